@@ -1,0 +1,61 @@
+package sensors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// Reason is the class of a failed read: the label "reason" of
+// dormouse_sensor_read_errors_total.
+type Reason string
+
+const (
+	NoAnswer   Reason = "no_answer" // nobody is at that address or on that line
+	Timeout    Reason = "timeout"   // the deadline passed
+	Checksum   Reason = "checksum"  // bytes arrived that aren't what was sent
+	OutOfRange Reason = "range"     // a value that can't be
+	NotReady   Reason = "not_ready" // the chip has nothing to tell yet
+	Identity   Reason = "identity"  // another chip answers, or the bus is stuck
+	Busy       Reason = "busy"      // somebody else holds the wire
+	IO         Reason = "io"        // anything else between us and the sensor
+	Command    Reason = "command"   // a program failed
+)
+
+// Reasons lists them all, so that each exists as a series from the start.
+var Reasons = []Reason{NoAnswer, Timeout, Checksum, OutOfRange, NotReady, Identity, Busy, IO, Command}
+
+// Error is a failed read with its class.
+type Error struct {
+	Reason Reason
+	Err    error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Errorf makes an error of the class r; %w keeps what caused it, errno too.
+func Errorf(r Reason, format string, args ...any) error {
+	return &Error{Reason: r, Err: fmt.Errorf(format, args...)}
+}
+
+// ReasonOf returns the class of err: the one it was made with, else what its
+// errno says. The errnos for "nobody answers" are EREMOTEIO (i2c-bcm2835, the
+// Pi 5's designware) and ENXIO (i2c-gpio and others); see the kernel's
+// Documentation/i2c/fault-codes.rst.
+func ReasonOf(err error) Reason {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return e.Reason
+	case errors.Is(err, syscall.EREMOTEIO), errors.Is(err, syscall.ENXIO):
+		return NoAnswer
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		return Timeout
+	case errors.Is(err, syscall.EBUSY), errors.Is(err, syscall.EAGAIN):
+		return Busy
+	}
+	return IO
+}

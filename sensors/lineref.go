@@ -1,0 +1,144 @@
+package sensors
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A LineRef names a GPIO line as the user wrote it. Exactly one of the ways
+// below is in use; which line of which chip that is, the board finds out.
+type LineRef struct {
+	Text   string // as written
+	BCM    int    // of the header's chip: GPIO17, 17 or BOARD11; else -1
+	Chip   string // "gpiochip0" or a chip's label; with Offset
+	Offset int
+	Name   string // a line's name
+}
+
+// HeaderPin is one pin of the 40-pin header, the same on every Pi since the
+// B+; the first 26 pins of the older header are the same too but for the
+// very first revision (pins 3, 5 and 13).
+type HeaderPin struct {
+	Pin  int
+	BCM  int    // -1: not a GPIO
+	Name string // "GPIO17", "3V3", "5V", "GND"
+	Alt  string // function that the firmware or an overlay may give it: "SDA1"
+}
+
+// ParseLine reads a line: GPIO17 or 17 (the BCM number), BOARD11 (the header's
+// pin), CHIP:OFFSET, or a line's name.
+func ParseLine(text string) (LineRef, error) {
+	none := LineRef{Text: text, BCM: -1, Offset: -1}
+	if text == "" {
+		return none, fmt.Errorf("no line is named: write GPIO17, 17 (the BCM number), BOARD11 (the header's pin), CHIP:OFFSET or a line's name")
+	}
+	if chip, offset, ok := strings.Cut(text, ":"); ok {
+		n, err := strconv.Atoi(offset)
+		if err != nil || n < 0 || chip == "" {
+			return none, fmt.Errorf("%q is no line: CHIP:OFFSET is written as in gpiochip0:17", text)
+		}
+		none.Chip, none.Offset = strings.TrimPrefix(chip, "/dev/"), n
+		return none, nil
+	}
+	upper := strings.ToUpper(text)
+	if pin, ok := strings.CutPrefix(upper, "BOARD"); ok {
+		n, err := strconv.Atoi(pin)
+		if err != nil || n < 1 || n > len(Header) {
+			return none, fmt.Errorf("%q is no pin of the header: BOARD1 to BOARD%d", text, len(Header))
+		}
+		p := Header[n-1]
+		if p.BCM < 0 {
+			return none, fmt.Errorf("%s is %s, not a GPIO line", text, p.Name)
+		}
+		none.BCM = p.BCM
+		return none, nil
+	}
+	digits := strings.TrimPrefix(upper, "GPIO")
+	if n, err := strconv.Atoi(digits); err == nil {
+		if n < 0 || n > maxBCM {
+			return none, fmt.Errorf("%q is no line of the header's chip: GPIO0 to GPIO%d", text, maxBCM)
+		}
+		none.BCM = n
+		return none, nil
+	}
+	if !validLineName(text) {
+		return none, fmt.Errorf("%q is no line: write GPIO17, 17 (the BCM number), BOARD11 (the header's pin), CHIP:OFFSET or a line's name", text)
+	}
+	none.Name = text
+	return none, nil
+}
+
+// maxBCM is the last line a header's chip has: GPIO53 on the Pi 1 to 3 and the
+// Pi 5's RP1, GPIO57 on the BCM2711 (BCM2711 ARM Peripherals, chapter 5).
+const maxBCM = 57
+
+func validLineName(text string) bool {
+	for _, c := range text {
+		if c <= ' ' || c > '~' || c == '"' || c == ',' {
+			return false
+		}
+	}
+	return true
+}
+
+// Pin is the header's pin of the line, 0 where it isn't on the header.
+func (l LineRef) Pin() int {
+	if l.BCM >= 0 {
+		for _, p := range Header {
+			if p.BCM == l.BCM {
+				return p.Pin
+			}
+		}
+	}
+	return 0
+}
+
+// String names the line with both of its numbers: "GPIO17 (pin 11)".
+func (l LineRef) String() string {
+	switch {
+	case l.BCM >= 0 && l.Pin() > 0:
+		return fmt.Sprintf("GPIO%d (pin %d)", l.BCM, l.Pin())
+	case l.BCM >= 0:
+		return fmt.Sprintf("GPIO%d", l.BCM)
+	case l.Chip != "":
+		return fmt.Sprintf("%s:%d", l.Chip, l.Offset)
+	}
+	return l.Name
+}
+
+// Key is equal for two spellings of one line.
+func (l LineRef) Key() string {
+	switch {
+	case l.BCM >= 0:
+		return fmt.Sprintf("GPIO%d", l.BCM)
+	case l.Chip != "":
+		return fmt.Sprintf("%s:%d", l.Chip, l.Offset)
+	}
+	return l.Name
+}
+
+// Header is the 40-pin header, pin 1 first. Source: Raspberry Pi
+// documentation, "GPIO and the 40-pin header".
+var Header = [40]HeaderPin{
+	{1, -1, "3V3", ""}, {2, -1, "5V", ""},
+	{3, 2, "GPIO2", "SDA1"}, {4, -1, "5V", ""},
+	{5, 3, "GPIO3", "SCL1"}, {6, -1, "GND", ""},
+	{7, 4, "GPIO4", "GPCLK0"}, {8, 14, "GPIO14", "TXD"},
+	{9, -1, "GND", ""}, {10, 15, "GPIO15", "RXD"},
+	{11, 17, "GPIO17", ""}, {12, 18, "GPIO18", "PCM_CLK"},
+	{13, 27, "GPIO27", ""}, {14, -1, "GND", ""},
+	{15, 22, "GPIO22", ""}, {16, 23, "GPIO23", ""},
+	{17, -1, "3V3", ""}, {18, 24, "GPIO24", ""},
+	{19, 10, "GPIO10", "MOSI"}, {20, -1, "GND", ""},
+	{21, 9, "GPIO9", "MISO"}, {22, 25, "GPIO25", ""},
+	{23, 11, "GPIO11", "SCLK"}, {24, 8, "GPIO8", "CE0"},
+	{25, -1, "GND", ""}, {26, 7, "GPIO7", "CE1"},
+	{27, 0, "GPIO0", "ID_SD"}, {28, 1, "GPIO1", "ID_SC"},
+	{29, 5, "GPIO5", ""}, {30, -1, "GND", ""},
+	{31, 6, "GPIO6", ""}, {32, 12, "GPIO12", "PWM0"},
+	{33, 13, "GPIO13", "PWM1"}, {34, -1, "GND", ""},
+	{35, 19, "GPIO19", "PCM_FS"}, {36, 16, "GPIO16", ""},
+	{37, 26, "GPIO26", ""}, {38, 20, "GPIO20", "PCM_DIN"},
+	{39, -1, "GND", ""}, {40, 21, "GPIO21", "PCM_DOUT"},
+}

@@ -1,0 +1,366 @@
+package sensors
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// OptionType is the type of a driver's option. It decides how the text of the
+// configuration is read, what the help says, and which wires are checked for
+// double use.
+type OptionType uint8
+
+const (
+	TextOption OptionType = iota
+	NumberOption
+	IntegerOption
+	BoolOption      // yes, no, true, false
+	DurationOption  // 50ms, 1m30s
+	EnumOption      // one of Choices
+	I2CAddrOption   // 0x76; Choices are the addresses the chip can have
+	BusOption       // an I2C bus: 1, or i2c-1
+	LineOption      // an input: GPIO17, BOARD11, CHIP:OFFSET or a line's name
+	OutputOption    // the same, driven
+	PathOption      // an absolute path
+	SensorRefOption // another sensor's name
+	ListOption      // several texts: an argument vector
+	MapOption       // NAME=VALUE texts: an environment
+)
+
+// An Option is one key that a driver takes.
+type Option struct {
+	Name     string
+	Type     OptionType
+	Help     string
+	Default  string // as the user would write it; empty: none
+	Required bool
+	Choices  []string  // of an enum or an address
+	Unit     *Unit     // of a number that may carry a unit
+	Range    *Range    // of a number, an integer or (in seconds) a duration
+	Channel  bool      // may also be given for one channel: CHANNEL.NAME
+}
+
+func (o Option) check() error {
+	switch {
+	case !validName(o.Name) || strings.Contains(o.Name, "."):
+		return fmt.Errorf("option %q has no proper name", o.Name)
+	case o.Help == "":
+		return fmt.Errorf("option %s says nothing of itself", o.Name)
+	case o.Type == EnumOption && len(o.Choices) == 0:
+		return fmt.Errorf("option %s has no choices", o.Name)
+	}
+	if o.Default != "" {
+		if _, err := o.Parse(o.Default); err != nil {
+			return fmt.Errorf("default of option %s: %w", o.Name, err)
+		}
+	}
+	return nil
+}
+
+// An Address is the 7-bit address of a chip on an I2C bus.
+type Address uint16
+
+// String is the address as it is written: 0x76.
+func (a Address) String() string { return fmt.Sprintf("0x%02x", uint16(a)) }
+
+// Options are the options of one sensor as configured: validated, converted,
+// defaults filled in. The getters panic on an option that the driver doesn't
+// declare with that type: a mistake in the driver.
+type Options struct {
+	values   map[string]any // "gain", "a0.gain"
+	given    map[string]bool
+	channels []string
+}
+
+// Given tells whether the user wrote the option.
+func (o *Options) Given(name string) bool { return o.given[name] }
+
+// Channels lists the channels that the configuration names, in the driver's
+// order; none named means all.
+func (o *Options) Channels() []string { return o.channels }
+
+func get[T any](o *Options, name string) T {
+	v, ok := o.values[name]
+	if !ok {
+		var zero T
+		return zero
+	}
+	t, ok := v.(T)
+	if !ok {
+		panic(fmt.Sprintf("sensors: option %s holds a %T", name, v))
+	}
+	return t
+}
+
+func (o *Options) Text(name string) string            { return get[string](o, name) } // also an enum, a path, a sensor
+func (o *Options) Number(name string) float64         { return get[float64](o, name) }
+func (o *Options) Integer(name string) int            { return get[int](o, name) }
+func (o *Options) Bool(name string) bool              { return get[bool](o, name) }
+func (o *Options) Duration(name string) time.Duration { return get[time.Duration](o, name) }
+func (o *Options) Address(name string) Address        { return get[Address](o, name) }
+func (o *Options) Bus(name string) Bus                { return get[Bus](o, name) }
+func (o *Options) Line(name string) LineRef           { return get[LineRef](o, name) }
+func (o *Options) List(name string) []string          { return get[[]string](o, name) }
+func (o *Options) Map(name string) map[string]string  { return get[map[string]string](o, name) }
+
+// A Bus is the number of an I2C bus: 1 is /dev/i2c-1.
+type Bus int
+
+// String is the bus as people name it.
+func (b Bus) String() string { return fmt.Sprintf("I2C bus %d", int(b)) }
+
+// The options that the drivers of I2C chips share.
+func BusOpt() Option {
+	return Option{Name: "bus", Type: BusOption, Default: "1", Help: "I2C bus: 1 is /dev/i2c-1, pins 3 and 5 of the header"}
+}
+
+// AddrOpt is the chip's address, the first of those it can have by default.
+func AddrOpt(addresses ...string) Option {
+	return Option{Name: "addr", Type: I2CAddrOption, Default: addresses[0], Choices: addresses, Help: "I2C address, written with 0x"}
+}
+
+// Parse validates text and converts it to the option's Go type: string,
+// float64 (in the base unit), int, bool, time.Duration, Address, Bus, LineRef,
+// []string or map[string]string.
+func (o Option) Parse(text string) (any, error) {
+	switch o.Type {
+	case NumberOption:
+		unit := o.Unit
+		if unit == nil {
+			unit = None
+		}
+		v, err := unit.Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		return v, o.inRange(v, unit.Format)
+	case IntegerOption:
+		v, err := parseInteger(text)
+		if err != nil {
+			return nil, err
+		}
+		return v, o.inRange(float64(v), func(v float64) string { return fmt.Sprint(v) })
+	case BoolOption:
+		switch text {
+		case "yes", "true", "on":
+			return true, nil
+		case "no", "false", "off":
+			return false, nil
+		}
+		return nil, fmt.Errorf("%q is neither yes nor no", text)
+	case DurationOption:
+		v, err := ParseDuration(text)
+		if err != nil {
+			return nil, err
+		}
+		return v, o.inRange(v.Seconds(), func(v float64) string { return time.Duration(v * 1e9).String() })
+	case EnumOption:
+		if !slices.Contains(o.Choices, text) {
+			return nil, fmt.Errorf("%q is none of %s%s", text, strings.Join(o.Choices, ", "), didYouMean(text, o.Choices))
+		}
+		return text, nil
+	case I2CAddrOption:
+		return o.parseAddress(text)
+	case BusOption:
+		n, err := strconv.Atoi(strings.TrimPrefix(strings.TrimPrefix(text, "/dev/"), "i2c-"))
+		if err != nil || n < 0 || n > 1<<20-1 {
+			return nil, fmt.Errorf("%q is no I2C bus: write 1 for /dev/i2c-1", text)
+		}
+		return Bus(n), nil
+	case LineOption, OutputOption:
+		return ParseLine(text)
+	case PathOption:
+		if !strings.HasPrefix(text, "/") {
+			return nil, fmt.Errorf("%q is not an absolute path: the daemon's working directory is /", text)
+		}
+		return text, nil
+	case SensorRefOption:
+		if !validName(text) {
+			return nil, fmt.Errorf("%q can't be a sensor's name: letters, digits, _ . - and at most 64 of them", text)
+		}
+		return text, nil
+	case ListOption:
+		return strings.Split(text, listSeparator), nil
+	case MapOption:
+		m := map[string]string{}
+		for _, entry := range strings.Split(text, listSeparator) {
+			k, v, ok := strings.Cut(entry, "=")
+			if !ok || k == "" {
+				return nil, fmt.Errorf("%q is not NAME=VALUE", entry)
+			}
+			m[k] = v
+		}
+		return m, nil
+	}
+	return text, nil
+}
+
+// listSeparator stands between the elements of a list once the configuration
+// has taken them apart: a byte that no argument of a program can contain.
+const listSeparator = "\x00"
+
+// JoinList is the text of a ListOption or MapOption with these elements.
+func JoinList(elements ...string) string { return strings.Join(elements, listSeparator) }
+
+func (o Option) inRange(v float64, show func(float64) string) error {
+	if o.Range != nil && (v < o.Range.Min || v > o.Range.Max) {
+		return fmt.Errorf("%s is outside %s to %s", show(v), show(o.Range.Min), show(o.Range.Max))
+	}
+	return nil
+}
+
+// parseAddress refuses a bare number: 76 means 0x76 to one reader and 0x4c to
+// another, and both may be right.
+func (o Option) parseAddress(text string) (any, error) {
+	digits, hex := strings.CutPrefix(strings.ToLower(text), "0x")
+	n, err := strconv.ParseUint(digits, 16, 16)
+	if !hex {
+		if dec, derr := strconv.ParseUint(text, 10, 16); err == nil && derr == nil {
+			return nil, fmt.Errorf("%q could mean 0x%s or, read as decimal, 0x%02x: write the one you mean with 0x", text, text, dec)
+		}
+		if err == nil {
+			return nil, fmt.Errorf("%q: write an address with 0x, as in 0x%s", text, digits)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%q is no I2C address: write it as in 0x76", text)
+	}
+	// 0x00 to 0x07 and 0x78 to 0x7f are reserved: I2C specification UM10204, table 4.
+	if n < 0x08 || n > 0x77 {
+		return nil, fmt.Errorf("%q is outside 0x08 to 0x77, the addresses that chips can have", text)
+	}
+	a := Address(n)
+	if len(o.Choices) > 0 && !slices.Contains(o.Choices, a.String()) {
+		return nil, fmt.Errorf("this chip can't have address %s: it has %s", a, strings.Join(o.Choices, ", "))
+	}
+	return a, nil
+}
+
+// parseInteger reads a decimal integer; a leading zero doesn't make it octal.
+func parseInteger(text string) (int, error) {
+	v, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a whole number", text)
+	}
+	return int(v), nil
+}
+
+// ParseDuration reads 50ms, 5m, 1h30m, and days: 1d12h. A duration is at most
+// 366 days and isn't negative.
+func ParseDuration(text string) (time.Duration, error) {
+	rest, days := text, 0
+	if d, after, ok := strings.Cut(text, "d"); ok {
+		n, err := strconv.ParseUint(d, 10, 16)
+		if err != nil {
+			return 0, badDuration(text)
+		}
+		rest, days = after, int(n)
+	}
+	var v time.Duration
+	if rest != "" || days == 0 {
+		var err error
+		if v, err = time.ParseDuration(rest); err != nil {
+			return 0, badDuration(text)
+		}
+	}
+	const most = 366 * 24 * time.Hour
+	if v < 0 || v > most || days > 366 || v+time.Duration(days)*24*time.Hour > most {
+		return 0, fmt.Errorf("%q is outside 0s to 366d", text)
+	}
+	return v + time.Duration(days)*24*time.Hour, nil
+}
+
+func badDuration(text string) error {
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		return fmt.Errorf("%q has no unit: write %ss for seconds or %sm for minutes", text, text, text)
+	}
+	return fmt.Errorf("%q is no duration: write 50ms, 30s, 5m, 1h30m or 2d", text)
+}
+
+// NewOptions validates texts against a driver's options and fills in the
+// defaults; its error joins everything that is wrong. Channel options are
+// written "a0.gain". The configuration uses it, and so do tests of drivers.
+func NewOptions(d *Driver, texts map[string]string) (*Options, error) {
+	o := &Options{values: map[string]any{}, given: map[string]bool{}}
+	var errs []error
+	for key, text := range texts {
+		opt, err := d.option(key)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		v, err := opt.Parse(text)
+		if err != nil {
+			errs = append(errs, &OptionError{key, err})
+			continue
+		}
+		o.values[key], o.given[key] = v, true
+	}
+	for _, opt := range d.Options {
+		if o.given[opt.Name] {
+			continue
+		}
+		if opt.Required {
+			if _, tried := texts[opt.Name]; !tried {
+				errs = append(errs, &OptionError{opt.Name, fmt.Errorf("is missing: %s", opt.Help)})
+			}
+		}
+		if opt.Default != "" {
+			v, err := opt.Parse(opt.Default)
+			if err != nil {
+				return nil, err
+			}
+			o.values[opt.Name] = v
+		}
+	}
+	for _, c := range d.Channels {
+		for key := range texts {
+			if strings.HasPrefix(key, c+".") && !slices.Contains(o.channels, c) {
+				o.channels = append(o.channels, c)
+			}
+		}
+	}
+	if len(errs) == 0 && d.Check != nil {
+		if err := d.Check(o); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) > 0 {
+		sort.Slice(errs, func(i, j int) bool { return errs[i].Error() < errs[j].Error() })
+		return nil, errors.Join(errs...)
+	}
+	return o, nil
+}
+
+// An OptionError is what is wrong with one key.
+type OptionError struct {
+	Key string
+	Err error
+}
+
+func (e *OptionError) Error() string { return e.Key + ": " + e.Err.Error() }
+func (e *OptionError) Unwrap() error { return e.Err }
+
+// option finds the option of a key, which may be that of one channel.
+func (d *Driver) option(key string) (Option, error) {
+	name := key
+	channel, rest, dotted := strings.Cut(key, ".")
+	if dotted && slices.Contains(d.Channels, channel) {
+		name = rest
+	} else {
+		dotted = false
+	}
+	var names []string
+	for _, o := range d.Options {
+		if o.Name == name && (!dotted || o.Channel) {
+			return o, nil
+		}
+		names = append(names, o.Name)
+	}
+	return Option{}, &OptionError{key, fmt.Errorf("is no key of driver %s%s", d.Name, didYouMean(name, names))}
+}

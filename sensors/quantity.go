@@ -1,0 +1,166 @@
+package sensors
+
+import (
+	"math"
+	"sort"
+	"strings"
+)
+
+// Kind is the type of a Prometheus family.
+type Kind uint8
+
+const (
+	Gauge Kind = iota
+	Counter
+	Untyped   // a program's own, printed without a type
+	Histogram // a program's own
+	Summary   // a program's own
+)
+
+// String is the word that the exposition format uses.
+func (k Kind) String() string {
+	return [...]string{"gauge", "counter", "untyped", "histogram", "summary"}[k]
+}
+
+// Range bounds the plausible: a value outside is an error of the class
+// "range", never a reading. Both ends belong to it.
+type Range struct{ Min, Max float64 }
+
+// A Quantity is what a reading is of. Its name, unit and kind fix the
+// metric's name, and its Help the family's HELP, so that one family always has
+// one type and one text. Drivers share the quantities below; where a chip has
+// several of one kind, With adds the label that tells them apart.
+type Quantity struct {
+	Name   string // "temperature"
+	Unit   *Unit
+	Kind   Kind
+	Help   string
+	Labels []string // names of the labels that Report.Set is given values for
+	Range  *Range   // checked before calibration; nil: any finite value
+
+	// Metric is the family's whole name where it doesn't follow from Name and
+	// Unit: a program's own metric.
+	Metric string
+}
+
+// With returns the quantity with further labels, such as "channel".
+func (q *Quantity) With(labels ...string) *Quantity {
+	c := *q
+	c.Labels = append(append([]string(nil), q.Labels...), labels...)
+	return &c
+}
+
+// Within returns the quantity with a chip's own measuring range.
+func (q *Quantity) Within(min, max float64) *Quantity {
+	c := *q
+	c.Range = &Range{min, max}
+	return &c
+}
+
+// MetricName is the family's name: sensor_<quantity>_<unit>, and _total for a
+// counter.
+func (q *Quantity) MetricName() string {
+	if q.Metric != "" {
+		return q.Metric
+	}
+	parts := []string{"sensor", q.Name}
+	if q.Unit != nil && q.Unit.Suffix != "" {
+		parts = append(parts, q.Unit.Suffix)
+	}
+	if q.Kind == Counter {
+		parts = append(parts, "total")
+	}
+	return strings.Join(parts, "_")
+}
+
+// Check tells whether v may be a reading of q: finite and within its range.
+func (q *Quantity) Check(v float64) error {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return Errorf(OutOfRange, "%s is %v, which is no number", q.Name, v)
+	}
+	if q.Range != nil && (v < q.Range.Min || v > q.Range.Max) {
+		return Errorf(OutOfRange, "%s of %s is outside %s to %s", q.Name,
+			q.unit().Format(v), q.unit().Format(q.Range.Min), q.unit().Format(q.Range.Max))
+	}
+	return nil
+}
+
+func (q *Quantity) unit() *Unit {
+	if q.Unit == nil {
+		return None
+	}
+	return q.Unit
+}
+
+// Format renders a base value of this quantity as people like to see it.
+func (q *Quantity) Format(v float64) string { return q.unit().Format(v) }
+
+// The quantities of the house. Their ranges are what can be met on Earth by
+// any instrument of the kind; drivers narrow them to the chip's own.
+var (
+	Temperature = quantity("temperature", Celsius, Gauge, "Temperature.", &Range{-273.15, 1800})
+	Humidity    = quantity("humidity", Ratio, Gauge, "Relative humidity, 0 to 1.", &Range{0, 1})
+	Pressure    = quantity("pressure", Pascals, Gauge, "Absolute pressure.", &Range{0, 10e6})
+
+	Illuminance = quantity("illuminance", Lux, Gauge, "Illuminance.", &Range{0, 400e3})
+	UVIndex     = quantity("uv_index", None, Gauge, "Ultraviolet index.", &Range{0, 50})
+
+	CarbonDioxide           = quantity("carbon_dioxide", PartsPerMio, Gauge, "Carbon dioxide concentration, by volume.", &Range{0, 1e6})
+	EquivalentCarbonDioxide = quantity("equivalent_carbon_dioxide", PartsPerMio, Gauge, "Carbon dioxide concentration estimated from other gases.", &Range{0, 1e6})
+	VolatileOrganics        = quantity("volatile_organic_compounds", PartsPerBio, Gauge, "Volatile organic compounds, by volume.", &Range{0, 1e9})
+	AirQuality              = quantity("air_quality_index", None, Gauge, "Air quality index as the chip defines it.", &Range{0, 500})
+	ParticulateMatter       = quantity("particulate_matter", GramsPerCubicMeter, Gauge, "Mass of the particles up to the size, in micrometres.", &Range{0, 1}).With("size")
+
+	Voltage    = quantity("voltage", Volts, Gauge, "Voltage.", &Range{-100e3, 100e3})
+	Current    = quantity("current", Amperes, Gauge, "Electric current.", &Range{-10e3, 10e3})
+	Power      = quantity("power", Watts, Gauge, "Power.", &Range{-10e6, 10e6})
+	Energy     = quantity("energy", Joules, Counter, "Energy counted.", nil)
+	Battery    = quantity("battery", Ratio, Gauge, "State of charge, 0 to 1.", &Range{0, 1})
+	Resistance = quantity("resistance", Ohms, Gauge, "Electric resistance.", &Range{0, 1e12})
+	Moisture   = quantity("moisture", Ratio, Gauge, "Moisture, 0 dry to 1 wet.", &Range{0, 1})
+
+	Distance = quantity("distance", Meters, Gauge, "Distance.", &Range{0, 1e4})
+	Mass     = quantity("mass", Grams, Gauge, "Mass.", &Range{-1e9, 1e9})
+
+	Active      = quantity("active", None, Gauge, "Whether the switch is active (1) or not (0).", &Range{0, 1})
+	Transitions = quantity("transitions", None, Counter, "Changes of the switch that the kernel saw since the line was taken.", nil)
+	LastChange  = quantity("last_change_timestamp", Seconds, Gauge, "Unix time of the switch's last change.", nil)
+
+	Pulses        = quantity("pulses", None, Counter, "Pulses that the kernel saw.", nil)
+	Precipitation = quantity("precipitation", Meters, Counter, "Precipitation counted, as depth.", nil)
+	Volume        = quantity("volume", CubicMeters, Counter, "Volume counted.", nil)
+	Rotations     = quantity("rotations", None, Counter, "Rotations counted.", nil)
+
+	Frequency = quantity("frequency", Hertz, Gauge, "Frequency.", &Range{0, 1e12})
+	Duty      = quantity("duty", Ratio, Gauge, "Share of the time that the signal is active, 0 to 1.", &Range{0, 1})
+
+	// Of a program run by the command driver.
+	Number       = quantity("value", None, Gauge, "Number printed by a program.", nil)
+	ExitStatus   = &Quantity{Name: "exit_status", Unit: None, Metric: "dormouse_command_exit_status", Help: "Exit status of the program's last run; 128 and the signal's number where a signal ended it.", Range: &Range{0, 255}}
+	ExitDuration = &Quantity{Name: "duration", Unit: Seconds, Metric: "dormouse_command_duration_seconds", Help: "How long the program's last run took."}
+)
+
+var quantities = map[string]*Quantity{}
+
+func quantity(name string, u *Unit, k Kind, help string, r *Range) *Quantity {
+	q := &Quantity{Name: name, Unit: u, Kind: k, Help: help, Range: r}
+	quantities[name] = q
+	return q
+}
+
+// QuantityByName returns one of the quantities of the house: what the
+// configuration's quantity key may name.
+func QuantityByName(name string) (*Quantity, bool) {
+	q, ok := quantities[name]
+	return q, ok
+}
+
+// QuantityNames lists them in order.
+func QuantityNames() []string {
+	names := make([]string, 0, len(quantities))
+	for n := range quantities {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names
+}

@@ -1,0 +1,92 @@
+package sensors
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os/exec"
+	"time"
+
+	"periph.io/x/conn/v3/i2c"
+)
+
+// A Sensor reads once when asked.
+//
+// Sense measures and reports. It begins a conversion, waits through the
+// environment (others measure meanwhile), reads, checks, and leaves the chip
+// asleep. When ctx ends it returns within one transaction. An error means
+// that nothing was read; the sensor is then built again before the next try.
+type Sensor interface {
+	Sense(ctx context.Context, r *Report) error
+}
+
+// A Holder is a Sensor that keeps a wire between polls (a counted line). It is
+// built once, survives failed reads and reloads that don't change it, and is
+// closed at the end.
+type Holder interface {
+	Sensor
+	io.Closer
+}
+
+// A Keeper is a Sensor whose count outlives the process. State may be asked
+// for at any time but during Sense; Restore is called at most once, before
+// the first Sense, with what State returned in an earlier life.
+type Keeper interface {
+	State() ([]byte, error)
+	Restore([]byte) error
+}
+
+// A Driver makes sensors of one kind. Everything that is said about it
+// anywhere (validation, help, documentation, pinout) comes from this table.
+type Driver struct {
+	Name      string // "bme280"
+	Summary   string // one line: what it is, what it measures, its accuracy
+	Datasheet string // title and revision, or the kernel's document
+	Wiring    string // what is to be connected, enabled or loaded
+	Timing    string // how long a read takes and why
+
+	Options  []Option
+	Channels []string // names of the inputs that may be chosen and configured apart
+	// Measures is what it can report; nil where only the hardware can tell.
+	Measures []*Quantity
+	// Unverifiable says why a stuck wire can look like a value here; empty
+	// where the chip offers something to tell by.
+	Unverifiable string
+
+	// Check finds what no option alone can: combinations. May be nil.
+	Check func(*Options) error
+	// New probes the sensor and loads what it needs to read it: identity,
+	// calibration. It is called again after each power-up and after each
+	// error, except of a Holder.
+	New func(ctx context.Context, e Env) (Sensor, error)
+}
+
+// Env is what a sensor may use of the world.
+type Env interface {
+	Name() string // the sensor's
+	Options() *Options
+
+	// I2C is the chip at the options bus and addr. Each Tx is one transaction
+	// with the bus's lock held; its error carries errno.
+	I2C() *i2c.Dev
+	// Line takes the line that the option of that name gives. Close it, unless
+	// the sensor is a Holder that keeps it.
+	Line(option string, c LineConfig) (Line, error)
+	Files() Files
+	// Start starts a program and returns when it runs; the caller waits for it.
+	Start(cmd *exec.Cmd) error
+
+	Now() Instant
+	Sleep(ctx context.Context, d time.Duration) error
+	// Poll calls done every step until it says true or max has passed: then
+	// the error is of the class not_ready.
+	Poll(ctx context.Context, max, step time.Duration, done func() (bool, error)) error
+	// Once runs f once in this wake for all sensors that name the key, and
+	// gives all of them its error: a bulk conversion.
+	Once(key string, f func(context.Context) error) error
+	// Value is another sensor's latest good reading, read before this one if
+	// both are due; ok is false where there is none.
+	Value(sensor, quantity string) (v float64, at Instant, ok bool)
+
+	Log() *slog.Logger
+}

@@ -1,0 +1,70 @@
+package sensors
+
+import "time"
+
+// A Snapshot is what one wake brought: the state of all sensors after it. It
+// is immutable once published, and whoever holds one may keep it.
+type Snapshot struct {
+	At       Instant // the end of the wake
+	NextWake Instant // zero: none is planned
+	// Expires is the first moment at which one of the results does. A page
+	// rendered from the snapshot is good until then.
+	Expires Instant
+	Results []Result // in the order of the configuration
+	Wires   []Wire
+	Stats   Stats
+}
+
+// A Result is one sensor's state.
+type Result struct {
+	Name   string
+	Driver string
+	Wiring string  // in words: "I2C bus 1, address 0x76"
+	Labels []Label // the configuration's own, sorted by name
+
+	// Readings are what is exported: checked, calibrated, filtered, and good
+	// until Expires. Labels of a reading are those of its Quantity.
+	Readings []Reading
+	Failures []Failure // of single channels, at the last read
+	Expires  Instant   // the next due read, with its time-out and retries, should have ended
+
+	Tried       bool   // false before the first attempt: then there is no "up"
+	Up          bool   // the last read gave readings; some channels may have failed
+	Err         error  // why not, where Up is false
+	Reason      Reason // its class
+	Reads       uint64 // attempts at a due read, retries not counted
+	Errors      map[Reason]uint64
+	LastRead    Instant
+	LastSuccess Instant // zero: none yet
+	NextRead    Instant // zero: none is planned
+	Took        time.Duration
+}
+
+// Label is a label of the configuration.
+type Label struct{ Name, Value string }
+
+// A Wire is something of the board that is in use: a rail, or a line that is
+// held between polls.
+type Wire struct {
+	Kind   string // "rail" or "line"
+	Name   string // the rail's, or the sensor's that holds the line
+	Where  string // "GPIO17 (pin 11)"
+	Active bool
+	OnTime time.Duration // of a rail: how long it has been on since the start
+}
+
+// Stats are about the daemon itself, as of the last wake.
+type Stats struct {
+	Wakes      map[string]uint64 // by cause: start, timer, request, clock
+	Awake      time.Duration     // spent in wakes
+	ClockJumps uint64            // steps of the wall clock
+}
+
+// Wake causes: the label "cause" of dormouse_wakeups_total.
+const (
+	WakeStart   = "start"
+	WakeTimer   = "timer"
+	WakeRequest = "request" // SIGUSR1, or a fresh reading asked for
+	WakeReload  = "reload"
+	WakeClock   = "clock" // the wall clock was stepped
+)

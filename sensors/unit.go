@@ -1,0 +1,144 @@
+package sensors
+
+import (
+	"fmt"
+	"math"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// A Unit is a base unit as Prometheus wants it, with the way people like to
+// see it and the spellings that a configuration may use instead.
+type Unit struct {
+	Suffix string // in the metric's name, plural: "celsius"; empty: a pure number
+	Symbol string // "°C"
+
+	// Shown is the symbol that people prefer, where it isn't Symbol ("hPa"
+	// for pascals); a base value times ShownScale is what they read.
+	Shown      string
+	ShownScale float64
+	Decimals   int // of the shown value
+
+	accepts map[string]scale // further spellings: base = value*factor + offset
+}
+
+type scale struct{ factor, offset float64 }
+
+// The base units of all readings.
+var (
+	Celsius = &Unit{Suffix: "celsius", Symbol: "°C", Decimals: 2, accepts: map[string]scale{
+		"C": {1, 0}, "degC": {1, 0}, "K": {1, -273.15}, "°F": {5. / 9, -160. / 9}, "F": {5. / 9, -160. / 9}}}
+	Ratio = &Unit{Suffix: "ratio", Shown: "%", ShownScale: 100, Decimals: 1, accepts: map[string]scale{
+		"%": {0.01, 0}}}
+	Pascals = &Unit{Suffix: "pascals", Symbol: "Pa", Shown: "hPa", ShownScale: 0.01, Decimals: 2, accepts: map[string]scale{
+		"hPa": {100, 0}, "mbar": {100, 0}, "kPa": {1000, 0}, "bar": {1e5, 0}}}
+	Lux         = &Unit{Suffix: "lux", Symbol: "lx", Decimals: 1, accepts: map[string]scale{"klx": {1000, 0}}}
+	PartsPerMio = &Unit{Suffix: "ppm", Symbol: "ppm", Decimals: 0}
+	PartsPerBio = &Unit{Suffix: "ppb", Symbol: "ppb", Decimals: 0}
+	Volts       = &Unit{Suffix: "volts", Symbol: "V", Decimals: 4, accepts: map[string]scale{
+		"mV": {1e-3, 0}, "uV": {1e-6, 0}, "µV": {1e-6, 0}, "kV": {1e3, 0}}}
+	Amperes = &Unit{Suffix: "amperes", Symbol: "A", Decimals: 4, accepts: map[string]scale{
+		"mA": {1e-3, 0}, "uA": {1e-6, 0}, "µA": {1e-6, 0}}}
+	Watts = &Unit{Suffix: "watts", Symbol: "W", Decimals: 3, accepts: map[string]scale{
+		"mW": {1e-3, 0}, "kW": {1e3, 0}}}
+	Joules = &Unit{Suffix: "joules", Symbol: "J", Shown: "Wh", ShownScale: 1. / 3600, Decimals: 3, accepts: map[string]scale{
+		"kJ": {1e3, 0}, "Wh": {3600, 0}, "kWh": {3.6e6, 0}}}
+	Ohms = &Unit{Suffix: "ohms", Symbol: "Ω", Decimals: 1, accepts: map[string]scale{
+		"ohm": {1, 0}, "mohm": {1e-3, 0}, "mΩ": {1e-3, 0}, "kohm": {1e3, 0}, "kΩ": {1e3, 0}, "MΩ": {1e6, 0}}}
+	Meters = &Unit{Suffix: "meters", Symbol: "m", Decimals: 4, accepts: map[string]scale{
+		"mm": {1e-3, 0}, "cm": {1e-2, 0}, "km": {1e3, 0}, "in": {0.0254, 0}, "ft": {0.3048, 0}}}
+	CubicMeters = &Unit{Suffix: "cubic_meters", Symbol: "m³", Shown: "l", ShownScale: 1000, Decimals: 2, accepts: map[string]scale{
+		"m3": {1, 0}, "l": {1e-3, 0}, "L": {1e-3, 0}, "ml": {1e-6, 0}, "mL": {1e-6, 0}, "dm3": {1e-3, 0}, "ft3": {0.028316846592, 0}}}
+	Grams = &Unit{Suffix: "grams", Symbol: "g", Decimals: 2, accepts: map[string]scale{
+		"mg": {1e-3, 0}, "kg": {1e3, 0}}}
+	GramsPerCubicMeter = &Unit{Suffix: "grams_per_cubic_meter", Symbol: "g/m³", Shown: "µg/m³", ShownScale: 1e6, Decimals: 1}
+	Hertz              = &Unit{Suffix: "hertz", Symbol: "Hz", Decimals: 2, accepts: map[string]scale{
+		"kHz": {1e3, 0}, "MHz": {1e6, 0}}}
+	Seconds = &Unit{Suffix: "seconds", Symbol: "s", Decimals: 3, accepts: map[string]scale{
+		"ms": {1e-3, 0}, "us": {1e-6, 0}, "µs": {1e-6, 0}, "min": {60, 0}, "h": {3600, 0}}}
+	None = &Unit{Decimals: 2}
+)
+
+// Parse reads a number that may carry a unit ("0.2794mm", "5 kWh", "12") and
+// returns it in the base unit u. A number without a unit is in the base unit.
+// NaN and infinities are refused.
+func (u *Unit) Parse(text string) (float64, error) {
+	text = strings.TrimSpace(text)
+	end := numberEnd(text)
+	number, symbol := text[:end], strings.TrimSpace(text[end:])
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || math.IsInf(v, 0) || math.IsNaN(v) {
+		return 0, fmt.Errorf("%q is not a number%s", text, u.example())
+	}
+	if symbol == "" || symbol == u.Symbol || symbol == u.Suffix {
+		return v, nil
+	}
+	if s, ok := u.accepts[symbol]; ok {
+		return v*s.factor + s.offset, nil
+	}
+	if units := u.Spellings(); len(units) > 0 {
+		return 0, fmt.Errorf("%q has the unit %q: one of %s is meant", text, symbol, strings.Join(units, ", "))
+	}
+	return 0, fmt.Errorf("%q: a plain number is meant, without the unit %q", text, symbol)
+}
+
+// numberEnd is the length of the decimal number that text begins with. An
+// "e" belongs to the number only where digits follow it.
+func numberEnd(text string) int {
+	i := 0
+	digits := func() {
+		for i < len(text) && (text[i] >= '0' && text[i] <= '9' || text[i] == '.') {
+			i++
+		}
+	}
+	if i < len(text) && (text[i] == '+' || text[i] == '-') {
+		i++
+	}
+	digits()
+	if i < len(text) && (text[i] == 'e' || text[i] == 'E') {
+		j := i + 1
+		if j < len(text) && (text[j] == '+' || text[j] == '-') {
+			j++
+		}
+		if j < len(text) && text[j] >= '0' && text[j] <= '9' {
+			i = j
+			digits()
+		}
+	}
+	return i
+}
+
+// Spellings lists the unit's symbol and what else a configuration may write.
+func (u *Unit) Spellings() []string {
+	var others []string
+	for s := range u.accepts {
+		others = append(others, s)
+	}
+	sort.Strings(others)
+	if u.Symbol != "" {
+		others = append([]string{u.Symbol}, others...)
+	}
+	return others
+}
+
+func (u *Unit) example() string {
+	if s := u.Spellings(); len(s) > 0 {
+		return fmt.Sprintf(" with a unit (one of %s)", strings.Join(s, ", "))
+	}
+	return ""
+}
+
+// Format renders a base value as people like to see it: 100653 Pa is
+// "1006.53 hPa", a ratio of 0.5 "50.0 %".
+func (u *Unit) Format(v float64) string {
+	symbol := u.Symbol
+	if u.Shown != "" {
+		v, symbol = v*u.ShownScale, u.Shown
+	}
+	text := strconv.FormatFloat(v, 'f', u.Decimals, 64)
+	if symbol == "" {
+		return text
+	}
+	return text + " " + symbol
+}

@@ -1,0 +1,70 @@
+package sensors
+
+import (
+	"context"
+	"time"
+)
+
+// Bias is the pull resistor of a line.
+type Bias uint8
+
+const (
+	BiasAsIs Bias = iota // as the firmware or device tree left it
+	PullUp
+	PullDown
+	BiasOff
+)
+
+// EdgeKind says which edges the kernel records.
+type EdgeKind uint8
+
+const (
+	NoEdge EdgeKind = iota
+	RisingEdge
+	FallingEdge
+	BothEdges
+)
+
+// LineConfig is how a GPIO line is asked for. Values and edges are logical:
+// on an active-low line, active is the low level and "rising" means becoming
+// active, as in the kernel's GPIO character-device uAPI, version 2.
+type LineConfig struct {
+	Output    bool
+	Active    bool // of an output: its value from the first moment on
+	ActiveLow bool
+	Bias      Bias
+	Edges     EdgeKind
+	Debounce  time.Duration // by the kernel; 0: none
+	Buffer    int           // events the kernel keeps for the reader; 0: its default, 16
+}
+
+// An Edge is one event as the kernel recorded it.
+type Edge struct {
+	At     Instant // from the kernel's time stamp, not from when it was read
+	Active bool    // the line became active (rising)
+	// Seq numbers this line's events from 1. The kernel numbers every event
+	// but keeps the latest only, so a gap tells what was lost.
+	Seq uint32
+}
+
+// Line is a GPIO line in use. It is owned by whoever asked for it, until Close.
+type Line interface {
+	Active() (bool, error)
+	SetActive(active bool) error
+	// Edges appends the recorded edges to buf, without waiting.
+	Edges(buf []Edge) ([]Edge, error)
+	// WaitEdge waits until an edge is there to be read. It is the one method
+	// that wakes the process, so it is called only where it must react.
+	WaitEdge(ctx context.Context) error
+	Close() error
+}
+
+// Files are what the kernel shows of a sensor: the attributes of sysfs and
+// procfs, and device nodes. Paths are absolute ("/sys/class/thermal"). A read
+// in sysfs can't be cancelled: when ctx ends first the call returns and the
+// read is left behind, at most one per file.
+type Files interface {
+	ReadFile(ctx context.Context, path string) ([]byte, error)
+	WriteFile(ctx context.Context, path string, data []byte) error
+	Glob(pattern string) ([]string, error)
+}
