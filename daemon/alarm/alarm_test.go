@@ -1,0 +1,539 @@
+package alarm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open1(t testing.TB) *Clock {
+	t.Helper()
+	c, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func TestNowIsBoottime(t *testing.T) {
+	var before, after unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &before); err != nil {
+		t.Fatal(err)
+	}
+	got := Now()
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &after); err != nil {
+		t.Fatal(err)
+	}
+	if int64(got) < before.Nano() || int64(got) > after.Nano() {
+		t.Errorf("Now() = %d, want between %d and %d", got, before.Nano(), after.Nano())
+	}
+}
+
+func TestInstantArithmetic(t *testing.T) {
+	i := Instant(0).Add(3 * time.Second)
+	if got := i.Sub(Instant(time.Second)); got != 2*time.Second {
+		t.Errorf("Sub = %v, want 2s", got)
+	}
+	if !i.After(1) || i.Before(1) || i.After(i) || i.Before(i) {
+		t.Error("order is wrong")
+	}
+	if i.IsZero() || !Instant(0).IsZero() {
+		t.Error("IsZero is wrong")
+	}
+}
+
+func TestWall(t *testing.T) {
+	sane := time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)
+	for _, tt := range []struct {
+		name    string
+		instant Instant
+		wall    time.Time
+		want    time.Time
+		ok      bool
+	}{
+		{"an hour ago", Instant(time.Hour), sane, sane.Add(-time.Hour), true},
+		{"in an hour", Instant(3 * time.Hour), sane, sane.Add(time.Hour), true},
+		{"none", 0, sane, time.Time{}, false},
+		{"no clock chip", Instant(time.Hour), time.Unix(0, 0), time.Time{}, false},
+		{"before this build", Instant(time.Hour), written.Add(-time.Second), time.Time{}, false},
+	} {
+		got, ok := wallAt(tt.instant, Instant(2*time.Hour), tt.wall)
+		if !got.Equal(tt.want) || ok != tt.ok {
+			t.Errorf("%s: got %v %v, want %v %v", tt.name, got, ok, tt.want, tt.ok)
+		}
+	}
+	got, ok := Now().Wall()
+	if !ok || time.Since(got).Abs() > time.Second {
+		t.Errorf("Now().Wall() = %v %v, want the present time", got, ok)
+	}
+	if plausible().Before(written) {
+		t.Errorf("plausible date %v is before %v", plausible(), written)
+	}
+}
+
+func TestAtIsTheInverseOfWall(t *testing.T) {
+	f := NewFake(Instant(time.Hour), written.Add(24*time.Hour))
+	want := Instant(30 * time.Hour)
+	w, ok := f.Wall(want)
+	if !ok {
+		t.Fatal("the wall clock is not believed")
+	}
+	if got, ok := f.At(w); got != want || !ok {
+		t.Errorf("At(Wall(%v)) = %v %v", want, got, ok)
+	}
+	f.StepWall(-48 * time.Hour)
+	if got, ok := f.At(w); ok {
+		t.Errorf("At believes a clock before the build: %v", got)
+	}
+}
+
+func TestSleepIsAccurate(t *testing.T) {
+	c := open1(t)
+	at := Now().Add(30 * time.Millisecond)
+	if err := c.SleepUntil(t.Context(), at); err != nil {
+		t.Fatal(err)
+	}
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		t.Fatal(err)
+	}
+	// Early is wrong; how late depends on the machine's load.
+	if late := Instant(ts.Nano()).Sub(at); late < 0 || late > time.Second {
+		t.Errorf("woke %v after the moment", late)
+	}
+}
+
+func TestSleepInThePast(t *testing.T) {
+	c := open1(t)
+	for _, d := range []time.Duration{0, -time.Hour} {
+		if err := c.Sleep(t.Context(), d); err != nil {
+			t.Errorf("Sleep(%v) = %v", d, err)
+		}
+	}
+}
+
+func TestSleepCancelled(t *testing.T) {
+	c := open1(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- c.Sleep(ctx, 100*time.Hour) }()
+	for !waiting(c, 1) {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+	if c.armed != 0 {
+		t.Errorf("the timer is still set, to %d", c.armed)
+	}
+	if err := c.Sleep(ctx, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("sleeping under an ended context: %v, want context.Canceled", err)
+	}
+}
+
+func waiting(c *Clock, n int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.queue) == n
+}
+
+func TestManySleepersWakeInOrder(t *testing.T) {
+	f := NewFake(1, written)
+	const n = 200
+	var woken []time.Duration
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for _, i := range rand.Perm(n) {
+		d := time.Duration(i+1) * time.Second
+		all.Go(func() {
+			if err := f.Sleep(t.Context(), d); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			woken = append(woken, d)
+			mu.Unlock()
+		})
+	}
+	for !waiting(f.Clock, n) {
+		time.Sleep(time.Millisecond)
+	}
+	for i := range n {
+		f.Advance(time.Second)
+		for {
+			mu.Lock()
+			ready := len(woken) == i+1
+			mu.Unlock()
+			if ready {
+				break
+			}
+			time.Sleep(100 * time.Microsecond)
+		}
+	}
+	all.Wait()
+	if !slices.IsSorted(woken) {
+		t.Errorf("woken out of order: %v", woken)
+	}
+}
+
+func TestManySleepersOnTheKernel(t *testing.T) {
+	c := open1(t)
+	var all sync.WaitGroup
+	for range 100 {
+		at := c.Now().Add(rand.N(50 * time.Millisecond))
+		all.Go(func() {
+			if err := c.SleepUntil(t.Context(), at); err != nil {
+				t.Error(err)
+			}
+			if c.Now().Before(at) {
+				t.Error("woke early")
+			}
+		})
+	}
+	all.Wait()
+	if c.armed != 0 {
+		t.Error("the timer is set while nobody waits")
+	}
+}
+
+func TestQueueAgainstSorting(t *testing.T) {
+	var q queue
+	all := make([]*Timer, 500)
+	for i := range all {
+		all[i] = &Timer{at: Instant(rand.IntN(100))}
+		q.add(all[i])
+	}
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	for _, gone := range all[:200] {
+		q.remove(gone)
+		if gone.waiting() {
+			t.Fatal("removed, yet waiting")
+		}
+	}
+	var want, got []Instant
+	for _, rest := range all[200:] {
+		want = append(want, rest.at)
+	}
+	slices.Sort(want)
+	for len(q) > 0 {
+		got = append(got, q[0].at)
+		q.remove(q[0])
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+}
+
+func TestTimer(t *testing.T) {
+	f := NewFake(1, written)
+	timer := f.NewTimer()
+	set := func(at Instant) {
+		t.Helper()
+		if err := timer.Set(at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rang := func() Instant {
+		select {
+		case at := <-timer.C():
+			return at
+		default:
+			return 0
+		}
+	}
+	at := func(s int) Instant { return Instant(1).Add(time.Duration(s) * time.Second) }
+
+	set(at(10))
+	set(at(20))
+	f.Advance(15 * time.Second)
+	if got := rang(); got != 0 {
+		t.Errorf("rang for %v, which was set anew", got)
+	}
+	f.Advance(5 * time.Second)
+	if got := rang(); got != at(20) {
+		t.Errorf("rang for %v, want %v", got, at(20))
+	}
+	set(at(5))
+	if got := rang(); got != at(5) {
+		t.Errorf("rang for %v, want the past moment %v at once", got, at(5))
+	}
+	set(at(30))
+	f.Advance(time.Minute) // rings; nobody receives
+	set(at(100))
+	if got := rang(); got != 0 {
+		t.Errorf("an old ring for %v survived Set", got)
+	}
+	set(0)
+	if next, ok := f.Next(); ok {
+		t.Errorf("set to none, yet waits for %v", next)
+	}
+	set(at(100))
+	timer.Stop()
+	f.Advance(time.Hour)
+	if got := rang(); got != 0 {
+		t.Errorf("stopped, yet rang for %v", got)
+	}
+}
+
+func TestDeadlineExceeded(t *testing.T) {
+	c := open1(t)
+	ctx, cancel := c.WithDeadline(t.Context(), c.Now().Add(20*time.Millisecond))
+	defer cancel()
+	if err := ctx.Err(); err != nil {
+		t.Fatalf("ended before its deadline: %v", err)
+	}
+	child, cancelChild := context.WithCancel(ctx)
+	defer cancelChild()
+	<-child.Done()
+	for name, ctx := range map[string]context.Context{"context": ctx, "child": child} {
+		if err := ctx.Err(); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: Err() = %v, want DeadlineExceeded", name, err)
+		}
+		if err := context.Cause(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: Cause = %v, want DeadlineExceeded", name, err)
+		}
+	}
+	cancel()
+	if err := ctx.Err(); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("cancel changed the reason to %v", err)
+	}
+	if _, ok := ctx.Deadline(); ok {
+		t.Error("Deadline reports a wall-clock time")
+	}
+	if err := c.Sleep(ctx, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Sleep = %v, want DeadlineExceeded", err)
+	}
+}
+
+func TestDeadlineEndsASleep(t *testing.T) {
+	f := NewFake(1, written)
+	ctx, cancel := f.WithDeadline(t.Context(), Instant(time.Second))
+	defer cancel()
+	done := make(chan error)
+	go func() { done <- f.Sleep(ctx, time.Minute) }()
+	for !waiting(f.Clock, 2) {
+		time.Sleep(time.Millisecond)
+	}
+	f.Advance(time.Second)
+	if err := <-done; !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want DeadlineExceeded", err)
+	}
+}
+
+func TestDeadlineCancelled(t *testing.T) {
+	type key struct{}
+	parent, cancelParent := context.WithCancelCause(context.WithValue(t.Context(), key{}, "kept"))
+	f := NewFake(1, written)
+	for _, tt := range []struct {
+		name string
+		at   Instant
+		end  func(cancel func())
+		want error
+	}{
+		{"past", 1, func(func()) {}, context.DeadlineExceeded},
+		{"none", 0, func(cancel func()) { cancel() }, context.Canceled},
+		{"cancel", Instant(time.Hour), func(cancel func()) { cancel() }, context.Canceled},
+		{"parent", Instant(time.Hour), func(func()) { cancelParent(errors.New("over")) }, context.Canceled},
+		{"parent over already", Instant(time.Hour), func(func()) {}, context.Canceled},
+	} {
+		ctx, cancel := f.WithDeadline(parent, tt.at)
+		called := make(chan struct{})
+		context.AfterFunc(ctx, func() { close(called) })
+		notCalled := context.AfterFunc(ctx, func() {})
+		stopped := notCalled()
+		if ended := ctx.Err() != nil; stopped == ended && tt.at != 0 {
+			t.Errorf("%s: AfterFunc's stop returned %v, context ended: %v", tt.name, stopped, ended)
+		}
+		tt.end(cancel)
+		<-ctx.Done()
+		<-called
+		if err := ctx.Err(); !errors.Is(err, tt.want) {
+			t.Errorf("%s: Err() = %v, want %v", tt.name, err, tt.want)
+		}
+		if ctx.Value(key{}) != "kept" {
+			t.Errorf("%s: the parent's values are lost", tt.name)
+		}
+		cancel()
+		if next, ok := f.Next(); ok {
+			t.Errorf("%s: still waits for %v", tt.name, next)
+		}
+	}
+}
+
+func TestClosed(t *testing.T) {
+	c, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := c.WithDeadline(t.Context(), c.Now().Add(time.Hour))
+	defer cancel()
+	timer := c.NewTimer()
+	if err := timer.Set(c.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() { done <- c.Sleep(t.Context(), time.Hour) }()
+	for !waiting(c, 3) {
+		time.Sleep(time.Millisecond)
+	}
+	if err := c.Close(); err != nil {
+		t.Errorf("Close = %v", err)
+	}
+	if err := <-done; !errors.Is(err, ErrClosed) {
+		t.Errorf("a sleep in progress: %v, want ErrClosed", err)
+	}
+	if at, open := <-timer.C(); open {
+		t.Errorf("the timer rang for %v", at)
+	}
+	if err := ctx.Err(); !errors.Is(err, context.Canceled) {
+		t.Errorf("the context: %v, want Canceled", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Errorf("closing twice: %v", err)
+	}
+	if err := c.Sleep(t.Context(), time.Hour); !errors.Is(err, ErrClosed) {
+		t.Errorf("Sleep = %v, want ErrClosed", err)
+	}
+	if err := timer.Set(c.Now().Add(time.Hour)); !errors.Is(err, ErrClosed) {
+		t.Errorf("Set = %v, want ErrClosed", err)
+	}
+	late, cancelLate := c.WithDeadline(t.Context(), c.Now().Add(time.Hour))
+	defer cancelLate()
+	if err := late.Err(); !errors.Is(err, context.Canceled) {
+		t.Errorf("a context of a closed clock: %v, want Canceled", err)
+	}
+}
+
+func TestCannotOpen(t *testing.T) {
+	const noSuchClock = 99
+	if c, err := open(noSuchClock, "CLOCK_NONE"); !errors.Is(err, unix.EINVAL) || !strings.Contains(err.Error(), "CLOCK_NONE") {
+		t.Errorf("got %v, %v; want EINVAL with the clock's name", c, err)
+	}
+}
+
+func TestArmFails(t *testing.T) {
+	c := newClock(brokenKernel{})
+	if err := c.Sleep(t.Context(), time.Hour); !errors.Is(err, unix.EIO) {
+		t.Errorf("Sleep = %v, want EIO", err)
+	}
+	if err := c.NewTimer().Set(2); !errors.Is(err, unix.EIO) {
+		t.Errorf("Set = %v, want EIO", err)
+	}
+	ctx, cancel := c.WithDeadline(t.Context(), 2)
+	defer cancel()
+	if err := ctx.Err(); !errors.Is(err, context.Canceled) {
+		t.Errorf("a deadline that can't be kept: %v, want Canceled", err)
+	}
+	if !waiting(c, 0) {
+		t.Error("somebody is left in the queue")
+	}
+}
+
+type brokenKernel struct{}
+
+func (brokenKernel) now() Instant      { return 1 }
+func (brokenKernel) wall() time.Time   { return time.Time{} }
+func (brokenKernel) arm(Instant) error { return unix.EIO }
+func (brokenKernel) close() error      { return nil }
+
+func TestJumps(t *testing.T) {
+	f := NewFake(1, written)
+	f.StepWall(time.Hour)
+	if j := <-f.Jumps(); j.By != time.Hour || j.At != 1 {
+		t.Errorf("got %+v", j)
+	}
+	f.Advance(time.Minute)
+	f.StepWall(time.Hour)
+	f.StepWall(-3 * time.Hour)
+	if j := <-f.Jumps(); j.By != -2*time.Hour {
+		t.Errorf("two steps nobody received: %v, want their sum -2h", j.By)
+	}
+	if n := f.JumpCount(); n != 3 {
+		t.Errorf("JumpCount = %d, want 3", n)
+	}
+	want := written.Add(time.Minute - time.Hour)
+	if got := f.kernel.wall(); !got.Equal(want) {
+		t.Errorf("wall = %v, want %v", got, want)
+	}
+}
+
+func TestNoJumpWithoutStep(t *testing.T) {
+	c := open1(t)
+	if err := c.Sleep(t.Context(), 50*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.JumpCount(); n != 0 {
+		t.Errorf("%d jumps of the wall clock, want none", n)
+	}
+}
+
+func TestSleepDoesNotAllocate(t *testing.T) {
+	c := open1(t)
+	ctx := t.Context()
+	ctx.Done() // made on demand
+	n := testing.AllocsPerRun(20, func() {
+		if err := c.Sleep(ctx, 100*time.Microsecond); err != nil {
+			t.Error(err)
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations per sleep, want none", n)
+	}
+}
+
+// wakeups is the kernel's count of voluntary context switches, over all threads.
+func wakeups(t testing.TB) (n int) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/self/task/*/status")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no threads in /proc: %v", err)
+	}
+	for _, file := range files {
+		status, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var count int
+		_, rest, _ := strings.Cut(string(status), "\nvoluntary_ctxt_switches:")
+		if _, err := fmt.Sscan(rest, &count); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		n += count
+	}
+	return n
+}
+
+// BenchmarkTwentyWaits is a poll that waits 20 times 50 ms for conversions. The
+// bar is 21 wake-ups: one each and one for the measurement itself. Run it with
+// GOMAXPROCS=1 in the environment, as the daemon runs.
+func BenchmarkTwentyWaits(b *testing.B) {
+	c := open1(b)
+	b.ReportAllocs()
+	before := wakeups(b)
+	for b.Loop() {
+		for range 20 {
+			if err := c.Sleep(b.Context(), 50*time.Millisecond); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(wakeups(b)-before)/float64(b.N), "wakeups/op")
+}
