@@ -39,10 +39,10 @@ type Option struct {
 	Help     string
 	Default  string // as the user would write it; empty: none
 	Required bool
-	Choices  []string  // of an enum or an address
-	Unit     *Unit     // of a number that may carry a unit
-	Range    *Range    // of a number, an integer or (in seconds) a duration
-	Channel  bool      // may also be given for one channel: CHANNEL.NAME
+	Choices  []string // of an enum or an address
+	Unit     *Unit    // of a number that may carry a unit
+	Range    *Range   // of a number, an integer or (in seconds) a duration
+	Channel  bool     // may also be given for one channel: CHANNEL.NAME
 }
 
 func (o Option) check() error {
@@ -284,8 +284,9 @@ func badDuration(text string) error {
 
 // NewOptions validates texts against a driver's options and fills in the
 // defaults; its error joins everything that is wrong. Channel options are
-// written "a0.gain". The configuration uses it, and so do tests of drivers.
-func NewOptions(d *Driver, texts map[string]string) (*Options, error) {
+// written "a0.gain"; channels are further channels that the configuration
+// names. The configuration uses it, and so do tests of drivers.
+func NewOptions(d *Driver, texts map[string]string, channels ...string) (*Options, error) {
 	o := &Options{values: map[string]any{}, given: map[string]bool{}}
 	var errs []error
 	for key, text := range texts {
@@ -319,10 +320,12 @@ func NewOptions(d *Driver, texts map[string]string) (*Options, error) {
 		}
 	}
 	for _, c := range d.Channels {
+		named := slices.Contains(channels, c)
 		for key := range texts {
-			if strings.HasPrefix(key, c+".") && !slices.Contains(o.channels, c) {
-				o.channels = append(o.channels, c)
-			}
+			named = named || strings.HasPrefix(key, c+".")
+		}
+		if named {
+			o.channels = append(o.channels, c)
 		}
 	}
 	if len(errs) == 0 && d.Check != nil {

@@ -1,0 +1,25 @@
+// Package board is the wires themselves: I2C buses, GPIO lines, supply rails
+// and the kernel's files, found by name, opened late and closed early, and
+// able to say who holds what. It measures nothing and schedules nothing.
+//
+// Package board/sim is a board of modelled chips with the same interface.
+package board
+
+import (
+	"example.org/dormouse/sensors"
+	"periph.io/x/conn/v3/i2c"
+)
+
+// A Board gives out wires. Its methods may be called from any goroutine.
+type Board interface {
+	// Model is what the board says of itself: "Raspberry Pi 4 Model B Rev 1.4".
+	Model() string
+	// OpenBus opens an I2C bus for some transactions; the caller closes it.
+	// Tx may be called from many goroutines: the bus's lock is held for one
+	// transaction. Errors keep errno and say what to do.
+	OpenBus(bus sensors.Bus) (i2c.BusCloser, error)
+	// OpenLine takes a GPIO line under the consumer's name. Where somebody
+	// else holds it the error is of the class busy and names them.
+	OpenLine(ref sensors.LineRef, c sensors.LineConfig, consumer string) (sensors.Line, error)
+	Files() sensors.Files
+}
