@@ -1,0 +1,73 @@
+# Dormouse. `make demo` runs it on a simulated board, `make test` tests it.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+common   = github.com/prometheus/common/version
+LDFLAGS  = -s -w -X $(common).Version=$(VERSION) -X $(common).Revision=$(COMMIT)
+# For the tests' own use: make test TESTFLAGS=-v
+TESTFLAGS ?=
+
+export CGO_ENABLED ?= 0
+
+.PHONY: help
+help: ## what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## the whole daemon on a simulated board; ^C ends it
+	go run ./cmd/dormouse demo
+
+.PHONY: test
+test: ## formatting, vet and all tests that need neither root nor a network
+	@unformatted=$$(gofmt -l cmd daemon sensors exporter test); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
+	go vet ./...
+	go vet -tags system ./...
+	go test $(TESTFLAGS) ./...
+
+.PHONY: lint
+lint: ## staticcheck, and vet for the Pi Zero
+	go tool staticcheck ./...
+	go tool staticcheck -tags system ./test/... ./daemon/...
+	GOARCH=arm GOARM=6 go vet ./...
+
+.PHONY: race
+race: ## the tests under the race detector (needs gcc)
+	CGO_ENABLED=1 go test -race $(TESTFLAGS) ./...
+
+.PHONY: test-system
+test-system: lint race ## as root on Debian: a real kernel, Prometheus, 32-bit ARM; installs what it needs
+	go test -tags system -count=1 -timeout 20m $(TESTFLAGS) ./test/... ./daemon/...
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (30s)
+	@set -e; for pkg in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),30s) $$pkg; \
+	  done; done
+
+.PHONY: bench
+bench: ## a wake of ten sensors, a scrape, and the wake-ups of the sleeping process
+	go test -run '^$$' -bench . -benchmem ./...
+	go test -tags bench -run '^TestIdle' -v -count=1 ./test/...
+
+.PHONY: build
+build: $(addprefix dist/dormouse-linux-,armv6 armv7 arm64 amd64) ## static release binaries in dist/
+
+dist/dormouse-linux-armv6: export GOARCH=arm
+dist/dormouse-linux-armv6: export GOARM=6
+dist/dormouse-linux-armv7: export GOARCH=arm
+dist/dormouse-linux-armv7: export GOARM=7
+dist/dormouse-linux-arm64: export GOARCH=arm64
+dist/dormouse-linux-amd64: export GOARCH=amd64
+.PHONY: dist/dormouse-linux-armv6 dist/dormouse-linux-armv7 dist/dormouse-linux-arm64 dist/dormouse-linux-amd64
+dist/dormouse-linux-%:
+	CGO_ENABLED=0 GOOS=linux go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/dormouse
+
+.PHONY: rename
+rename: ## give the module its public home: make rename MODULE=example.com/you/dormouse
+	@test -n "$(MODULE)" || { echo 'say where to: make rename MODULE=host/path'; exit 2; }
+	old=$$(go list -m); git ls-files '*.go' go.mod Makefile '*.md' | xargs sed -i "s#$$old\b#$(MODULE)#g"
+
+.PHONY: clean
+clean:
+	rm -rf dist
