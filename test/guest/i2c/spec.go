@@ -1,0 +1,115 @@
+package i2c
+
+import "fmt"
+
+// Spec describes a chip for the guest to build. The constructors below fill it
+// with a chip's power-on content; Registers and Values may be changed after.
+type Spec struct {
+	// Model is one of "registers", "words", "bmp280", "bme280", "tmp102",
+	// "lm75", "sht4x" and "ads1115".
+	Model string
+	// Registers overlays the power-on content: bytes from a register on (for
+	// word registers two bytes each, most significant first).
+	Registers map[int][]byte `json:",omitempty"`
+	// Values is what the chip measures, as Chip.Set takes it.
+	Values map[string]int `json:",omitempty"`
+}
+
+// New builds the chip that s describes. A bus powers it up.
+func New(s Spec) (Chip, error) {
+	c, err := newModel(s)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Set(s.Values); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func newModel(s Spec) (Chip, error) {
+	switch s.Model {
+	case "registers":
+		r := &registers{}
+		return r, r.preset(s.Registers)
+	case "bmp280", "bme280":
+		b := newBosch(s.Model == "bme280")
+		return b, b.preset(s.Registers)
+	case "words":
+		w := &words{}
+		return w, w.preset(s.Registers)
+	case "tmp102":
+		t := newTMP102()
+		return t, t.preset(s.Registers)
+	case "lm75":
+		l := newLM75()
+		return l, l.preset(s.Registers)
+	case "ads1115":
+		a := newADS1115()
+		return a, a.preset(s.Registers)
+	case "sht4x":
+		if len(s.Registers) != 0 {
+			return nil, fmt.Errorf("an SHT4x has no registers to preset")
+		}
+		return &sht4x{}, nil
+	}
+	return nil, fmt.Errorf("no chip model is called %q", s.Model)
+}
+
+// Registers is a chip of up to 256 byte registers with an auto-incrementing
+// pointer, and nothing behind them: reads and writes only move bytes.
+func Registers(content map[int][]byte) Spec {
+	return Spec{Model: "registers", Registers: content}
+}
+
+// Words is a chip of 16-bit registers, most significant byte first, whose
+// pointer stays where it was set.
+func Words(content map[int][]byte) Spec {
+	return Spec{Model: "words", Registers: content}
+}
+
+// BMP280 holds the data sheet's worked example (BST-BMP280-DS001, section
+// 3.12): 25.08 °C and 100653.27 Pa. Values: adc_T, adc_P, 20 bits each.
+func BMP280() Spec {
+	return Spec{Model: "bmp280", Values: map[string]int{"adc_T": 519888, "adc_P": 415148}}
+}
+
+// BME280 is the BMP280 example with a humidity part. Its humidity calibration
+// is H1 75, H2 361, H3 0, H4 325, H5 50, H6 30. Values: adc_T, adc_P, and
+// adc_H of 16 bits.
+func BME280() Spec {
+	return Spec{Model: "bme280", Values: map[string]int{"adc_T": 519888, "adc_P": 415148, "adc_H": 28100}}
+}
+
+// TMP102 measures temperature, in 1/16 °C.
+func TMP102(sixteenths int) Spec {
+	return Spec{Model: "tmp102", Values: map[string]int{"temperature": sixteenths}}
+}
+
+// LM75 measures temperature, in 1/2 °C.
+func LM75(halves int) Spec {
+	return Spec{Model: "lm75", Values: map[string]int{"temperature": halves}}
+}
+
+// SHT4x measures temperature and humidity as raw 16-bit ticks. Set "bad_crc"
+// to 1 and both checksums are wrong.
+func SHT4x(temperature, humidity int) Spec {
+	return Spec{Model: "sht4x", Values: map[string]int{"temperature": temperature, "humidity": humidity}}
+}
+
+// ADS1115 measures four inputs, in microvolts: ain0 to ain3.
+func ADS1115(ain0, ain1, ain2, ain3 int) Spec {
+	return Spec{Model: "ads1115", Values: map[string]int{"ain0": ain0, "ain1": ain1, "ain2": ain2, "ain3": ain3}}
+}
+
+// assign copies values into the named fields; an unknown name is an error.
+func assign(values map[string]int, fields map[string]*int) error {
+	for name, v := range values {
+		f := fields[name]
+		if f == nil {
+			return fmt.Errorf("the chip measures no %q", name)
+		}
+		*f = v
+	}
+	return nil
+}
