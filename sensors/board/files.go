@@ -1,0 +1,177 @@
+package board
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"example.org/dormouse/sensors"
+	"golang.org/x/sys/unix"
+)
+
+// mostOfAFile is more than any attribute has: those of sysfs have a page.
+const mostOfAFile = 1 << 20
+
+// files are sensors.Files over the file system below root.
+type files struct {
+	root string
+	mu   sync.Mutex
+	busy map[string]chan struct{} // by path; closed when the access to it ends
+}
+
+func newFiles(root string) *files { return &files{root: root, busy: map[string]chan struct{}{}} }
+
+// ReadFile gives the whole file, which may have at most 1 MiB.
+func (f *files) ReadFile(ctx context.Context, path string) ([]byte, error) {
+	var data []byte
+	err := f.access(ctx, "read", path, func(real string) (func(), error) {
+		read, err := readAll(real)
+		return func() { data = read }, err
+	})
+	return data, err
+}
+
+// WriteFile writes data by one write(2) into a file that exists.
+func (f *files) WriteFile(ctx context.Context, path string, data []byte) error {
+	data = bytes.Clone(data) // the caller's own may change when ctx has ended
+	return f.access(ctx, "write", path, func(real string) (func(), error) {
+		return func() {}, writeAll(real, data)
+	})
+}
+
+// Glob is filepath.Glob.
+func (f *files) Glob(pattern string) ([]string, error) {
+	found, err := filepath.Glob(filepath.Join(f.root, pattern))
+	if err != nil {
+		return nil, fmt.Errorf("pattern %s: %w", pattern, err)
+	}
+	for i := range found {
+		found[i] = "/" + strings.TrimLeft(strings.TrimPrefix(found[i], f.root), "/")
+	}
+	return found, nil
+}
+
+// access runs do in a goroutine of its own, because a read or write in sysfs
+// can't be cancelled, and leaves it behind when ctx ends. What do returns
+// besides its error is run only if somebody still waits. There is one access
+// to a file at a time; the next waits for one left behind, and doesn't take
+// its late result for a fresh one.
+func (f *files) access(ctx context.Context, what, path string, do func(real string) (func(), error)) error {
+	if !strings.HasPrefix(path, "/") {
+		return fmt.Errorf("%s %s: not an absolute path", what, path)
+	}
+	left := func() error {
+		return fmt.Errorf("%s %s: the kernel has not answered yet: %w", what, path, ctx.Err())
+	}
+	ended, err := f.begin(ctx, path)
+	if err != nil {
+		return left()
+	}
+	type result struct {
+		accept func()
+		err    error
+	}
+	results := make(chan result, 1)
+	go func() {
+		accept, err := do(filepath.Join(f.root, path))
+		f.mu.Lock()
+		delete(f.busy, path)
+		f.mu.Unlock()
+		close(ended)
+		results <- result{accept, err}
+	}()
+	select {
+	case r := <-results:
+		if r.err != nil {
+			return FileError(what, path, r.err)
+		}
+		r.accept()
+		return nil
+	case <-ctx.Done():
+		return left()
+	}
+}
+
+// begin waits until nobody else accesses path.
+func (f *files) begin(ctx context.Context, path string) (ended chan struct{}, err error) {
+	for ctx.Err() == nil {
+		f.mu.Lock()
+		before, busy := f.busy[path]
+		if !busy {
+			ended = make(chan struct{})
+			f.busy[path] = ended
+		}
+		f.mu.Unlock()
+		if !busy {
+			return ended, nil
+		}
+		select {
+		case <-before:
+		case <-ctx.Done():
+		}
+	}
+	return nil, ctx.Err()
+}
+
+// readAll reads by plain system calls: os.ReadFile would put each attribute
+// into the network poller.
+func readAll(path string) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, 0, 4096)
+	for {
+		if len(data) == cap(data) {
+			data = append(data, 0)[:len(data)]
+		}
+		n, err := unix.Read(fd, data[len(data):cap(data)])
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue // w1_therm gives up its wait at any signal
+		case err == nil && len(data)+n > mostOfAFile:
+			err = fmt.Errorf("has more than %d bytes: %w", mostOfAFile, unix.EFBIG)
+		}
+		if err != nil {
+			return nil, errors.Join(err, unix.Close(fd))
+		}
+		if n == 0 {
+			return data, unix.Close(fd)
+		}
+		data = data[:len(data)+n]
+	}
+}
+
+func writeAll(path string, data []byte) error {
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_TRUNC|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return err
+	}
+	n, err := unix.Write(fd, data)
+	for errors.Is(err, unix.EINTR) {
+		n, err = unix.Write(fd, data)
+	}
+	if err == nil && n < len(data) {
+		err = fmt.Errorf("took %d of %d bytes: %w", n, len(data), unix.EIO)
+	}
+	return errors.Join(err, unix.Close(fd))
+}
+
+// FileError says of a failed access (what is "read" or "write") to one of the
+// kernel's files what to do about it. The errno stays.
+func FileError(what, path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+		return sensors.Errorf(sensors.NoAnswer, "%s %s: it isn't there: check that the sensor is connected, its overlay in config.txt and its kernel module loaded: %w", what, path, err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, unix.EROFS):
+		return sensors.Errorf(sensors.IO, "%s %s: not allowed: give the daemon's user the right by a udev rule or a group, and look whether a sandbox (ProtectKernelTunables=) forbids it: %w", what, path, err)
+	case errors.Is(err, unix.EIO):
+		return sensors.Errorf(sensors.IO, "%s %s: the kernel's driver could not talk to the sensor: check its wiring: %w", what, path, err)
+	}
+	return fmt.Errorf("%s %s: %w", what, path, err)
+}

@@ -1,0 +1,236 @@
+package board
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"example.org/dormouse/sensors"
+	"golang.org/x/sys/unix"
+	"periph.io/x/conn/v3/i2c"
+	"periph.io/x/conn/v3/physic"
+)
+
+// The combined transfer of linux/i2c-dev.h and the read flag of linux/i2c.h.
+const (
+	i2cRDWR = 0x0707
+	i2cRead = 0x0001
+	// Longer messages are refused with EINVAL: drivers/i2c/i2c-dev.c, i2cdev_ioctl_rdwr.
+	i2cLongest = 8192
+)
+
+// message is struct i2c_msg of linux/i2c.h, and transfer is struct
+// i2c_rdwr_ioctl_data of linux/i2c-dev.h. Their pointers are Go pointers: what
+// they point to is on the heap (storing them here makes it escape) and is
+// found by the garbage collector. A uintptr in their place would go stale as
+// soon as the goroutine's stack grows.
+type message struct {
+	addr, flags, length uint16
+	data                *byte
+}
+
+type transfer struct {
+	messages *message
+	count    uint32
+}
+
+// bus is one opening of /dev/i2c-N.
+type bus struct {
+	number sensors.Bus
+	kernel *kernel
+	file   *os.File
+	conn   syscall.RawConn
+	call   func(fd uintptr) // b.callIoctl, bound once so that Tx doesn't allocate
+
+	lock     *sync.Mutex // of all openings of this bus; guards what follows
+	free     [128]bool   // addresses seen not to be driven by the kernel
+	messages [2]message
+	transfer transfer
+	pinner   runtime.Pinner
+	err      error
+}
+
+// busLocks holds one lock for each bus of the process, by device path: two
+// openings of one bus must not interleave their transactions.
+var busLocks = struct {
+	sync.Mutex
+	of map[string]*sync.Mutex
+}{of: map[string]*sync.Mutex{}}
+
+func busLock(path string) *sync.Mutex {
+	busLocks.Lock()
+	defer busLocks.Unlock()
+	if busLocks.of[path] == nil {
+		busLocks.of[path] = new(sync.Mutex)
+	}
+	return busLocks.of[path]
+}
+
+func (l *linux) OpenBus(number sensors.Bus) (i2c.BusCloser, error) {
+	path := l.kernel.path(fmt.Sprintf("/dev/i2c-%d", int(number)))
+	// A blocking descriptor, outside of the network poller: i2c-dev can't be polled.
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, l.busOpenError(number, err)
+	}
+	b := &bus{number: number, kernel: l.kernel, file: os.NewFile(uintptr(fd), path), lock: busLock(path)}
+	b.call = b.callIoctl
+	if b.conn, err = b.file.SyscallConn(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", number, err), b.file.Close())
+	}
+	return Guard(b), nil
+}
+
+func (l *linux) busOpenError(number sensors.Bus, err error) error {
+	node := fmt.Sprintf("/dev/i2c-%d", int(number))
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+		here := "no I2C bus is here"
+		if buses, err := l.Buses(); err == nil && len(buses) > 0 {
+			var names []string
+			for _, b := range buses {
+				names = append(names, strconv.Itoa(int(b)))
+			}
+			here = "buses here: " + strings.Join(names, ", ")
+		}
+		return sensors.Errorf(sensors.IO, "%s: there is no %s: enable I2C with raspi-config or dtparam=i2c_arm=on in config.txt, and load the module i2c-dev (%s): %w", number, node, here, err)
+	case errors.Is(err, fs.ErrPermission):
+		return sensors.Errorf(sensors.IO, "%s: %s may not be opened: add the daemon's user to the group i2c (a systemd unit may also need DeviceAllow=char-i2c): %w", number, node, err)
+	}
+	return fmt.Errorf("%s: open %s: %w", number, node, err)
+}
+
+// Buses lists the I2C buses that have a device node, by number.
+func (l *linux) Buses() ([]sensors.Bus, error) {
+	const prefix = "/dev/i2c-"
+	nodes, err := filepath.Glob(l.kernel.path(prefix + "*"))
+	if err != nil {
+		return nil, err
+	}
+	var buses []sensors.Bus
+	for _, n := range nodes {
+		if number, err := strconv.Atoi(strings.TrimPrefix(n, l.kernel.path(prefix))); err == nil {
+			buses = append(buses, sensors.Bus(number))
+		}
+	}
+	slices.Sort(buses)
+	return buses, nil
+}
+
+func (b *bus) String() string { return b.number.String() }
+
+// SetSpeed can't be done from user space.
+func (b *bus) SetSpeed(physic.Frequency) error {
+	return fmt.Errorf("%s: the speed is the device tree's: set dtparam=i2c_arm_baudrate=100000 in config.txt and restart the Pi", b.number)
+}
+
+// Close returns at once; a transaction that hangs in the kernel keeps the
+// descriptor until it ends.
+func (b *bus) Close() error {
+	if err := b.file.Close(); err != nil {
+		return fmt.Errorf("%s: %w", b.number, err)
+	}
+	return nil
+}
+
+// Tx is one transaction: w is written, then r is read after a repeated start.
+// It can't be cancelled: the kernel gives up a hung bus after its adapter's
+// time-out, commonly one second.
+func (b *bus) Tx(addr uint16, w, r []byte) error {
+	switch {
+	case addr > 0x7f:
+		return fmt.Errorf("%s: 0x%02x is no 7-bit address", b.number, addr)
+	case len(w) == 0 && len(r) == 0:
+		return fmt.Errorf("%s: a transaction with %s that neither writes nor reads", b.number, sensors.Address(addr))
+	case len(w) > i2cLongest || len(r) > i2cLongest:
+		return fmt.Errorf("%s: a message of more than %d bytes to %s", b.number, i2cLongest, sensors.Address(addr))
+	}
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	if !b.free[addr] {
+		if err := b.kernelDrives(addr); err != nil {
+			return err
+		}
+		b.free[addr] = true
+	}
+	return BusError(b.number, addr, b.transact(addr, w, r))
+}
+
+func (b *bus) transact(addr uint16, w, r []byte) error {
+	defer b.pinner.Unpin()
+	b.pinner.Pin(b)
+	b.transfer = transfer{messages: &b.messages[0]}
+	b.add(addr, 0, w)
+	b.add(addr, i2cRead, r)
+	err := b.conn.Control(b.call)
+	clear(b.messages[:])
+	if err != nil {
+		return os.ErrClosed // the one thing that Control can complain of
+	}
+	return b.err
+}
+
+func (b *bus) add(addr, flags uint16, data []byte) {
+	if len(data) == 0 {
+		return
+	}
+	b.pinner.Pin(&data[0])
+	b.messages[b.transfer.count] = message{addr, flags, uint16(len(data)), &data[0]}
+	b.transfer.count++
+}
+
+func (b *bus) callIoctl(fd uintptr) {
+	b.err = b.kernel.ioctl(fd, i2cRDWR, unsafe.Pointer(&b.transfer))
+}
+
+// kernelDrives refuses an address whose chip a kernel driver is bound to:
+// I2C_RDWR wouldn't, and both would disturb each other's measurements.
+func (b *bus) kernelDrives(addr uint16) error {
+	device := fmt.Sprintf("%d-%04x", int(b.number), addr)
+	link, err := os.Readlink(b.kernel.path("/sys/bus/i2c/devices/" + device + "/driver"))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: whether the kernel drives %s: %w", b.number, sensors.Address(addr), err)
+	}
+	name, instead := filepath.Base(link), ""
+	for _, way := range []struct{ attributes, driver string }{{"iio:device*", "iio"}, {"hwmon/hwmon*", "hwmon"}} {
+		if found, err := filepath.Glob(b.kernel.path("/sys/bus/i2c/devices/" + device + "/" + way.attributes)); err == nil && len(found) > 0 {
+			instead = "read it with driver=" + way.driver + ", or "
+		}
+	}
+	return sensors.Errorf(sensors.Busy, "%s on %s is driven by the kernel's %s: %stake it away from the kernel (echo %s > /sys/bus/i2c/drivers/%s/unbind, or remove its overlay): %w",
+		sensors.Address(addr), b.number, name, instead, device, name, unix.EBUSY)
+}
+
+// BusError says of a failed transaction with addr what to do about it. The
+// errno stays; nil stays nil. The meanings are those of the kernel's
+// Documentation/i2c/fault-codes.rst.
+func BusError(number sensors.Bus, addr uint16, err error) error {
+	a := sensors.Address(addr)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EREMOTEIO), errors.Is(err, unix.ENXIO):
+		return sensors.Errorf(sensors.NoAnswer, "no answer at %s on %s: check the wiring (supply, ground, SDA, SCL) and the address: %w", a, number, err)
+	case errors.Is(err, unix.ETIMEDOUT):
+		return sensors.Errorf(sensors.Timeout, "%s hung at %s: a chip holds SDA or SCL low, or the pull-ups are missing; cut its supply to free it: %w", number, a, err)
+	case errors.Is(err, unix.EAGAIN):
+		return sensors.Errorf(sensors.Busy, "%s: arbitration was lost at %s: another controller uses the bus, or SDA is disturbed: %w", number, a, err)
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return sensors.Errorf(sensors.IO, "%s can't do plain I2C transfers (an SMBus-only adapter): use another bus: %w", number, err)
+	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ESHUTDOWN):
+		return sensors.Errorf(sensors.IO, "%s is gone: its adapter was removed: %w", number, err)
+	}
+	return fmt.Errorf("%s at %s: %w", number, a, err)
+}
