@@ -1,0 +1,325 @@
+package board
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/sensors"
+	"golang.org/x/sys/unix"
+	"periph.io/x/conn/v3/i2c"
+)
+
+// recorder is a board of outputs that writes down what happens to them.
+type recorder struct {
+	mu       sync.Mutex
+	log      []string
+	on       map[string]bool
+	openErr  error
+	driveErr error
+}
+
+func (b *recorder) Model() string                              { return "recorder" }
+func (b *recorder) Files() sensors.Files                       { return nil }
+func (b *recorder) OpenBus(sensors.Bus) (i2c.BusCloser, error) { return nil, errors.New("no bus") }
+func (b *recorder) note(format string, args ...any) {
+	b.log = append(b.log, fmt.Sprintf(format, args...))
+}
+func (b *recorder) isOn(line string) bool { b.mu.Lock(); defer b.mu.Unlock(); return b.on[line] }
+
+func (b *recorder) OpenLine(ref sensors.LineRef, c sensors.LineConfig, consumer string) (sensors.Line, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.openErr != nil {
+		return nil, b.openErr
+	}
+	b.note("open %s active=%t low=%t by %q", ref.Key(), c.Output && c.Active, c.ActiveLow, consumer)
+	b.on[ref.Key()] = true
+	return &recordedLine{board: b, name: ref.Key()}, nil
+}
+
+type recordedLine struct {
+	board *recorder
+	name  string
+}
+
+func (l *recordedLine) Active() (bool, error) { return l.board.isOn(l.name), nil }
+func (l *recordedLine) SetActive(active bool) error {
+	l.board.mu.Lock()
+	defer l.board.mu.Unlock()
+	l.board.note("drive %s %t", l.name, active)
+	l.board.on[l.name] = active
+	return l.board.driveErr
+}
+func (l *recordedLine) Edges(buf []sensors.Edge) ([]sensors.Edge, error) { return buf, nil }
+func (l *recordedLine) WaitEdge(context.Context) error                   { return nil }
+func (l *recordedLine) Close() error {
+	l.board.mu.Lock()
+	defer l.board.mu.Unlock()
+	l.board.note("close %s", l.name)
+	return nil
+}
+
+const (
+	onLog  = `open GPIO17 active=true low=false by "dormouse garden"`
+	offLog = "drive GPIO17 false"
+	letGo  = "close GPIO17"
+)
+
+func newRecorder() *recorder { return &recorder{on: map[string]bool{}} }
+
+func testRails(t testing.TB, b Board, c Clock) *Rails {
+	t.Helper()
+	garden, err := sensors.ParseLine("GPIO17")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shed, err := sensors.ParseLine("BOARD13")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewRails([]*sensors.RailConfig{
+		{Name: "garden", Line: garden, Settle: 10 * time.Millisecond},
+		{Name: "shed", Line: shed, ActiveLow: true},
+	}, b, c)
+}
+
+func fakeClock() *alarm.Fake {
+	return alarm.NewFake(alarm.Instant(time.Hour), time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRailRisesWarmsUpAndFalls(t *testing.T) {
+	b, clock := newRecorder(), fakeClock()
+	rails := testRails(t, b, clock)
+	up := make(chan error)
+	go func() { up <- rails.Up(t.Context(), "garden", 50*time.Millisecond) }()
+	clock.Await(clock.Now().Add(50 * time.Millisecond))
+	if !b.isOn("GPIO17") {
+		t.Error("not on while it warms up")
+	}
+	clock.Advance(50 * time.Millisecond)
+	check(t, <-up)
+	clock.Advance(time.Second)
+	want := []sensors.Wire{
+		{Kind: "rail", Name: "garden", Where: "GPIO17 (pin 11)", Active: true, OnTime: 1050 * time.Millisecond},
+		{Kind: "rail", Name: "shed", Where: "GPIO27 (pin 13)"},
+	}
+	if got := rails.Wires(); !slices.Equal(got, want) {
+		t.Errorf("Wires() = %+v", got)
+	}
+	check(t, rails.Down("garden"))
+	clock.Advance(time.Minute)
+	if w := rails.Wires()[0]; w.Active || w.OnTime != 1050*time.Millisecond {
+		t.Errorf("after Down: %+v", w)
+	}
+	if want := []string{onLog, offLog, letGo}; !slices.Equal(b.log, want) {
+		t.Errorf("got %q, want %q", b.log, want)
+	}
+	check(t, rails.Down("garden")) // one too many
+	check(t, rails.Up(t.Context(), "shed", 0))
+	check(t, rails.AllDown())
+	want2 := []string{`open GPIO27 active=true low=true by "dormouse shed"`, "drive GPIO27 false", "close GPIO27"}
+	if !slices.Equal(b.log[3:], want2) {
+		t.Errorf("got %q, want %q", b.log[3:], want2)
+	}
+}
+
+func TestSettlingAndWarmup(t *testing.T) {
+	for _, tt := range []struct{ warmup, want time.Duration }{
+		{0, 10 * time.Millisecond},
+		{4 * time.Millisecond, 10 * time.Millisecond},
+		{70 * time.Millisecond, 70 * time.Millisecond},
+	} {
+		clock := fakeClock()
+		rails := testRails(t, newRecorder(), clock)
+		up := make(chan error)
+		go func() { up <- rails.Up(t.Context(), "garden", tt.warmup) }()
+		clock.Await(clock.Now().Add(tt.want))
+		clock.Advance(tt.want)
+		check(t, <-up)
+	}
+}
+
+func TestRailIsShared(t *testing.T) {
+	b, clock := newRecorder(), fakeClock()
+	rails := testRails(t, b, clock)
+	raised := clock.Now()
+	first, second := make(chan error), make(chan error)
+	go func() { first <- rails.Up(t.Context(), "garden", 50*time.Millisecond) }()
+	clock.Await(raised.Add(50 * time.Millisecond))
+	clock.Advance(20 * time.Millisecond)
+	go func() { second <- rails.Up(t.Context(), "garden", 40*time.Millisecond) }()
+	clock.Await(raised.Add(40 * time.Millisecond)) // the rest of it, from the power-up
+	clock.Advance(20 * time.Millisecond)
+	check(t, <-second)
+	clock.Advance(10 * time.Millisecond)
+	check(t, <-first)
+	clock.Advance(time.Second)
+	check(t, rails.Up(t.Context(), "garden", 50*time.Millisecond)) // long warm: no wait
+	for range 2 {
+		check(t, rails.Down("garden"))
+		if !b.isOn("GPIO17") {
+			t.Fatal("off while somebody uses it")
+		}
+	}
+	check(t, rails.Down("garden"))
+	if want := []string{onLog, offLog, letGo}; !slices.Equal(b.log, want) {
+		t.Errorf("got %q, want %q", b.log, want)
+	}
+}
+
+func TestRailCancelledWhileItWarmsUp(t *testing.T) {
+	b, clock := newRecorder(), fakeClock()
+	rails := testRails(t, b, clock)
+	ctx, cancel := context.WithCancel(t.Context())
+	up := make(chan error)
+	go func() { up <- rails.Up(ctx, "garden", time.Minute) }()
+	clock.Await(clock.Now().Add(time.Minute))
+	cancel()
+	if err := <-up; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want Canceled", err)
+	}
+	if want := []string{onLog, offLog, letGo}; !slices.Equal(b.log, want) {
+		t.Errorf("got %q, want %q", b.log, want)
+	}
+}
+
+func TestRailLineIsHeld(t *testing.T) {
+	b := newRecorder()
+	rails := testRails(t, b, fakeClock())
+	b.openErr = LineHeld(sensors.LineRef{BCM: 17}, "gpiochip0 line 17", "fan", unix.EBUSY)
+	err := rails.Up(t.Context(), "garden", 0)
+	if sensors.ReasonOf(err) != sensors.Busy || !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), `rail garden: switch on: line GPIO17 (pin 11) is held by "fan"`) {
+		t.Errorf("got %v", err)
+	}
+	if w := rails.Wires()[0]; w.Active || len(b.log) != 0 {
+		t.Errorf("something is on: %+v, %q", w, b.log)
+	}
+	check(t, rails.Down("garden")) // who has no hold pays nothing back
+	b.openErr = nil
+	check(t, rails.Up(t.Context(), "shed", 0))
+}
+
+// The line is let go even if it can't be driven off, and that is an error.
+func TestRailCannotBeDriven(t *testing.T) {
+	b := newRecorder()
+	rails := testRails(t, b, fakeClock())
+	check(t, rails.Up(t.Context(), "shed", 0))
+	b.driveErr = unix.ENODEV
+	if err := rails.Down("shed"); !errors.Is(err, unix.ENODEV) || !strings.Contains(err.Error(), "rail shed: switch off") {
+		t.Errorf("got %v, want ENODEV", err)
+	}
+	if last := b.log[len(b.log)-1]; last != "close GPIO27" {
+		t.Errorf("the last was %q", last)
+	}
+	b.driveErr = nil
+	check(t, rails.Up(t.Context(), "shed", 0))
+	b.driveErr = unix.EIO
+	if err := rails.AllDown(); !errors.Is(err, unix.EIO) {
+		t.Errorf("AllDown: %v, want EIO", err)
+	}
+}
+
+func TestUnknownRail(t *testing.T) {
+	rails := testRails(t, newRecorder(), fakeClock())
+	for _, err := range []error{rails.Up(t.Context(), "attic", 0), rails.Down("attic")} {
+		if err == nil || !strings.Contains(err.Error(), "no rail attic") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestAllDown(t *testing.T) {
+	b, clock := newRecorder(), fakeClock()
+	rails := testRails(t, b, clock)
+	check(t, rails.Up(t.Context(), "shed", 0)) // 1, which is given up and pays late
+	check(t, rails.AllDown())
+	check(t, rails.AllDown())
+	if b.isOn("GPIO27") {
+		t.Error("on after AllDown")
+	}
+	check(t, rails.Up(t.Context(), "shed", 0)) // 2
+	check(t, rails.Down("shed"))               // that of 1
+	if !b.isOn("GPIO27") {
+		t.Error("the late Down took the power from another user")
+	}
+	check(t, rails.Down("shed"))
+	if b.isOn("GPIO27") {
+		t.Error("on without users")
+	}
+
+	up := make(chan error)
+	go func() { up <- rails.Up(t.Context(), "garden", time.Minute) }()
+	clock.Await(clock.Now().Add(time.Minute))
+	check(t, rails.AllDown())
+	clock.Advance(time.Minute)
+	if err := <-up; err == nil || !strings.Contains(err.Error(), "switched off while it warmed up") {
+		t.Errorf("Up of a rail that is off: %v", err)
+	}
+}
+
+type panickingClock struct{ *alarm.Fake }
+
+func (panickingClock) SleepUntil(context.Context, alarm.Instant) error { panic("sleepless") }
+
+func TestRailFallsInAPanic(t *testing.T) {
+	b := newRecorder()
+	rails := testRails(t, b, panickingClock{fakeClock()})
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		t.Error(rails.Up(t.Context(), "garden", time.Minute))
+	}()
+	if want := []string{onLog, offLog, letGo}; !slices.Equal(b.log, want) {
+		t.Errorf("got %q, want %q", b.log, want)
+	}
+}
+
+// Whatever the order in which many users come and go, the rail is on for
+// each, is taken by one request at a time, and is off at the end.
+func TestRailWithManyUsers(t *testing.T) {
+	b := newRecorder()
+	rails := testRails(t, b, fakeClock())
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			for range 200 {
+				if err := rails.Up(t.Context(), "shed", 0); err != nil {
+					t.Error(err)
+					return
+				}
+				if !b.isOn("GPIO27") {
+					t.Error("up, yet off")
+				}
+				if err := rails.Down("shed"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if b.isOn("GPIO27") || len(b.log)%3 != 0 {
+		t.Fatalf("on: %t, after %d steps", b.isOn("GPIO27"), len(b.log))
+	}
+	for i, step := range b.log {
+		if want := []string{"open", "drive", "close"}[i%3]; !strings.HasPrefix(step, want) {
+			t.Fatalf("step %d is %q, want %s", i, step, want)
+		}
+	}
+}
