@@ -32,8 +32,6 @@ type Request struct {
 	ID     uint64
 	Method string
 	Params json.RawMessage `json:",omitempty"`
-	// Cancel withdraws the request of this ID, whose answer no one waits for.
-	Cancel bool `json:",omitempty"`
 }
 
 // Response answers the request of the same ID.

@@ -1,0 +1,288 @@
+package rig
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example.org/dormouse/test/rig/protocol"
+)
+
+// guestPackage is the program that runs in the guest.
+const guestPackage = "example.org/dormouse/test/guest"
+
+// Options say what machine to boot. The zero value is a machine of 256 MB with
+// one processor.
+type Options struct {
+	// Memory in MB; 96 is the least that boots.
+	Memory int
+	// Files are put into the initramfs: path in the guest → path on the host.
+	// Permission bits are kept. This is the quickest way in for a binary.
+	Files map[string]string
+	// Append adds to the kernel's command line.
+	Append string
+	// QEMU adds to QEMU's arguments.
+	QEMU []string
+}
+
+// Machine is a running guest. Its methods may be used by several goroutines.
+type Machine struct {
+	// Release is the guest kernel's, as uname -r tells.
+	Release string
+	// BootTime is how long the guest was up when it began to serve.
+	BootTime time.Duration
+
+	qemu    *exec.Cmd
+	console *console
+	port    net.Conn
+	exited  chan struct{} // closed when QEMU has ended
+	dir     string        // of the initramfs
+
+	writing sync.Mutex // one frame at a time
+	mu      sync.Mutex
+	next    uint64
+	waiting map[uint64]chan answer
+	broken  error // why no answer will come any more
+	buses   int   // I2C and 1-Wire buses made
+}
+
+type answer struct {
+	response protocol.Response
+	body     []byte
+}
+
+// console keeps what the guest writes to its serial port.
+type console struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (c *console) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.b.Write(p)
+}
+
+func (c *console) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.b.String()
+}
+
+// Start boots a machine for a test and ends it with the test. When the test
+// fails the kernel's log is shown.
+func Start(t testing.TB, o Options) *Machine {
+	t.Helper()
+	m, err := Boot(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			log, err := m.KernelLog(ctx)
+			if err != nil {
+				t.Logf("reading the kernel's log: %v", err)
+			}
+			t.Logf("console:\n%s\nkernel log:\n%s", tail(m.Console(), 8000), tail(log, 16000))
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
+// guestBinary builds the guest's program once per process.
+var guestBinary = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "dormouse-rig-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	target := filepath.Join(dir, "guest")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", target, guestPackage)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building %s: %w: %s", guestPackage, err, out)
+	}
+	return os.ReadFile(target)
+})
+
+// bootPatience is the longest a boot may take, on a host with other things to do.
+const bootPatience = 2 * time.Minute
+
+// Boot starts a machine and returns when it serves. The cache is built first
+// where there is none, which takes up to a minute.
+func Boot(ctx context.Context, o Options) (*Machine, error) {
+	im, err := prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "dormouse-rig-")
+	if err != nil {
+		return nil, err
+	}
+	m, err := boot(ctx, o, im, dir)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return m, nil
+}
+
+func boot(ctx context.Context, o Options, im image, dir string) (*Machine, error) {
+	initrd := filepath.Join(dir, "initrd")
+	if err := writeInitrd(initrd, im.base, o.Files); err != nil {
+		return nil, fmt.Errorf("writing the initramfs: %w", err)
+	}
+	// The port's other end is inherited by QEMU as descriptor 3: no path, no race.
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("making a socket pair: %w", err)
+	}
+	ours, theirs := os.NewFile(uintptr(pair[0]), "rig"), os.NewFile(uintptr(pair[1]), "qemu")
+	defer theirs.Close()
+	port, err := net.FileConn(ours)
+	ours.Close() // FileConn made a copy
+	if err != nil {
+		return nil, err
+	}
+	m := &Machine{
+		console: &console{}, port: port, dir: dir,
+		exited: make(chan struct{}), waiting: map[uint64]chan answer{},
+	}
+	if o.Memory == 0 {
+		o.Memory = 256
+	}
+	m.qemu = exec.Command("qemu-system-x86_64", append([]string{
+		"-accel", "tcg", "-cpu", "max", "-M", "q35", "-m", fmt.Sprint(o.Memory), "-smp", "1",
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
+		"-kernel", im.vmlinux, "-initrd", initrd,
+		"-append", strings.TrimSpace("console=ttyS0 panic=-1 quiet mitigations=off " + o.Append),
+		"-device", "virtio-serial-pci", "-chardev", "socket,id=rig,fd=3",
+		"-device", "virtserialport,chardev=rig,name=" + protocol.PortName,
+	}, o.QEMU...)...)
+	m.qemu.Stdout, m.qemu.Stderr = m.console, m.console
+	m.qemu.ExtraFiles = []*os.File{theirs}
+	// A test binary that dies takes its machine along.
+	m.qemu.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := m.qemu.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting QEMU: %w", err), port.Close())
+	}
+	go m.receive()
+	go m.watch()
+
+	ctx, cancel := context.WithTimeout(ctx, bootPatience)
+	defer cancel()
+	hello, _, err := call[protocol.Hello](ctx, m, protocol.MethodHello, nil, nil)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("booting: %w", err), m.Close())
+	}
+	m.Release, m.BootTime = hello.Release, hello.Uptime
+	return m, nil
+}
+
+// writeInitrd joins the cached base with the guest's program and the caller's
+// files: the kernel unpacks archives that follow each other.
+func writeInitrd(target, base string, files map[string]string) error {
+	program, err := guestBinary()
+	if err != nil {
+		return err
+	}
+	out, err := os.Create(target)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	in, err := os.Open(base)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if _, err := io.Copy(out, in); err != nil {
+		return err
+	}
+	buffered := bufio.NewWriterSize(out, 1<<20)
+	archive := newCPIO(buffered)
+	archive.File("init", 0o755, program)
+	for name, path := range files {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		archive.File(name, uint32(info.Mode().Perm()), content)
+	}
+	return errors.Join(archive.Close(), buffered.Flush(), out.Close())
+}
+
+// watch waits for QEMU's end and tells those who wait for answers.
+func (m *Machine) watch() {
+	err := m.qemu.Wait()
+	m.fail(fmt.Errorf("the machine has ended (%v); its console said:\n%s", err, tail(m.Console(), 4000)))
+	close(m.exited)
+}
+
+// receive hands answers to those who wait for them.
+func (m *Machine) receive() {
+	for {
+		var a answer
+		var err error
+		if a.body, err = protocol.Read(m.port, &a.response); err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, unix.ECONNRESET) {
+				m.fail(err)
+			}
+			return // the machine has ended: watch tells why
+		}
+		m.mu.Lock()
+		c := m.waiting[a.response.ID]
+		delete(m.waiting, a.response.ID)
+		m.mu.Unlock()
+		if c != nil {
+			c <- a
+		}
+	}
+}
+
+func (m *Machine) fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken == nil {
+		m.broken = err
+	}
+	for id, c := range m.waiting {
+		close(c)
+		delete(m.waiting, id)
+	}
+}
+
+// Console is what the guest has written to its serial console.
+func (m *Machine) Console() string { return m.console.String() }
+
+// Close ends the machine at once, as pulling the plug would: nothing in it is
+// worth keeping.
+func (m *Machine) Close() error {
+	if err := m.qemu.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("ending QEMU: %w", err)
+	}
+	<-m.exited
+	return errors.Join(m.port.Close(), os.RemoveAll(m.dir))
+}

@@ -1,0 +1,17 @@
+// Package rig gives a test a machine with GPIO, I2C and 1-Wire where the
+// machine that runs the test has none: it boots Debian's kernel in QEMU by
+// software emulation, with a gpio-sim chip named like a Raspberry Pi's, I2C
+// adapters and a 1-Wire adapter whose devices are models in the guest.
+//
+// The kernel, its drivers, its character devices, sysfs and tracefs are real;
+// the chips on the buses are models (packages test/guest/i2c and
+// test/guest/onewire). Timing is the emulation's: a slow host gives late
+// edges, so tests compare the kernel's own time stamps and never the host's.
+//
+// What it needs comes from Debian packages, fetched once and kept below
+// $DORMOUSE_RIG_CACHE, by default dormouse-rig in the user's cache directory.
+// Building that cache needs root where packages are missing; using it doesn't.
+// Remove the directory to fetch a newer kernel.
+//
+// Acceleration is always TCG: a /dev/kvm that exists may still hang the guest.
+package rig
