@@ -1,0 +1,367 @@
+package exporter
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.org/dormouse/sensors"
+)
+
+// The families about the sensors, the board and the daemon. Those of the
+// process itself say "as of the last wake": a sleeping process isn't woken
+// to be measured.
+var (
+	sensorInfo = family{"dormouse_sensor_info", sensors.Gauge,
+		"What the sensor is and how it is connected; always 1.", []string{"sensor", "driver", "wiring"}}
+	sensorUp = family{"dormouse_sensor_up", sensors.Gauge,
+		"Whether the sensor's last due read gave readings (1) or not (0); absent before the first.", []string{"sensor"}}
+	sensorReads = family{"dormouse_sensor_reads_total", sensors.Counter,
+		"Due reads of the sensor that were attempted; retries are not counted.", []string{"sensor"}}
+	sensorErrors = family{"dormouse_sensor_read_errors_total", sensors.Counter,
+		"Due reads of the sensor that failed after all retries, by reason.", []string{"sensor", "reason"}}
+	sensorSuccess = family{"dormouse_sensor_last_success_timestamp_seconds", sensors.Gauge,
+		"Unix time of the sensor's last good read.", []string{"sensor"}}
+	sensorNext = family{"dormouse_sensor_next_read_timestamp_seconds", sensors.Gauge,
+		"Unix time of the sensor's next planned read.", []string{"sensor"}}
+	sensorTook = family{"dormouse_sensor_last_read_duration_seconds", sensors.Gauge,
+		"How long the sensor's last read took, retries and waits included.", []string{"sensor"}}
+
+	railActive = family{"dormouse_rail_active", sensors.Gauge,
+		"Whether the supply rail was on (1) or off (0) at the end of the last wake.", []string{"rail", "line"}}
+	railOn = family{"dormouse_rail_on_seconds_total", sensors.Counter,
+		"How long the supply rail has been on since the daemon's start.", []string{"rail", "line"}}
+
+	buildInfo = family{"dormouse_build_info", sensors.Gauge,
+		"Which dormouse this is; always 1.", []string{"version", "revision", "goversion"}}
+	rejectedSeries = family{"dormouse_rejected_series", sensors.Gauge,
+		"Series that are left out of this page because they contradict others; the log names them.", nil}
+	wakeups = family{"dormouse_wakeups_total", sensors.Counter,
+		"Wakes of the daemon to read sensors, by cause.", []string{"cause"}}
+	awake = family{"dormouse_awake_seconds_total", sensors.Counter,
+		"Time spent in wakes.", nil}
+	clockJumps = family{"dormouse_clock_jumps_total", sensors.Counter,
+		"Steps of the wall clock that were noticed.", nil}
+	reloadOK = family{"dormouse_config_last_reload_successful", sensors.Gauge,
+		"Whether the last reading of the configuration succeeded (1) or the earlier one was kept (0).", nil}
+	reloadTime = family{"dormouse_config_last_reload_success_timestamp_seconds", sensors.Gauge,
+		"Unix time of the last successful reading of the configuration.", nil}
+
+	switches = family{"dormouse_context_switches_total", sensors.Counter,
+		"Context switches of all threads as the kernel counts them, as of the last wake; a voluntary one is a wake-up.", []string{"kind"}}
+	cpuSeconds = family{"process_cpu_seconds_total", sensors.Counter,
+		"User and system CPU time spent, as of the last wake.", nil}
+	residentBytes = family{"process_resident_memory_bytes", sensors.Gauge,
+		"Resident memory size, as of the last wake.", nil}
+	startTime = family{"process_start_time_seconds", sensors.Gauge,
+		"Unix time of the process's start.", nil}
+)
+
+// Wake causes and kinds of context switch, each a series from the start.
+var wakeCauses = []string{sensors.WakeStart, sensors.WakeTimer, sensors.WakeRequest, sensors.WakeReload, sensors.WakeClock}
+
+// A family is one metric family of ours.
+type family struct {
+	name   string
+	kind   sensors.Kind
+	help   string
+	labels []string
+}
+
+var own = []family{sensorInfo, sensorUp, sensorReads, sensorErrors, sensorSuccess, sensorNext, sensorTook,
+	railActive, railOn, buildInfo, rejectedSeries, wakeups, awake, clockJumps, reloadOK, reloadTime,
+	switches, cpuSeconds, residentBytes, startTime}
+
+// A view is the facts as they look at one moment.
+type view struct {
+	facts
+	build Build
+	now   sensors.Instant
+	clock Clock
+	// textfile leaves out what the process says of itself: node_exporter,
+	// which reads the file, has families of the same names about itself.
+	textfile bool
+}
+
+// expired tells whether r should have been read again by now. Its readings are
+// then no longer true: the daemon is late, stopped or suspended.
+func (v *view) expired(r *sensors.Result) bool {
+	return !r.Expires.IsZero() && !v.now.Before(r.Expires)
+}
+
+// readings are those of r that still stand.
+func (v *view) readings(r *sensors.Result) []sensors.Reading {
+	if v.expired(r) {
+		return nil
+	}
+	return r.Readings
+}
+
+// up is the state of r; err and reason tell why it is down.
+func (v *view) up(r *sensors.Result) (up bool, reason sensors.Reason, err error) {
+	switch {
+	case r.Up && v.expired(r):
+		return false, sensors.Timeout, fmt.Errorf("the daemon is late: the next read should have ended %s ago", v.now.Sub(r.Expires).Round(time.Second))
+	case r.Up:
+		return true, "", nil
+	}
+	return false, r.Reason, r.Err
+}
+
+// problem is a series that the page does without.
+type problem struct {
+	sensor, metric string
+	err            error
+}
+
+// collector emits a view's series in order. It describes nothing beforehand:
+// the families of the readings are known only when they are read. It is used
+// for one Gather.
+type collector struct {
+	view
+	out      chan<- prometheus.Metric
+	families map[string]*claim
+	series   map[string]bool
+	problems []problem
+}
+
+// claim says to which family a name on the page belongs.
+type claim struct {
+	family string
+	kind   sensors.Kind
+	help   string
+}
+
+// Describe makes an unchecked collector.
+func (*collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	c.out = out
+	c.families = make(map[string]*claim)
+	c.series = make(map[string]bool)
+	for i := range own {
+		c.claim(own[i].name, own[i].kind, own[i].help)
+	}
+	for _, name := range sensors.QuantityNames() {
+		q, _ := sensors.QuantityByName(name)
+		c.claim(q.MetricName(), q.Kind, q.Help)
+	}
+	if c.snapshot != nil {
+		for i := range c.snapshot.Results {
+			c.sensor(&c.snapshot.Results[i])
+		}
+		c.board()
+	}
+	c.daemon()
+	if !c.textfile {
+		c.processItself()
+	}
+	c.one(rejectedSeries, float64(len(c.problems)))
+}
+
+func (c *collector) sensor(r *sensors.Result) {
+	for i := range r.Readings {
+		if c.expired(r) {
+			break
+		}
+		if err := c.reading(r, &r.Readings[i]); err != nil {
+			c.problems = append(c.problems, problem{r.Name, r.Readings[i].Quantity.MetricName(), err})
+		}
+	}
+	c.one(sensorInfo, 1, r.Name, r.Driver, r.Wiring)
+	if r.Tried {
+		up, _, _ := c.up(r)
+		c.one(sensorUp, truth(up), r.Name)
+		c.one(sensorTook, r.Took.Seconds(), r.Name)
+	}
+	c.one(sensorReads, float64(r.Reads), r.Name)
+	for _, reason := range sensors.Reasons {
+		c.one(sensorErrors, float64(r.Errors[reason]), r.Name, string(reason))
+	}
+	c.time(sensorSuccess, r.LastSuccess, r.Name)
+	c.time(sensorNext, r.NextRead, r.Name)
+}
+
+// reading emits one reading. An error means that it contradicts what is on the
+// page already, or can't be a series at all.
+func (c *collector) reading(r *sensors.Result, g *sensors.Reading) error {
+	q := g.Quantity
+	name := q.MetricName()
+	if foreign(q) {
+		return fmt.Errorf("the names beginning with dormouse_, process_ and go_ are reserved: print it under another name")
+	}
+	help, err := c.claim(name, q.Kind, q.Help)
+	if err != nil {
+		return err
+	}
+	if len(g.Labels) != len(q.Labels) {
+		return fmt.Errorf("%d label values for the labels %v", len(g.Labels), q.Labels)
+	}
+	names := make([]string, 0, 1+len(r.Labels)+len(q.Labels))
+	values := make([]string, 0, cap(names))
+	names, values = append(names, "sensor"), append(values, r.Name)
+	for _, l := range r.Labels {
+		names, values = append(names, l.Name), append(values, l.Value)
+	}
+	names, values = append(names, q.Labels...), append(values, g.Labels...)
+
+	m, err := metric(prometheus.NewDesc(name, help, names, nil), q.Kind, g, values)
+	if err != nil {
+		return err
+	}
+	key := name + "\xff" + strings.Join(names, "\xff") + "\xff" + strings.Join(values, "\xff")
+	if c.series[key] {
+		return fmt.Errorf("it has the same labels as an earlier reading")
+	}
+	c.series[key] = true
+	c.out <- m
+	return nil
+}
+
+func metric(desc *prometheus.Desc, kind sensors.Kind, g *sensors.Reading, labels []string) (prometheus.Metric, error) {
+	d := g.Dist
+	if (kind == sensors.Histogram || kind == sensors.Summary) != (d != nil) {
+		return nil, fmt.Errorf("a %s was reported as something else", kind)
+	}
+	switch kind {
+	case sensors.Histogram:
+		return prometheus.NewConstHistogram(desc, d.Count, d.Sum, d.Buckets, labels...)
+	case sensors.Summary:
+		return prometheus.NewConstSummary(desc, d.Count, d.Sum, d.Quantiles, labels...)
+	}
+	return prometheus.NewConstMetric(desc, valueType[kind], g.Value, labels...)
+}
+
+var valueType = map[sensors.Kind]prometheus.ValueType{
+	sensors.Gauge:   prometheus.GaugeValue,
+	sensors.Counter: prometheus.CounterValue,
+	sensors.Untyped: prometheus.UntypedValue,
+}
+
+// foreign tells whether q takes a name that isn't its own to take.
+func foreign(q *sensors.Quantity) bool {
+	for _, prefix := range []string{"dormouse_", "process_", "go_"} {
+		if strings.HasPrefix(q.Metric, prefix) {
+			return !strings.HasPrefix(q.Metric, "dormouse_command_")
+		}
+	}
+	return false
+}
+
+// claim takes a family's name with everything that its series may be called in
+// one of the formats. The first to come decides its type and its HELP, which
+// is returned.
+func (c *collector) claim(name string, kind sensors.Kind, help string) (string, error) {
+	if f := c.families[name]; f != nil && f.family == name {
+		if f.kind != kind {
+			return "", fmt.Errorf("it is a %s here and a %s elsewhere", kind, f.kind)
+		}
+		return f.help, nil
+	}
+	names := exposed(name, kind)
+	for _, n := range names {
+		if f := c.families[n]; f != nil {
+			return "", fmt.Errorf("its series %s would be taken for one of %s", n, f.family)
+		}
+	}
+	f := &claim{name, kind, help}
+	for _, n := range names {
+		c.families[n] = f
+	}
+	return help, nil
+}
+
+// exposed lists the names that a family's series have in the text format and
+// in OpenMetrics.
+func exposed(name string, kind sensors.Kind) []string {
+	switch kind {
+	case sensors.Counter:
+		base := strings.TrimSuffix(name, "_total")
+		return []string{base, base + "_total"}
+	case sensors.Histogram:
+		return []string{name, name + "_bucket", name + "_sum", name + "_count"}
+	case sensors.Summary:
+		return []string{name, name + "_sum", name + "_count"}
+	}
+	return []string{name}
+}
+
+func (c *collector) board() {
+	for _, w := range c.snapshot.Wires {
+		if w.Kind == "rail" {
+			c.one(railActive, truth(w.Active), w.Name, w.Where)
+			c.one(railOn, w.OnTime.Seconds(), w.Name, w.Where)
+		}
+	}
+}
+
+func (c *collector) daemon() {
+	c.one(buildInfo, 1, c.build.Version, c.build.Revision, c.build.GoVersion)
+	var stats sensors.Stats
+	if c.snapshot != nil {
+		stats = c.snapshot.Stats
+	}
+	for _, cause := range wakeCauses {
+		c.one(wakeups, float64(stats.Wakes[cause]), cause)
+	}
+	c.one(awake, stats.Awake.Seconds())
+	c.one(clockJumps, float64(stats.ClockJumps))
+	c.one(reloadOK, truth(c.reloaded))
+	c.time(reloadTime, c.reloadedAt)
+}
+
+func (c *collector) processItself() {
+	c.one(switches, float64(c.usage.voluntary), "voluntary")
+	c.one(switches, float64(c.usage.involuntary), "involuntary")
+	c.one(cpuSeconds, c.usage.cpu.Seconds())
+	if c.usage.resident != 0 {
+		c.one(residentBytes, float64(c.usage.resident))
+	}
+	c.time(startTime, c.started)
+}
+
+// one emits a series of a family of ours. That fails only where a label isn't
+// UTF-8, and is a problem then like any other.
+func (c *collector) one(f family, v float64, labels ...string) {
+	m, err := prometheus.NewConstMetric(prometheus.NewDesc(f.name, f.help, f.labels, nil), valueType[f.kind], v, labels...)
+	if err != nil {
+		sensor := ""
+		if len(labels) > 0 {
+			sensor = labels[0]
+		}
+		c.problems = append(c.problems, problem{sensor, f.name, err})
+		return
+	}
+	c.out <- m
+}
+
+// time emits a moment as Unix time, or nothing while it can't be told.
+func (c *collector) time(f family, at sensors.Instant, labels ...string) {
+	if t, ok := c.clock.Wall(at); ok {
+		c.one(f, float64(t.UnixMilli())/1000, labels...)
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// logProblems says what is left out once, when it begins.
+func logProblems(log *slog.Logger, known map[string]bool, problems []problem) map[string]bool {
+	next := make(map[string]bool, len(problems))
+	for _, p := range problems {
+		key := p.sensor + "\xff" + p.metric + "\xff" + p.err.Error()
+		if !known[key] && !next[key] {
+			log.Warn("a series is left out of the page", "sensor", p.sensor, "metric", p.metric, "err", p.err)
+		}
+		next[key] = true
+	}
+	return next
+}

@@ -1,0 +1,203 @@
+package exporter
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+
+	"example.org/dormouse/sensors"
+)
+
+// An edition is the pages of one state of things, rendered as they are asked
+// for. Its fields but the facts belong to the renderer.
+type edition struct {
+	facts facts
+
+	families []*dto.MetricFamily
+	pages    map[pageKey]*page
+	expires  sensors.Instant // when a reading on it ceases to be true; zero: none does
+	wall     time.Time       // what the wall clock showed at boot, when it was rendered
+	wallOK   bool
+}
+
+type pageKey struct {
+	format expfmt.Format
+	gzip   bool
+}
+
+// A page is an answer ready to be written.
+type page struct {
+	body   []byte
+	header http.Header // the values are shared: nobody changes them
+}
+
+// serveMetrics answers with a page, rendering it if nobody did before.
+func (e *Exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	want := e.negotiate.page(r.Header)
+	p, err := e.renderer.page(e, want)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	header := w.Header()
+	for name, values := range p.header {
+		header[name] = values
+	}
+	// A client that is gone wants no answer.
+	_, _ = w.Write(p.body)
+}
+
+// A renderer makes pages, one at a time: who asks meanwhile waits, and shares
+// what was made. Publishing doesn't wait for it.
+type renderer struct {
+	log *slog.Logger
+
+	mu         sync.Mutex
+	problems   map[string]bool // said already
+	unwritable map[string]bool // the same, by family
+	text       bytes.Buffer
+	packed     bytes.Buffer
+	gzip       *gzip.Writer
+}
+
+func (r *renderer) page(e *Exporter, want pageKey) (*page, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ed := e.current.Load()
+	v := view{facts: ed.facts, build: e.build, now: e.clock.Now(), clock: e.clock}
+	if ed.stale(&v) {
+		r.gather(ed, &v)
+	}
+	if p := ed.pages[want]; p != nil {
+		return p, nil
+	}
+	p, err := r.render(ed, want)
+	if err != nil {
+		return nil, err
+	}
+	ed.pages[want] = p
+	return p, nil
+}
+
+// leastStep is the step of the wall clock that makes a page's times wrong;
+// NTP's slewing moves it by less from one wake to the next.
+const leastStep = time.Second
+
+// stale tells whether ed is to be gathered anew: for the first time, because a
+// reading has expired, or because the wall clock was set.
+func (ed *edition) stale(v *view) bool {
+	if ed.pages == nil || !ed.expires.IsZero() && !v.now.Before(ed.expires) {
+		return true
+	}
+	wall, ok := v.clock.Wall(v.now)
+	return ok != ed.wallOK || ok && wall.Add(-time.Duration(v.now)).Sub(ed.wall).Abs() >= leastStep
+}
+
+// gather fills ed with the families as they look now.
+func (r *renderer) gather(ed *edition, v *view) {
+	families, problems := gather(*v)
+	r.problems = logProblems(r.log, r.problems, problems)
+	ed.families = families
+	ed.pages = make(map[pageKey]*page)
+	wall, ok := v.clock.Wall(v.now)
+	ed.wall, ed.wallOK = wall.Add(-time.Duration(v.now)), ok
+	ed.expires = nextExpiry(ed.facts.snapshot, v.now)
+}
+
+// gather makes v's families. What contradicts itself is left out.
+func gather(v view) ([]*dto.MetricFamily, []problem) {
+	c := &collector{view: v}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(c) // of an unchecked collector it can't fail
+	families, err := registry.Gather()
+	if err != nil {
+		// The families hold everything that was consistent.
+		c.problems = append(c.problems, problem{err: err})
+	}
+	return families, c.problems
+}
+
+// nextExpiry is the first moment after now at which a result expires.
+func nextExpiry(s *sensors.Snapshot, now sensors.Instant) sensors.Instant {
+	var next sensors.Instant
+	if s == nil {
+		return next
+	}
+	for i := range s.Results {
+		at := s.Results[i].Expires
+		if at.After(now) && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next
+}
+
+func (r *renderer) render(ed *edition, want pageKey) (*page, error) {
+	r.text.Reset()
+	for _, p := range encode(&r.text, want.format, ed.families) {
+		if !r.unwritable[p.metric] {
+			r.log.Error("a family is left out of the page", "metric", p.metric, "format", string(want.format), "err", p.err)
+			r.unwritable[p.metric] = true
+		}
+	}
+	body := r.text.Bytes()
+	header := http.Header{
+		"Content-Type":           {string(want.format)},
+		"Vary":                   {"Accept, Accept-Encoding"},
+		"X-Content-Type-Options": {"nosniff"},
+	}
+	if want.gzip {
+		if err := r.pack(body); err != nil {
+			return nil, err
+		}
+		body = r.packed.Bytes()
+		header["Content-Encoding"] = []string{"gzip"}
+	}
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	return &page{body: bytes.Clone(body), header: header}, nil
+}
+
+func (r *renderer) pack(body []byte) error {
+	r.packed.Reset()
+	if r.gzip == nil {
+		r.gzip = gzip.NewWriter(&r.packed)
+	} else {
+		r.gzip.Reset(&r.packed)
+	}
+	if _, err := r.gzip.Write(body); err != nil {
+		return fmt.Errorf("compress the page: %w", err)
+	}
+	if err := r.gzip.Close(); err != nil {
+		return fmt.Errorf("compress the page: %w", err)
+	}
+	return nil
+}
+
+// encode writes families in a format, with what ends it. A family that the
+// format can't express is left out.
+func encode(to *bytes.Buffer, format expfmt.Format, families []*dto.MetricFamily) []problem {
+	var problems []problem
+	enc := expfmt.NewEncoder(to, format)
+	for _, f := range families {
+		before := to.Len()
+		if err := enc.Encode(f); err != nil {
+			to.Truncate(before)
+			problems = append(problems, problem{metric: f.GetName(), err: err})
+		}
+	}
+	if c, ok := enc.(expfmt.Closer); ok {
+		if err := c.Close(); err != nil { // it writes to memory
+			problems = append(problems, problem{err: err})
+		}
+	}
+	return problems
+}

@@ -1,0 +1,133 @@
+package exporter
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"example.org/dormouse/sensors"
+)
+
+//go:embed status.html
+var statusHTML string
+
+// statusTemplate is parsed when somebody first looks: most daemons are only
+// ever scraped.
+var statusTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("status").Parse(statusHTML))
+})
+
+type statusPage struct {
+	Host, Version, Telemetry, Summary string
+	Sensors                           []statusSensor
+	Wires                             []sensors.Wire
+}
+
+type statusSensor struct {
+	Name, Driver, Wiring string
+	Tried, Down          bool
+	State, Next          string
+	Rows                 []statusRow
+	Failures             []string
+}
+
+type statusRow struct{ Name, Value string }
+
+// serveStatus renders the page for people each time: they look rarely.
+func (e *Exporter) serveStatus(w http.ResponseWriter, _ *http.Request) {
+	var page bytes.Buffer
+	if err := statusTemplate().Execute(&page, e.status()); err != nil {
+		e.log.Error("render the status page", "err", err)
+		plain(w, http.StatusInternalServerError, "the status page can't be rendered, the log tells why; the metrics are at "+e.telemetry)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	// A client that is gone wants no answer.
+	_, _ = w.Write(page.Bytes())
+}
+
+func (e *Exporter) status() statusPage {
+	host, err := os.Hostname()
+	if err != nil {
+		host = ""
+	}
+	p := statusPage{Host: host, Version: e.build.Version, Telemetry: e.telemetry}
+	s := e.current.Load().facts.snapshot
+	if s == nil {
+		p.Summary = "The sensors have not been read yet."
+		return p
+	}
+	v := view{facts: facts{snapshot: s}, now: e.clock.Now(), clock: e.clock}
+	down := 0
+	for i := range s.Results {
+		row := v.statusSensor(&s.Results[i])
+		if row.Down {
+			down++
+		}
+		p.Sensors = append(p.Sensors, row)
+	}
+	p.Wires = s.Wires
+	p.Summary = v.summary(down)
+	return p
+}
+
+func (v *view) statusSensor(r *sensors.Result) statusSensor {
+	up, _, _ := v.up(r)
+	row := statusSensor{
+		Name: r.Name, Driver: r.Driver, Wiring: r.Wiring,
+		Tried: r.Tried, Down: r.Tried && !up,
+		State: v.state(r), Next: v.ahead(r.NextRead),
+	}
+	for _, g := range v.readings(r) {
+		row.Rows = append(row.Rows, statusRow{readingName(g), v.text(g)})
+	}
+	if len(row.Rows) == 0 {
+		row.Rows = []statusRow{{"–", ""}}
+	}
+	for _, f := range r.Failures {
+		row.Failures = append(row.Failures, strings.TrimSpace(strings.Join(f.Labels, " ")+" failed: "+f.Err.Error()))
+	}
+	return row
+}
+
+// summary is the state of all in one sentence.
+func (v *view) summary(down int) string {
+	s := fmt.Sprintf("%d sensors", len(v.snapshot.Results))
+	if len(v.snapshot.Results) == 1 {
+		s = "1 sensor"
+	}
+	switch down {
+	case 0:
+	case 1:
+		s += ", 1 of them down"
+	default:
+		s += fmt.Sprintf(", %d of them down", down)
+	}
+	s += "; last wake " + v.ago(v.snapshot.At)
+	if next := v.ahead(v.snapshot.NextWake); next != "" {
+		s += ", next " + next
+	}
+	return s + "."
+}
+
+// ahead is how far away a planned moment is; empty where none is planned.
+func (v *view) ahead(at sensors.Instant) string {
+	if at.IsZero() {
+		return ""
+	}
+	d := at.Sub(v.now).Round(time.Second)
+	if d < 0 {
+		return "overdue since " + (-d).String()
+	}
+	return "in " + d.String()
+}

@@ -1,0 +1,87 @@
+package exporter
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/prometheus/common/expfmt"
+	"golang.org/x/sys/unix"
+
+	"example.org/dormouse/sensors"
+)
+
+// Text writes s in Prometheus' text format, without what the process says of
+// itself: the content of the text file. Of the options, Build, Clock and Log
+// are used.
+func Text(w io.Writer, s *sensors.Snapshot, o Options) error {
+	v := view{
+		facts: facts{snapshot: s, reloaded: true},
+		build: o.Build, now: o.Clock.Now(), clock: o.Clock, textfile: true,
+	}
+	families, problems := gather(v)
+	logProblems(o.Log, nil, problems)
+	var text bytes.Buffer
+	encode(&text, expfmt.FmtText, families)
+	_, err := w.Write(text.Bytes())
+	return err
+}
+
+// WriteTextfile replaces the file by s in the text format, for node_exporter's
+// textfile collector: whoever reads it sees either the earlier content or the
+// new one. The file is readable by all, as node_exporter runs under a user of
+// its own. It isn't flushed to the disk: after a power cut it is written again
+// at the first wake, and an SD card is spared a flush at every wake.
+func WriteTextfile(path string, s *sensors.Snapshot, o Options) error {
+	var text bytes.Buffer
+	if err := Text(&text, s, o); err != nil {
+		return err
+	}
+	if err := replaceFile(path, text.Bytes()); err != nil {
+		return fmt.Errorf("write the text file %s: %w%s", path, err, advice(err))
+	}
+	return nil
+}
+
+// replaceFile writes beside path, under a name that the textfile collector
+// doesn't read (it takes *.prom), and renames.
+func replaceFile(path string, content []byte) (err error) {
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(temp.Name()))
+		}
+	}()
+	_, err = temp.Write(content)
+	if err == nil {
+		err = temp.Chmod(0o644)
+	}
+	if closed := temp.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), path)
+}
+
+// advice says what to do about an error, where that is known.
+func advice(err error) string {
+	switch {
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return ": make room there; the earlier file still stands"
+	case errors.Is(err, unix.EROFS):
+		return ": the file system is mounted read-only; name a directory on another with --textfile"
+	case errors.Is(err, unix.ENOENT):
+		return ": the directory does not exist; make it, or name another with --textfile"
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		return ": the user that dormouse runs as may not write there"
+	}
+	return ""
+}
