@@ -44,6 +44,7 @@ type Env struct {
 	options *sensors.Options
 	dev     i2c.Dev
 	now     sensors.Instant
+	cancel  func() // of a fault's read
 	once    map[string]error
 	log     bytes.Buffer
 }
@@ -61,7 +62,7 @@ func New(tb testing.TB, d *sensors.Driver, texts map[string]string, channels ...
 	}
 	return &Env{
 		FS: &Files{}, Lines: map[string]*Line{}, Values: map[string]float64{},
-		tb: tb, options: o, now: Start, once: map[string]error{},
+		tb: tb, options: o, now: Start, cancel: func() {}, once: map[string]error{},
 	}
 }
 

@@ -1,0 +1,39 @@
+package all
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/sensortest"
+)
+
+// cases tells what the fault test must know of each driver. A room's cases
+// stand in a file of their own, whose init adds them.
+var cases = map[string][]sensortest.Case{}
+
+func addCases(more map[string][]sensortest.Case) { maps.Copy(cases, more) }
+
+// TestFaults holds every registered driver to the first rule: a failed read
+// never becomes a value.
+func TestFaults(t *testing.T) {
+	for _, d := range sensors.Drivers() {
+		t.Run(d.Name, func(t *testing.T) {
+			if len(cases[d.Name]) == 0 {
+				t.Fatalf("the driver %s has no case: add one to this package's tests", d.Name)
+			}
+			for _, c := range cases[d.Name] {
+				sensortest.Faults(t, d, c)
+			}
+		})
+	}
+}
+
+func TestCasesAreOfDrivers(t *testing.T) {
+	for _, name := range slices.Sorted(maps.Keys(cases)) {
+		if _, ok := sensors.DriverByName(name); !ok {
+			t.Errorf("there is a case for %s, which no driver is called", name)
+		}
+	}
+}

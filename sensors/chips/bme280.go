@@ -1,0 +1,278 @@
+package chips
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"example.org/dormouse/sensors"
+)
+
+// Registers and bits: BME280 data sheet, sections 5.3 and 5.4; the BMP280's
+// are the same but for those of humidity (section 5.2).
+const (
+	bme280ID       = 0xd0
+	bme280Reset    = 0xe0
+	bme280CtrlHum  = 0xf2
+	bme280Status   = 0xf3 // then ctrl_meas, config, one unused, and the data from 0xF7
+	bme280CtrlMeas = 0xf4
+	bme280Calib    = 0x88 // 24 bytes T1…P9, one unused, H1
+	bme280CalibHum = 0xe1 // H2…H6
+
+	bme280Measuring = 1 << 3 // of status
+	bme280Copying   = 1 << 0 // of status: calibration is being loaded after power-up
+	bme280Forced    = 0b01   // of ctrl_meas; 00 is asleep
+	bme280ResetWord = 0xb6
+
+	bme280Startup = 2 * time.Millisecond // section 1.1, table 1: t_startup
+
+	bme280Skipped    = 0x80000 // what pressure and temperature read that weren't measured: section 5.4.7
+	bme280SkippedHum = 0x8000
+)
+
+var (
+	bme280Addresses = []string{"0x76", "0x77"}           // section 6.2
+	bme280Samples   = []string{"1", "2", "4", "8", "16"} // codes 1 to 5 of table 20
+
+	bme280Temperature = sensors.Temperature.Within(-40, 85)      // table 1 and section 1.3
+	bme280Pressure    = sensors.Pressure.Within(30_000, 110_000) // section 1.2
+	bme280Humidity    = sensors.Humidity
+)
+
+func init() {
+	sensors.Register(&sensors.Driver{
+		Name:      "bme280",
+		Summary:   "Bosch BME280 or BMP280: temperature -40 to 85 °C (±1 °C), pressure 300 to 1100 hPa (±1 hPa), BME280 only: humidity 0 to 100 % (±3 %)",
+		Datasheet: "Bosch BST-BME280-DS002, revision 1.6; BST-BMP280-DS001",
+		Wiring:    "I2C at 3.3 V; SDO to ground is 0x76, to the supply 0x77; CSB to the supply",
+		Timing:    "about 10 ms at oversampling 1, 115 ms at 16: one forced measurement, then the chip sleeps",
+		Options: []sensors.Option{
+			sensors.BusOpt(),
+			sensors.AddrOpt(bme280Addresses...),
+			{Name: "oversampling", Type: sensors.EnumOption, Default: "1", Choices: bme280Samples,
+				Help: "samples of each quantity that one measurement averages; 1 is what the data sheet advises for weather"},
+		},
+		Measures: []*sensors.Quantity{bme280Temperature, bme280Pressure, bme280Humidity},
+		New:      newBME280,
+	})
+}
+
+type bme280 struct {
+	device
+	env      sensors.Env
+	humid    bool // a BME280
+	osrs     byte // the oversampling's code in ctrl_hum and ctrl_meas: section 5.4.3
+	duration time.Duration
+	data     []byte               // status, ctrl_meas, …, the data: of the last read
+	finished func() (bool, error) // measured, bound once so that Sense doesn't allocate
+	cal      bme280Calibration
+}
+
+func newBME280(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
+	s := &bme280{device: newDevice(e, bme280Addresses), env: e}
+	if err := s.identify(ctx); err != nil {
+		return nil, err
+	}
+	// What another program set (a filter, normal mode) ends here.
+	if err := s.write(ctx, bme280Reset, bme280ResetWord); err != nil {
+		return nil, err
+	}
+	if err := e.Sleep(ctx, bme280Startup); err != nil {
+		return nil, err
+	}
+	if err := e.Poll(ctx, 10*bme280Startup, bme280Startup, s.started); err != nil {
+		return nil, err
+	}
+	if err := s.calibrate(ctx); err != nil {
+		return nil, err
+	}
+	code := slices.Index(bme280Samples, e.Options().Text("oversampling"))
+	s.osrs = byte(code + 1)
+	samples := time.Duration(1) << code
+	// The maximum of section 9.1: 1.25 ms, 2.3 ms for each sample, 0.575 ms
+	// for each of pressure and humidity.
+	s.duration = 1250*time.Microsecond + 2*2300*time.Microsecond*samples + 575*time.Microsecond
+	if s.humid {
+		s.duration += 2300*time.Microsecond*samples + 575*time.Microsecond
+	}
+	s.finished = s.measured
+	return s, nil
+}
+
+func (s *bme280) identify(ctx context.Context) error {
+	p, err := s.read(ctx, bme280ID, 1)
+	if err != nil {
+		return err
+	}
+	switch id := p[0]; id {
+	case 0x60:
+		s.humid = true
+	case 0x58, 0x56, 0x57: // BMP280; 0x56 and 0x57 are its samples
+	case 0x55:
+		return sensors.Errorf(sensors.Identity, "the chip's ID is 0x55: it looks like a BMP180 or BMP085, which this driver doesn't read")
+	case 0x61:
+		return sensors.Errorf(sensors.Identity, "the chip's ID is 0x61: it looks like a BME680 or BME688, which this driver doesn't read")
+	case 0x00, 0xff:
+		return errStuck("the chip's ID", id)
+	default:
+		return sensors.Errorf(sensors.Identity, "the chip's ID is 0x%02x: neither a BME280 (0x60) nor a BMP280 (0x58): check the address", id)
+	}
+	return nil
+}
+
+// started tells whether the calibration is loaded.
+func (s *bme280) started() (bool, error) {
+	p, err := s.read(context.Background(), bme280Status, 1)
+	if err != nil {
+		return false, err
+	}
+	return p[0]&bme280Copying == 0, nil
+}
+
+// calibrate reads the trimming parameters: section 4.2.2.
+func (s *bme280) calibrate(ctx context.Context) error {
+	p, err := s.read(ctx, bme280Calib, 26)
+	if err != nil {
+		return err
+	}
+	if stuck(p[:24]) {
+		return errStuck("the calibration", p[0])
+	}
+	s.cal.load(p)
+	if s.cal.t1 == 0 || s.cal.p1 == 0 {
+		return sensors.Errorf(sensors.Identity, "the calibration has T1 %d and P1 %d, which no chip has: the bus is disturbed or the chip is broken", s.cal.t1, s.cal.p1)
+	}
+	if !s.humid {
+		return nil
+	}
+	if p, err = s.read(ctx, bme280CalibHum, 7); err != nil {
+		return err
+	}
+	if stuck(p) {
+		return errStuck("the calibration of humidity", p[0])
+	}
+	s.cal.loadHumidity(p)
+	return nil
+}
+
+func (s *bme280) Sense(ctx context.Context, r *sensors.Report) error {
+	if s.humid {
+		// It takes effect with the write of ctrl_meas: section 5.4.3.
+		if err := s.write(ctx, bme280CtrlHum, s.osrs); err != nil {
+			return err
+		}
+	}
+	if err := s.write(ctx, bme280CtrlMeas, s.osrs<<5|s.osrs<<2|bme280Forced); err != nil {
+		return err
+	}
+	if err := s.env.Sleep(ctx, s.duration); err != nil {
+		return err
+	}
+	if err := s.env.Poll(ctx, s.duration, 2*time.Millisecond, s.finished); err != nil {
+		return err
+	}
+	adcP, adcT := uint20(s.data[4:]), uint20(s.data[7:])
+	if adcP == bme280Skipped || adcT == bme280Skipped {
+		return sensors.Errorf(sensors.NotReady, "the chip has measured nothing: it was reset during the measurement: check its supply")
+	}
+	t, fine := s.cal.temperature(adcT)
+	p, err := s.cal.pressure(adcP, fine)
+	if err != nil {
+		return err
+	}
+	if s.humid {
+		adcH := int32(s.data[10])<<8 | int32(s.data[11])
+		if adcH == bme280SkippedHum {
+			return sensors.Errorf(sensors.NotReady, "the chip has not measured humidity: it was reset during the measurement: check its supply")
+		}
+		r.Set(bme280Humidity, s.cal.humidity(adcH, fine))
+	}
+	r.Set(bme280Temperature, t)
+	r.Set(bme280Pressure, p)
+	return nil
+}
+
+// measured reads status, settings and data in one burst, and tells whether
+// the measurement has ended: then the chip is asleep again.
+func (s *bme280) measured() (bool, error) {
+	n := 10
+	if s.humid {
+		n = 12
+	}
+	p, err := s.read(context.Background(), bme280Status, n)
+	if err != nil {
+		return false, err
+	}
+	s.data = p
+	status, ctrl := p[0], p[1]
+	if want := s.osrs<<5 | s.osrs<<2; ctrl&^3 != want {
+		return false, sensors.Errorf(sensors.Identity, "ctrl_meas reads 0x%02x, not the 0x%02x that was written: the chip lost its supply for a moment, or the bus is stuck", ctrl, want)
+	}
+	return status&bme280Measuring == 0 && ctrl&3 == 0, nil
+}
+
+func uint20(p []byte) int32 { return int32(p[0])<<12 | int32(p[1])<<4 | int32(p[2])>>4 }
+
+// bme280Calibration is each chip's own: section 4.2.2, table 16.
+type bme280Calibration struct {
+	t1                             uint16
+	t2, t3                         int16
+	p1                             uint16
+	p2, p3, p4, p5, p6, p7, p8, p9 int16
+	h1, h3                         uint8
+	h2, h4, h5                     int16
+	h6                             int8
+}
+
+func (c *bme280Calibration) load(p []byte) {
+	word := binary.LittleEndian.Uint16
+	c.t1, c.p1, c.h1 = word(p), word(p[6:]), p[25]
+	for i, v := range []*int16{&c.t2, &c.t3} {
+		*v = int16(word(p[2+2*i:]))
+	}
+	for i, v := range []*int16{&c.p2, &c.p3, &c.p4, &c.p5, &c.p6, &c.p7, &c.p8, &c.p9} {
+		*v = int16(word(p[8+2*i:]))
+	}
+}
+
+// loadHumidity takes 0xE1 to 0xE7; H4 and H5 are signed, of 12 bits, and share
+// 0xE5.
+func (c *bme280Calibration) loadHumidity(p []byte) {
+	c.h2, c.h3, c.h6 = int16(binary.LittleEndian.Uint16(p)), p[2], int8(p[6])
+	c.h4 = int16(int8(p[3]))<<4 | int16(p[4]&0x0f)
+	c.h5 = int16(int8(p[5]))<<4 | int16(p[4]>>4)
+}
+
+// temperature is section 4.2.3's, in °C; fine is what the other two need.
+func (c *bme280Calibration) temperature(adc int32) (t float64, fine int32) {
+	t1 := int32(c.t1)
+	a := (adc>>3 - t1<<1) * int32(c.t2) >> 11
+	b := adc>>4 - t1
+	fine = a + (b*b>>12)*int32(c.t3)>>14
+	return float64((fine*5+128)>>8) / 100, fine
+}
+
+// pressure is section 4.2.3's with 64 bits, in pascals.
+func (c *bme280Calibration) pressure(adc, fine int32) (float64, error) {
+	v := int64(fine) - 128000
+	offset := v*v*int64(c.p6) + v*int64(c.p5)<<17 + int64(c.p4)<<35
+	scale := (v*v*int64(c.p3)>>8 + v*int64(c.p2)<<12 + 1<<47) * int64(c.p1) >> 33
+	if scale == 0 {
+		return 0, sensors.Errorf(sensors.OutOfRange, "the pressure can't be computed: a temperature value of %d is impossible for this chip's calibration", fine)
+	}
+	p := (int64(1048576-adc)<<31 - offset) * 3125 / scale
+	a := int64(c.p9) * (p >> 13) * (p >> 13) >> 25
+	b := int64(c.p8) * p >> 19
+	return float64((p+a+b)>>8+int64(c.p7)<<4) / 256, nil
+}
+
+// humidity is section 4.2.3's, 0 to 1, limited to them as there.
+func (c *bme280Calibration) humidity(adc, fine int32) float64 {
+	v := fine - 76800
+	gain := (v*int32(c.h6)>>10)*(v*int32(c.h3)>>11+32768)>>10 + 2097152
+	v = (adc<<14 - int32(c.h4)<<20 - int32(c.h5)*v + 16384) >> 15 * ((gain*int32(c.h2) + 8192) >> 14)
+	v -= (v >> 15) * (v >> 15) >> 7 * int32(c.h1) >> 4
+	v = min(max(v, 0), 419430400)
+	return float64(v>>12) / 1024 / 100
+}
