@@ -1,0 +1,125 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// cloexecAll marks every descriptor from 3 on to be closed when the next program
+// is executed. It closes none itself: some belong to the Go runtime.
+func cloexecAll() error {
+	err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+	if err == nil {
+		return nil
+	}
+	// Linux before 5.11, or a sandbox that doesn't know the call.
+	fds, err := openDescriptors()
+	if err != nil {
+		return err
+	}
+	for _, fd := range fds {
+		if fd >= 3 {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
+}
+
+// openDescriptors lists this process's descriptors; where /proc isn't mounted,
+// by asking for each that there can be.
+func openDescriptors() ([]int, error) {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err == nil {
+		fds := make([]int, 0, len(entries))
+		for _, entry := range entries {
+			if fd, err := strconv.Atoi(entry.Name()); err == nil {
+				fds = append(fds, fd)
+			}
+		}
+		return fds, nil
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return nil, fmt.Errorf("find the open descriptors: %w", err)
+	}
+	var fds []int
+	for fd := range int(min(limit.Max, 1<<20)) {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil {
+			fds = append(fds, fd)
+		}
+	}
+	return fds, nil
+}
+
+// closeInherited closes the descriptors that came with the execution of this
+// program, but for 0, 1, 2 and those to keep. They are told apart by having no
+// close-on-exec flag: all that a Go program opens have it.
+func closeInherited(keep []int) error {
+	fds, err := openDescriptors()
+	if err != nil {
+		return err
+	}
+	for _, fd := range fds {
+		if fd < 3 || slices.Contains(keep, fd) {
+			continue
+		}
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err != nil || flags&unix.FD_CLOEXEC != 0 {
+			continue // not open any more: it listed the directory
+		}
+		// Whatever close says, the descriptor is gone (close(2)), and the error
+		// belongs to somebody else's file.
+		_ = unix.Close(fd)
+	}
+	return nil
+}
+
+// inherit lets the next program have the descriptors.
+func inherit(fds []int) error {
+	for _, fd := range fds {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
+			return fmt.Errorf("keep descriptor %d: %w", fd, err)
+		}
+	}
+	return nil
+}
+
+// disinherit keeps descriptors from the programs that this one starts.
+func disinherit(fds []int) {
+	for _, fd := range fds {
+		unix.CloseOnExec(fd)
+	}
+}
+
+// OpenLog opens a file to append log lines to, for Context.Stderr: created with
+// mode 0640 if missing, never through a symbolic link, never a terminal. Anything
+// but a regular file is refused.
+func OpenLog(path string) (*os.File, error) {
+	const flags = unix.O_WRONLY | unix.O_APPEND | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_NOCTTY | unix.O_NONBLOCK
+	fd, err := openRetry(path, flags|unix.O_CLOEXEC, 0o640)
+	switch {
+	case errors.Is(err, unix.ELOOP):
+		return nil, fmt.Errorf("log file %s is a symbolic link, which somebody else could point elsewhere; name the file itself: %w", path, err)
+	case err != nil:
+		return nil, fmt.Errorf("open the log file %s: %w", path, err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, errors.Join(fmt.Errorf("log file %s isn't a regular file; name another", path), err, unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+func openRetry(path string, flags int, mode uint32) (fd int, err error) {
+	for {
+		if fd, err = unix.Open(path, flags, mode); err != unix.EINTR {
+			return fd, err
+		}
+	}
+}

@@ -1,0 +1,402 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// prepared is what the starter opened for the daemon.
+type prepared struct {
+	plan    *plan
+	who     *identity
+	path    string   // to execute
+	copy    *os.File // the executable's copy, if there is one
+	pidfile *pidFile
+	lock    *os.File
+}
+
+// prepare does what detaching and going on in place have in common: the steps
+// that can fail for reasons of the user's, while there is a terminal to say so.
+func (c *Context) prepare(s Situation, detached bool) (p *prepared, err error) {
+	p = &prepared{plan: &plan{
+		Situation: s, Detached: detached, Name: c.Name,
+		Chroot: c.ChrootDirectory, Directory: c.workingDirectory(),
+		Umask: c.Umask, PreventCore: c.PreventCore, Signals: c.SignalMap, PIDFile: c.PIDFile,
+		Explain: c.Explain != nil, Private: c.privateVariables(), Handover: c.Handover,
+	}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.abandon())
+		}
+	}()
+	if p.who, err = c.identity(); err != nil {
+		return p, err
+	}
+	c.step(fmt.Sprintf("set the file creation mask to %#03o", c.Umask),
+		"an inherited mask makes the daemon's files unreadable, or writable to everybody (PEP 3143, umask)")
+	unix.Umask(c.Umask)
+	if c.PIDFile != "" {
+		c.step("lock the pidfile "+c.PIDFile,
+			"its lock, not the number in it, proves that the daemon runs, and goes when the process does; a second daemon is refused")
+		if p.pidfile, err = lockPIDFile(c.PIDFile, p.who); err != nil {
+			return p, err
+		}
+		trusted := []uint32{0, uint32(os.Geteuid())}
+		if p.who != nil {
+			trusted = append(trusted, p.who.UID)
+		}
+		var warning string
+		if p.lock, warning, err = lockSocket(c.PIDFile, trusted); err != nil {
+			return p, err
+		}
+		p.warn(warning)
+	}
+	var warning string
+	if p.path, p.copy, p.plan.Copied, warning, err = c.executable(); err != nil {
+		return p, err
+	}
+	p.warn(warning)
+	if p.plan.Copied != "" {
+		c.step("copy the executable to "+p.plan.Copied,
+			"a running program keeps its file system busy, and a stick could never be unmounted (PEP 3143, release its mount points)")
+	}
+	return p, nil
+}
+
+func (p *prepared) warn(text string) {
+	if text != "" {
+		p.plan.Warnings = append(p.plan.Warnings, text)
+	}
+}
+
+// abandon undoes what was prepared, where there is no daemon to have it.
+func (p *prepared) abandon() error {
+	var errs []error
+	if p.pidfile != nil {
+		errs = append(errs, p.pidfile.remove())
+	}
+	for _, f := range []*os.File{p.lock, p.copy} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Context) step(what, why string) { step{what, why}.print(c.Explain) }
+
+// detach starts the daemon and waits until it is ready.
+func (c *Context) detach() (*Process, error) {
+	// Signal mask and no_new_privs are a thread's, and the child gets those of
+	// the thread that forks it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+
+	c.step("make every signal's action the default, and none blocked",
+		"a daemon that inherits SIGTERM blocked can't be stopped, one that inherits SIGCHLD ignored loses its children's statuses (daemon(7), steps 2 and 3)")
+	restore, err := cleanSignals()
+	if err != nil {
+		return nil, err
+	}
+	defer restore()
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	defer signal.Stop(interrupted)
+	c.step("mark every descriptor above 2 to be closed when the daemon is executed",
+		"they pin files, mounts and pipes of whoever started it (PEP 3143, close all open descriptors; Stevens §12.4)")
+	if err := cloexecAll(); err != nil {
+		return nil, err
+	}
+	p, err := c.prepare(Shell, true)
+	if err != nil {
+		return nil, err
+	}
+	child, err := c.launch(p)
+	if err != nil {
+		return nil, errors.Join(err, p.abandon())
+	}
+	if err := child.wait(c.StartTimeout, interrupted, c.Explain); err != nil {
+		return nil, errors.Join(err, p.abandon())
+	}
+	// The daemon holds the locks now; these copies go without removing anything.
+	var errs []error
+	if p.pidfile != nil {
+		errs = append(errs, p.pidfile.file.Close())
+	}
+	for _, f := range []*os.File{p.lock, p.copy} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return &Process{starter: true, pid: child.daemon, plan: p.plan, warnings: append(p.plan.Warnings, child.warnings...)}, errors.Join(errs...)
+}
+
+// child is the leader and the daemon, as the starter sees them.
+type child struct {
+	leader, daemon int
+	pipe           *os.File
+	warnings       []string
+	failure        *StartError
+	ready          bool
+}
+
+// launch executes the leader.
+func (c *Context) launch(p *prepared) (_ *child, err error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make a pipe for the daemon's report: %w", err)
+	}
+	defer w.Close()
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.Close())
+		}
+	}()
+
+	or := func(f *os.File) *os.File {
+		if f == nil {
+			return null
+		}
+		return f
+	}
+	pass := []*os.File{or(c.Stdin), or(c.Stdout), or(c.Stderr)}
+	add := func(f *os.File) int {
+		pass = append(pass, f)
+		return len(pass) - 1
+	}
+	p.plan.Files.Plan = add(nil) // known only when the plan is written
+	p.plan.Files.Report = add(w)
+	if p.pidfile != nil {
+		p.plan.Files.PIDFile = add(p.pidfile.file)
+	}
+	if p.lock != nil {
+		p.plan.Files.Lock = add(p.lock)
+	}
+	for _, f := range c.FilesPreserve {
+		p.plan.Files.Preserved = append(p.plan.Files.Preserved, add(f))
+		p.plan.Files.Names = append(p.plan.Files.Names, f.Name())
+	}
+	p.plan.Become = p.who
+	planFile, err := p.plan.write()
+	if err != nil {
+		return nil, err
+	}
+	defer planFile.Close()
+	pass[p.plan.Files.Plan] = planFile
+
+	c.step("make an environment of what a daemon needs",
+		"the starter's belongs to a session that ends, and may hold secrets (daemon(7), step 4)")
+	env := append(c.cleanEnvironment(os.Environ(), p.who),
+		fmt.Sprintf("%s=%s:%d", stageVariable, stageLeader, p.plan.Files.Plan))
+	if c.NoNewPrivileges {
+		c.step("give up gaining privileges (no_new_privs)",
+			"neither the daemon nor a child shall become another user by executing a setuid program (prctl(2))")
+		if err := setNoNewPrivileges(); err != nil {
+			return nil, err
+		}
+	}
+	c.step("execute the program anew in the directory /, as the leader of a new session and process group",
+		"a terminal signals its session and process groups, and hangs up on them; the working directory would keep its file system busy (PEP 3143; Stevens §12.4, setsid)")
+	fds := make([]uintptr, len(pass))
+	for i, f := range pass {
+		fds[i] = f.Fd()
+	}
+	leader, err := forkExec(p.path, os.Args, fds, env, &syscall.SysProcAttr{Setsid: true})
+	if err != nil {
+		return nil, fmt.Errorf("execute %s: %w", p.path, err)
+	}
+	runtime.KeepAlive(pass)
+	return &child{leader: leader, pipe: r}, nil
+}
+
+func forkExec(path string, args []string, fds []uintptr, env []string, attr *syscall.SysProcAttr) (int, error) {
+	return syscall.ForkExec(path, args, &syscall.ProcAttr{Dir: "/", Files: fds, Env: env, Sys: attr})
+}
+
+// wait receives the daemon's report until it is ready, fails or ends.
+func (c *child) wait(timeout time.Duration, interrupted <-chan os.Signal, explain io.Writer) error {
+	messages := make(chan message)
+	quit := make(chan struct{})
+	defer close(quit)
+	go func() {
+		defer close(messages)
+		for d := json.NewDecoder(c.pipe); ; {
+			var m message
+			if d.Decode(&m) != nil { // the daemon closed its end, or wait did ours
+				return
+			}
+			select {
+			case messages <- m:
+			case <-quit:
+				return
+			}
+		}
+	}()
+	defer c.pipe.Close()
+	var late <-chan time.Time
+	if timeout > 0 {
+		late = time.After(timeout) // the starter isn't the process that sleeps
+	}
+	for {
+		select {
+		case m, ok := <-messages:
+			if !ok {
+				return c.ended()
+			}
+			c.take(m, explain)
+			if c.ready {
+				return nil
+			}
+		case sig := <-interrupted:
+			c.kill(messages)
+			return fmt.Errorf("start interrupted (%v): the daemon was ended too", sig)
+		case <-late:
+			c.kill(messages)
+			return fmt.Errorf("the daemon wasn't ready within %v, and was ended; its log may tell why", timeout)
+		}
+	}
+}
+
+func (c *child) take(m message, explain io.Writer) {
+	switch {
+	case m.PID != 0:
+		c.daemon = m.PID
+	case m.Step != nil:
+		m.Step.print(explain)
+	case m.Warning != "":
+		c.warnings = append(c.warnings, m.Warning)
+	case m.Error != "":
+		c.failure = &StartError{Text: m.Error, Code: m.Code}
+	case m.Ready:
+		c.ready = true
+	}
+}
+
+// kill ends leader and daemon. Both are this process's children (the daemon by
+// CLONE_PARENT) and not waited for, so the numbers can't be somebody else's.
+func (c *child) kill(messages <-chan message) {
+	// The leader may have started the daemon and not told yet.
+	for late := time.After(time.Second); c.daemon == 0; {
+		select {
+		case m, ok := <-messages:
+			if !ok {
+				messages = nil
+				late = time.After(0)
+			}
+			c.take(m, nil)
+			continue
+		case <-late:
+		}
+		break
+	}
+	for _, pid := range []int{c.leader, c.daemon} {
+		if pid > 0 {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
+		}
+	}
+	c.reap()
+}
+
+// ended says why the report ended before the daemon was ready.
+func (c *child) ended() error {
+	how, code := c.reap()
+	if c.failure != nil {
+		return c.failure
+	}
+	return &StartError{Text: "the daemon ended before it was ready: " + how, Code: code}
+}
+
+// reap waits for both, and says how they ended and the exit status for that.
+func (c *child) reap() (how string, code int) {
+	code = ExitFailed
+	var all []string
+	for _, p := range []struct {
+		name string
+		pid  int
+	}{{"the session leader", c.leader}, {"the daemon", c.daemon}} {
+		if p.pid == 0 {
+			continue
+		}
+		ws, err := waitPID(p.pid)
+		switch {
+		case err != nil:
+			all = append(all, fmt.Sprintf("%s: %v", p.name, err))
+		case ws.Signaled():
+			all = append(all, fmt.Sprintf("%s was killed by %s (%v)", p.name, unix.SignalName(ws.Signal()), ws.Signal()))
+		case ws.ExitStatus() != 0:
+			code = ws.ExitStatus()
+			fallthrough
+		case p.pid == c.daemon:
+			all = append(all, fmt.Sprintf("%s exited with status %d", p.name, ws.ExitStatus()))
+		}
+	}
+	if len(all) == 0 {
+		return "it said nothing", code
+	}
+	return strings.Join(all, "; "), code
+}
+
+func waitPID(pid int) (ws syscall.WaitStatus, err error) {
+	for {
+		if _, err = syscall.Wait4(pid, &ws, 0, nil); err != syscall.EINTR {
+			return ws, err
+		}
+	}
+}
+
+// lead is the whole life of the session leader: it starts the daemon and ends. It
+// returns its exit status.
+func lead(p *plan) int {
+	runtime.LockOSThread()
+	r := &reporter{pipe: os.NewFile(uintptr(p.Files.Report), "report"), explain: p.Explain}
+	if err := startDaemon(p, r); err != nil {
+		r.fail(fmt.Errorf("start the daemon from its session's leader: %w", err))
+		return ExitFailed
+	}
+	return 0
+}
+
+func startDaemon(p *plan, r *reporter) error {
+	if _, err := cleanSignals(); err != nil {
+		return err
+	}
+	if err := cloexecAll(); err != nil {
+		return err
+	}
+	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_PARENT}
+	if p.Become != nil && p.Chroot == "" {
+		r.step(fmt.Sprintf("become user %s (%d), group %d, groups %v", p.Become.Name, p.Become.UID, p.Become.GID, p.Become.Groups),
+			"a mistake in the daemon shall not be root's (daemon(7), step 13)")
+		attr.Credential = p.Become.credential()
+		attr.AmbientCaps = p.Become.Ambient
+	}
+	r.step("execute the program once more, as another process of the session",
+		"only the leader of a session can acquire a controlling terminal, so this one never will (Stevens §12.4, the second fork)")
+	var pass []uintptr // the same descriptors by the same numbers
+	for fd := range slices.Max(p.Files.all()) + 1 {
+		pass = append(pass, uintptr(fd))
+	}
+	env := append(without(os.Environ(), stageVariable), fmt.Sprintf("%s=%s:%d", stageVariable, stageDaemon, p.Files.Plan))
+	pid, err := forkExec(self, os.Args, pass, env, attr)
+	if err != nil {
+		return fmt.Errorf("execute %s: %w", self, err)
+	}
+	r.send(message{PID: pid})
+	return nil
+}

@@ -1,0 +1,95 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"syscall"
+)
+
+// inPlace goes on in this process, which somebody else has detached or wants to
+// keep. The program is executed anew, with the same process id, where something
+// has to change that only an execution changes.
+func (c *Context) inPlace() (*Process, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	dirty, err := dirtySignals()
+	if err != nil {
+		return nil, err
+	}
+	unprotected, err := lacksNoNewPrivileges()
+	if err != nil {
+		return nil, err
+	}
+	keep := listenDescriptors(os.Getenv)
+	for _, f := range c.FilesPreserve {
+		keep = append(keep, int(f.Fd()))
+	}
+	c.step("close every descriptor above 2 that was inherited",
+		"they pin files, mounts and pipes of whoever started it (PEP 3143, close all open descriptors)")
+	if err := closeInherited(keep); err != nil {
+		return nil, err
+	}
+	p, err := c.prepare(Detect(), false)
+	if err != nil {
+		return nil, err
+	}
+	p.plan.Become = p.who
+	p.plan.Listeners = len(listenDescriptors(os.Getenv))
+	if p.pidfile != nil {
+		p.plan.Files.PIDFile = int(p.pidfile.file.Fd())
+	}
+	if p.lock != nil {
+		p.plan.Files.Lock = int(p.lock.Fd())
+	}
+	for _, f := range c.FilesPreserve {
+		p.plan.Files.Preserved = append(p.plan.Files.Preserved, int(f.Fd()))
+		p.plan.Files.Names = append(p.plan.Files.Names, f.Name())
+	}
+	if dirty || c.NoNewPrivileges && unprotected || p.copy != nil || !c.hasSettings() {
+		return nil, errors.Join(fmt.Errorf("execute the program anew: %w", c.executeAnew(p)), p.abandon())
+	}
+	return arrive(p.plan, &opened{p.pidfile, p.lock, slices.Clone(c.FilesPreserve)})
+}
+
+// executeAnew returns only if it failed.
+func (c *Context) executeAnew(p *prepared) error {
+	c.step("execute the program anew, with the same process id",
+		"what was inherited (blocked and ignored signals, the runtime's environment, the executable's file system) is left only so")
+	// The descriptors' numbers are the same there, so the plan must know its own
+	// before it is written: a descriptor that is replaced by it.
+	place, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer place.Close()
+	p.plan.Files.Plan = int(place.Fd())
+	planFile, err := p.plan.write()
+	if err != nil {
+		return err
+	}
+	defer planFile.Close()
+	if err := syscall.Dup3(int(planFile.Fd()), p.plan.Files.Plan, syscall.O_CLOEXEC); err != nil {
+		return err
+	}
+	if c.NoNewPrivileges {
+		if err := setNoNewPrivileges(); err != nil {
+			return err
+		}
+	}
+	restore, err := cleanSignals()
+	if err != nil {
+		return err
+	}
+	defer restore()
+	if err := inherit(p.plan.Files.all()); err != nil {
+		return err
+	}
+	env := append(c.withSettings(os.Environ()), stageVariable+"="+stageDaemon+":"+strconv.Itoa(p.plan.Files.Plan))
+	err = syscall.Exec(p.path, os.Args, env)
+	disinherit(p.plan.Files.all())
+	return &os.PathError{Op: "execute", Path: p.path, Err: err}
+}

@@ -1,0 +1,251 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"runtime"
+	"slices"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// identity is who the daemon is to be.
+type identity struct {
+	Name     string // of the user
+	Home     string
+	UID, GID uint32
+	Groups   []uint32
+	Ambient  []uintptr
+}
+
+// identity resolves the names while the starter's files are there. It is nil
+// where the process stays who it is.
+func (c *Context) identity() (*identity, error) {
+	if c.User == "" && c.Group == "" {
+		if len(c.AmbientCapabilities) > 0 {
+			return nil, errors.New("daemon: ambient capabilities are for a user other than root: set User")
+		}
+		return nil, nil
+	}
+	who := &identity{UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Home: "/", Ambient: c.AmbientCapabilities}
+	name := c.User
+	if name == "" {
+		name = strconv.Itoa(os.Getuid())
+	}
+	account, err := lookupUser(name)
+	switch {
+	case err == nil:
+		who.Name, who.Home = account.Username, account.HomeDir
+		if who.UID, err = number(account.Uid); err != nil {
+			return nil, err
+		}
+		if who.GID, err = number(account.Gid); err != nil {
+			return nil, err
+		}
+	case c.User != "":
+		// A bare number needs no account.
+		uid, convErr := number(c.User)
+		if convErr != nil {
+			return nil, fmt.Errorf("user %q: %w; create it (useradd --system %s) or name another", c.User, err, c.User)
+		}
+		if c.Group == "" {
+			return nil, fmt.Errorf("user %s has no account that tells its group: set the group too", c.User)
+		}
+		who.UID, who.Name = uid, c.User
+	}
+	if c.Group != "" {
+		if who.GID, err = lookupGroup(c.Group); err != nil {
+			return nil, fmt.Errorf("group %q: %w; create it (groupadd --system %s) or name another", c.Group, err, c.Group)
+		}
+	}
+	if who.Groups, err = c.groups(account, who.GID); err != nil {
+		return nil, err
+	}
+	same, err := who.isSelf()
+	if err != nil || same {
+		return nil, err
+	}
+	if os.Geteuid() != 0 {
+		return nil, WithExitCode(fmt.Errorf("become user %s: only root may; start as root, or without a user", name), ExitPrivileges)
+	}
+	return who, nil
+}
+
+// groups are the supplementary groups, the daemon's own group among them.
+func (c *Context) groups(account *user.User, gid uint32) ([]uint32, error) {
+	groups := []uint32{gid}
+	if c.InitGroups && account != nil {
+		ids, err := account.GroupIds()
+		if err != nil {
+			return nil, fmt.Errorf("find the groups of user %s: %w", account.Username, err)
+		}
+		for _, id := range ids {
+			n, err := number(id)
+			if err != nil {
+				return nil, err
+			}
+			groups = append(groups, n)
+		}
+	}
+	for _, name := range c.SupplementaryGroups {
+		id, err := lookupGroup(name)
+		var unknown user.UnknownGroupError
+		if errors.As(err, &unknown) {
+			continue // not every system has it
+		}
+		if err != nil {
+			return nil, fmt.Errorf("group %q: %w", name, err)
+		}
+		groups = append(groups, id)
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups), nil
+}
+
+// isSelf tells whether the process is the identity already.
+func (who *identity) isSelf() (bool, error) {
+	if os.Geteuid() == 0 {
+		return false, nil // root may also have more groups and capabilities than asked for
+	}
+	return os.Getuid() == int(who.UID) && os.Getgid() == int(who.GID), nil
+}
+
+func lookupUser(name string) (*user.User, error) {
+	account, err := user.Lookup(name)
+	var unknown user.UnknownUserError
+	if errors.As(err, &unknown) {
+		if byID, idErr := user.LookupId(name); idErr == nil {
+			return byID, nil
+		}
+	}
+	return account, err
+}
+
+func lookupGroup(name string) (uint32, error) {
+	group, err := user.LookupGroup(name)
+	if err == nil {
+		return number(group.Gid)
+	}
+	if n, convErr := number(name); convErr == nil {
+		return n, nil
+	}
+	return 0, err
+}
+
+func number(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err == nil && uint32(n) == ^uint32(0) {
+		err = errors.New("this number means \"unchanged\" to the kernel")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("id %q: %w", s, err)
+	}
+	return uint32(n), nil
+}
+
+// credential is the identity for a child, set between fork and execution.
+func (who *identity) credential() *syscall.Credential {
+	if who == nil {
+		return nil
+	}
+	return &syscall.Credential{Uid: who.UID, Gid: who.GID, Groups: who.Groups}
+}
+
+// become makes this process, all its threads, the identity, for good.
+func (who *identity) become() error {
+	if len(who.Ambient) > 0 {
+		if err := prctl(unix.PR_SET_KEEPCAPS, 1, 0); err != nil {
+			return fmt.Errorf("keep capabilities: %w", err)
+		}
+	}
+	groups := make([]int, len(who.Groups))
+	for i, gid := range who.Groups {
+		groups[i] = int(gid)
+	}
+	// The groups first, while root may still set them, and the user last.
+	if err := syscall.Setgroups(groups); err != nil {
+		return fmt.Errorf("set groups %v: %w", groups, err)
+	}
+	if err := syscall.Setresgid(int(who.GID), int(who.GID), int(who.GID)); err != nil {
+		return fmt.Errorf("become group %d: %w", who.GID, err)
+	}
+	if err := syscall.Setresuid(int(who.UID), int(who.UID), int(who.UID)); err != nil {
+		return fmt.Errorf("become user %d: %w", who.UID, err)
+	}
+	if who.UID != 0 && len(who.Ambient) == 0 && syscall.Setuid(0) == nil {
+		return errors.New("became root again: the privileges were not dropped")
+	}
+	if len(who.Ambient) > 0 {
+		return who.limit()
+	}
+	return nil
+}
+
+// limit leaves the ambient capabilities and no others.
+func (who *identity) limit() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	for _, capability := range who.Ambient {
+		s, bit := &sets[capability/32], uint32(1)<<(capability%32)
+		s.Effective |= bit
+		s.Permitted |= bit
+		s.Inheritable |= bit
+	}
+	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&sets[0])), 0)
+	runtime.KeepAlive(&header)
+	runtime.KeepAlive(&sets)
+	if errno != 0 {
+		return fmt.Errorf("drop capabilities: %w", errno)
+	}
+	for _, capability := range who.Ambient {
+		if err := prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, capability); err != nil {
+			return fmt.Errorf("keep capability %d: %w", capability, err)
+		}
+	}
+	return nil
+}
+
+// prctl sets an attribute of every thread. In a program built with cgo it
+// fails, because the threads aren't all Go's.
+func prctl(option int, arg2, arg3 uintptr) error {
+	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, uintptr(option), arg2, arg3, 0, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// lacksNoNewPrivileges tells whether this process could gain privileges by
+// executing a setuid program.
+func lacksNoNewPrivileges() (bool, error) {
+	n, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+	if err != nil {
+		return false, fmt.Errorf("no_new_privs: %w", err)
+	}
+	return n == 0, nil
+}
+
+// setNoNewPrivileges is for this thread, and for what it forks or executes.
+func setNoNewPrivileges() error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("no_new_privs: %w", err)
+	}
+	return nil
+}
+
+// forbidCore forbids core dumps and attaching by ptrace(2). The limit is kept
+// through an execution, the other isn't.
+func forbidCore() error {
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("forbid core dumps: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("forbid core dumps: %w", err)
+	}
+	return nil
+}
