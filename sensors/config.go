@@ -3,20 +3,24 @@ package sensors
 import (
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 )
 
 // A Config is what the flags and the file say, in one structure: every value
 // validated, every default filled in.
 type Config struct {
-	Sensors []*SensorConfig
-	Rails   []*RailConfig
+	Sensors []*SensorConfig // the file's first, each in the order written
+	Rails   []*RailConfig   // the defined ones, then the implicit ones
+	// Warnings are what is allowed but was hardly meant.
+	Warnings Problems
 }
 
 // Origin is where something was written, for messages.
 type Origin struct {
 	File string // empty: on the command line
-	Line int
+	Line int    // of the file; of a flag, which of them it is, from 1
 	Flag string // "--sensor greenhouse=…"
 }
 
@@ -40,18 +44,19 @@ type SensorConfig struct {
 	Retries    int           // further attempts within one due read
 	KeepFailed int           // failed reads in a row after which the last good readings still stand
 
-	Power  string        // the rail to be up while it is read; empty: always powered
-	Warmup time.Duration // from power-up to the first transaction
+	Power  string        // the name of Rail; empty: always powered
+	Rail   *RailConfig   // to be up while the sensor is read; one of Config.Rails
+	Warmup time.Duration // from power-up to the first transaction, besides the rail's Settle
 
-	All      Processing            // of the sensor as a whole
+	All      Processing            // of every reading of the sensor; see ProcessingOf
 	Channels map[string]Processing // by channel, or by quantity ("temperature")
 }
 
 // Schedule says when a sensor is due.
 type Schedule struct {
 	Every time.Duration // zero where At is given
-	At    string        // a cron expression, in local time
-	Phase time.Duration // shifts Every's grid
+	At    string        // a cron expression of five fields, in local time
+	Phase time.Duration // shifts Every's grid; less than Every
 }
 
 // Processing is what becomes of a reading between the driver and the page:
@@ -61,20 +66,6 @@ type Processing struct {
 	Quantity  *Quantity // instead of the driver's
 	Calibrate Calibration
 	Filter    Filter
-}
-
-// Calibration maps a value v to Points, interpolated between and
-// extrapolated beyond, then to v*Scale+Offset. The zero value changes nothing.
-type Calibration struct {
-	Offset float64
-	Scale  float64 // zero: 1
-	Points [][2]float64
-}
-
-// Filter smooths over the last reads. The zero value changes nothing.
-type Filter struct {
-	Median  int // of so many reads, an odd number
-	Average int // of so many reads, after the median
 }
 
 // RailConfig is a supply that a line switches.
@@ -91,3 +82,183 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
 // validName tells whether s may be the name of a sensor, rail or option.
 func validName(s string) bool { return namePattern.MatchString(s) }
+
+// ProcessingOf is what to do with readings of a quantity on a channel (empty:
+// the driver has none). What is said of the channel wins over what is said of
+// the quantity, and that over what is said of the whole sensor, each of name,
+// quantity, calibration and filter by itself. Both names are the driver's.
+func (c *SensorConfig) ProcessingOf(channel, quantity string) Processing {
+	p := c.All
+	p = p.overlaid(c.Channels[quantity])
+	if channel != "" {
+		p = p.overlaid(c.Channels[channel])
+	}
+	return p
+}
+
+func (p Processing) overlaid(over Processing) Processing {
+	if over.Name != "" {
+		p.Name = over.Name
+	}
+	if over.Quantity != nil {
+		p.Quantity = over.Quantity
+	}
+	if !over.Calibrate.IsZero() {
+		p.Calibrate = over.Calibrate
+	}
+	if over.Filter != (Filter{}) {
+		p.Filter = over.Filter
+	}
+	return p
+}
+
+// A UsedLine is a GPIO line that one of a sensor's options names.
+type UsedLine struct {
+	Option string
+	Line   LineRef
+	Output bool
+}
+
+// Lines lists the GPIO lines of the sensor's options, in the driver's order;
+// not that of its rail.
+func (c *SensorConfig) Lines() []UsedLine {
+	var lines []UsedLine
+	for _, o := range c.Driver.Options {
+		if o.Type != LineOption && o.Type != OutputOption {
+			continue
+		}
+		if l, ok := c.Options.values[o.Name].(LineRef); ok {
+			lines = append(lines, UsedLine{o.Name, l, o.Type == OutputOption})
+		}
+	}
+	return lines
+}
+
+// I2C is the bus and the address of the sensor's chip; ok is false where the
+// driver has no address.
+func (c *SensorConfig) I2C() (bus Bus, addr Address, ok bool) {
+	for _, o := range c.Driver.Options {
+		switch v := c.Options.values[o.Name].(type) {
+		case Bus:
+			bus = v
+		case Address:
+			addr, ok = v, true
+		}
+	}
+	return bus, addr, ok
+}
+
+// Wiring tells in words through what the sensor is reached: "I2C bus 1,
+// address 0x76, power GPIO17 (pin 11)". Where no wire is configured it names
+// the program, file or driver.
+func (c *SensorConfig) Wiring() string {
+	var parts []string
+	if bus, addr, ok := c.I2C(); ok {
+		parts = append(parts, bus.String(), "address "+addr.String())
+	}
+	lines := c.Lines()
+	for _, l := range lines {
+		if len(lines) == 1 {
+			parts = append(parts, l.Line.String())
+		} else {
+			parts = append(parts, l.Option+" "+l.Line.String())
+		}
+	}
+	if len(parts) == 0 {
+		parts = append(parts, c.source())
+	}
+	if c.Rail != nil {
+		power := "power " + c.Rail.Line.String()
+		if !c.Rail.Implicit {
+			power = fmt.Sprintf("power %s on %s", c.Rail.Name, c.Rail.Line)
+		}
+		parts = append(parts, power)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// source is where a sensor without wires gets its readings from.
+func (c *SensorConfig) source() string {
+	for _, o := range c.Driver.Options {
+		if !c.Options.Given(o.Name) {
+			continue
+		}
+		switch v := c.Options.values[o.Name].(type) {
+		case []string:
+			return "program " + v[0]
+		case string:
+			if o.Type == PathOption {
+				return v
+			}
+			return fmt.Sprintf("%s %s %s", c.Driver.Name, o.Name, v)
+		}
+	}
+	return c.Driver.Name
+}
+
+// SameDevice tells whether other is the same sensor at the same place with the
+// same options and supply, so that one that holds a line, or counts, may live
+// on through a reload. Schedule, labels and processing may differ.
+func (c *SensorConfig) SameDevice(other *SensorConfig) bool {
+	sameRail := c.Rail == nil && other.Rail == nil ||
+		c.Rail != nil && other.Rail != nil &&
+			c.Rail.Line.Key() == other.Rail.Line.Key() && c.Rail.ActiveLow == other.Rail.ActiveLow
+	return c.Name == other.Name && c.Driver == other.Driver && sameRail && c.Options.Equal(other.Options)
+}
+
+// A Problem is one thing that is wrong in the configuration: where, with what,
+// and in its error what to do about it.
+type Problem struct {
+	Origin  Origin // never empty
+	Subject string // "sensor greenhouse", "rail vcc"; empty: none in particular
+	Key     string // "addr", "a0.points"; empty: none in particular
+	Err     error
+}
+
+// Error is the problem in one line: dormouse.yml:4: sensor a: addr: "x" is …
+func (p *Problem) Error() string {
+	parts := []string{p.Origin.String()}
+	if p.Subject != "" && p.Origin.File != "" { // a flag shows its name itself
+		parts = append(parts, p.Subject)
+	}
+	if p.Key != "" {
+		parts = append(parts, p.Key)
+	}
+	return strings.Join(append(parts, p.Err.Error()), ": ")
+}
+
+func (p *Problem) Unwrap() error { return p.Err }
+
+// Problems is everything that is wrong in a configuration, in the order in
+// which it is written: the file's lines, then the flags.
+type Problems []*Problem
+
+// Error gives each problem a line of its own.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap makes errors.Is and errors.As look at each.
+func (ps Problems) Unwrap() []error {
+	errs := make([]error, len(ps))
+	for i, p := range ps {
+		errs[i] = p
+	}
+	return errs
+}
+
+func (ps Problems) sort() {
+	slices.SortStableFunc(ps, func(a, b *Problem) int {
+		if (a.Origin.File == "") != (b.Origin.File == "") {
+			if a.Origin.File != "" {
+				return -1
+			}
+			return 1
+		}
+		return a.Origin.Line - b.Origin.Line
+	})
+}

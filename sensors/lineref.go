@@ -34,8 +34,8 @@ func ParseLine(text string) (LineRef, error) {
 		return none, fmt.Errorf("no line is named: write GPIO17, 17 (the BCM number), BOARD11 (the header's pin), CHIP:OFFSET or a line's name")
 	}
 	if chip, offset, ok := strings.Cut(text, ":"); ok {
-		n, err := strconv.Atoi(offset)
-		if err != nil || n < 0 || chip == "" {
+		n, ok := digits(offset)
+		if !ok || chip == "" {
 			return none, fmt.Errorf("%q is no line: CHIP:OFFSET is written as in gpiochip0:17", text)
 		}
 		none.Chip, none.Offset = strings.TrimPrefix(chip, "/dev/"), n
@@ -43,24 +43,27 @@ func ParseLine(text string) (LineRef, error) {
 	}
 	upper := strings.ToUpper(text)
 	if pin, ok := strings.CutPrefix(upper, "BOARD"); ok {
-		n, err := strconv.Atoi(pin)
-		if err != nil || n < 1 || n > len(Header) {
-			return none, fmt.Errorf("%q is no pin of the header: BOARD1 to BOARD%d", text, len(Header))
+		if n, ok := digits(pin); ok {
+			if n < 1 || n > len(Header) {
+				return none, fmt.Errorf("%q is no pin of the header: BOARD1 to BOARD%d", text, len(Header))
+			}
+			p := Header[n-1]
+			if p.BCM < 0 {
+				return none, fmt.Errorf("%s is %s, not a GPIO line", text, p.Name)
+			}
+			none.BCM = p.BCM
+			return none, nil
 		}
-		p := Header[n-1]
-		if p.BCM < 0 {
-			return none, fmt.Errorf("%s is %s, not a GPIO line", text, p.Name)
-		}
-		none.BCM = p.BCM
-		return none, nil
 	}
-	digits := strings.TrimPrefix(upper, "GPIO")
-	if n, err := strconv.Atoi(digits); err == nil {
-		if n < 0 || n > maxBCM {
+	if n, ok := digits(strings.TrimPrefix(upper, "GPIO")); ok {
+		if n > maxBCM {
 			return none, fmt.Errorf("%q is no line of the header's chip: GPIO0 to GPIO%d", text, maxBCM)
 		}
 		none.BCM = n
 		return none, nil
+	}
+	if _, ok := digits(strings.TrimPrefix(text, "gpiochip")); ok {
+		return none, fmt.Errorf("%q is a chip: add which of its lines, as in %s:17", text, text)
 	}
 	if !validLineName(text) {
 		return none, fmt.Errorf("%q is no line: write GPIO17, 17 (the BCM number), BOARD11 (the header's pin), CHIP:OFFSET or a line's name", text)
@@ -73,7 +76,16 @@ func ParseLine(text string) (LineRef, error) {
 // Pi 5's RP1, GPIO57 on the BCM2711 (BCM2711 ARM Peripherals, chapter 5).
 const maxBCM = 57
 
+// digits reads a number without a sign; a leading zero doesn't make it octal.
+func digits(text string) (int, bool) {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return int(n), err == nil
+}
+
 func validLineName(text string) bool {
+	if text[0] == '-' || text[0] == '+' || len(text) > 31 { // GPIO_MAX_NAME_SIZE, linux/gpio.h
+		return false
+	}
 	for _, c := range text {
 		if c <= ' ' || c > '~' || c == '"' || c == ',' {
 			return false

@@ -3,6 +3,8 @@ package sensors
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"sort"
 	"strconv"
@@ -72,6 +74,7 @@ func (a Address) String() string { return fmt.Sprintf("0x%02x", uint16(a)) }
 // defaults filled in. The getters panic on an option that the driver doesn't
 // declare with that type: a mistake in the driver.
 type Options struct {
+	driver   *Driver
 	values   map[string]any // "gain", "a0.gain"
 	given    map[string]bool
 	channels []string
@@ -84,15 +87,38 @@ func (o *Options) Given(name string) bool { return o.given[name] }
 // order; none named means all.
 func (o *Options) Channels() []string { return o.channels }
 
+// Equal tells whether both say the same, in whichever spelling.
+func (o *Options) Equal(p *Options) bool {
+	return o.driver == p.driver && maps.Equal(o.given, p.given) &&
+		slices.Equal(o.channels, p.channels) && maps.EqualFunc(o.values, p.values, sameValue)
+}
+
+func sameValue(a, b any) bool {
+	if l, ok := a.(LineRef); ok {
+		m, ok := b.(LineRef)
+		return ok && l.Key() == m.Key()
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+// get returns an option's value; of one channel's option that isn't given, the
+// chip's; of one that has no default either, the zero value.
 func get[T any](o *Options, name string) T {
+	opt, err := o.driver.option(name)
+	if err != nil {
+		panic("sensors: " + err.Error())
+	}
 	v, ok := o.values[name]
+	if !ok {
+		v, ok = o.values[opt.Name]
+	}
 	if !ok {
 		var zero T
 		return zero
 	}
 	t, ok := v.(T)
 	if !ok {
-		panic(fmt.Sprintf("sensors: option %s holds a %T", name, v))
+		panic(fmt.Sprintf("sensors: option %s of driver %s holds a %T", name, o.driver.Name, v))
 	}
 	return t
 }
@@ -138,13 +164,13 @@ func (o Option) Parse(text string) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return v, o.inRange(v, unit.Format)
+		return v, o.inRange(text, v, unit.Format)
 	case IntegerOption:
 		v, err := parseInteger(text)
 		if err != nil {
 			return nil, err
 		}
-		return v, o.inRange(float64(v), func(v float64) string { return fmt.Sprint(v) })
+		return v, o.inRange(text, float64(v), func(v float64) string { return fmt.Sprint(v) })
 	case BoolOption:
 		switch text {
 		case "yes", "true", "on":
@@ -158,7 +184,7 @@ func (o Option) Parse(text string) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return v, o.inRange(v.Seconds(), func(v float64) string { return time.Duration(v * 1e9).String() })
+		return v, o.inRange(text, v.Seconds(), func(v float64) string { return formatDuration(time.Duration(v * 1e9)) })
 	case EnumOption:
 		if !slices.Contains(o.Choices, text) {
 			return nil, fmt.Errorf("%q is none of %s%s", text, strings.Join(o.Choices, ", "), didYouMean(text, o.Choices))
@@ -167,8 +193,9 @@ func (o Option) Parse(text string) (any, error) {
 	case I2CAddrOption:
 		return o.parseAddress(text)
 	case BusOption:
-		n, err := strconv.Atoi(strings.TrimPrefix(strings.TrimPrefix(text, "/dev/"), "i2c-"))
-		if err != nil || n < 0 || n > 1<<20-1 {
+		// The kernel numbers adapters in 20 bits: MINORBITS, linux/kdev_t.h.
+		n, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimPrefix(text, "/dev/"), "i2c-"), 10, 20)
+		if err != nil {
 			return nil, fmt.Errorf("%q is no I2C bus: write 1 for /dev/i2c-1", text)
 		}
 		return Bus(n), nil
@@ -207,9 +234,11 @@ const listSeparator = "\x00"
 // JoinList is the text of a ListOption or MapOption with these elements.
 func JoinList(elements ...string) string { return strings.Join(elements, listSeparator) }
 
-func (o Option) inRange(v float64, show func(float64) string) error {
+// inRange shows the text as it was written: rounded, a value just outside
+// would look like one inside.
+func (o Option) inRange(text string, v float64, show func(float64) string) error {
 	if o.Range != nil && (v < o.Range.Min || v > o.Range.Max) {
-		return fmt.Errorf("%s is outside %s to %s", show(v), show(o.Range.Min), show(o.Range.Max))
+		return fmt.Errorf("%q is outside %s to %s", text, show(o.Range.Min), show(o.Range.Max))
 	}
 	return nil
 }
@@ -275,8 +304,24 @@ func ParseDuration(text string) (time.Duration, error) {
 	return v + time.Duration(days)*24*time.Hour, nil
 }
 
+// formatDuration writes a duration as a configuration would: 5m, 366d.
+func formatDuration(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= day && d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
 func badDuration(text string) error {
-	if _, err := strconv.ParseFloat(text, 64); err == nil {
+	if text != "" && strings.Trim(text, "0123456789.") == "" {
 		return fmt.Errorf("%q has no unit: write %ss for seconds or %sm for minutes", text, text, text)
 	}
 	return fmt.Errorf("%q is no duration: write 50ms, 30s, 5m, 1h30m or 2d", text)
@@ -287,7 +332,12 @@ func badDuration(text string) error {
 // written "a0.gain"; channels are further channels that the configuration
 // names. The configuration uses it, and so do tests of drivers.
 func NewOptions(d *Driver, texts map[string]string, channels ...string) (*Options, error) {
-	o := &Options{values: map[string]any{}, given: map[string]bool{}}
+	return newOptions(d, texts, channels, nil)
+}
+
+// newOptions leaves alone the keys in bad, whose texts were wrong already.
+func newOptions(d *Driver, texts map[string]string, channels []string, bad map[string]bool) (*Options, error) {
+	o := &Options{driver: d, values: map[string]any{}, given: map[string]bool{}}
 	var errs []error
 	for key, text := range texts {
 		opt, err := d.option(key)
@@ -307,7 +357,7 @@ func NewOptions(d *Driver, texts map[string]string, channels ...string) (*Option
 			continue
 		}
 		if opt.Required {
-			if _, tried := texts[opt.Name]; !tried {
+			if _, tried := texts[opt.Name]; !tried && !bad[opt.Name] {
 				errs = append(errs, &OptionError{opt.Name, fmt.Errorf("is missing: %s", opt.Help)})
 			}
 		}
@@ -328,7 +378,7 @@ func NewOptions(d *Driver, texts map[string]string, channels ...string) (*Option
 			o.channels = append(o.channels, c)
 		}
 	}
-	if len(errs) == 0 && d.Check != nil {
+	if len(errs) == 0 && len(bad) == 0 && d.Check != nil {
 		if err := d.Check(o); err != nil {
 			errs = append(errs, err)
 		}

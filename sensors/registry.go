@@ -1,8 +1,12 @@
 package sensors
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"sort"
+	"strings"
 )
 
 var drivers = map[string]*Driver{}
@@ -10,18 +14,85 @@ var drivers = map[string]*Driver{}
 // Register adds a driver; drivers call it from init, so that adding one
 // touches one file. A mistake in the table stops the program at once.
 func Register(d *Driver) {
-	switch {
-	case drivers[d.Name] != nil:
+	if drivers[d.Name] != nil {
 		panic(fmt.Sprintf("sensors: driver %s is registered twice", d.Name))
-	case !validName(d.Name) || d.Summary == "" || d.Datasheet == "" || d.New == nil:
-		panic(fmt.Sprintf("sensors: driver %q lacks a name, summary, data sheet or New", d.Name))
 	}
-	for _, o := range d.Options {
-		if err := o.check(); err != nil {
-			panic(fmt.Sprintf("sensors: driver %s: %v", d.Name, err))
-		}
+	if err := d.check(); err != nil {
+		panic(fmt.Sprintf("sensors: driver %q: %v", d.Name, err))
 	}
 	drivers[d.Name] = d
+}
+
+// labelPattern is Prometheus' data model of label names, and of metric names
+// without colons.
+var labelPattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+// reservedLabels are those of every reading, of Prometheus' targets, and of
+// histograms and summaries.
+var reservedLabels = []string{"sensor", "channel", "instance", "job", "le", "quantile"}
+
+// reservedKeys mean something in every sensor; a driver has no options and no
+// channels of these names.
+var reservedKeys = []string{"name", "driver", "channels", "label", "labels", "calibrate", "filter", "at", "power", "offset", "scale", "points"}
+
+// overridable are the common options whose default a driver may replace.
+var overridable = []string{"every", "phase", "timeout", "retries", "keep-failed", "warmup"}
+
+// overridesCommon tells whether the option is a common one with a driver's own
+// default: its value goes to both.
+func (o Option) overridesCommon() bool { return slices.Contains(overridable, o.Name) }
+
+func (d *Driver) check() error {
+	if !validName(d.Name) || d.Summary == "" || d.Datasheet == "" || d.New == nil {
+		return errors.New("lacks a proper name, a summary, a data sheet or New")
+	}
+	seen := map[string]bool{}
+	bus := false
+	for _, o := range d.Options {
+		if err := o.check(); err != nil {
+			return err
+		}
+		if seen[o.Name] {
+			return fmt.Errorf("option %s is there twice", o.Name)
+		}
+		seen[o.Name] = true
+		bus = bus || o.Type == BusOption
+		common, ok := commonOption(o.Name)
+		switch {
+		case slices.Contains(reservedKeys, o.Name):
+			return fmt.Errorf("option %s is the name of a key of every sensor", o.Name)
+		case ok && o.overridesCommon() && (o.Type != common.Type || o.Channel || o.Required):
+			return fmt.Errorf("option %s must be like that of every sensor but for its default", o.Name)
+		case ok && !o.overridesCommon() && o.Name != "quantity":
+			return fmt.Errorf("option %s is the name of a key of every sensor", o.Name)
+		case o.Channel && len(d.Channels) == 0:
+			return fmt.Errorf("option %s is of channels, and there are none", o.Name)
+		}
+	}
+	for _, c := range d.Channels {
+		_, common := commonOption(c)
+		switch {
+		case !validName(c) || strings.Contains(c, "."):
+			return fmt.Errorf("channel %q has no proper name", c)
+		case common || seen[c] || slices.Contains(reservedKeys, c):
+			return fmt.Errorf("channel %s has the name of an option or of another channel", c)
+		}
+		seen[c] = true
+	}
+	for _, q := range d.Measures {
+		if q == nil {
+			return errors.New("measures nil")
+		}
+		if seen[q.Name] && !slices.Contains(d.Channels, q.Name) {
+			return fmt.Errorf("quantity %s has the name of an option", q.Name)
+		}
+	}
+	for _, o := range d.Options {
+		if o.Type == I2CAddrOption && !bus {
+			return fmt.Errorf("option %s is an address without a bus", o.Name)
+		}
+	}
+	return nil
 }
 
 // DriverByName returns a registered driver.

@@ -1,12 +1,18 @@
 package sensors
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // didYouMean names the nearest of the known words, where one is near.
 func didYouMean(word string, known []string) string {
+	if len(word) > 64 {
+		return "" // no known word is as long, and the comparison would be
+	}
 	best, least := "", 1+len(word)/3
 	for _, k := range known {
-		if d := editDistance(word, k); d <= least && d < len(k) {
+		if d := editDistance(strings.ToLower(word), strings.ToLower(k)); d <= least && d < len(k) {
 			best, least = k, d-1
 		}
 	}

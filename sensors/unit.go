@@ -52,8 +52,9 @@ var (
 		"m3": {1, 0}, "l": {1e-3, 0}, "L": {1e-3, 0}, "ml": {1e-6, 0}, "mL": {1e-6, 0}, "dm3": {1e-3, 0}, "ft3": {0.028316846592, 0}}}
 	Grams = &Unit{Suffix: "grams", Symbol: "g", Decimals: 2, accepts: map[string]scale{
 		"mg": {1e-3, 0}, "kg": {1e3, 0}}}
-	GramsPerCubicMeter = &Unit{Suffix: "grams_per_cubic_meter", Symbol: "g/m³", Shown: "µg/m³", ShownScale: 1e6, Decimals: 1}
-	Hertz              = &Unit{Suffix: "hertz", Symbol: "Hz", Decimals: 2, accepts: map[string]scale{
+	GramsPerCubicMeter = &Unit{Suffix: "grams_per_cubic_meter", Symbol: "g/m³", Shown: "µg/m³", ShownScale: 1e6, Decimals: 1, accepts: map[string]scale{
+		"g/m3": {1, 0}, "mg/m³": {1e-3, 0}, "mg/m3": {1e-3, 0}, "µg/m³": {1e-6, 0}, "ug/m³": {1e-6, 0}, "µg/m3": {1e-6, 0}, "ug/m3": {1e-6, 0}}}
+	Hertz = &Unit{Suffix: "hertz", Symbol: "Hz", Decimals: 2, accepts: map[string]scale{
 		"kHz": {1e3, 0}, "MHz": {1e6, 0}}}
 	Seconds = &Unit{Suffix: "seconds", Symbol: "s", Decimals: 3, accepts: map[string]scale{
 		"ms": {1e-3, 0}, "us": {1e-6, 0}, "µs": {1e-6, 0}, "min": {60, 0}, "h": {3600, 0}}}
@@ -64,23 +65,53 @@ var (
 // returns it in the base unit u. A number without a unit is in the base unit.
 // NaN and infinities are refused.
 func (u *Unit) Parse(text string) (float64, error) {
+	v, s, err := u.split(text)
+	if err != nil {
+		return 0, err
+	}
+	return finite(text, v*s.factor+s.offset)
+}
+
+// ParseDifference reads a difference of two values: of 1.8°F the 1 K counts
+// and not where the scale begins.
+func (u *Unit) ParseDifference(text string) (float64, error) {
+	v, s, err := u.split(text)
+	if err != nil {
+		return 0, err
+	}
+	return finite(text, v*s.factor)
+}
+
+func finite(text string, v float64) (float64, error) {
+	if math.IsInf(v, 0) {
+		return 0, fmt.Errorf("%q is too large", text)
+	}
+	return v, nil
+}
+
+// oneLetter maps the signs that look alike to one of them: the micro sign for
+// the Greek mu, the Greek omega for the ohm sign, K for the kelvin sign.
+var oneLetter = strings.NewReplacer("\u03bc", "\u00b5", "\u2126", "\u03a9", "\u212a", "K")
+
+// split reads the number and finds what its unit makes of it.
+func (u *Unit) split(text string) (float64, scale, error) {
 	text = strings.TrimSpace(text)
 	end := numberEnd(text)
-	number, symbol := text[:end], strings.TrimSpace(text[end:])
+	number, symbol := text[:end], oneLetter.Replace(strings.TrimSpace(text[end:]))
 	v, err := strconv.ParseFloat(number, 64)
-	if err != nil || math.IsInf(v, 0) || math.IsNaN(v) {
-		return 0, fmt.Errorf("%q is not a number%s", text, u.example())
+	if err != nil {
+		return 0, scale{}, fmt.Errorf("%q is not a number%s", text, u.example())
 	}
 	if symbol == "" || symbol == u.Symbol || symbol == u.Suffix {
-		return v, nil
+		return v, scale{1, 0}, nil
 	}
 	if s, ok := u.accepts[symbol]; ok {
-		return v*s.factor + s.offset, nil
+		return v, s, nil
 	}
 	if units := u.Spellings(); len(units) > 0 {
-		return 0, fmt.Errorf("%q has the unit %q: one of %s is meant", text, symbol, strings.Join(units, ", "))
+		return 0, scale{}, fmt.Errorf("%q has the unit %q: one of %s is meant", text, symbol, strings.Join(units, ", "))
 	}
-	return 0, fmt.Errorf("%q: a plain number is meant, without the unit %q", text, symbol)
+	return 0, scale{}, fmt.Errorf("%q: a plain number is meant, without the unit %q", text, symbol)
 }
 
 // numberEnd is the length of the decimal number that text begins with. An

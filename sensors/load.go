@@ -1,0 +1,784 @@
+package sensors
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/adhocore/gronx"
+)
+
+// Source is what a configuration is made from. Load reads no file: the caller
+// has read it, perhaps in an earlier process, and serves it from memory.
+type Source struct {
+	File        string // its name, for messages; empty: there is none
+	Data        []byte
+	SensorFlags []string // NAME=DRIVER[,KEY=VALUE]…
+	RailFlags   []string // NAME=LINE[,KEY=VALUE]…
+	Every       string   // of --every; empty: not given
+}
+
+// Load makes the configuration. Its error is of type Problems and holds
+// everything that is wrong at once.
+func Load(src Source) (*Config, error) {
+	l := &loader{cfg: &Config{}, defaults: map[string]setting{}, railUsed: map[*RailConfig]bool{},
+		names: map[string]Origin{}, origins: map[*SensorConfig]map[string]Origin{}}
+	var stanzas []*stanza
+	if src.File != "" {
+		d := readYAML(src.File, src.Data)
+		l.problems = d.problems
+		stanzas = d.stanzas
+		l.readDefaults(d.defaults)
+	}
+	for _, group := range []struct {
+		kind  string
+		flags []string
+	}{{"sensor", src.SensorFlags}, {"rail", src.RailFlags}} {
+		for i, flag := range group.flags {
+			s, problems := flagStanza(group.kind, flag, i+1)
+			l.problems = append(l.problems, problems...)
+			stanzas = append(stanzas, s)
+		}
+	}
+	l.readEvery(src.Every)
+	l.rails(stanzas)
+	l.sensors(stanzas)
+	if len(stanzas) == 0 && len(l.problems) == 0 {
+		l.noSensors(src)
+	}
+	l.crossCheck()
+	l.problems.sort()
+	if len(l.problems) > 0 {
+		return nil, l.problems
+	}
+	return l.cfg, nil
+}
+
+type loader struct {
+	cfg      *Config
+	problems Problems
+	defaults map[string]setting // what holds for sensors that don't say otherwise
+	railUsed map[*RailConfig]bool
+	names    map[string]Origin                   // of the sensors, broken ones too
+	origins  map[*SensorConfig]map[string]Origin // of their keys
+}
+
+func (l *loader) complain(o Origin, subject, key string, err error) {
+	l.problems = append(l.problems, &Problem{o, subject, key, err})
+}
+
+func (l *loader) noSensors(src Source) {
+	o := Origin{Flag: "--sensor"}
+	if src.File != "" {
+		o = Origin{File: src.File, Line: 1}
+	}
+	l.complain(o, "", "", errors.New("no sensor is configured: give --sensor=NAME=DRIVER,… or, in the file, sensors: [{name: NAME, driver: DRIVER, …}]; the command drivers lists the drivers"))
+}
+
+// The keys that every sensor takes, with their defaults.
+var commonOptions = []Option{
+	{Name: "every", Type: DurationOption, Default: "5m", Range: &Range{1, 366 * 86400}, Help: "time from one read to the next, at least 1s"},
+	{Name: "at", Type: TextOption, Help: `cron expression, in local time, instead of every: "30 3 * * *"`},
+	{Name: "phase", Type: DurationOption, Default: "0s", Help: "shifts the reads of every by so much, less than every"},
+	{Name: "timeout", Type: DurationOption, Default: "10s", Range: &Range{0.01, 366 * 86400}, Help: "time that one attempt may take"},
+	// A disturbed transfer is usually right at the next try, which costs
+	// milliseconds; what fails three times is broken.
+	{Name: "retries", Type: IntegerOption, Default: "2", Range: &Range{0, 10}, Help: "further attempts when a read fails"},
+	{Name: "keep-failed", Type: IntegerOption, Default: "0", Range: &Range{0, 1000}, Help: "failed reads in a row during which the last good readings still stand"},
+	{Name: "power", Type: TextOption, Help: "rail, or line that switches the supply: up only while the sensor is read"},
+	{Name: "warmup", Type: DurationOption, Default: "0s", Range: &Range{0, 3600}, Help: "time from power-up to the first transaction"},
+	{Name: "quantity", Type: EnumOption, Help: "what is measured, where it isn't what the driver says"},
+	{Name: "label.NAME", Type: TextOption, Help: "label of every reading"},
+	{Name: "calibrate.offset", Type: NumberOption, Help: "added to the reading, after the scale"},
+	{Name: "calibrate.scale", Type: NumberOption, Help: "the reading is multiplied by it"},
+	{Name: "calibrate.points", Type: ListOption, Help: `read and true values: "2.8:0 1.2:1"`},
+	{Name: "filter.median", Type: IntegerOption, Range: &Range{1, maxWindow}, Help: "median of so many reads, an odd number"},
+	{Name: "filter.average", Type: IntegerOption, Range: &Range{1, maxWindow}, Help: "average of so many reads, after the median"},
+}
+
+// CommonOptions lists the keys that every sensor takes besides its driver's,
+// for help and documentation. A driver's option of the same name and type
+// replaces the default of every, phase, timeout, retries, keep-failed or
+// warmup; a quantity of its own replaces the common one.
+func CommonOptions() []Option {
+	all := slices.Clone(commonOptions)
+	for i := range all {
+		if all[i].Name == "quantity" {
+			all[i].Choices = QuantityNames()
+		}
+	}
+	return all
+}
+
+func commonOption(name string) (Option, bool) {
+	for _, o := range CommonOptions() {
+		if o.Name == name {
+			return o, true
+		}
+	}
+	return Option{}, false
+}
+
+// inDefaults are the keys that the file's defaults may hold, besides labels.
+var inDefaults = []string{"every", "at", "phase", "timeout", "retries", "keep-failed", "warmup"}
+
+// inChannel are the keys that a channel or quantity takes. The last three are
+// short for the calibration's.
+var inChannel = []string{"name", "quantity", "calibrate.offset", "calibrate.scale", "calibrate.points", "filter.median", "filter.average", "offset", "scale", "points"}
+
+func (l *loader) readDefaults(s *stanza) {
+	if s == nil {
+		return
+	}
+	for _, set := range s.settings {
+		set.key = canonical(set.key)
+		if name, ok := strings.CutPrefix(set.key, "label."); ok {
+			if l.label(s, set, name, nil) != nil {
+				l.defaults[set.key] = set
+			}
+			continue
+		}
+		if !slices.Contains(inDefaults, set.key) {
+			l.complain(set.origin, s.subject(), set.key, fmt.Errorf("can't be a default: %s and labels can%s", strings.Join(inDefaults, ", "), didYouMean(set.key, inDefaults)))
+			continue
+		}
+		if l.common(s, set) != nil {
+			l.defaults[set.key] = set
+		}
+	}
+	if _, ok := l.defaults["every"]; ok {
+		if at, ok := l.defaults["at"]; ok {
+			l.complain(at.origin, s.subject(), "at", errEveryAndAt)
+		}
+	}
+}
+
+var errEveryAndAt = errors.New("every and at are both given: one of them says when")
+
+// readEvery takes --every, over which the file's defaults win.
+func (l *loader) readEvery(text string) {
+	if text == "" {
+		return
+	}
+	set := setting{key: "every", text: text, origin: Origin{Flag: "--every"}}
+	opt, _ := commonOption("every")
+	if _, err := opt.Parse(text); err != nil {
+		l.complain(set.origin, "", "", err)
+		return
+	}
+	_, every := l.defaults["every"]
+	_, at := l.defaults["at"]
+	if !every && !at {
+		l.defaults["every"] = set
+	}
+}
+
+// plain is the text of a setting that holds one value.
+func plain(set setting) (string, error) {
+	switch {
+	case set.isList:
+		return "", errors.New("takes one value, not a list")
+	case set.null:
+		return "", errors.New("has no value; put one that begins with # or is ~ in double quotes")
+	case strings.ContainsRune(set.text, 0):
+		return "", errors.New("holds a zero byte")
+	case !utf8.ValidString(set.text):
+		return "", errors.New("isn't UTF-8 text")
+	}
+	return set.text, nil
+}
+
+// words are the elements of a setting that holds a list.
+func words(set setting) ([]string, error) {
+	list := set.list
+	if !set.isList {
+		text, err := plain(set)
+		if err != nil {
+			return nil, err
+		}
+		if list, err = splitWords(text); err != nil {
+			return nil, err
+		}
+	}
+	for _, w := range list {
+		if _, err := plain(setting{text: w}); err != nil {
+			return nil, err
+		}
+	}
+	if len(list) == 0 {
+		return nil, errors.New("has no value")
+	}
+	return list, nil
+}
+
+// common parses one of the common options; nil where it is wrong.
+func (l *loader) common(s *stanza, set setting) any {
+	opt, _ := commonOption(set.key)
+	text, err := plain(set)
+	var v any
+	if err == nil {
+		v, err = opt.Parse(text)
+	}
+	if err == nil && set.key == "at" {
+		v, err = parseCron(text)
+	}
+	if err != nil {
+		l.complain(set.origin, s.subject(), set.key, err)
+		return nil
+	}
+	return v
+}
+
+// parseCron checks a cron expression and brings it into one form.
+func parseCron(text string) (string, error) {
+	fields := strings.Fields(text)
+	if len(fields) != 5 {
+		return "", fmt.Errorf(`%q has %d fields, not minute, hour, day, month and weekday: write it in double quotes, as in "30 3 * * *"`, text, len(fields))
+	}
+	// The fields that gronx knows besides (a second, a year, @daily) and its
+	// modifiers for days are left out: cron has them not, or differently.
+	if strings.Trim(strings.ToLower(text), "0123456789*/,- \tabcdefghijklmnopqrstuvwxyz") != "" || !gronx.IsValid(strings.Join(fields, " ")) {
+		return "", fmt.Errorf(`%q is no cron expression: minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-7, each * or N, N-M, */N or a list with commas, as in "*/15 6-20 * * 1-5"`, text)
+	}
+	expr := strings.Join(fields, " ")
+	if _, err := gronx.NextTickAfter(expr, time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), true); err != nil {
+		return "", fmt.Errorf("%q never comes: there is no such day", text)
+	}
+	return expr, nil
+}
+
+// rails reads the rails' stanzas.
+func (l *loader) rails(stanzas []*stanza) {
+	first := map[string]Origin{}
+	for _, s := range stanzas {
+		if s.kind != "rail" || !l.named(s, first) {
+			continue
+		}
+		r := &RailConfig{Name: s.name, Origin: s.origin}
+		if ref, err := ParseLine(s.name); err == nil && ref.Name == "" {
+			l.complain(s.origin, s.subject(), "", fmt.Errorf("%q is a line, so it can't be the name of a rail: give it another, such as supply", s.name))
+		}
+		keys := map[string]Origin{}
+		for _, set := range s.settings {
+			if l.twice(s, set, keys) {
+				continue
+			}
+			text, err := plain(set)
+			switch {
+			case err != nil:
+			case set.key == "active":
+				active := Option{Type: EnumOption, Choices: []string{"high", "low"}}
+				_, err = active.Parse(text)
+				r.ActiveLow = text == "low"
+			case set.key == "settle":
+				r.Settle, err = ParseDuration(text)
+			default:
+				keys := []string{"active", "settle"}
+				err = fmt.Errorf("is no key of a rail: active and settle are%s", didYouMean(set.key, keys))
+			}
+			if err != nil {
+				l.complain(set.origin, s.subject(), set.key, err)
+			}
+		}
+		var err error
+		if r.Line, err = ParseLine(s.is); err != nil {
+			l.complain(s.origin, s.subject(), "line", err)
+			continue
+		}
+		l.cfg.Rails = append(l.cfg.Rails, r)
+	}
+}
+
+// named checks a stanza's name.
+func (l *loader) named(s *stanza, first map[string]Origin) bool {
+	if s.name == "" {
+		if s.origin.File != "" {
+			l.complain(s.origin, s.subject(), "name", errors.New("is missing: give it one, such as name: garden"))
+		} else if s.is != "" {
+			l.complain(s.origin, s.subject(), "", errors.New("has no name before the =: give it one, such as garden"))
+		}
+		return false
+	}
+	if !validName(s.name) {
+		if s.origin.File != "" || s.is != "" {
+			l.complain(s.origin, s.subject(), "", fmt.Errorf("%q can't be a name: letters, digits, _ . - and at most 64 of them", s.name))
+		}
+		return false
+	}
+	if o, ok := first[s.name]; ok {
+		l.complain(s.origin, s.subject(), "", fmt.Errorf("there are two of this name, the first at %s: rename one", o))
+		return true
+	}
+	first[s.name] = s.origin
+	return true
+}
+
+// twice complains of a key that was there before.
+func (l *loader) twice(s *stanza, set setting, keys map[string]Origin) bool {
+	o, twice := keys[set.key]
+	keys[set.key] = set.origin
+	if twice {
+		where := ""
+		if o.File != "" {
+			where = fmt.Sprintf(", first in line %d", o.Line)
+		}
+		l.complain(set.origin, s.subject(), set.key, fmt.Errorf("is given twice%s", where))
+	}
+	return twice
+}
+
+func (l *loader) sensors(stanzas []*stanza) {
+	for _, s := range stanzas {
+		if s.kind == "sensor" && l.named(s, l.names) {
+			if c := l.sensor(s); c != nil {
+				l.cfg.Sensors = append(l.cfg.Sensors, c)
+			}
+		}
+	}
+}
+
+// raw is what is said of the processing of one channel, or of them all, before
+// it is known in which units.
+type raw map[string]setting
+
+// sensor reads one sensor; nil where its driver's options are wrong.
+func (l *loader) sensor(s *stanza) *SensorConfig {
+	driver := l.driver(s)
+	common := map[string]setting{}
+	labels := map[string]Label{}
+	for key, set := range l.defaults {
+		if name, ok := strings.CutPrefix(key, "label."); ok {
+			if slices.Contains(driver.labelNames(), name) {
+				continue // the driver's own label wins over a general one
+			}
+			labels[name] = Label{name, set.text}
+			continue
+		}
+		common[key] = set
+	}
+	own := map[string]setting{}
+	entries := map[string][]string{} // of map options
+	texts := map[string]string{}
+	origins := map[string]Origin{}
+	channels := map[string]raw{}
+	keys := map[string]Origin{}
+	bad := map[string]bool{} // keys that are complained of already
+	for _, set := range s.settings {
+		set.key = canonical(set.key)
+		if head, rest, ok := strings.Cut(set.key, "."); ok && driver.isChannel(head) && slices.Contains([]string{"offset", "scale", "points"}, rest) {
+			set.key = head + ".calibrate." + rest
+		}
+		if l.twice(s, set, keys) {
+			continue
+		}
+		if err := l.file(driver, s, set, own, labels, entries, texts, channels); err != nil {
+			l.complain(set.origin, s.subject(), set.key, err)
+			bad[set.key] = true
+		}
+		head, _, _ := strings.Cut(set.key, ".")
+		origins[set.key] = set.origin
+		if _, ok := origins[head]; !ok {
+			origins[head] = set.origin
+		}
+	}
+	_, every := own["every"]
+	if at, ok := own["at"]; every && ok {
+		l.complain(at.origin, s.subject(), "at", errEveryAndAt)
+	}
+	if _, at := own["at"]; at {
+		delete(common, "every")
+		delete(common, "phase")
+	} else if every {
+		delete(common, "at")
+	}
+	for key, set := range own {
+		common[key] = set
+	}
+	c := &SensorConfig{Name: s.name, Driver: driver, Origin: s.origin, Channels: map[string]Processing{}}
+	l.schedule(c, s, common)
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		c.Labels = append(c.Labels, labels[name])
+	}
+	if driver == nil {
+		return nil
+	}
+	for key, list := range entries {
+		texts[key] = JoinList(list...)
+	}
+	for _, o := range driver.Options {
+		if set, ok := common[o.Name]; ok && o.overridesCommon() && texts[o.Name] == "" {
+			texts[o.Name] = set.text
+		}
+	}
+	l.processing(c, s, channels)
+	opts, err := newOptions(driver, texts, slices.Collect(maps.Keys(channels)), bad)
+	for _, e := range unjoin(err) {
+		var oe *OptionError
+		if !errors.As(e, &oe) {
+			l.complain(s.origin, s.subject(), "", e)
+			continue
+		}
+		origin, ok := origins[oe.Key]
+		if !ok {
+			origin = s.origin
+		}
+		l.complain(origin, s.subject(), oe.Key, oe.Err)
+	}
+	if opts == nil {
+		return nil
+	}
+	c.Options = opts
+	l.origins[c] = origins
+	return c
+}
+
+func unjoin(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	if err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
+func (l *loader) driver(s *stanza) *Driver {
+	if s.is == "" {
+		if s.origin.File != "" {
+			l.complain(s.origin, s.subject(), "driver", errors.New("is missing: the command drivers lists them"))
+		}
+		return nil
+	}
+	if d, ok := DriverByName(s.is); ok {
+		return d
+	}
+	var names []string
+	for _, d := range Drivers() {
+		names = append(names, d.Name)
+	}
+	l.complain(s.origin, s.subject(), "driver", fmt.Errorf("there is no driver %q%s: the command drivers lists them", s.is, didYouMean(s.is, names)))
+	return nil
+}
+
+// file puts a setting where it belongs.
+func (l *loader) file(d *Driver, s *stanza, set setting, own map[string]setting, labels map[string]Label,
+	entries map[string][]string, texts map[string]string, channels map[string]raw) error {
+	head, rest, dotted := strings.Cut(set.key, ".")
+	if set.null && d.isChannel(set.key) {
+		choose(channels, set.key)
+		return nil
+	}
+	if set.key == "channels" {
+		return d.chooseChannels(set, channels)
+	}
+	if d != nil {
+		if opt, err := d.option(set.key); err == nil {
+			text, err := optionText(opt, set)
+			if err != nil {
+				return err
+			}
+			texts[set.key] = text
+			if opt.overridesCommon() {
+				own[set.key] = set
+			}
+			return nil
+		}
+		if opt, err := d.option(head); dotted && err == nil && opt.Type == MapOption {
+			text, err := plain(set)
+			if err != nil {
+				return err
+			}
+			if _, ok := texts[head]; ok {
+				return fmt.Errorf("%s is given as a whole too: give either", head)
+			}
+			entries[head] = append(entries[head], rest+"="+text)
+			return nil
+		}
+	}
+	switch {
+	case head == "label" && dotted:
+		if label := l.label(s, set, rest, d); label != nil {
+			labels[label.Name] = *label
+		}
+		return nil
+	case head == "calibrate" || head == "filter" || set.key == "quantity":
+		if dotted && !slices.Contains(inChannel, set.key) {
+			return unknownKey(set, inChannel[2:7])
+		}
+		put(channels, "", set, set.key)
+		return nil
+	case !dotted:
+		if _, ok := commonOption(set.key); ok {
+			own[set.key] = set
+			return nil
+		}
+	case d.isChannel(head):
+		if !slices.Contains(inChannel, rest) {
+			return l.notOfChannel(d, set, head, rest)
+		}
+		put(channels, head, set, rest)
+		return nil
+	}
+	return l.unknown(d, set, head, rest, dotted)
+}
+
+// choose notes that a channel is in use.
+func choose(channels map[string]raw, channel string) {
+	if channels[channel] == nil {
+		channels[channel] = raw{}
+	}
+}
+
+func put(channels map[string]raw, channel string, set setting, key string) {
+	choose(channels, channel)
+	channels[channel][key] = set
+}
+
+// chooseChannels reads channels="a0 a1", which says nothing more of them.
+func (d *Driver) chooseChannels(set setting, channels map[string]raw) error {
+	list, err := words(set)
+	for _, c := range list {
+		if d != nil && !slices.Contains(d.Channels, c) {
+			return d.noChannel(c)
+		}
+		choose(channels, c)
+	}
+	return err
+}
+
+func (d *Driver) noChannel(name string) error {
+	inputs := append(slices.Clone(d.Channels), d.measured()...)
+	if len(inputs) == 0 {
+		return fmt.Errorf("driver %s has no channels", d.Name)
+	}
+	return fmt.Errorf("driver %s has no channel %s%s: it has %s", d.Name, name, didYouMean(name, append(inputs, "label", "calibrate", "filter")), strings.Join(inputs, ", "))
+}
+
+// optionText is the text that Option.Parse takes: lists joined.
+func optionText(o Option, set setting) (string, error) {
+	if o.Type == ListOption || o.Type == MapOption {
+		list, err := words(set)
+		return JoinList(list...), err
+	}
+	text, err := plain(set)
+	if err == nil && text == "" && o.Type != TextOption {
+		err = errors.New("has no value")
+	}
+	return text, err
+}
+
+func (l *loader) notOfChannel(d *Driver, set setting, channel, key string) error {
+	if _, ok := commonOption(key); ok || strings.HasPrefix(key, "label.") {
+		return fmt.Errorf("is a key of the whole sensor, not of a channel: write it as %s", key)
+	}
+	if o, err := d.option(key); err == nil && !o.Channel {
+		return fmt.Errorf("is a key of the whole sensor, not of a channel: write it as %s", key)
+	}
+	known := slices.Clone(inChannel)
+	for _, o := range d.Options {
+		if o.Channel {
+			known = append(known, o.Name)
+		}
+	}
+	return fmt.Errorf("%q is no key of channel %s%s: %s are", key, channel, didYouMean(key, known), strings.Join(known, ", "))
+}
+
+// unknown says what might have been meant by a key that nobody knows.
+func (l *loader) unknown(d *Driver, set setting, head, rest string, dotted bool) error {
+	if set.null {
+		return errors.New("has no value, and no such key is known: if it belongs to the value before it, put that in double quotes, for a comma ends a value between { and }")
+	}
+	switch set.key {
+	case "name", "driver":
+		return errors.New("stands before the keys in a flag: NAME=DRIVER,…")
+	case "offset", "scale", "points":
+		return fmt.Errorf("is a key of a channel; of the whole sensor it is calibrate.%s", set.key)
+	case "label", "labels":
+		return errors.New("needs the label's name: label.NAME=VALUE, or labels: {NAME: VALUE}")
+	}
+	var known []string
+	for _, o := range commonOptions {
+		known = append(known, o.Name)
+	}
+	if d == nil {
+		// An unknown driver's keys can't be judged; those of a known kind were.
+		return nil
+	}
+	for _, o := range d.Options {
+		known = append(known, o.Name)
+	}
+	if dotted {
+		if opt, err := d.option(head); err == nil && !opt.Channel {
+			return fmt.Errorf("%s takes one value, without .%s", head, rest)
+		}
+		return d.noChannel(head)
+	}
+	return fmt.Errorf("is no key of driver %s%s%s", d.Name, didYouMean(set.key, known), d.keys())
+}
+
+func unknownKey(set setting, known []string) error {
+	return fmt.Errorf("is no key%s: %s are", didYouMean(set.key, known), strings.Join(known, ", "))
+}
+
+// keys tells which options the driver has.
+func (d *Driver) keys() string {
+	if len(d.Options) == 0 {
+		return ": it has none of its own"
+	}
+	names := make([]string, len(d.Options))
+	for i, o := range d.Options {
+		names[i] = o.Name
+	}
+	return ": its own are " + strings.Join(names, ", ")
+}
+
+// measured are the names of the quantities that the driver is known to measure.
+func (d *Driver) measured() []string {
+	var names []string
+	for _, q := range d.Measures {
+		if !slices.Contains(names, q.Name) {
+			names = append(names, q.Name)
+		}
+	}
+	return names
+}
+
+// isChannel tells whether name is one of the driver's channels or quantities.
+// Where only the hardware can tell what those are, any name may be one.
+func (d *Driver) isChannel(name string) bool {
+	if d == nil {
+		return false
+	}
+	if slices.Contains(d.Channels, name) || slices.Contains(d.measured(), name) {
+		return true
+	}
+	_, common := commonOption(name)
+	_, err := d.option(name)
+	return d.Measures == nil && d.Channels == nil && !common && err != nil && validName(name) &&
+		!slices.Contains([]string{"label", "calibrate", "filter"}, name)
+}
+
+// labelNames are the labels that the driver's readings carry.
+func (d *Driver) labelNames() []string {
+	var names []string
+	if d != nil {
+		for _, q := range d.Measures {
+			names = append(names, q.Labels...)
+		}
+	}
+	return names
+}
+
+// label checks a label: Prometheus' data model, and what the readings have.
+func (l *loader) label(s *stanza, set setting, name string, d *Driver) *Label {
+	text, err := plain(set)
+	switch {
+	case err != nil:
+	case !labelPattern.MatchString(name):
+		err = fmt.Errorf("%q can't be the name of a label: letters, digits and _, not a digit first", name)
+	case strings.HasPrefix(name, "__"):
+		err = fmt.Errorf("%q can't be the name of a label: Prometheus keeps what begins with __ for itself", name)
+	case slices.Contains(reservedLabels, name):
+		err = fmt.Errorf("%q can't be the name of a label: it is used already (as are %s)", name, strings.Join(reservedLabels, ", "))
+	case slices.Contains(d.labelNames(), name):
+		err = fmt.Errorf("%q can't be the name of a label: driver %s uses it", name, d.Name)
+	case text == "":
+		err = errors.New("has no value: to Prometheus that is no label")
+	default:
+		return &Label{name, text}
+	}
+	l.complain(set.origin, s.subject(), set.key, err)
+	return nil
+}
+
+// schedule reads the keys about when, how long and with which supply.
+func (l *loader) schedule(c *SensorConfig, s *stanza, common map[string]setting) {
+	value := func(key string) any {
+		opt, _ := commonOption(key)
+		if set, ok := common[key]; ok {
+			if v := l.common(s, set); v != nil {
+				return v
+			}
+		} else if c.Driver != nil {
+			if own, err := c.Driver.option(key); err == nil && own.Default != "" {
+				opt = own
+			}
+		}
+		v, err := opt.Parse(opt.Default)
+		if err != nil {
+			panic(fmt.Sprintf("sensors: default of %s: %v", key, err)) // Register and a test have seen to it
+		}
+		return v
+	}
+	if _, ok := common["at"]; ok {
+		c.Schedule.At = value("at").(string)
+		if phase, ok := common["phase"]; ok {
+			l.complain(phase.origin, s.subject(), "phase", errors.New("shifts every; with at, shift the cron expression itself"))
+		}
+	} else {
+		c.Schedule.Every = value("every").(time.Duration)
+		c.Schedule.Phase = value("phase").(time.Duration)
+		if c.Schedule.Phase >= c.Schedule.Every {
+			l.complain(common["phase"].origin, s.subject(), "phase", fmt.Errorf("%s isn't less than every, %s", formatDuration(c.Schedule.Phase), formatDuration(c.Schedule.Every)))
+		}
+	}
+	c.Timeout = value("timeout").(time.Duration)
+	c.Retries = value("retries").(int)
+	c.KeepFailed = value("keep-failed").(int)
+	c.Warmup = value("warmup").(time.Duration)
+	if set, ok := common["power"]; ok {
+		l.power(c, s, set)
+	} else if set, ok := common["warmup"]; ok && c.Warmup > 0 && s.has("warmup") {
+		l.cfg.Warnings = append(l.cfg.Warnings, &Problem{set.origin, s.subject(), "warmup", errors.New("has no effect without power: the sensor is always on")})
+	}
+}
+
+func (s *stanza) has(key string) bool {
+	return slices.ContainsFunc(s.settings, func(set setting) bool { return set.key == key })
+}
+
+// power finds the rail, or makes one from a line.
+func (l *loader) power(c *SensorConfig, s *stanza, set setting) {
+	text, err := plain(set)
+	if err != nil {
+		l.complain(set.origin, s.subject(), "power", err)
+		return
+	}
+	var names []string
+	for _, r := range l.cfg.Rails {
+		if r.Name == text && !r.Implicit {
+			l.supply(c, r)
+			return
+		}
+		if !r.Implicit {
+			names = append(names, r.Name)
+		}
+	}
+	ref, err := ParseLine(text)
+	if err != nil {
+		l.complain(set.origin, s.subject(), "power", err)
+		return
+	}
+	if ref.Name != "" {
+		l.complain(set.origin, s.subject(), "power", fmt.Errorf("there is no rail %q%s: define it with --rail=%s=LINE or in the file under rails, or give a line such as GPIO17", text, didYouMean(text, names), text))
+		return
+	}
+	for _, r := range l.cfg.Rails {
+		if r.Line.Key() == ref.Key() {
+			l.supply(c, r)
+			return
+		}
+	}
+	r := &RailConfig{Name: ref.Key(), Line: ref, Origin: set.origin, Implicit: true}
+	l.cfg.Rails = append(l.cfg.Rails, r)
+	l.supply(c, r)
+}
+
+func (l *loader) supply(c *SensorConfig, r *RailConfig) {
+	c.Power, c.Rail = r.Name, r
+	l.railUsed[r] = true
+}

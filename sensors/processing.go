@@ -1,0 +1,269 @@
+package sensors
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// processing reads what is said of the readings: of all (""), of a channel or
+// of a quantity. It needs to know what the driver measures, for the units.
+func (l *loader) processing(c *SensorConfig, s *stanza, channels map[string]raw) {
+	for name, r := range channels {
+		p := l.oneProcessing(c.Driver, s, name, r)
+		if name == "" {
+			c.All = p
+		} else if !p.isZero() {
+			c.Channels[name] = p
+		}
+	}
+	// Two channels under one name would be one series with two values.
+	names := map[string]string{}
+	for _, channel := range c.Driver.Channels {
+		if _, used := channels[channel]; !used && len(channels) > 0 && c.Driver.names(channels) {
+			continue
+		}
+		name := channel
+		if p, ok := c.Channels[channel]; ok && p.Name != "" {
+			name = p.Name
+		}
+		if other, ok := names[name]; ok {
+			set := channels[channel]["name"]
+			if set.origin == (Origin{}) {
+				set = channels[other]["name"]
+			}
+			l.complain(set.origin, s.subject(), set.key, fmt.Errorf("%q is the name of channel %s and of channel %s: rename one", name, other, channel))
+		}
+		names[name] = channel
+	}
+}
+
+func (p Processing) isZero() bool {
+	return p.Name == "" && p.Quantity == nil && p.Calibrate.IsZero() && p.Filter == Filter{}
+}
+
+// names tells whether any of the driver's channels is among those named.
+func (d *Driver) names(channels map[string]raw) bool {
+	return slices.ContainsFunc(d.Channels, func(c string) bool { _, ok := channels[c]; return ok })
+}
+
+// source are the quantities that a channel's name stands for; nil where only
+// the hardware can tell.
+func (d *Driver) source(channel string) []*Quantity {
+	var qs []*Quantity
+	byName := !slices.Contains(d.Channels, channel) && channel != ""
+	for _, q := range d.Measures {
+		if q.Metric == "" && (!byName || q.Name == channel) {
+			qs = append(qs, q)
+		}
+	}
+	return qs
+}
+
+func (l *loader) oneProcessing(d *Driver, s *stanza, channel string, r raw) Processing {
+	var p Processing
+	from := d.source(channel)
+	fromUnit, single := oneUnit(from)
+	toUnit := fromUnit
+	read := func(key string, f func(text string) error) {
+		set, ok := r[key]
+		if !ok {
+			return
+		}
+		text, err := plain(set)
+		if err == nil {
+			err = f(text)
+		}
+		if err != nil {
+			l.complain(set.origin, s.subject(), set.key, err)
+		}
+	}
+	read("name", func(text string) error {
+		if slices.Contains(d.measured(), channel) && !slices.Contains(d.Channels, channel) {
+			return fmt.Errorf("renames a channel, and %s is a quantity", channel)
+		}
+		if text == "" {
+			return errors.New("has no value")
+		}
+		p.Name = text
+		return nil
+	})
+	read("quantity", func(text string) error {
+		opt, _ := commonOption("quantity")
+		if _, err := opt.Parse(text); err != nil {
+			return err
+		}
+		q, _ := QuantityByName(text)
+		p.Quantity, toUnit = q, q.unit()
+		_, scale := r["calibrate.scale"]
+		_, points := r["calibrate.points"]
+		return d.mayBecome(q, from, scale || points)
+	})
+	calibrate := func(key string, f func(text string) error) {
+		read(key, func(text string) error {
+			if !single {
+				return d.several(from, key)
+			}
+			return f(text)
+		})
+	}
+	calibrate("calibrate.scale", func(text string) (err error) {
+		p.Calibrate.Scale, err = None.Parse(text)
+		switch {
+		case err != nil:
+			return err
+		case p.Calibrate.Scale == 0:
+			return errors.New("0 would make every reading the same")
+		case p.Calibrate.Scale < 0 && anyCounter(from, p.Quantity):
+			return fmt.Errorf("%q would make a counter fall", text)
+		}
+		return nil
+	})
+	calibrate("calibrate.offset", func(text string) (err error) {
+		p.Calibrate.Offset, err = toUnit.ParseDifference(text)
+		return err
+	})
+	if set, ok := r["calibrate.points"]; ok {
+		var err error
+		switch {
+		case !single:
+			err = d.several(from, "calibrate.points")
+		case anyCounter(from, p.Quantity):
+			err = errors.New("a counter isn't calibrated by points: give a scale")
+		default:
+			p.Calibrate.Points, err = parsePoints(set, fromUnit, toUnit)
+		}
+		if err != nil {
+			l.complain(set.origin, s.subject(), set.key, err)
+		}
+	}
+	for key, n := range map[string]*int{"filter.median": &p.Filter.Median, "filter.average": &p.Filter.Average} {
+		read(key, func(text string) error {
+			opt, _ := commonOption(key)
+			v, err := opt.Parse(text)
+			switch {
+			case err != nil:
+				return err
+			case anyCounter(from, p.Quantity):
+				return fmt.Errorf("a counter can't be smoothed%s", d.which(from, key))
+			case key == "filter.median" && v.(int)%2 == 0:
+				return fmt.Errorf("%q is even: the median has to be one of the reads, so write %d or %d", text, v.(int)-1, v.(int)+1)
+			}
+			*n = v.(int)
+			return nil
+		})
+	}
+	return p
+}
+
+// oneUnit is the unit that all of these have; None where nothing is known.
+func oneUnit(qs []*Quantity) (*Unit, bool) {
+	u := None
+	for i, q := range qs {
+		if i > 0 && q.unit() != u {
+			return u, false
+		}
+		u = q.unit()
+	}
+	return u, true
+}
+
+func anyCounter(from []*Quantity, to *Quantity) bool {
+	return to != nil && to.Kind == Counter ||
+		slices.ContainsFunc(from, func(q *Quantity) bool { return q.Kind == Counter })
+}
+
+func (d *Driver) several(from []*Quantity, key string) error {
+	return fmt.Errorf("driver %s measures more than one thing%s", d.Name, d.which(from, key))
+}
+
+// which advises to name the quantity, where there are several.
+func (d *Driver) which(from []*Quantity, key string) string {
+	if len(d.measured()) < 2 {
+		return ""
+	}
+	return fmt.Sprintf(": say of which (%s), as in %s.%s", strings.Join(d.measured(), ", "), from[0].Name, key)
+}
+
+// mayBecome tells whether readings of from may be exported as q. Where the
+// unit is another, something has to convert them.
+func (d *Driver) mayBecome(q *Quantity, from []*Quantity, converted bool) error {
+	if len(from) == 0 {
+		if len(q.Labels) > 0 {
+			return fmt.Errorf("%s needs the label %s, which only drivers of its kind give", q.Name, strings.Join(q.Labels, ", "))
+		}
+		return nil
+	}
+	for _, f := range from {
+		switch {
+		case f.Name != from[0].Name:
+			return d.several(from, "quantity")
+		case f.Kind != q.Kind:
+			return fmt.Errorf("%s is a %s, and what driver %s measures, %s, a %s", q.Name, q.Kind, d.Name, f.Name, f.Kind)
+		case f.unit() != q.unit() && !converted:
+			return fmt.Errorf("%s is in %s, and what driver %s measures, %s, in %s: give scale or points to convert it", q.Name, q.unit().word(), d.Name, f.Name, f.unit().word())
+		}
+		for _, label := range q.Labels {
+			if !slices.Contains(f.Labels, label) {
+				return fmt.Errorf("%s needs the label %s, which driver %s doesn't give", q.Name, label, d.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// word names the unit in a sentence.
+func (u *Unit) word() string {
+	if u.Suffix == "" {
+		return "plain numbers"
+	}
+	return strings.ReplaceAll(u.Suffix, "_", " ")
+}
+
+// parsePoints reads X:Y X:Y …, each with or without a unit.
+func parsePoints(set setting, x, y *Unit) ([][2]float64, error) {
+	list, err := words(set)
+	if err != nil {
+		return nil, err
+	}
+	points := make([][2]float64, 0, len(list))
+	for _, w := range list {
+		left, right, ok := strings.Cut(w, ":")
+		if !ok {
+			return nil, fmt.Errorf(`%q is no point: write READ:TRUE, as in points="2.8:0 1.2:1", or in the file points: [[2.8, 0], [1.2, 1]]`, w)
+		}
+		a, err := x.Parse(left)
+		if err != nil {
+			return nil, fmt.Errorf("point %s: %w", w, err)
+		}
+		b, err := y.Parse(right)
+		if err != nil {
+			return nil, fmt.Errorf("point %s: %w", w, err)
+		}
+		points = append(points, [2]float64{a, b})
+	}
+	if len(points) < 2 {
+		return nil, errors.New("one point makes no line: two are needed; to shift by a constant give offset")
+	}
+	slices.SortFunc(points, func(a, b [2]float64) int {
+		switch {
+		case a[0] < b[0]:
+			return -1
+		case a[0] > b[0]:
+			return 1
+		}
+		return 0
+	})
+	for i, p := range points[1:] {
+		dx, dy := p[0]-points[i][0], p[1]-points[i][1]
+		if dx == 0 {
+			return nil, fmt.Errorf("two points have the read value %v", p[0])
+		}
+		if math.IsInf(dx, 0) || math.IsInf(dy/dx, 0) {
+			return nil, fmt.Errorf("the points at %v and %v make no line that can be computed", points[i][0], p[0])
+		}
+	}
+	return points, nil
+}

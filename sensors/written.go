@@ -1,0 +1,192 @@
+package sensors
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// What is written in a flag or in the file, before anybody knows what it
+// means: the one form that both are brought into.
+
+// A stanza is one sensor, one rail, or the defaults.
+type stanza struct {
+	kind     string // "sensor", "rail", "defaults"
+	name     string
+	is       string // a sensor's driver, a rail's line
+	origin   Origin
+	settings []setting
+}
+
+func (s *stanza) subject() string {
+	if s.kind == "defaults" {
+		return s.kind
+	}
+	return strings.TrimSpace(s.kind + " " + s.name)
+}
+
+// A setting is one key with its value.
+type setting struct {
+	key    string // "a0.calibrate.offset"
+	text   string
+	list   []string // of a YAML sequence, instead of text
+	isList bool
+	null   bool // nothing stands after the key
+	origin Origin
+}
+
+// canonical is the key under which a setting is known, whichever way it was
+// written: the file says labels: and channels: where a flag says label. and
+// nothing, and a channel's calibration may be given without its first name.
+func canonical(key string) string {
+	key = strings.TrimPrefix(key, "channels.")
+	if rest, ok := strings.CutPrefix(key, "labels."); ok {
+		key = "label." + rest
+	}
+	return key
+}
+
+// flagStanza takes apart NAME=WHAT[,KEY=VALUE]….
+func flagStanza(kind, text string, number int) (*stanza, Problems) {
+	s := &stanza{kind: kind, origin: Origin{Flag: fmt.Sprintf("--%s %q", kind, text), Line: number}}
+	what := map[string]string{"sensor": "DRIVER", "rail": "LINE"}[kind]
+	name, rest, ok := strings.Cut(text, "=")
+	s.name = strings.TrimSpace(name)
+	if !ok || strings.ContainsAny(name, `,"`) {
+		return s, Problems{{s.origin, s.subject(), "", fmt.Errorf("is not NAME=%s[,KEY=VALUE]…", what)}}
+	}
+	s.origin.Flag = fmt.Sprintf("--%s %s=…", kind, s.name)
+	var problems Problems
+	complain := func(key, format string, args ...any) {
+		problems = append(problems, &Problem{s.origin, s.subject(), key, fmt.Errorf(format, args...)})
+	}
+	value, rest, err := cutValue(rest)
+	if err != nil {
+		complain("", "%w", err)
+	}
+	s.is = value
+	last := ""
+	for rest != "" {
+		rest = rest[1:] // the comma
+		end := strings.IndexAny(rest, "=,")
+		if end < 0 {
+			end = len(rest)
+		}
+		key := strings.TrimSpace(rest[:end])
+		if end == len(rest) || rest[end] == ',' {
+			switch {
+			case key == "" && end == len(rest):
+				complain("", "ends with a comma: KEY=VALUE should follow")
+			case key == "":
+				complain("", "has two commas with nothing between")
+			case last != "":
+				complain("", "%q is not KEY=VALUE; if it belongs to %s, put that value in double quotes: %s=\"…,%s\"", key, last, last, key)
+			default:
+				complain("", "%q is not KEY=VALUE", key)
+			}
+			rest = rest[end:]
+			continue
+		}
+		if value, rest, err = cutValue(rest[end+1:]); err != nil {
+			complain(key, "%w", err)
+			continue
+		}
+		s.settings = append(s.settings, setting{key: key, text: value, origin: s.origin})
+		last = key
+	}
+	return s, problems
+}
+
+// cutValue takes the value from the beginning of text, which goes on with a
+// comma or is at its end. A value in double quotes may hold commas, and there
+// \" and \\ stand for a quote and a backslash.
+func cutValue(text string) (value, rest string, err error) {
+	if !strings.HasPrefix(strings.TrimLeft(text, " "), `"`) {
+		value, rest = text, ""
+		if i := strings.IndexByte(text, ','); i >= 0 {
+			value, rest = text[:i], text[i:]
+		}
+		value = strings.TrimSpace(value)
+		switch {
+		case strings.Contains(value, `"`):
+			err = fmt.Errorf("%s holds a double quote: put the whole value in double quotes and write \\\" for the one inside", value)
+		case value == "":
+			err = errors.New("has no value")
+		}
+		return value, rest, err
+	}
+	text = strings.TrimLeft(text, " ")
+	var b strings.Builder
+	for i := 1; i < len(text); i++ {
+		switch c := text[i]; c {
+		case '"':
+			rest = strings.TrimLeft(text[i+1:], " ")
+			if rest != "" && rest[0] != ',' {
+				next := strings.IndexByte(rest, ',')
+				if next < 0 {
+					next = len(rest)
+				}
+				return "", rest[next:], fmt.Errorf("after the closing quote of %s comes %q: a comma should", text[:i+1], rest[:next])
+			}
+			return b.String(), rest, err
+		case '\\':
+			i++
+			if i < len(text) && text[i] != '"' && text[i] != '\\' && err == nil {
+				err = fmt.Errorf(`in quotes a backslash is written \\, and a quote \": %s`, text)
+			}
+			if i < len(text) {
+				b.WriteByte(text[i])
+			}
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", "", fmt.Errorf("the double quote is never closed: %s", text)
+}
+
+// splitWords takes a list apart as a shell does, without its expansions: words
+// stand between blanks; 'single quotes' keep everything as it is; "double
+// quotes" keep all but \" and \\; elsewhere a backslash keeps the next letter.
+func splitWords(text string) ([]string, error) {
+	var words []string
+	var b strings.Builder
+	inWord, quote := false, byte(0)
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case quote == '\'':
+			if c == quote {
+				quote = 0
+			} else {
+				b.WriteByte(c)
+			}
+		case quote == '"' && c == quote:
+			quote = 0
+		case c == '\\' && (quote == 0 || i+1 < len(text) && (text[i+1] == '"' || text[i+1] == '\\')):
+			if i++; i == len(text) {
+				return nil, errors.New("ends with a backslash: write two for one")
+			}
+			b.WriteByte(text[i])
+			inWord = true
+		case quote == '"':
+			b.WriteByte(c)
+		case c == '\'' || c == '"':
+			quote, inWord = c, true
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
+			if inWord {
+				words, inWord = append(words, b.String()), false
+				b.Reset()
+			}
+		default:
+			b.WriteByte(c)
+			inWord = true
+		}
+	}
+	if quote != 0 {
+		return nil, fmt.Errorf("the quote %c is never closed", quote)
+	}
+	if inWord {
+		words = append(words, b.String())
+	}
+	return words, nil
+}

@@ -1,0 +1,298 @@
+package sensors
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// The file is read as YAML's nodes, and each scalar keeps the text in which it
+// is written: to YAML 1.1 an unquoted 017 is fifteen, 1e3 a thousand and on a
+// truth, but here they are a line, a name and a word.
+
+// A document is the file taken apart.
+type document struct {
+	file     string
+	problems Problems
+	defaults *stanza
+	stanzas  []*stanza
+}
+
+func (d *document) at(n *yaml.Node) Origin { return Origin{File: d.file, Line: max(n.Line, 1)} }
+
+func (d *document) complain(o Origin, subject, key, format string, args ...any) {
+	d.problems = append(d.problems, &Problem{o, subject, key, fmt.Errorf(format, args...)})
+}
+
+// readYAML takes the file apart; what the words in it mean isn't looked at.
+func readYAML(file string, data []byte) *document {
+	d := &document{file: file}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var root, second yaml.Node
+	err := dec.Decode(&root)
+	if errors.Is(err, io.EOF) {
+		return d
+	}
+	if err == nil {
+		if err = dec.Decode(&second); err == nil {
+			d.complain(d.at(&second), "", "", "a second document begins here (---): the configuration is one")
+		} else if errors.Is(err, io.EOF) {
+			err = nil
+		}
+	}
+	if err != nil {
+		line, advice := yamlAdvice(err.Error(), string(data))
+		d.complain(Origin{File: file, Line: line}, "", "", "is not YAML: %s", advice)
+		return d
+	}
+	top := root.Content[0]
+	if top.Kind == yaml.ScalarNode && top.Value == "" && top.Anchor == "" {
+		return d // nothing but comments
+	}
+	d.top(top)
+	return d
+}
+
+var topKeys = []string{"defaults", "sensors", "rails"}
+
+func (d *document) top(n *yaml.Node) {
+	d.each(n, "", "the file", func(key, value *yaml.Node) {
+		switch key.Value {
+		case "defaults":
+			d.defaults = &stanza{kind: "defaults", origin: d.at(key)}
+			d.flatten(d.defaults, "", key, value)
+		case "sensors":
+			d.list("sensor", key, value)
+		case "rails":
+			d.list("rail", key, value)
+		default:
+			d.complain(d.at(key), "", key.Value, "is none of %s%s", strings.Join(topKeys, ", "), didYouMean(key.Value, topKeys))
+		}
+	})
+}
+
+func (d *document) list(kind string, key, n *yaml.Node) {
+	is := map[string]string{"sensor": "driver", "rail": "line"}[kind]
+	if isNull(n) {
+		return
+	}
+	if n.Kind != yaml.SequenceNode || d.strange(n, "", key.Value) {
+		if n.Kind != yaml.SequenceNode {
+			d.complain(d.at(key), "", key.Value, "is a list, each %s an item: - {name: …, %s: …}", kind, is)
+		}
+		return
+	}
+	for i, item := range n.Content {
+		s := &stanza{kind: kind, origin: d.at(item)}
+		if item.Kind != yaml.MappingNode {
+			d.complain(d.at(item), fmt.Sprintf("%s %d", kind, i+1), "", "is not a mapping: write - {name: …, %s: …}", is)
+			continue
+		}
+		before := len(d.problems)
+		d.flatten(s, "", key, item)
+		rest := s.settings[:0]
+		for _, set := range s.settings {
+			target := map[string]*string{"name": &s.name, is: &s.is}[set.key]
+			switch {
+			case target == nil:
+				rest = append(rest, set)
+			case set.isList:
+				d.complain(set.origin, fmt.Sprintf("%s %d", kind, i+1), set.key, "takes one value, not a list")
+			default:
+				*target = set.text
+			}
+		}
+		s.settings = rest
+		for _, p := range d.problems[before:] {
+			p.Subject = s.subject()
+			if s.name == "" {
+				p.Subject = fmt.Sprintf("%s %d", kind, i+1)
+			}
+		}
+		d.stanzas = append(d.stanzas, s)
+	}
+}
+
+// each calls f with the keys and values of a mapping.
+func (d *document) each(n *yaml.Node, subject, what string, f func(key, value *yaml.Node)) {
+	if d.strange(n, subject, "") {
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		d.complain(d.at(n), subject, "", "%s is not a mapping of KEY: VALUE", what)
+		return
+	}
+	seen := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if d.strange(key, subject, key.Value) {
+			continue
+		}
+		if key.Kind != yaml.ScalarNode || key.Value == "" {
+			d.complain(d.at(key), subject, "", "a key is not a word; put it in double quotes if it begins with { or [")
+			continue
+		}
+		if first, ok := seen[key.Value]; ok {
+			d.complain(d.at(key), subject, key.Value, "is given twice, first in line %d", first)
+			continue
+		}
+		seen[key.Value] = d.at(key).Line
+		f(key, value)
+	}
+}
+
+// strange complains of what YAML can do and the configuration doesn't: the
+// text wouldn't mean what it says.
+func (d *document) strange(n *yaml.Node, subject, key string) bool {
+	quoted := "; if the text begins so, put it in double quotes"
+	switch {
+	case n.Kind == yaml.AliasNode:
+		d.complain(d.at(n), subject, key, "*%s is an alias to YAML, and those aren't used here: write the value out%s", n.Value, quoted)
+	case n.Anchor != "":
+		d.complain(d.at(n), subject, key, "&%s is an anchor to YAML, and those aren't used here: what sensors have in common goes into defaults%s", n.Anchor, quoted)
+	case n.Style&yaml.TaggedStyle != 0:
+		d.complain(d.at(n), subject, key, "%s is a tag to YAML, and those aren't used here%s", n.Tag, quoted)
+	case n.Tag == "!!merge":
+		d.complain(d.at(n), subject, key, "merge keys aren't used here: what sensors have in common goes into defaults")
+	default:
+		return false
+	}
+	return true
+}
+
+// flatten turns nested mappings into the dotted keys of the flags.
+func (d *document) flatten(s *stanza, prefix string, at, n *yaml.Node) {
+	what := strings.TrimSuffix(prefix, ".")
+	if what == "" {
+		what = s.kind
+	}
+	d.each(n, s.subject(), what, func(k, v *yaml.Node) {
+		set := setting{key: prefix + k.Value, origin: d.at(k)}
+		if d.strange(v, s.subject(), set.key) {
+			return
+		}
+		switch v.Kind {
+		case yaml.MappingNode:
+			if len(v.Content) == 0 { // channels: {a0: {}} chooses a channel
+				set.null = true
+				s.settings = append(s.settings, set)
+			}
+			d.flatten(s, set.key+".", k, v)
+			return
+		case yaml.SequenceNode:
+			set.isList = true
+			for _, item := range v.Content {
+				text, ok := d.item(s, set.key, item)
+				if !ok {
+					return
+				}
+				set.list = append(set.list, text)
+			}
+			if len(set.list) == 0 {
+				d.complain(set.origin, s.subject(), set.key, "has no value")
+				return
+			}
+		default:
+			set.text = v.Value
+			set.null = isNull(v)
+		}
+		s.settings = append(s.settings, set)
+	})
+}
+
+// item is the text of an element of a list: a scalar, or a pair as in
+// points: [[0, 0], [1, 5]], which a flag writes 0:0 1:5.
+func (d *document) item(s *stanza, key string, n *yaml.Node) (string, bool) {
+	if d.strange(n, s.subject(), key) {
+		return "", false
+	}
+	if n.Kind == yaml.ScalarNode {
+		if isNull(n) {
+			d.complain(d.at(n), s.subject(), key, "has an element without a value")
+			return "", false
+		}
+		return n.Value, true
+	}
+	if n.Kind == yaml.SequenceNode && len(n.Content) == 2 {
+		x, y := n.Content[0], n.Content[1]
+		if d.strange(x, s.subject(), key) || d.strange(y, s.subject(), key) {
+			return "", false
+		}
+		if x.Kind == yaml.ScalarNode && y.Kind == yaml.ScalarNode {
+			return x.Value + ":" + y.Value, true
+		}
+	}
+	d.complain(d.at(n), s.subject(), key, "takes a list of words, or of pairs as in [[0, 0], [1, 5]]; put a word that begins with { or [ in double quotes")
+	return "", false
+}
+
+// isNull tells whether nothing is written; the word null is a word.
+func isNull(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) == 0 && (n.Value == "" || n.Value == "~")
+}
+
+var (
+	yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+	// The library counts the lines of these errors, its parser's, from 0; those
+	// of its scanner from 1.
+	yamlParserError = regexp.MustCompile(`^did not find expected (<|node content|key|'-' indicator|',' or)`)
+	yamlAnchor      = regexp.MustCompile(`^unknown anchor '(.*)' referenced`)
+)
+
+// yamlAdvice says where YAML's syntax is broken and what was probably meant.
+func yamlAdvice(message, data string) (line int, advice string) {
+	lines := strings.Split(strings.TrimRight(data, "\n"), "\n")
+	line = 1
+	if m := yamlLine.FindStringSubmatch(message); m != nil {
+		message = m[2]
+		if n, err := strconv.Atoi(m[1]); err == nil {
+			line = n
+			if yamlParserError.MatchString(message) {
+				line++
+			}
+		}
+	}
+	find := func(in func(string) bool) {
+		for i, l := range lines {
+			if in(l) {
+				line = i + 1
+				return
+			}
+		}
+	}
+	star := `a value that begins with * is an alias to YAML: put it in double quotes, as in at: "*/5 * * * *"`
+	if m := yamlAnchor.FindStringSubmatch(message); m != nil {
+		find(func(l string) bool { return strings.Contains(l, "*"+m[1]) })
+		return line, star
+	}
+	if !utf8.ValidString(data) {
+		find(func(l string) bool { return !utf8.ValidString(l) })
+		return line, message + ": the file must be UTF-8 text"
+	}
+	line = min(max(line, 1), len(lines))
+	text := lines[line-1]
+	switch {
+	case strings.Contains(message, "alphabetic or numeric") && strings.Contains(text, "*"):
+		return line, star
+	case strings.HasPrefix(strings.TrimLeft(text, " "), "\t"), strings.Contains(message, "tab character"):
+		return line, "the line is indented with a tab: use spaces"
+	case strings.Contains(message, "cannot start any token"):
+		return line, message + ": a value that begins with @, % or ` must stand in double quotes"
+	case strings.Contains(message, "mapping values are not allowed"):
+		return line, message + ": put a value that holds a colon and a blank in double quotes; keys of one sensor begin in the same column"
+	case strings.Contains(message, "',' or"):
+		return line, message + ": close what { or [ opens, and put a value that holds one of { } [ ] , : in double quotes"
+	case strings.Contains(message, "unexpected end of stream"):
+		return line, message + ": a quote is never closed"
+	case strings.Contains(message, "could not find expected ':'"):
+		return line, message + ": write KEY: VALUE, with a blank after the colon"
+	}
+	return line, message + ": look at the indentation, and put values with special characters in double quotes"
+}
