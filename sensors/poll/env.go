@@ -1,0 +1,241 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"sync"
+	"time"
+
+	"example.org/dormouse/sensors"
+	"periph.io/x/conn/v3/i2c"
+	"periph.io/x/conn/v3/physic"
+)
+
+// A reader is all that a sensor's code touches. A read that hangs is left
+// behind together with its reader, and the next gets a new one.
+type reader struct {
+	p      *Poller
+	cfg    *sensors.SensorConfig
+	log    *slog.Logger
+	device *i2c.Dev
+
+	sensor   sensors.Sensor // nil: to be built
+	restored bool           // of a Keeper: Restore was called
+	report   sensors.Report
+	done     chan error
+	batch    *batch          // those it is read with
+	bus      *bus            // nil: its driver has none
+	ctx      context.Context // of the attempt
+	lines    []*line         // taken and not closed
+}
+
+func (p *Poller) newReader(cfg *sensors.SensorConfig) *reader {
+	r := &reader{p: p, cfg: cfg, done: make(chan error, 1), log: p.log.With("sensor", cfg.Name)}
+	if _, addr, ok := chipOf(cfg); ok {
+		r.device = &i2c.Dev{Bus: (*readerBus)(r), Addr: uint16(addr)}
+	}
+	return r
+}
+
+// A reader is the Env of its sensor.
+var _ sensors.Env = (*reader)(nil)
+
+func (r *reader) Name() string              { return r.cfg.Name }
+func (r *reader) Options() *sensors.Options { return r.cfg.Options }
+func (r *reader) I2C() *i2c.Dev             { return r.device }
+func (r *reader) Files() sensors.Files      { return r.p.board.Files() }
+func (r *reader) Now() sensors.Instant      { return r.p.clock.Now() }
+func (r *reader) Log() *slog.Logger         { return r.log }
+func (r *reader) Start(cmd *exec.Cmd) error { return r.p.start(cmd) }
+
+func (r *reader) Line(option string, c sensors.LineConfig) (sensors.Line, error) {
+	ref := r.cfg.Options.Line(option)
+	l, err := r.p.board.OpenLine(ref, c, "dormouse:"+r.cfg.Name)
+	if err != nil {
+		return nil, err
+	}
+	held := &line{Line: l, reader: r, ref: ref}
+	r.lines = append(r.lines, held)
+	return held, nil
+}
+
+func (r *reader) Sleep(ctx context.Context, d time.Duration) error {
+	return r.p.clock.Sleep(ctx, d)
+}
+
+func (r *reader) Poll(ctx context.Context, most, step time.Duration, done func() (bool, error)) error {
+	end := r.Now().Add(most)
+	for {
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		left := end.Sub(r.Now())
+		if left <= 0 {
+			return sensors.Errorf(sensors.NotReady, "not ready after %v", most)
+		}
+		if err := r.Sleep(ctx, min(max(step, time.Millisecond), left)); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *reader) Once(key string, f func(context.Context) error) error {
+	return r.batch.once(r.ctx, key, f)
+}
+
+func (r *reader) Value(name, quantity string) (v float64, at sensors.Instant, ok bool) {
+	s := r.p.set.Load().byName[name]
+	if s == nil {
+		return 0, 0, false
+	}
+	good := s.good.Load()
+	if good == nil {
+		return 0, 0, false
+	}
+	for _, reading := range good.readings {
+		if reading.Quantity.Name == quantity && reading.Dist == nil {
+			return reading.Value, good.at, true
+		}
+	}
+	return 0, 0, false
+}
+
+// attempt builds the sensor where that is needed, and reads it once. Whatever
+// happens, done is told.
+func (r *reader) attempt(ctx context.Context) {
+	r.ctx = ctx
+	r.report.Reset()
+	err := r.sense(ctx)
+	if !r.holds() {
+		if r.closeLines() || err != nil {
+			r.sensor = nil
+		}
+	}
+	r.done <- err
+}
+
+func (r *reader) sense(ctx context.Context) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = newPanicError(v)
+		}
+	}()
+	if r.sensor == nil {
+		s, err := r.cfg.Driver.New(ctx, r)
+		if err != nil {
+			return err
+		}
+		r.sensor = s
+		r.p.states.restore(r)
+	}
+	if err := r.sensor.Sense(ctx, &r.report); err != nil {
+		return err
+	}
+	if k, ok := r.sensor.(sensors.Keeper); ok && !r.holds() {
+		return r.p.states.take(r.cfg, k)
+	}
+	return nil
+}
+
+func (r *reader) holds() bool {
+	_, ok := r.sensor.(sensors.Holder)
+	return ok
+}
+
+// closeLines closes what a sensor that is no Holder left open, and tells
+// whether there was any.
+func (r *reader) closeLines() bool {
+	any := len(r.lines) > 0
+	for len(r.lines) > 0 {
+		l := r.lines[len(r.lines)-1]
+		if err := l.Close(); err != nil {
+			r.log.Warn("can't close a line", "line", l.ref.String(), "err", err)
+		}
+	}
+	return any
+}
+
+// close ends what the reader holds between polls.
+func (r *reader) close() error {
+	if h, ok := r.sensor.(sensors.Holder); ok {
+		r.sensor = nil
+		err := h.Close()
+		r.closeLines()
+		return err
+	}
+	return nil
+}
+
+// line is a line that its reader remembers until it is closed.
+type line struct {
+	sensors.Line
+	reader *reader
+	ref    sensors.LineRef
+}
+
+func (l *line) Close() error {
+	for i, other := range l.reader.lines {
+		if other == l {
+			l.reader.lines = append(l.reader.lines[:i], l.reader.lines[i+1:]...)
+			break
+		}
+	}
+	return l.Line.Close()
+}
+
+// readerBus is the bus as a sensor sees it: that of the read under way.
+type readerBus reader
+
+func (b *readerBus) String() string { return b.bus.number.String() }
+
+func (b *readerBus) Tx(addr uint16, w, r []byte) error {
+	if err := b.ctx.Err(); err != nil {
+		return err
+	}
+	dev, err := b.bus.open(b.p.board)
+	if err != nil {
+		return err
+	}
+	return dev.Tx(addr, w, r)
+}
+
+func (b *readerBus) SetSpeed(f physic.Frequency) error {
+	return errors.New("the speed of an I2C bus is set by the device tree: dtparam=i2c_arm_baudrate=")
+}
+
+// A batch is the sensors that one wake set out to read.
+type batch struct {
+	mu    sync.Mutex
+	onces map[string]*once
+}
+
+type once struct {
+	done chan struct{}
+	err  error
+}
+
+func (b *batch) once(ctx context.Context, key string, f func(context.Context) error) error {
+	b.mu.Lock()
+	o := b.onces[key]
+	if o != nil {
+		b.mu.Unlock()
+		select {
+		case <-o.done:
+			return o.err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if b.onces == nil {
+		b.onces = map[string]*once{}
+	}
+	o = &once{done: make(chan struct{}), err: fmt.Errorf("%s: it was broken off", key)}
+	b.onces[key] = o
+	b.mu.Unlock()
+	defer close(o.done)
+	o.err = f(ctx)
+	return o.err
+}

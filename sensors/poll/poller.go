@@ -1,0 +1,639 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os/exec"
+	"reflect"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board"
+)
+
+const (
+	// grace is how long a read may take to return after its deadline: the
+	// kernel gives up an I2C transaction after 1 s (struct i2c_adapter,
+	// timeout, of i2c-bcm2835). After that it counts as hung.
+	grace = 1500 * time.Millisecond
+	// retryPause lies before another attempt, so that what disturbed the
+	// first is over.
+	retryPause = 100 * time.Millisecond
+	// patience is how long a wake waits for its last sensor before it is
+	// published without it.
+	patience = 5 * time.Second
+	// margin is what else a read may take on a busy machine before its last
+	// readings expire.
+	margin = 5 * time.Second
+	// saveEvery is how often counts are written to the state directory while
+	// the daemon runs: a flash card wears out by writing.
+	saveEvery = time.Hour
+)
+
+// ErrStopped is the error of a request to a Poller that has stopped.
+var ErrStopped = errors.New("the poller has stopped")
+
+// Options are what a Poller works with. Config, Board and Clock must be given.
+type Options struct {
+	Config *sensors.Config
+	Board  board.Board
+	Clock  *alarm.Clock
+	// Rails makes the rails of a configuration; it may be nil where none is
+	// configured.
+	Rails func([]*sensors.RailConfig) (Rails, error)
+	// Publish is given each Snapshot, from the poller's goroutine: the next
+	// wake waits for it. Nil: nobody is told.
+	Publish func(*sensors.Snapshot)
+	// StateDirectory is where counts outlive the process; empty: they don't.
+	StateDirectory string
+	// Start starts a driver's program; nil: (*exec.Cmd).Start.
+	Start func(*exec.Cmd) error
+	Log   *slog.Logger // nil: slog.Default()
+}
+
+// Rails are the supplies that lines switch. Each Up that returned no error is
+// answered by a Down.
+type Rails interface {
+	// Up switches the rail on, if it is off, and returns when it has been on
+	// for its settling time and warmup.
+	Up(ctx context.Context, rail string, warmup time.Duration) error
+	Down(rail string) error
+	// AllDown switches everything off, whoever still needs it.
+	AllDown() error
+	Wires() []sensors.Wire
+}
+
+// A Poller reads the sensors of a configuration. Its methods may be called
+// from any goroutine.
+type Poller struct {
+	board   board.Board
+	clock   *alarm.Clock
+	log     *slog.Logger
+	publish func(*sensors.Snapshot)
+	start   func(*exec.Cmd) error
+	states  *states
+
+	makeRails func([]*sensors.RailConfig) (Rails, error)
+
+	owner    chan struct{} // held by whoever runs the loop
+	requests chan *request // to the loop
+	done     chan *sensor  // reads that ended
+	set      atomic.Pointer[set]
+	latest   atomic.Pointer[sensors.Snapshot]
+
+	// What follows belongs to the loop.
+	agenda   agenda
+	timer    *alarm.Timer
+	armed    sensors.Instant
+	rails    Rails
+	railUse  map[string]*rail
+	buses    map[sensors.Bus]*bus
+	families map[string]*family
+	due      []*sensor // of the wake that begins
+	reading  context.Context
+	inflight int
+	changed  bool // there is something to publish
+	waiting  []*request
+	reload   *request // waits for reads that it broke off
+	stopped  bool
+
+	awake      time.Duration
+	awakeSince sensors.Instant // zero: asleep
+	wakes      map[string]uint64
+}
+
+// set is the sensors of one configuration.
+type set struct {
+	config  *sensors.Config
+	sensors []*sensor // in the order of the configuration
+	byName  map[string]*sensor
+}
+
+// A request comes from another goroutine.
+type request struct {
+	names  []string
+	config *sensors.Config // of a reload
+	next   *set            // what becomes of it
+	rails  Rails           // nil: as before
+	await  map[*sensor]bool
+	reply  chan answer
+}
+
+type answer struct {
+	snapshot *sensors.Snapshot
+	err      error
+}
+
+// New makes a Poller; nothing is opened or read. An error is in the
+// configuration.
+func New(o Options) (*Poller, error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Publish == nil {
+		o.Publish = func(*sensors.Snapshot) {}
+	}
+	if o.Start == nil {
+		o.Start = (*exec.Cmd).Start
+	}
+	p := &Poller{
+		board: o.Board, clock: o.Clock, log: o.Log, publish: o.Publish, start: o.Start, makeRails: o.Rails,
+		owner: make(chan struct{}, 1), requests: make(chan *request), done: make(chan *sensor),
+		agenda: newAgenda(), timer: o.Clock.NewTimer(), railUse: map[string]*rail{},
+		buses: map[sensors.Bus]*bus{}, families: map[string]*family{},
+		wakes: map[string]uint64{sensors.WakeStart: 0, sensors.WakeTimer: 0, sensors.WakeRequest: 0, sensors.WakeReload: 0, sensors.WakeClock: 0},
+	}
+	p.set.Store(&set{config: &sensors.Config{}, byName: map[string]*sensor{}})
+	next, err := p.build(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	if p.rails, err = p.buildRails(o.Config.Rails); err != nil {
+		return nil, err
+	}
+	p.states = loadStates(o.StateDirectory, o.Log, o.Clock.Now())
+	p.install(next)
+	return p, nil
+}
+
+// build makes the sensors of a configuration; those that live on are taken
+// over by install.
+func (p *Poller) build(config *sensors.Config) (*set, error) {
+	next := &set{config: config, byName: make(map[string]*sensor, len(config.Sensors))}
+	var errs []error
+	for _, cfg := range config.Sensors {
+		s, err := p.newSensor(cfg)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: sensor %s: %w", cfg.Origin, cfg.Name, err))
+			continue
+		}
+		next.sensors = append(next.sensors, s)
+		next.byName[cfg.Name] = s
+	}
+	return next, errors.Join(errs...)
+}
+
+func (p *Poller) buildRails(configs []*sensors.RailConfig) (Rails, error) {
+	if len(configs) == 0 {
+		return noRails{}, nil
+	}
+	if p.makeRails == nil {
+		return nil, errors.New("there are rails but nothing to make them with")
+	}
+	return p.makeRails(configs)
+}
+
+// noRails is a configuration without any.
+type noRails struct{}
+
+func (noRails) Up(_ context.Context, rail string, _ time.Duration) error {
+	return fmt.Errorf("there is no rail %s", rail)
+}
+func (noRails) Down(string) error     { return nil }
+func (noRails) AllDown() error        { return nil }
+func (noRails) Wires() []sensors.Wire { return nil }
+
+// Run reads the sensors when they are due and sleeps in between, until ctx
+// ends. Then it breaks off what is being read, switches the rails off, saves
+// the counts and closes what is held. It returns nil when ctx ended, and an
+// error where the alarm failed. A Poller runs once.
+func (p *Poller) Run(ctx context.Context) error {
+	select {
+	case p.owner <- struct{}{}:
+	case <-ctx.Done():
+		return p.Close()
+	}
+	_, err := p.loop(ctx, nil)
+	<-p.owner
+	return errors.Join(err, p.Close())
+}
+
+// Close releases what a Poller that never ran, or only answered ReadNow, still
+// holds: rails go off, counts are saved. Run does the same at its end.
+func (p *Poller) Close() error {
+	p.owner <- struct{}{}
+	defer func() { <-p.owner }()
+	if p.stopped {
+		return nil
+	}
+	p.stopped = true
+	for _, s := range p.set.Load().sensors {
+		p.release(s)
+	}
+	p.states.save(p.clock.Now())
+	if err := p.rails.AllDown(); err != nil {
+		p.log.Error("can't switch the rails off", "err", err)
+		return fmt.Errorf("switch the rails off: %w", err)
+	}
+	return nil
+}
+
+// ReadNow reads the named sensors, or all, now, and returns the Snapshot after
+// it. Sensors that fail are no error. Where Run isn't running it does the work
+// itself, and holds what it holds until Close.
+func (p *Poller) ReadNow(ctx context.Context, names ...string) (*sensors.Snapshot, error) {
+	return p.ask(ctx, &request{names: names, reply: make(chan answer, 1)})
+}
+
+// Reload changes the configuration, whole or, where the error isn't nil, not
+// at all. A sensor that is configured as before keeps all it had; one whose
+// device is the same keeps the line it holds and its count. What is new or
+// changed is read at once, if Run is running. Reads of sensors that go or
+// change are broken off.
+func (p *Poller) Reload(config *sensors.Config) error {
+	next, err := p.build(config)
+	if err != nil {
+		return err
+	}
+	_, err = p.ask(context.Background(), &request{config: config, next: next, reply: make(chan answer, 1)})
+	return err
+}
+
+// ask hands r to the loop, or is the loop until r is answered.
+func (p *Poller) ask(ctx context.Context, r *request) (*sensors.Snapshot, error) {
+	select {
+	case p.requests <- r:
+		select {
+		case a := <-r.reply:
+			return a.snapshot, a.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	case p.owner <- struct{}{}:
+		defer func() { <-p.owner }()
+		return p.loop(ctx, r)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Snapshot is the latest one; nil before the first wake has ended.
+func (p *Poller) Snapshot() *sensors.Snapshot { return p.latest.Load() }
+
+// loop reads what is due until ctx ends, or, where only is given, until that
+// request is answered and nothing is being read.
+func (p *Poller) loop(ctx context.Context, only *request) (*sensors.Snapshot, error) {
+	if p.stopped {
+		return nil, ErrStopped
+	}
+	var cancel context.CancelFunc
+	p.reading, cancel = context.WithCancel(ctx)
+	defer cancel()
+	requests, jumps := p.requests, p.clock.Jumps()
+	if only != nil {
+		requests, jumps = nil, nil
+		p.accept(only, false)
+	} else {
+		p.begin()
+	}
+	for {
+		p.settle()
+		if only != nil && p.inflight == 0 {
+			a := <-only.reply // settle has answered everybody
+			return a.snapshot, a.err
+		}
+		if err := p.arm(only == nil); err != nil {
+			return nil, p.breakOff(cancel, err)
+		}
+		select {
+		case <-ctx.Done():
+			err := ctx.Err()
+			if only == nil {
+				err = nil
+			}
+			return nil, p.breakOff(cancel, err)
+		case _, open := <-p.timer.C():
+			p.armed = 0
+			if !open {
+				return nil, p.breakOff(cancel, alarm.ErrClosed)
+			}
+			if only == nil {
+				p.ring()
+			}
+		case s := <-p.done:
+			p.finish(s)
+		case <-jumps:
+			p.jumped()
+		case r := <-requests:
+			p.accept(r, true)
+		}
+	}
+}
+
+// breakOff ends all reads; each returns at once or is left behind.
+func (p *Poller) breakOff(cancel context.CancelFunc, err error) error {
+	cancel()
+	for p.inflight > 0 {
+		p.finish(<-p.done)
+	}
+	p.timer.Stop()
+	p.armed = 0
+	if p.reload != nil {
+		p.waiting = append(p.waiting, p.reload)
+		p.reload = nil
+	}
+	for _, r := range p.waiting {
+		r.reply <- answer{err: ErrStopped}
+	}
+	p.waiting = nil
+	return err
+}
+
+// arm sets the timer to the next thing to do, if it isn't set to that already.
+func (p *Poller) arm(scheduled bool) error {
+	var at sensors.Instant
+	if scheduled && p.reload == nil {
+		at = p.agenda.next()
+	}
+	if p.inflight > 0 && p.changed {
+		if late := p.awakeSince.Add(patience); at.IsZero() || late.Before(at) {
+			at = late
+		}
+	}
+	if at == p.armed {
+		return nil
+	}
+	p.armed = at
+	return p.timer.Set(at)
+}
+
+// begin is the first wake: everything with an interval that wasn't read yet.
+func (p *Poller) begin() {
+	for _, s := range p.set.Load().sensors {
+		if s.cron == nil && !s.result.Tried && !s.active {
+			p.enlist(s)
+		}
+	}
+	p.wake(sensors.WakeStart)
+	p.changed = true // the page exists even where nothing is due
+}
+
+// ring is the timer: somebody is due, or the wake has lasted long enough to be
+// published as far as it is.
+func (p *Poller) ring() {
+	now := p.clock.Now()
+	if at := p.agenda.next(); at.IsZero() || at.After(now) || p.reload != nil {
+		return
+	}
+	p.enlistDue(now)
+	p.wake(sensors.WakeTimer)
+}
+
+// enlistDue enlists who is due, and who is nearly due.
+func (p *Poller) enlistDue(now sensors.Instant) {
+	for e := p.agenda.pop(now); e != nil; e = p.agenda.pop(now) {
+		if e.cron != nil {
+			// The wall clock may have been slewed since the alarm was set.
+			e.replan(now, p.wall())
+			if e.next.IsZero() || e.next.After(now) {
+				p.agenda.add(e)
+				continue
+			}
+		}
+		p.enlist(e.sensor)
+	}
+}
+
+// jumped plans the calendar's times again after a step of the wall clock.
+func (p *Poller) jumped() {
+	now, wall := p.clock.Now(), p.wall()
+	for _, s := range p.set.Load().sensors {
+		if s.cron == nil || s.active {
+			continue
+		}
+		p.agenda.remove(&s.entry)
+		s.replan(now, wall)
+		p.agenda.add(&s.entry)
+		s.result.NextRead = s.next
+	}
+	p.wakes[sensors.WakeClock]++
+	p.changed = true // the page shows wall-clock times
+}
+
+// wall is the time on the wall clock; zero while that can't be true.
+func (p *Poller) wall() time.Time {
+	t, _ := p.clock.Wall(p.clock.Now())
+	return t
+}
+
+// accept begins what another goroutine asks for.
+func (p *Poller) accept(r *request, running bool) {
+	if r.config != nil {
+		p.acceptReload(r)
+		return
+	}
+	set := p.set.Load()
+	chosen := set.sensors
+	if len(r.names) > 0 {
+		chosen = nil
+		for _, name := range r.names {
+			s := set.byName[name]
+			if s == nil {
+				r.reply <- answer{err: fmt.Errorf("there is no sensor %q", name)}
+				return
+			}
+			chosen = append(chosen, s)
+		}
+	}
+	r.await = make(map[*sensor]bool, len(chosen))
+	p.waiting = append(p.waiting, r)
+	for _, s := range chosen {
+		r.await[s] = true
+		if !s.active {
+			p.enlist(s)
+		}
+	}
+	if running && len(p.due) > 0 && p.reload == nil {
+		p.enlistDue(p.clock.Now()) // awake anyway
+	}
+	p.changed = true
+	p.wake(sensors.WakeRequest)
+}
+
+// settle publishes where a wake has ended or has lasted long, answers who
+// waits, and goes on with a reload.
+func (p *Poller) settle() {
+	now := p.clock.Now()
+	answered := slices.ContainsFunc(p.waiting, func(r *request) bool { return len(r.await) == 0 })
+	over := p.inflight == 0
+	if p.changed && (over || answered || !now.Before(p.awakeSince.Add(patience))) {
+		p.show(now, over)
+	}
+	if answered {
+		p.waiting = slices.DeleteFunc(p.waiting, func(r *request) bool {
+			if len(r.await) > 0 {
+				return false
+			}
+			r.reply <- answer{snapshot: p.latest.Load()}
+			return true
+		})
+	}
+	if p.reload != nil && p.mayReload() {
+		p.finishReload()
+		p.settle()
+	}
+}
+
+// show publishes a Snapshot.
+func (p *Poller) show(now sensors.Instant, over bool) {
+	for _, s := range p.set.Load().sensors {
+		p.judge(s)
+	}
+	awake := p.awake
+	if !p.awakeSince.IsZero() {
+		awake += now.Sub(p.awakeSince)
+	}
+	if over {
+		p.awake, p.awakeSince = awake, 0
+		if p.states.due(now) {
+			p.keep()
+			p.states.save(now)
+		}
+	}
+	p.changed = false
+	snapshot := p.snapshot(now)
+	snapshot.Stats = sensors.Stats{Wakes: maps.Clone(p.wakes), Awake: awake, ClockJumps: p.clock.JumpCount()}
+	p.latest.Store(snapshot)
+	p.publish(snapshot)
+}
+
+func (p *Poller) snapshot(now sensors.Instant) *sensors.Snapshot {
+	all := p.set.Load().sensors
+	shot := &sensors.Snapshot{At: now, NextWake: p.agenda.next(), Results: make([]sensors.Result, len(all))}
+	shot.Wires = p.rails.Wires()
+	for i, s := range all {
+		shot.Results[i] = s.result
+		if e := s.result.Expires; !e.IsZero() && (shot.Expires.IsZero() || e.Before(shot.Expires)) {
+			shot.Expires = e
+		}
+		shot.Wires = s.appendWires(shot.Wires)
+	}
+	return shot
+}
+
+// acceptReload breaks off the reads of sensors that go or change; when these
+// have ended, finishReload does the rest.
+func (p *Poller) acceptReload(r *request) {
+	if p.reload != nil {
+		r.reply <- answer{err: errors.New("another reload is under way")}
+		return
+	}
+	old := p.set.Load()
+	if !sameRails(old.config.Rails, r.config.Rails) {
+		rails, err := p.buildRails(r.config.Rails)
+		if err != nil {
+			r.reply <- answer{err: err}
+			return
+		}
+		r.rails = rails
+	}
+	p.reload = r
+	for _, s := range old.sensors {
+		if s.active && !p.staysReading(s) {
+			s.gone = true
+			s.cancel()
+		}
+	}
+}
+
+// staysReading tells whether a read under way goes on through the reload.
+func (p *Poller) staysReading(s *sensor) bool {
+	n := p.reload.next.byName[s.cfg.Name]
+	return n != nil && sameConfig(s.cfg, n.cfg) && (p.reload.rails == nil || s.cfg.Power == "")
+}
+
+func (p *Poller) mayReload() bool {
+	for _, s := range p.set.Load().sensors {
+		if s.active && s.gone {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *Poller) finishReload() {
+	r := p.reload
+	p.reload = nil
+	if r.rails != nil {
+		p.swapRails(r.rails)
+	}
+	p.install(r.next)
+	for _, w := range p.waiting { // for a sensor that isn't there any more
+		maps.DeleteFunc(w.await, func(s *sensor, _ bool) bool { return p.set.Load().byName[s.cfg.Name] != s })
+	}
+	for _, s := range p.set.Load().sensors {
+		if s.fresh && s.cron == nil {
+			p.enlist(s)
+		}
+	}
+	p.changed = true
+	p.wake(sensors.WakeReload)
+	r.await = map[*sensor]bool{}
+	p.waiting = append(p.waiting, r)
+}
+
+func (p *Poller) swapRails(rails Rails) {
+	if err := p.rails.AllDown(); err != nil {
+		p.log.Error("can't switch the rails off", "err", err)
+	}
+	p.rails = rails
+	clear(p.railUse)
+	for _, s := range p.set.Load().sensors {
+		s.keepsRail = false
+	}
+}
+
+// install makes next the set of sensors, with what lives on of the present one.
+func (p *Poller) install(next *set) {
+	old := p.set.Load()
+	now, wall := p.clock.Now(), p.wall()
+	for i, n := range next.sensors {
+		o := old.byName[n.cfg.Name]
+		switch {
+		case o != nil && sameConfig(o.cfg, n.cfg):
+			next.sensors[i], next.byName[n.cfg.Name] = o, o
+			o.cfg.Origin, o.fresh = n.cfg.Origin, false
+			continue
+		case o != nil && o.cfg.SameDevice(n.cfg):
+			n.inherit(o)
+			p.agenda.remove(&o.entry)
+		}
+		n.fresh = true
+		if n.cron != nil {
+			n.replan(now, wall)
+			p.agenda.add(&n.entry)
+			n.result.NextRead = n.next
+		}
+	}
+	for _, o := range old.sensors {
+		if next.byName[o.cfg.Name] != o {
+			p.agenda.remove(&o.entry)
+			p.release(o)
+		}
+	}
+	p.set.Store(next)
+	next.order()
+	p.claim(next)
+}
+
+// sameConfig tells whether nothing but the place in the file differs.
+func sameConfig(a, b *sensors.SensorConfig) bool {
+	x, y := *a, *b
+	x.Origin, y.Origin = sensors.Origin{}, sensors.Origin{}
+	x.Driver, y.Driver, x.Options, y.Options, x.Rail, y.Rail = nil, nil, nil, nil, nil, nil
+	return a.SameDevice(b) && reflect.DeepEqual(x, y)
+}
+
+func sameRails(a, b []*sensors.RailConfig) bool {
+	return slices.EqualFunc(a, b, func(a, b *sensors.RailConfig) bool {
+		x, y := *a, *b
+		x.Origin, y.Origin = sensors.Origin{}, sensors.Origin{}
+		return reflect.DeepEqual(x, y)
+	})
+}

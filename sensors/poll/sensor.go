@@ -1,0 +1,508 @@
+package poll
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/sensors"
+)
+
+// A sensor is one configured sensor with what became of it so far. The loop
+// owns it, but for the part that says so.
+type sensor struct {
+	entry
+	cfg    *sensors.SensorConfig
+	log    *slog.Logger
+	chip   *chip     // shared with the sensors on the same one
+	after  []*sensor // those it refers to
+	rank   int       // its place in an order in which nobody waits in a circle
+	fresh  bool      // new or changed by the last reload
+	result sensors.Result
+	good   atomic.Pointer[good] // for sensors that refer to this one
+
+	series   []*series
+	failed   int  // reads in a row
+	logged   bool // that it is down
+	partial  bool // logged that some channels failed
+	panicked bool // logged the stack
+
+	// The read under way.
+	active     bool
+	gone       bool // broken off by a reload
+	cancel     context.CancelFunc
+	pending    int       // reads it waits for
+	dependents []*sensor // reads that wait for it
+	batch      *batch
+	bus        *bus
+	rail       *rail
+	keepsRail  bool
+
+	// While active the goroutine of the read owns these.
+	reader *reader
+	stuck  *reader // was left behind
+	since  sensors.Instant
+	raised bool // its rail
+	began  sensors.Instant
+	err    error
+	faults []error // of each reading in the report, nil where it is good
+	retry  *alarm.Timer
+}
+
+// good is what other sensors may know of one.
+type good struct {
+	readings []sensors.Reading
+	at       sensors.Instant
+}
+
+// A chip is read by one sensor at a time.
+type chip struct {
+	last  *sensor // the latest of the batch
+	batch *batch
+}
+
+func (p *Poller) newSensor(cfg *sensors.SensorConfig) (*sensor, error) {
+	if cfg.Schedule.At == "" && cfg.Schedule.Every <= 0 {
+		return nil, errors.New("every: how often is it to be read?")
+	}
+	e, err := newEntry(cfg.Schedule)
+	if err != nil {
+		return nil, fmt.Errorf("at: %w", err)
+	}
+	if e.cron != nil {
+		if _, ok := e.cron.next(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)); !ok {
+			return nil, fmt.Errorf("at: %q never comes", cfg.Schedule.At)
+		}
+	}
+	s := &sensor{entry: e, cfg: cfg, log: p.log.With("sensor", cfg.Name)}
+	s.entry.sensor = s
+	s.result = sensors.Result{Name: cfg.Name, Driver: cfg.Driver.Name, Wiring: cfg.Wiring(), Labels: cfg.Labels, Errors: noErrors}
+	return s, nil
+}
+
+// noErrors is shared by all that have none; a count is added to a copy.
+var noErrors = func() map[sensors.Reason]uint64 {
+	m := make(map[sensors.Reason]uint64, len(sensors.Reasons))
+	for _, r := range sensors.Reasons {
+		m[r] = 0
+	}
+	return m
+}()
+
+// inherit takes over what a sensor on the same device keeps when its schedule,
+// labels or processing change.
+func (s *sensor) inherit(o *sensor) {
+	s.reader, s.stuck, s.since, s.keepsRail, s.retry = o.reader, o.stuck, o.since, o.keepsRail, o.retry
+	o.reader, o.stuck, o.keepsRail = nil, nil, false
+	s.failed, s.logged, s.panicked = o.failed, o.logged, o.panicked
+	r := o.result
+	r.Readings, r.Failures, r.Expires = nil, nil, 0
+	r.Wiring, r.Labels, r.NextRead = s.result.Wiring, s.result.Labels, 0
+	s.result = r
+	s.served, s.target = o.served, time.Time{}
+	if s.reader != nil {
+		s.reader.cfg = s.cfg
+	}
+}
+
+// release ends what a sensor holds between polls.
+func (p *Poller) release(s *sensor) {
+	if s.reader != nil {
+		p.keepState(s)
+		if err := s.reader.close(); err != nil {
+			s.log.Warn("can't let go of a sensor", "wiring", s.result.Wiring, "err", err)
+		}
+	}
+	if s.keepsRail {
+		s.keepsRail = false
+		p.lower(s.cfg.Power)
+	}
+}
+
+func (s *sensor) holds() bool { return s.reader != nil && s.reader.holds() }
+
+func chipOf(cfg *sensors.SensorConfig) (sensors.Bus, sensors.Address, bool) { return cfg.I2C() }
+
+// order finds who shares a chip and who is read after whom. A reference that
+// closes a circle is left out: check refuses those.
+func (set *set) order() {
+	type key struct {
+		driver *sensors.Driver
+		bus    sensors.Bus
+		addr   sensors.Address
+	}
+	chips := map[key]*chip{}
+	for _, s := range set.sensors {
+		s.rank, s.after, s.chip = 0, nil, nil
+		if bus, addr, ok := chipOf(s.cfg); ok {
+			k := key{s.cfg.Driver, bus, addr}
+			if chips[k] == nil {
+				chips[k] = &chip{}
+			}
+			s.chip = chips[k]
+		}
+	}
+	rank := 0
+	seen := map[*sensor]bool{}
+	var visit func(*sensor)
+	visit = func(s *sensor) {
+		seen[s] = true
+		for _, o := range s.cfg.Driver.Options {
+			if o.Type != sensors.SensorRefOption {
+				continue
+			}
+			ref := set.byName[s.cfg.Options.Text(o.Name)]
+			if ref == nil || ref == s {
+				continue
+			}
+			if !seen[ref] {
+				visit(ref)
+			}
+			if ref.rank > 0 {
+				s.after = append(s.after, ref)
+			}
+		}
+		rank++
+		s.rank = rank
+	}
+	for _, s := range set.sensors {
+		if !seen[s] {
+			visit(s)
+		}
+	}
+}
+
+// enlist makes a sensor one of those to be read in this wake.
+func (p *Poller) enlist(s *sensor) {
+	p.agenda.remove(&s.entry)
+	s.active = true
+	p.due = append(p.due, s)
+}
+
+// wake begins to read those that were enlisted.
+func (p *Poller) wake(cause string) {
+	due := p.due
+	p.due = p.due[:0]
+	p.wakes[cause]++
+	if p.awakeSince.IsZero() {
+		p.awakeSince = p.clock.Now()
+	}
+	if len(due) == 0 {
+		return
+	}
+	b := &batch{}
+	slices.SortFunc(due, func(a, b *sensor) int { return cmp.Compare(a.rank, b.rank) })
+	for _, s := range due {
+		s.batch, s.pending, s.err, s.gone = b, 0, nil, false
+		for _, ref := range s.after {
+			s.waitFor(ref)
+		}
+		if s.chip != nil {
+			if s.chip.last != nil && s.chip.last != s {
+				s.waitFor(s.chip.last)
+			}
+			s.chip.last = s
+		}
+		if bus, _, ok := chipOf(s.cfg); ok {
+			s.bus = p.useBus(bus)
+		}
+		p.useRail(s)
+	}
+	p.inflight += len(due)
+	for _, s := range due {
+		if s.pending == 0 {
+			p.launch(s)
+		}
+	}
+}
+
+func (s *sensor) waitFor(other *sensor) {
+	if other.active {
+		other.dependents = append(other.dependents, s)
+		s.pending++
+	}
+}
+
+func (p *Poller) launch(s *sensor) {
+	var ctx context.Context
+	ctx, s.cancel = context.WithCancel(p.reading)
+	if s.gone {
+		s.cancel()
+	}
+	go p.read(ctx, s)
+}
+
+func (p *Poller) read(ctx context.Context, s *sensor) {
+	s.began = p.clock.Now()
+	s.err = p.dueRead(ctx, s)
+	p.done <- s
+}
+
+// dueRead is one due read with its retries.
+func (p *Poller) dueRead(ctx context.Context, s *sensor) error {
+	if s.stuck != nil {
+		select {
+		case err := <-s.stuck.done:
+			p.returned(s, err)
+		default:
+			return sensors.Errorf(sensors.Timeout, "the read that began %v ago hangs in the kernel or in a program and can't be cancelled: look at the wiring; if it goes on, restart", s.began.Sub(s.since).Round(time.Second))
+		}
+	}
+	if s.reader == nil {
+		s.reader = p.newReader(s.cfg)
+	}
+	if s.cfg.Power != "" {
+		if err := p.rails.Up(ctx, s.cfg.Power, s.cfg.Warmup); err != nil {
+			return fmt.Errorf("raise rail %s: %w", s.cfg.Power, err)
+		}
+		s.raised = true
+	}
+	for left := s.cfg.Retries; ; left-- {
+		err := p.attempt(ctx, s)
+		if err == nil || left <= 0 || s.stuck != nil || ctx.Err() != nil {
+			return err
+		}
+		if p.clock.Sleep(ctx, retryPause) != nil {
+			return err
+		}
+	}
+}
+
+// returned takes back a reader that was left behind.
+func (p *Poller) returned(s *sensor, err error) {
+	r := s.stuck
+	s.stuck = nil
+	if r.bus != nil {
+		if err := r.bus.release(); err != nil {
+			s.log.Warn("can't close a bus", "bus", r.bus.number.String(), "err", err)
+		}
+	}
+	s.reader = r
+	if !r.holds() {
+		r.sensor = nil
+	}
+}
+
+// attempt reads once, against the deadline.
+func (p *Poller) attempt(ctx context.Context, s *sensor) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r := s.reader
+	r.batch, r.bus = s.batch, s.bus
+	limited, cancel := p.clock.WithDeadline(ctx, p.clock.Now().Add(s.cfg.Timeout))
+	defer cancel()
+	s.since = p.clock.Now()
+	go r.attempt(limited)
+	select {
+	case err := <-r.done:
+		return p.verdict(limited, s, err)
+	case <-limited.Done():
+	}
+	// It returns after the transaction under way, or hangs in it.
+	if s.retry == nil {
+		s.retry = p.clock.NewTimer()
+	}
+	if err := s.retry.Set(p.clock.Now().Add(grace)); err == nil {
+		select {
+		case err := <-r.done:
+			s.retry.Stop()
+			return p.verdict(limited, s, err)
+		case <-s.retry.C():
+		}
+	}
+	s.stuck, s.reader = r, nil
+	return sensors.Errorf(sensors.Timeout, "no answer within %v, and the read can't be cancelled: the bus or program hangs", s.cfg.Timeout)
+}
+
+// verdict is the error of an attempt that returned.
+func (p *Poller) verdict(ctx context.Context, s *sensor, err error) error {
+	if err != nil {
+		if ctx.Err() == context.DeadlineExceeded && errors.Is(err, context.DeadlineExceeded) {
+			return sensors.Errorf(sensors.Timeout, "not read within %v: %w", s.cfg.Timeout, err)
+		}
+		return err
+	}
+	r := &s.reader.report
+	s.faults = s.faults[:0]
+	var first error
+	some := false
+	for _, reading := range r.Readings() {
+		var fault error
+		if reading.Dist == nil {
+			fault = reading.Quantity.Check(reading.Value)
+		}
+		s.faults = append(s.faults, fault)
+		if first == nil {
+			first = fault
+		}
+		some = some || fault == nil
+	}
+	if some {
+		return nil
+	}
+	if failures := r.Failures(); first == nil && len(failures) > 0 {
+		first = failures[0].Err
+	}
+	if first == nil {
+		first = sensors.Errorf(sensors.NotReady, "the driver reported nothing")
+	}
+	return first
+}
+
+// finish is the end of a due read.
+func (p *Poller) finish(s *sensor) {
+	hung := s.stuck != nil && s.stuck.bus != nil && s.stuck.bus == s.bus
+	p.leaveBus(s, hung)
+	p.leaveRail(s)
+	s.cancel()
+	p.inflight--
+	s.active = false
+	if s.chip != nil && s.chip.last == s {
+		s.chip.last = nil
+	}
+	now := p.clock.Now()
+	broken := s.err != nil && (s.gone || p.reading.Err() != nil)
+	if !broken {
+		p.changed = true
+		p.conclude(s, now)
+	}
+	if s.reader != nil && s.cfg.Power != "" && !s.holds() {
+		s.reader.sensor = nil // its rail is off: it is built again
+	}
+	p.plan(s, now)
+	for _, d := range s.dependents {
+		if d.pending--; d.pending == 0 {
+			p.launch(d)
+		}
+	}
+	s.dependents = s.dependents[:0]
+	for _, r := range p.waiting {
+		delete(r.await, s)
+	}
+}
+
+// plan sets when the sensor is due next, and until when its readings are good.
+func (p *Poller) plan(s *sensor, now sensors.Instant) {
+	if p.set.Load().byName[s.cfg.Name] != s {
+		return
+	}
+	s.entry.plan(s.began, now, p.wall())
+	p.agenda.add(&s.entry)
+	s.result.NextRead, s.result.Expires = s.next, 0
+	if !s.next.IsZero() {
+		s.result.Expires = s.next.Add(s.longest())
+	}
+}
+
+// longest is how long a due read may take.
+func (s *sensor) longest() time.Duration {
+	attempts := time.Duration(s.cfg.Retries + 1)
+	d := attempts*(s.cfg.Timeout+grace) + (attempts-1)*retryPause + margin
+	if s.cfg.Rail != nil {
+		d += s.cfg.Rail.Settle + s.cfg.Warmup
+	}
+	return d
+}
+
+// conclude turns the outcome of a due read into the sensor's result.
+func (p *Poller) conclude(s *sensor, now sensors.Instant) {
+	res := &s.result
+	res.Tried = true
+	res.Reads++
+	res.LastRead, res.Took = now, now.Sub(s.began)
+	res.Failures = nil
+	var report *sensors.Report
+	if s.reader != nil {
+		report = &s.reader.report
+	}
+	if s.err == nil {
+		s.failed = 0
+		res.Readings = s.process(report)
+		if len(res.Readings) == 0 && len(res.Failures) > 0 {
+			s.err = res.Failures[0].Err
+		}
+	}
+	if s.err == nil {
+		res.Up, res.Err, res.Reason, res.LastSuccess = true, nil, "", now
+		for _, f := range res.Failures {
+			s.count(sensors.ReasonOf(f.Err))
+		}
+		s.good.Store(&good{res.Readings, now})
+		s.tell()
+		return
+	}
+	s.failed++
+	res.Up, res.Err, res.Reason = false, s.err, sensors.ReasonOf(s.err)
+	s.count(res.Reason)
+	s.fail(report)
+	s.tell()
+}
+
+func (s *sensor) count(r sensors.Reason) {
+	s.result.Errors = maps.Clone(s.result.Errors) // earlier Snapshots have the old one
+	s.result.Errors[r]++
+}
+
+// tell logs a change of state, and nothing else.
+func (s *sensor) tell() {
+	res := &s.result
+	var p *panicError
+	if errors.As(res.Err, &p) && !s.panicked {
+		s.panicked = true
+		s.log.Error("the driver panicked", "driver", res.Driver, "panic", p.value, "stack", string(p.stack))
+	}
+	switch down := s.failed > s.cfg.KeepFailed; {
+	case down && !s.logged:
+		s.logged = true
+		s.log.Warn("sensor is down", "wiring", res.Wiring, "reason", string(res.Reason), "err", res.Err, "configured", s.cfg.Origin.String())
+	case res.Up && s.logged:
+		s.logged = false
+		s.log.Info("sensor is back", "wiring", res.Wiring)
+	}
+	switch partial := len(res.Failures) > 0; {
+	case !res.Up:
+	case partial && !s.partial:
+		s.partial = true
+		f := res.Failures[0]
+		s.log.Warn("some channels failed", "wiring", res.Wiring, "failed", len(res.Failures), "labels", f.Labels, "err", f.Err)
+	case !partial && s.partial:
+		s.partial = false
+		s.log.Info("all channels are back", "wiring", res.Wiring)
+	}
+}
+
+// appendWires lists the lines that the sensor holds between polls.
+func (s *sensor) appendWires(wires []sensors.Wire) []sensors.Wire {
+	if s.active || !s.holds() {
+		return wires
+	}
+	for _, l := range s.reader.lines {
+		active, err := l.Active()
+		if err != nil {
+			continue // its sensor says so when it is read
+		}
+		wires = append(wires, sensors.Wire{Kind: "line", Name: s.cfg.Name, Where: l.ref.String(), Active: active})
+	}
+	return wires
+}
+
+// panicError is a driver's panic, caught.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func newPanicError(v any) error { return &panicError{v, debug.Stack()} }
+
+func (e *panicError) Error() string {
+	return fmt.Sprintf("the driver panicked: %v: this is a fault in the program, please report it", e.value)
+}
