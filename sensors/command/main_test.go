@@ -1,0 +1,74 @@
+package command
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/sensortest"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is sensortest's environment in real time: programs don't live in the
+// virtual one.
+type world struct {
+	*sensortest.Env
+	clock *alarm.Clock
+}
+
+func (w world) Now() sensors.Instant { return alarm.Now() }
+
+func (w world) Sleep(ctx context.Context, d time.Duration) error { return w.clock.Sleep(ctx, d) }
+
+func newWorld(t testing.TB, options map[string]string) world {
+	t.Helper()
+	clock, err := alarm.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := clock.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return world{sensortest.New(t, sensortest.Driver(t, "command"), options), clock}
+}
+
+// shell are the options of a sensor that runs a shell script.
+func shell(script string, more ...string) map[string]string {
+	options := map[string]string{"argv": sensors.JoinList("/bin/sh", "-c", script)}
+	for i := 0; i < len(more); i += 2 {
+		options[more[i]] = more[i+1]
+	}
+	return options
+}
+
+// sense builds the sensor and reads it once, within limit.
+func (w world) sense(t testing.TB, limit time.Duration) (*sensors.Report, error) {
+	t.Helper()
+	s, err := open(t.Context(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := w.clock.WithDeadline(t.Context(), alarm.Now().Add(limit))
+	defer cancel()
+	var r sensors.Report
+	err = s.Sense(ctx, &r)
+	return &r, err
+}
+
+// value returns the one reading of that metric without labels.
+func value(t testing.TB, r *sensors.Report, metric string) float64 {
+	t.Helper()
+	for _, reading := range r.Readings() {
+		if reading.Quantity.MetricName() == metric {
+			return reading.Value
+		}
+	}
+	t.Fatalf("no %s among %d readings", metric, len(r.Readings()))
+	return 0
+}
