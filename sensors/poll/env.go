@@ -53,7 +53,7 @@ func (r *reader) Start(cmd *exec.Cmd) error { return r.p.start(cmd) }
 
 func (r *reader) Line(option string, c sensors.LineConfig) (sensors.Line, error) {
 	ref := r.cfg.Options.Line(option)
-	l, err := r.p.board.OpenLine(ref, c, "dormouse:"+r.cfg.Name)
+	l, err := r.p.board.OpenLine(ref, c, "dormouse "+r.cfg.Name)
 	if err != nil {
 		return nil, err
 	}

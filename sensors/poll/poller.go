@@ -44,9 +44,6 @@ type Options struct {
 	Config *sensors.Config
 	Board  board.Board
 	Clock  *alarm.Clock
-	// Rails makes the rails of a configuration; it may be nil where none is
-	// configured.
-	Rails func([]*sensors.RailConfig) (Rails, error)
 	// Publish is given each Snapshot, from the poller's goroutine: the next
 	// wake waits for it. Nil: nobody is told.
 	Publish func(*sensors.Snapshot)
@@ -55,18 +52,6 @@ type Options struct {
 	// Start starts a driver's program; nil: (*exec.Cmd).Start.
 	Start func(*exec.Cmd) error
 	Log   *slog.Logger // nil: slog.Default()
-}
-
-// Rails are the supplies that lines switch. Each Up that returned no error is
-// answered by a Down.
-type Rails interface {
-	// Up switches the rail on, if it is off, and returns when it has been on
-	// for its settling time and warmup.
-	Up(ctx context.Context, rail string, warmup time.Duration) error
-	Down(rail string) error
-	// AllDown switches everything off, whoever still needs it.
-	AllDown() error
-	Wires() []sensors.Wire
 }
 
 // A Poller reads the sensors of a configuration. Its methods may be called
@@ -79,8 +64,6 @@ type Poller struct {
 	start   func(*exec.Cmd) error
 	states  *states
 
-	makeRails func([]*sensors.RailConfig) (Rails, error)
-
 	owner    chan struct{} // held by whoever runs the loop
 	requests chan *request // to the loop
 	done     chan *sensor  // reads that ended
@@ -91,7 +74,7 @@ type Poller struct {
 	agenda   agenda
 	timer    *alarm.Timer
 	armed    sensors.Instant
-	rails    Rails
+	rails    *board.Rails
 	railUse  map[string]*rail
 	buses    map[sensors.Bus]*bus
 	families map[string]*family
@@ -120,7 +103,7 @@ type request struct {
 	names  []string
 	config *sensors.Config // of a reload
 	next   *set            // what becomes of it
-	rails  Rails           // nil: as before
+	rails  *board.Rails    // nil: as before
 	await  map[*sensor]bool
 	reply  chan answer
 }
@@ -143,7 +126,7 @@ func New(o Options) (*Poller, error) {
 		o.Start = (*exec.Cmd).Start
 	}
 	p := &Poller{
-		board: o.Board, clock: o.Clock, log: o.Log, publish: o.Publish, start: o.Start, makeRails: o.Rails,
+		board: o.Board, clock: o.Clock, log: o.Log, publish: o.Publish, start: o.Start,
 		owner: make(chan struct{}, 1), requests: make(chan *request), done: make(chan *sensor),
 		agenda: newAgenda(), timer: o.Clock.NewTimer(), railUse: map[string]*rail{},
 		buses: map[sensors.Bus]*bus{}, families: map[string]*family{},
@@ -154,9 +137,7 @@ func New(o Options) (*Poller, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.rails, err = p.buildRails(o.Config.Rails); err != nil {
-		return nil, err
-	}
+	p.rails = board.NewRails(o.Config.Rails, p.board, p.clock)
 	p.states = loadStates(o.StateDirectory, o.Log, o.Clock.Now())
 	p.install(next)
 	return p, nil
@@ -178,26 +159,6 @@ func (p *Poller) build(config *sensors.Config) (*set, error) {
 	}
 	return next, errors.Join(errs...)
 }
-
-func (p *Poller) buildRails(configs []*sensors.RailConfig) (Rails, error) {
-	if len(configs) == 0 {
-		return noRails{}, nil
-	}
-	if p.makeRails == nil {
-		return nil, errors.New("there are rails but nothing to make them with")
-	}
-	return p.makeRails(configs)
-}
-
-// noRails is a configuration without any.
-type noRails struct{}
-
-func (noRails) Up(_ context.Context, rail string, _ time.Duration) error {
-	return fmt.Errorf("there is no rail %s", rail)
-}
-func (noRails) Down(string) error     { return nil }
-func (noRails) AllDown() error        { return nil }
-func (noRails) Wires() []sensors.Wire { return nil }
 
 // Run reads the sensors when they are due and sleeps in between, until ctx
 // ends. Then it breaks off what is being read, switches the rails off, saves
@@ -526,12 +487,7 @@ func (p *Poller) acceptReload(r *request) {
 	}
 	old := p.set.Load()
 	if !sameRails(old.config.Rails, r.config.Rails) {
-		rails, err := p.buildRails(r.config.Rails)
-		if err != nil {
-			r.reply <- answer{err: err}
-			return
-		}
-		r.rails = rails
+		r.rails = board.NewRails(r.config.Rails, p.board, p.clock)
 	}
 	p.reload = r
 	for _, s := range old.sensors {
@@ -578,7 +534,7 @@ func (p *Poller) finishReload() {
 	p.waiting = append(p.waiting, r)
 }
 
-func (p *Poller) swapRails(rails Rails) {
+func (p *Poller) swapRails(rails *board.Rails) {
 	if err := p.rails.AllDown(); err != nil {
 		p.log.Error("can't switch the rails off", "err", err)
 	}

@@ -261,7 +261,7 @@ func (p *Poller) dueRead(ctx context.Context, s *sensor) error {
 	}
 	if s.cfg.Power != "" {
 		if err := p.rails.Up(ctx, s.cfg.Power, s.cfg.Warmup); err != nil {
-			return fmt.Errorf("raise rail %s: %w", s.cfg.Power, err)
+			return err
 		}
 		s.raised = true
 	}
