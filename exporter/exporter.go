@@ -30,7 +30,7 @@ type Build struct {
 type Options struct {
 	Build Build
 	Clock Clock
-	Log   *slog.Logger
+	Log   *slog.Logger // nil: none
 	// TelemetryPath is where the metrics are; empty: /metrics.
 	TelemetryPath string
 	// Reload reads the configuration again, for POST /-/reload. nil: the
@@ -68,6 +68,9 @@ type facts struct {
 // New makes an Exporter without a Snapshot: /-/ready answers 503 until one is
 // published. The configuration counts as loaded now.
 func New(o Options) *Exporter {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	e := &Exporter{
 		build:     o.Build,
 		clock:     o.Clock,
@@ -140,7 +143,7 @@ func (e *Exporter) route(path string) http.HandlerFunc {
 	case "/":
 		return e.serveStatus
 	case "/readings.json":
-		return e.serveReadings
+		return e.ServeReadings
 	case "/-/healthy":
 		return serveHealthy
 	case "/-/ready":

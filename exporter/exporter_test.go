@@ -1,6 +1,7 @@
 package exporter
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"log/slog"
@@ -8,13 +9,20 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"example.org/dormouse/sensors"
 )
+
+func TestMain(m *testing.M) {
+	time.Local = time.UTC // what people read is in local time
+	goleak.VerifyTestMain(m)
+}
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
@@ -181,3 +189,18 @@ func TestPages(t *testing.T) {
 		golden(t, tt.file, w.Body.String())
 	}
 }
+
+func TestTable(t *testing.T) {
+	var b bytes.Buffer
+	if err := Table(&b, house(), newClock()); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "table.txt", b.String())
+	if err := Table(failing{}, house(), newClock()); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("a terminal that is gone: %v", err)
+	}
+}
+
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, syscall.EPIPE }

@@ -22,7 +22,7 @@ var (
 	sensorReads = family{"dormouse_sensor_reads_total", sensors.Counter,
 		"Due reads of the sensor that were attempted; retries are not counted.", []string{"sensor"}}
 	sensorErrors = family{"dormouse_sensor_read_errors_total", sensors.Counter,
-		"Due reads of the sensor that failed after all retries, by reason.", []string{"sensor", "reason"}}
+		"Failed reads of the sensor or of one of its channels, by reason; a read that a retry saved is not counted.", []string{"sensor", "reason"}}
 	sensorSuccess = family{"dormouse_sensor_last_success_timestamp_seconds", sensors.Gauge,
 		"Unix time of the sensor's last good read.", []string{"sensor"}}
 	sensorNext = family{"dormouse_sensor_next_read_timestamp_seconds", sensors.Gauge,

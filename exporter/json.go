@@ -205,7 +205,8 @@ func (v *view) text(g sensors.Reading) string {
 	return q.Format(g.Value)
 }
 
-func (e *Exporter) serveReadings(w http.ResponseWriter, _ *http.Request) {
+// ServeReadings answers with the document of /readings.json.
+func (e *Exporter) ServeReadings(w http.ResponseWriter, _ *http.Request) {
 	s := e.current.Load().facts.snapshot
 	if s == nil {
 		plain(w, http.StatusServiceUnavailable, "dormouse has not read its sensors yet")
@@ -217,10 +218,15 @@ func (e *Exporter) serveReadings(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// WriteJSON writes s as an indented document and a line end.
+// WriteJSON writes s as WriteReadings does.
 func WriteJSON(w io.Writer, s *sensors.Snapshot, clock Clock) error {
+	return WriteReadings(w, JSON(s, clock))
+}
+
+// WriteReadings writes the document, indented, and a line end.
+func WriteReadings(w io.Writer, r *Readings) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(JSON(s, clock))
+	return enc.Encode(r)
 }

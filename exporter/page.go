@@ -56,6 +56,11 @@ func (e *Exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(p.body)
 }
 
+// view is how f looks now.
+func (e *Exporter) view(f facts) view {
+	return view{facts: f, build: e.build, now: e.clock.Now(), clock: e.clock}
+}
+
 // A renderer makes pages, one at a time: who asks meanwhile waits, and shares
 // what was made. Publishing doesn't wait for it.
 type renderer struct {
@@ -73,7 +78,7 @@ func (r *renderer) page(e *Exporter, want pageKey) (*page, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ed := e.current.Load()
-	v := view{facts: ed.facts, build: e.build, now: e.clock.Now(), clock: e.clock}
+	v := e.view(ed.facts)
 	if ed.stale(&v) {
 		r.gather(ed, &v)
 	}
@@ -142,14 +147,7 @@ func nextExpiry(s *sensors.Snapshot, now sensors.Instant) sensors.Instant {
 }
 
 func (r *renderer) render(ed *edition, want pageKey) (*page, error) {
-	r.text.Reset()
-	for _, p := range encode(&r.text, want.format, ed.families) {
-		if !r.unwritable[p.metric] {
-			r.log.Error("a family is left out of the page", "metric", p.metric, "format", string(want.format), "err", p.err)
-			r.unwritable[p.metric] = true
-		}
-	}
-	body := r.text.Bytes()
+	body := r.encode(want.format, ed.families)
 	header := http.Header{
 		"Content-Type":           {string(want.format)},
 		"Vary":                   {"Accept, Accept-Encoding"},
@@ -182,22 +180,39 @@ func (r *renderer) pack(body []byte) error {
 	return nil
 }
 
-// encode writes families in a format, with what ends it. A family that the
-// format can't express is left out.
-func encode(to *bytes.Buffer, format expfmt.Format, families []*dto.MetricFamily) []problem {
-	var problems []problem
-	enc := expfmt.NewEncoder(to, format)
+// textfile renders what the text file holds.
+func (r *renderer) textfile(v view) []byte {
+	families, problems := gather(v)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.problems = logProblems(r.log, r.problems, problems)
+	return bytes.Clone(r.encode(expfmt.FmtText, families))
+}
+
+// encode writes families in a format, with what ends it; the bytes are good
+// until the next call. A family that the format can't express is left out.
+func (r *renderer) encode(format expfmt.Format, families []*dto.MetricFamily) []byte {
+	r.text.Reset()
+	enc := expfmt.NewEncoder(&r.text, format)
 	for _, f := range families {
-		before := to.Len()
+		before := r.text.Len()
 		if err := enc.Encode(f); err != nil {
-			to.Truncate(before)
-			problems = append(problems, problem{metric: f.GetName(), err: err})
+			r.text.Truncate(before)
+			r.complain(f.GetName(), format, err)
 		}
 	}
 	if c, ok := enc.(expfmt.Closer); ok {
 		if err := c.Close(); err != nil { // it writes to memory
-			problems = append(problems, problem{err: err})
+			r.complain("", format, err)
 		}
 	}
-	return problems
+	return r.text.Bytes()
+}
+
+// complain says once what a format can't express.
+func (r *renderer) complain(metric string, format expfmt.Format, err error) {
+	if !r.unwritable[metric] {
+		r.unwritable[metric] = true
+		r.log.Error("a family is left out of the page", "metric", metric, "format", string(format), "err", err)
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"html/template"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -30,11 +29,10 @@ type statusPage struct {
 }
 
 type statusSensor struct {
-	Name, Driver, Wiring string
-	Tried, Down          bool
-	State, Next          string
-	Rows                 []statusRow
-	Failures             []string
+	SensorJSON
+	State, Last, Next string
+	Down              bool
+	Rows              []statusRow
 }
 
 type statusRow struct{ Name, Value string }
@@ -59,45 +57,37 @@ func (e *Exporter) serveStatus(w http.ResponseWriter, _ *http.Request) {
 func (e *Exporter) status() statusPage {
 	host, err := os.Hostname()
 	if err != nil {
-		host = ""
+		host = "" // the title does without
 	}
 	p := statusPage{Host: host, Version: e.build.Version, Telemetry: e.telemetry}
-	s := e.current.Load().facts.snapshot
-	if s == nil {
+	v := e.view(e.current.Load().facts)
+	if v.snapshot == nil {
 		p.Summary = "The sensors have not been read yet."
 		return p
 	}
-	v := view{facts: facts{snapshot: s}, now: e.clock.Now(), clock: e.clock}
 	down := 0
-	for i := range s.Results {
-		row := v.statusSensor(&s.Results[i])
+	for i := range v.snapshot.Results {
+		row := v.statusSensor(&v.snapshot.Results[i])
 		if row.Down {
 			down++
 		}
 		p.Sensors = append(p.Sensors, row)
 	}
-	p.Wires = s.Wires
+	p.Wires = v.snapshot.Wires
 	p.Summary = v.summary(down)
 	return p
 }
 
 func (v *view) statusSensor(r *sensors.Result) statusSensor {
-	up, _, _ := v.up(r)
-	row := statusSensor{
-		Name: r.Name, Driver: r.Driver, Wiring: r.Wiring,
-		Tried: r.Tried, Down: r.Tried && !up,
-		State: v.state(r), Next: v.ahead(r.NextRead),
+	j := v.sensorJSON(r)
+	s := statusSensor{SensorJSON: j, State: j.state(), Down: j.Up != nil && !*j.Up, Next: v.ahead(r.NextRead)}
+	if !r.LastRead.IsZero() {
+		s.Last = v.ago(r.LastRead)
 	}
-	for _, g := range v.readings(r) {
-		row.Rows = append(row.Rows, statusRow{readingName(g), v.text(g)})
+	for _, row := range j.rows() {
+		s.Rows = append(s.Rows, statusRow{Name: row[1], Value: row[2]})
 	}
-	if len(row.Rows) == 0 {
-		row.Rows = []statusRow{{"–", ""}}
-	}
-	for _, f := range r.Failures {
-		row.Failures = append(row.Failures, strings.TrimSpace(strings.Join(f.Labels, " ")+" failed: "+f.Err.Error()))
-	}
-	return row
+	return s
 }
 
 // summary is the state of all in one sentence.
@@ -118,6 +108,15 @@ func (v *view) summary(down int) string {
 		s += ", next " + next
 	}
 	return s + "."
+}
+
+// ago is how far away a past moment is.
+func (v *view) ago(at sensors.Instant) string {
+	d := v.now.Sub(at).Round(time.Second)
+	if d < time.Second {
+		return "just now"
+	}
+	return d.String() + " ago"
 }
 
 // ahead is how far away a planned moment is; empty where none is planned.

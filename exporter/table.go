@@ -1,82 +1,85 @@
 package exporter
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"example.org/dormouse/sensors"
 )
 
-// Table writes s as a table for the terminal: a line per reading, and what is
-// wrong with the sensors that gave none.
+// Table writes s as ReadingsTable does.
 func Table(w io.Writer, s *sensors.Snapshot, clock Clock) error {
-	v := view{facts: facts{snapshot: s}, now: clock.Now(), clock: clock}
-	tw := tabwriter.NewWriter(w, 0, 8, 3, ' ', 0)
+	return ReadingsTable(w, JSON(s, clock))
+}
+
+// ReadingsTable writes the readings as a table for the terminal: a line for
+// each, and what is wrong with those that are missing.
+func ReadingsTable(w io.Writer, r *Readings) error {
+	var table bytes.Buffer
+	tw := tabwriter.NewWriter(&table, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(tw, "SENSOR\tREADING\tVALUE\tSTATE")
-	for i := range s.Results {
-		for _, line := range v.rows(&s.Results[i]) {
-			fmt.Fprintln(tw, strings.TrimRight(strings.Join(line[:], "\t"), "\t "))
+	for i := range r.Sensors {
+		for _, row := range r.Sensors[i].rows() {
+			fmt.Fprintln(tw, strings.Join(row[:], "\t"))
 		}
 	}
-	return tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return fmt.Errorf("lay out the table: %w", err)
+	}
+	for line := range strings.Lines(table.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return fmt.Errorf("write the table: %w", err)
+		}
+	}
+	return nil
 }
 
 // rows are a sensor's lines: its name and state stand on the first.
-func (v *view) rows(r *sensors.Result) [][4]string {
+func (s *SensorJSON) rows() [][4]string {
 	var rows [][4]string
-	for _, g := range v.readings(r) {
-		rows = append(rows, [4]string{"", readingName(g), v.text(g), ""})
+	for _, g := range s.Readings {
+		rows = append(rows, [4]string{"", g.name(), printable(g.Text), ""})
 	}
-	for _, f := range r.Failures {
-		rows = append(rows, [4]string{"", printable(strings.Join(f.Labels, " ")), "-", "failed: " + printable(f.Err.Error())})
+	if len(rows) == 0 {
+		rows = append(rows, [4]string{"", "-", "-", ""})
 	}
-	if len(rows) == 0 || rows[0][3] != "" {
-		rows = append([][4]string{{"", "-", "-", ""}}, rows...)
+	rows[0][0], rows[0][3] = s.Name, s.state()
+	for _, f := range s.Failures {
+		rows = append(rows, [4]string{"", printable(strings.Join(f.Labels, " ")), "-", "failed: " + printable(f.Error)})
 	}
-	rows[0][0], rows[0][3] = r.Name, v.state(r)
 	return rows
 }
 
 // state is what is to be said of a sensor, in words.
-func (v *view) state(r *sensors.Result) string {
-	if !r.Tried {
+func (s *SensorJSON) state() string {
+	switch {
+	case s.Up == nil:
 		return "not read yet"
-	}
-	up, reason, err := v.up(r)
-	if up {
-		return "ok, read " + v.ago(r.LastRead)
+	case *s.Up:
+		return "ok"
 	}
 	state := "down"
-	if reason != "" {
-		state += " (" + string(reason) + ")"
+	if s.Reason != "" {
+		state += " (" + s.Reason + ")"
 	}
-	if err != nil {
-		state += ": " + printable(err.Error())
+	if s.Error != "" {
+		state += ": " + printable(s.Error)
 	}
 	return state
 }
 
-func (v *view) ago(at sensors.Instant) string {
-	d := v.now.Sub(at).Round(time.Second)
-	if d < time.Second {
-		return "just now"
-	}
-	return d.String() + " ago"
-}
-
-// readingName names a reading within its sensor: its quantity, and what tells
-// it apart from the others.
-func readingName(g sensors.Reading) string {
-	name := strings.ReplaceAll(g.Quantity.Name, "_", " ")
-	if g.Quantity.Metric != "" {
-		name = g.Quantity.Metric
-	}
-	for _, l := range g.Labels {
-		if l != "" {
-			name += " " + l
+// name names a reading within its sensor: its quantity, and what tells it
+// apart from the others.
+func (g *ReadingJSON) name() string {
+	name := strings.ReplaceAll(g.Quantity, "_", " ")
+	for _, label := range slices.Sorted(maps.Keys(g.Labels)) {
+		if v := g.Labels[label]; v != "" {
+			name += " " + v
 		}
 	}
 	return printable(name)
@@ -85,7 +88,7 @@ func readingName(g sensors.Reading) string {
 // printable keeps what came from outside from steering the terminal.
 func printable(s string) string {
 	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 {
+		if c < ' ' || c >= 0x7f && c < 0xa0 {
 			return ' '
 		}
 		return c

@@ -8,42 +8,51 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/prometheus/common/expfmt"
 	"golang.org/x/sys/unix"
 
 	"example.org/dormouse/sensors"
 )
 
-// Text writes s in Prometheus' text format, without what the process says of
-// itself: the content of the text file. Of the options, Build, Clock and Log
-// are used.
-func Text(w io.Writer, s *sensors.Snapshot, o Options) error {
-	v := view{
-		facts: facts{snapshot: s, reloaded: true},
-		build: o.Build, now: o.Clock.Now(), clock: o.Clock, textfile: true,
+// WriteText writes the latest Snapshot in Prometheus' text format, without what
+// the process says of itself: the content of the text file.
+func (e *Exporter) WriteText(w io.Writer) error {
+	v := e.view(e.current.Load().facts)
+	v.textfile = true
+	if _, err := w.Write(e.renderer.textfile(v)); err != nil {
+		return fmt.Errorf("write the readings: %w", err)
 	}
-	families, problems := gather(v)
-	logProblems(o.Log, nil, problems)
-	var text bytes.Buffer
-	encode(&text, expfmt.FmtText, families)
-	_, err := w.Write(text.Bytes())
-	return err
+	return nil
 }
 
-// WriteTextfile replaces the file by s in the text format, for node_exporter's
+// WriteTextfile replaces the file by WriteText's text, for node_exporter's
 // textfile collector: whoever reads it sees either the earlier content or the
 // new one. The file is readable by all, as node_exporter runs under a user of
 // its own. It isn't flushed to the disk: after a power cut it is written again
 // at the first wake, and an SD card is spared a flush at every wake.
-func WriteTextfile(path string, s *sensors.Snapshot, o Options) error {
+func (e *Exporter) WriteTextfile(path string) error {
 	var text bytes.Buffer
-	if err := Text(&text, s, o); err != nil {
+	if err := e.WriteText(&text); err != nil {
 		return err
 	}
 	if err := replaceFile(path, text.Bytes()); err != nil {
 		return fmt.Errorf("write the text file %s: %w%s", path, err, advice(err))
 	}
 	return nil
+}
+
+// Text writes s, of a daemon that isn't there, as WriteText does.
+func Text(w io.Writer, s *sensors.Snapshot, o Options) error {
+	e := New(o)
+	e.Publish(s)
+	return e.WriteText(w)
+}
+
+// WriteTextfile writes s, of a daemon that isn't there, as the method of that
+// name does.
+func WriteTextfile(path string, s *sensors.Snapshot, o Options) error {
+	e := New(o)
+	e.Publish(s)
+	return e.WriteTextfile(path)
 }
 
 // replaceFile writes beside path, under a name that the textfile collector

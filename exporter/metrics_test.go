@@ -1,0 +1,518 @@
+package exporter
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"example.org/dormouse/sensors"
+)
+
+// parse reads a page in the text format back.
+func parse(t *testing.T, text string) map[string]*dto.MetricFamily {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	if err != nil {
+		t.Fatalf("the page can't be read back: %v\n%s", err, text)
+	}
+	return families
+}
+
+// series are the lines of a page that begin with a prefix.
+func series(page, prefix string) []string {
+	var found []string
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, prefix) {
+			found = append(found, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	return found
+}
+
+func scrape(e *Exporter) string { return get(e, "/metrics").Body.String() }
+
+// everyQuantity is a snapshot with a reading of each quantity of the house.
+func everyQuantity() *sensors.Snapshot {
+	s := house()
+	r := sensors.Result{Name: "all", Driver: "all", Wiring: "none", Tried: true, Up: true}
+	for _, name := range sensors.QuantityNames() {
+		q, _ := sensors.QuantityByName(name)
+		r.Readings = append(r.Readings, sensors.Reading{Quantity: q, Value: 1, Labels: slices.Repeat([]string{"x"}, len(q.Labels))})
+	}
+	s.Results = append(s.Results, r)
+	return s
+}
+
+func TestPageIsLintFree(t *testing.T) {
+	text := scrape(newExporter(everyQuantity(), newClock()))
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	families := parse(t, text)
+	for _, name := range sensors.QuantityNames() {
+		q, _ := sensors.QuantityByName(name)
+		f := families[q.MetricName()]
+		if f == nil {
+			t.Errorf("%s is not on the page", q.MetricName())
+			continue
+		}
+		if got := strings.ToLower(f.GetType().String()); got != q.Kind.String() || f.GetHelp() != q.Help {
+			t.Errorf("%s is a %s with the help %q, want %s, %q", q.MetricName(), got, f.GetHelp(), q.Kind, q.Help)
+		}
+	}
+}
+
+// Every page holds the same series, whatever its format and encoding.
+func TestFormats(t *testing.T) {
+	e := newExporter(house(), newClock())
+	want := parse(t, scrape(e))
+	for _, f := range formats {
+		for _, encoding := range []string{"", "gzip"} {
+			w := get(e, "/metrics", "Accept", string(f), "Accept-Encoding", encoding)
+			h := w.Header()
+			if got := h.Get("Content-Type"); !strings.HasPrefix(got, string(f)) {
+				t.Errorf("%s: Content-Type is %q", f, got)
+			}
+			if got := h.Get("Content-Encoding"); got != encoding {
+				t.Errorf("%s: Content-Encoding is %q, want %q", f, got, encoding)
+			}
+			if got := h.Get("Content-Length"); got != fmt.Sprint(w.Body.Len()) {
+				t.Errorf("%s: Content-Length is %s of %d bytes", f, got, w.Body.Len())
+			}
+			body := w.Body.Bytes()
+			if encoding == "gzip" {
+				body = unzip(t, body)
+				plain := get(e, "/metrics", "Accept", string(f)).Body.Bytes()
+				if !bytes.Equal(body, plain) {
+					t.Errorf("%s: gzip and identity differ", f)
+				}
+			}
+			if f.FormatType() == expfmt.TypeOpenMetrics {
+				if !bytes.HasSuffix(body, []byte("\n# EOF\n")) {
+					t.Errorf("%s doesn't end with # EOF", f)
+				}
+				continue
+			}
+			dec := expfmt.NewDecoder(bytes.NewReader(body), expfmt.Format(h.Get("Content-Type")))
+			got := map[string]*dto.MetricFamily{}
+			for {
+				family := &dto.MetricFamily{}
+				if err := dec.Decode(family); err == io.EOF {
+					break
+				} else if err != nil {
+					t.Fatalf("%s: %v", f, err)
+				}
+				got[family.GetName()] = family
+			}
+			if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got))); diff != "" {
+				t.Errorf("%s holds other families:\n%s", f, diff)
+			}
+			for name := range want {
+				if len(want[name].Metric) != len(got[name].GetMetric()) {
+					t.Errorf("%s: %s has %d series, want %d", f, name, len(got[name].GetMetric()), len(want[name].Metric))
+				}
+			}
+		}
+	}
+}
+
+func unzip(t *testing.T, body []byte) []byte {
+	t.Helper()
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plain
+}
+
+func TestNegotiation(t *testing.T) {
+	const (
+		text  = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
+		utf8  = "text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8"
+		om1   = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
+		om1u  = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8"
+		om0   = "application/openmetrics-text; version=0.0.1; charset=utf-8; escaping=underscores"
+		proto = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=underscores"
+	)
+	tests := []struct{ accept, want string }{
+		{"", text},
+		{"*/*", text},
+		{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", text},
+		{"text/plain", text},
+		{"text/plain;version=0.0.4;escaping=allow-utf-8", utf8},
+		{"application/openmetrics-text", om0},
+		{"application/openmetrics-text;version=1.0.0", om1},
+		{"application/openmetrics-text;version=0.0.1;q=0.9,application/openmetrics-text;version=1.0.0;q=0.8", om0},
+		{"text/plain;version=0.0.4;q=0.9,application/openmetrics-text;version=1.0.0;q=0.5", text},
+		{"application/openmetrics-text;version=1.0.0;q=0,text/plain;version=0.0.4;q=0.1", text},
+		{"application/openmetrics-text;version=1.0.0;q=0", text},
+		{"application/openmetrics-text; version=1.0.0 ; Q=0.0", text},
+		{"application/openmetrics-text;version=1.0.0;q=nonsense", text},
+		{"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited", proto},
+		{"application/json", text},
+		// Prometheus 2.53 and 3.5, config.DefaultScrapeProtocols.
+		{"application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2", om1},
+		{"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1", om1u},
+	}
+	for _, tt := range tests {
+		if got := string(format(tt.accept)); got != tt.want {
+			t.Errorf("Accept: %s\n got %s\nwant %s", tt.accept, got, tt.want)
+		}
+	}
+
+	for header, want := range map[string]bool{
+		"": false, "identity": false, "gzip": true, "GZIP": true, "deflate, gzip": true, "gzip;q=0": false,
+		"gzip;q=0.0, *": false, "*": true, "*;q=0": false, "br;q=1, gzip; q=0.2": true, "gzippy": false, "zstd": false,
+	} {
+		if got := acceptsGzip(header); got != want {
+			t.Errorf("Accept-Encoding: %s: gzip is %v, want %v", header, got, want)
+		}
+	}
+
+	// Several lines are one list, and what is remembered stays bounded.
+	var n negotiator
+	key := n.page(http.Header{"Accept": {"text/plain;q=0.1", "application/openmetrics-text;version=1.0.0"}})
+	if string(key.format) != om1 {
+		t.Errorf("two Accept lines give %s", key.format)
+	}
+	for i := range 1000 {
+		n.page(http.Header{"Accept": {fmt.Sprintf("x/%d", i)}})
+	}
+	if len(n.known) > mostKnown {
+		t.Errorf("%d headers are remembered", len(n.known))
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	clock := newClock()
+	e := newExporter(house(), clock)
+	const temperature, up = `sensor_temperature_celsius{`, `dormouse_sensor_up{sensor="greenhouse"}`
+	steps := []struct {
+		at   time.Duration // since the wake
+		here bool
+	}{
+		{30 * time.Second, true},
+		{310*time.Second - 1, true},
+		{310 * time.Second, false}, // greenhouse, beds and attic are due
+		{609 * time.Second, false},
+		{610 * time.Second, false}, // door, too
+	}
+	for _, step := range steps {
+		clock.advance(boot.Add(step.at).Sub(clock.now))
+		text := scrape(e)
+		if got := len(series(text, temperature)) == 1; got != step.here {
+			t.Errorf("after %s: the reading is there: %v", step.at, got)
+		}
+		want := up + " 0"
+		if step.here {
+			want = up + " 1"
+		}
+		if got := series(text, up); len(got) != 1 || got[0] != want {
+			t.Errorf("after %s: %q, want %q", step.at, got, want)
+		}
+		if got := len(series(text, "sensor_active{")) == 1; got != (step.at < 610*time.Second) {
+			t.Errorf("after %s: the door's reading is there: %v", step.at, got)
+		}
+	}
+	// A sensor that was never read has no up, late or not.
+	if got := series(scrape(e), `dormouse_sensor_up{sensor="backup"}`); got != nil {
+		t.Errorf("never read: %q", got)
+	}
+	doc := JSON(house(), clock)
+	if s := doc.Sensors[0]; *s.Up || len(s.Readings) != 0 || s.Reason != "timeout" || !strings.Contains(s.Error, "daemon is late") {
+		t.Errorf("the document says of an expired sensor: %+v", s)
+	}
+	// The wake comes at last.
+	fresh := house()
+	fresh.Results[0].Expires = clock.now.Add(time.Minute)
+	e.Publish(fresh)
+	if got := series(scrape(e), temperature); len(got) != 1 {
+		t.Errorf("after the wake: %q", got)
+	}
+}
+
+func TestNoTimesBeforeTheClockIsSet(t *testing.T) {
+	clock := newClock()
+	clock.blind = true
+	e := newExporter(house(), clock)
+	for line := range strings.Lines(scrape(e)) {
+		if strings.HasPrefix(line, "dormouse_") && strings.Contains(line, "timestamp_seconds") || strings.HasPrefix(line, "process_start_time_seconds") {
+			t.Errorf("a time is told while the clock can't be true: %s", line)
+		}
+	}
+	if doc := JSON(house(), clock); doc.Time != nil || doc.Sensors[0].LastRead != nil {
+		t.Error("the document tells a time while the clock can't be true")
+	}
+	// NTP answers: the page is rendered anew, with no wake.
+	clock.blind = false
+	if got := series(scrape(e), "dormouse_sensor_last_success_timestamp_seconds{sensor=\"door\"}"); len(got) != 1 || !strings.HasSuffix(got[0], " 1.795176e+09") {
+		t.Errorf("the clock was set: %q", got)
+	}
+	clock.wall = clock.wall.Add(time.Hour)
+	if got := series(scrape(e), "dormouse_sensor_last_success_timestamp_seconds{sensor=\"door\"}"); len(got) != 1 || !strings.HasSuffix(got[0], " 1.7951796e+09") {
+		t.Errorf("the clock was stepped: %q", got)
+	}
+}
+
+func TestOneRenderPerChange(t *testing.T) {
+	clock := newClock()
+	e := newExporter(house(), clock)
+	before := e.current.Load()
+	first := get(e, "/metrics").Body.String()
+	pages := fmt.Sprintf("%p", before.pages)
+	clock.advance(time.Minute)
+	if second := get(e, "/metrics").Body.String(); second != first || fmt.Sprintf("%p", e.current.Load().pages) != pages {
+		t.Error("a scrape rendered a page that was there")
+	}
+	get(e, "/metrics", "Accept-Encoding", "gzip")
+	if n := len(before.pages); n != 2 {
+		t.Errorf("%d pages are kept, want 2", n)
+	}
+	e.SetReload(false, clock.now)
+	text := scrape(e)
+	if got := series(text, "dormouse_config_last_reload_successful"); len(got) != 1 || !strings.HasSuffix(got[0], " 0") {
+		t.Errorf("after a failed reload: %q", got)
+	}
+	e.SetReload(true, clock.now)
+	if got := series(scrape(e), "dormouse_config_last_reload_successful"); len(got) != 1 || !strings.HasSuffix(got[0], " 1") {
+		t.Errorf("after a reload: %q", got)
+	}
+}
+
+// record keeps log lines.
+type record struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (r *record) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(p)
+}
+
+func TestConflicts(t *testing.T) {
+	reading := func(name string, k sensors.Kind, help string) sensors.Reading {
+		q := &sensors.Quantity{Name: name, Metric: name, Kind: k, Help: help}
+		r := sensors.Reading{Quantity: q, Value: 1}
+		if k == sensors.Histogram || k == sensors.Summary {
+			r.Dist = &sensors.Distribution{Count: 1, Sum: 1}
+		}
+		return r
+	}
+	labelled := func(q *sensors.Quantity, labels ...string) sensors.Reading {
+		return sensors.Reading{Quantity: q, Value: 1, Labels: labels}
+	}
+	const good = `good{sensor="two"} 1`
+	tests := []struct {
+		name     string
+		one, two sensors.Reading
+		want     string // in the log; empty: no conflict
+	}{
+		{"another type", reading("a", sensors.Gauge, "A."), reading("a", sensors.Counter, "A."), "it is a counter here and a gauge elsewhere"},
+		{"another help", reading("a", sensors.Gauge, "A."), reading("a", sensors.Gauge, "B."), ""},
+		{"a histogram's sum", reading("a", sensors.Histogram, "A."), reading("a_sum", sensors.Gauge, "B."), "its series a_sum would be taken for one of a"},
+		{"a summary over a count", reading("a_count", sensors.Gauge, "A."), reading("a", sensors.Summary, "B."), "its series a_count would be taken for one of a_count"},
+		{"a counter's name in OpenMetrics", reading("a_total", sensors.Counter, "A."), reading("a", sensors.Gauge, "B."), "would be taken for one of a_total"},
+		{"a family of the house", reading("b", sensors.Gauge, "B."), reading("sensor_temperature_celsius", sensors.Counter, "A."), "it is a counter here and a gauge elsewhere"},
+		{"a family of ours", reading("b", sensors.Gauge, "B."), reading("dormouse_sensor_up", sensors.Gauge, "A."), "reserved"},
+		{"a reserved name", reading("b", sensors.Gauge, "B."), reading("process_cpu_seconds_total", sensors.Counter, "A."), "reserved"},
+		{"no name", reading("b", sensors.Gauge, "B."), labelled(&sensors.Quantity{Name: "x", Metric: " \xff"}), "not a valid metric name"},
+		{"a label twice", reading("b", sensors.Gauge, "B."), labelled(&sensors.Quantity{Name: "x", Labels: []string{"sensor"}}, "x"), "duplicate label names"},
+		{"a label that isn't text", reading("b", sensors.Gauge, "B."), labelled(&sensors.Quantity{Name: "x", Labels: []string{"y"}}, "\xff"), "is not valid UTF-8"},
+		{"a label too few", reading("b", sensors.Gauge, "B."), labelled(&sensors.Quantity{Name: "x", Labels: []string{"y"}}), "0 label values"},
+		{"a histogram without buckets", reading("b", sensors.Gauge, "B."), labelled(&sensors.Quantity{Name: "x", Kind: sensors.Histogram}), "reported as something else"},
+	}
+	for _, tt := range tests {
+		var log record
+		e := New(Options{Clock: newClock(), Log: slog.New(slog.NewTextHandler(&log, nil))})
+		s := &sensors.Snapshot{Results: []sensors.Result{
+			{Name: "one", Readings: []sensors.Reading{tt.one}},
+			{Name: "two", Readings: []sensors.Reading{tt.two, reading("good", sensors.Gauge, "G.")}},
+		}}
+		e.Publish(s)
+		text := scrape(e)
+		get(e, "/metrics", "Accept", string(expfmt.FmtOpenMetrics_1_0_0))
+		e.Publish(s)
+		scrape(e)
+		parse(t, text)
+		if got := series(text, "good{"); len(got) != 1 || got[0] != good {
+			t.Errorf("%s: the sensor's other reading is %q, want %q", tt.name, got, good)
+		}
+		left := 0
+		if tt.want != "" {
+			left = 1
+			if n := strings.Count(log.text.String(), tt.want); n != 1 {
+				t.Errorf("%s: the log says it %d times, want once:\n%s", tt.name, n, log.text.String())
+			}
+			if !strings.Contains(log.text.String(), "sensor=two") {
+				t.Errorf("%s: the log doesn't name the sensor: %s", tt.name, log.text.String())
+			}
+		} else if log.text.Len() != 0 {
+			t.Errorf("%s: the log says %s", tt.name, log.text.String())
+		}
+		if got, want := series(text, "dormouse_rejected_series"), fmt.Sprintf("dormouse_rejected_series %d", left); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %q, want %q", tt.name, got, want)
+		}
+		// It is mended, and broken again: that is news.
+		e.Publish(&sensors.Snapshot{})
+		scrape(e)
+		e.Publish(s)
+		scrape(e)
+		if n := strings.Count(log.text.String(), "left out"); n != 2*left {
+			t.Errorf("%s: the second time isn't in the log:\n%s", tt.name, log.text.String())
+		}
+	}
+}
+
+func TestDuplicateSeries(t *testing.T) {
+	e := New(Options{Clock: newClock()})
+	r := sensors.Reading{Quantity: sensors.Temperature, Value: 20}
+	e.Publish(&sensors.Snapshot{Results: []sensors.Result{{Name: "a", Readings: []sensors.Reading{r, r}}}})
+	text := scrape(e)
+	if got := series(text, "sensor_temperature_celsius{"); len(got) != 1 {
+		t.Errorf("%q, want one series", got)
+	}
+	if got := series(text, "dormouse_rejected_series"); got[0] != "dormouse_rejected_series 1" {
+		t.Errorf("%q", got)
+	}
+}
+
+// A value that a format has its own words for comes through.
+func TestSpecialValues(t *testing.T) {
+	q := &sensors.Quantity{Name: "x", Metric: "x", Help: "X."}
+	e := New(Options{Clock: newClock()})
+	e.Publish(&sensors.Snapshot{Results: []sensors.Result{{Name: "a", Readings: []sensors.Reading{{Quantity: q, Value: math.NaN()}}}}})
+	if got := series(scrape(e), "x{"); len(got) != 1 || got[0] != `x{sensor="a"} NaN` {
+		t.Errorf("%q", got)
+	}
+	w := get(e, "/readings.json")
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"value": null`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+func TestConcurrentScrapes(t *testing.T) {
+	clock := newClock()
+	e := newExporter(house(), clock)
+	var scrapes sync.WaitGroup
+	for i := range 8 {
+		scrapes.Go(func() {
+			for range 50 {
+				w := get(e, "/metrics", "Accept", string(formats[i%len(formats)]), "Accept-Encoding", []string{"gzip", ""}[i%2])
+				if w.Code != http.StatusOK || w.Body.Len() == 0 {
+					t.Errorf("status %d, %d bytes", w.Code, w.Body.Len())
+				}
+				get(e, "/readings.json")
+				get(e, "/")
+			}
+		})
+	}
+	for i := range 100 {
+		s := house()
+		s.Results[0].Readings[0].Value = float64(i)
+		e.Publish(s)
+		e.SetReload(i%2 == 0, clock.now)
+	}
+	scrapes.Wait()
+	if got := series(scrape(e), "sensor_temperature_celsius{"); len(got) != 1 || !strings.HasSuffix(got[0], " 99") {
+		t.Errorf("the last reading is %q", got)
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	clock := newClock()
+	empty := New(Options{Build: build, Clock: clock})
+	full := newExporter(house(), clock)
+	moved := New(Options{Clock: clock, TelemetryPath: "/m"})
+	var reloadErr error
+	reloads := 0
+	lively := New(Options{Clock: clock, Reload: func() error { reloads++; return reloadErr }})
+	broken := New(Options{Clock: clock, Reload: func() error { return fmt.Errorf("dormouse.yml:3: unknown driver") }})
+	tests := []struct {
+		e            *Exporter
+		method, path string
+		status       int
+		body, allow  string
+	}{
+		{empty, "GET", "/-/healthy", 200, "healthy", ""},
+		{empty, "GET", "/-/ready", 503, "not read its sensors yet", ""},
+		{empty, "GET", "/readings.json", 503, "not read its sensors yet", ""},
+		{empty, "GET", "/metrics", 200, "dormouse_build_info", ""},
+		{empty, "GET", "/", 200, "not been read yet", ""},
+		{full, "GET", "/-/ready", 200, "ready", ""},
+		{full, "GET", "/", 200, "greenhouse", ""},
+		{full, "GET", "/nowhere", 404, "the metrics are at /metrics", ""},
+		{full, "GET", "/metrics/", 404, "", ""},
+		{full, "POST", "/metrics", 405, "", "GET, HEAD"},
+		{full, "DELETE", "/", 405, "", "GET, HEAD"},
+		{moved, "GET", "/m", 200, "dormouse_build_info", ""},
+		{moved, "GET", "/metrics", 404, "the metrics are at /m", ""},
+		{moved, "GET", "/", 200, `href="/m"`, ""},
+		{full, "POST", "/-/reload", 403, "--web.enable-lifecycle", ""},
+		{lively, "GET", "/-/reload", 405, "", "POST, PUT"},
+		{lively, "POST", "/-/reload", 200, "was reloaded", ""},
+		{lively, "PUT", "/-/reload", 200, "was reloaded", ""},
+		{broken, "POST", "/-/reload", 500, "the earlier one stands: dormouse.yml:3: unknown driver", ""},
+	}
+	for _, tt := range tests {
+		w := httptest.NewRecorder()
+		tt.e.ServeHTTP(w, httptest.NewRequest(tt.method, tt.path, nil))
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.body) || w.Header().Get("Allow") != tt.allow {
+			t.Errorf("%s %s: %d, Allow %q:\n%s\nwant %d, %q, %q", tt.method, tt.path, w.Code, w.Header().Get("Allow"), w.Body, tt.status, tt.allow, tt.body)
+		}
+	}
+	if reloads != 2 {
+		t.Errorf("%d reloads, want 2", reloads)
+	}
+}
+
+func TestStatusPage(t *testing.T) {
+	s := house()
+	s.Results[3].Err = fmt.Errorf("<script>alert(1)</script>")
+	w := get(newExporter(s, newClock()), "/")
+	text := w.Body.String()
+	for _, want := range []string{
+		"6 sensors, 1 of them down; last wake 30s ago, next in 4m30s.",
+		"25.08 °C", "1006.53 hPa", "read 30s ago", "next read in 9m30s", "GPIO17 (pin 11)",
+		`href="/metrics"`, `href="/readings.json"`, "dormouse 1.2.3", "&lt;script&gt;", "a2 failed: voltage of",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the status page lacks %q:\n%s", want, text)
+		}
+	}
+	for _, never := range []string{"<script", "http://", "https://"} {
+		if strings.Contains(text, never) {
+			t.Errorf("the status page holds %q", never)
+		}
+	}
+	if got := w.Header().Get("Content-Security-Policy"); !strings.HasPrefix(got, "default-src 'none'") {
+		t.Errorf("Content-Security-Policy is %q", got)
+	}
+}
