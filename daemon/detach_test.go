@@ -32,4 +32,3 @@ func TestStartIsReady(t *testing.T) {
 		t.Errorf("the pidfile is left: %v", err)
 	}
 }
-

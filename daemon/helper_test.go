@@ -89,6 +89,13 @@ func (h *helperPlan) run() int {
 		panic("deliberately")
 	case "killed":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "open terminal":
+		// Without O_NOCTTY, and kept open.
+		tty := os.Getenv("TTY")
+		if _, err := syscall.Open(tty, syscall.O_RDWR, 0); err != nil {
+			return complain(err)
+		}
+		fmt.Fprintln(os.Stderr, "opened", tty)
 	case "hang":
 		<-p.Done()
 		return complain(errors.Join(errors.New("ended while starting"), p.Close()))
@@ -99,29 +106,46 @@ func (h *helperPlan) run() int {
 // serve logs each event; USR1 makes the daemon describe itself.
 func (h *helperPlan) serve(p *Process) int {
 	p.Warn("a warning from the daemon")
+	listeners, err := p.Listeners()
+	if err != nil {
+		return complain(err)
+	}
+	for _, l := range listeners {
+		fmt.Fprintln(os.Stderr, "listening on", l.Addr())
+	}
+	interval, err := p.WatchdogInterval()
+	if err != nil {
+		return complain(err)
+	}
+	fmt.Fprintln(os.Stderr, "watchdog", interval)
 	if err := p.Ready("serving"); err != nil {
 		return complain(err)
 	}
+	fmt.Fprintln(os.Stderr, "ready")
 	for event := range p.Events() {
 		fmt.Fprintln(os.Stderr, "event", event)
+		var err error
 		switch event {
 		case "describe":
-			d, err := describe(p)
-			if err != nil {
-				return complain(err)
-			}
+			var d string
+			d, err = describe(p)
 			fmt.Fprintln(os.Stderr, d)
+		case Reload:
+			err = errors.Join(p.Reloading(), p.Reloaded("reloaded\n\ttwice"), p.Alive())
 		case Terminate:
-			if err := p.Close(); err != nil {
-				return complain(err)
-			}
-			return 0
+			return complain(errors.Join(p.Stopping(), p.Close()))
+		}
+		if err != nil {
+			return complain(err)
 		}
 	}
 	return complain(errors.New("no more events"))
 }
 
 func complain(err error) int {
+	if err == nil {
+		return 0
+	}
 	fmt.Fprintln(os.Stderr, "helper:", err)
 	return ExitCode(err)
 }
@@ -137,7 +161,8 @@ type description struct {
 	Child       string // /proc/self/status of a child
 	ChildFDs    string
 	ChildExit   int
-	TTY         string // what opening the given terminal led to
+
+	ChildEnvironment string
 }
 
 func describe(p *Process) (string, error) {
@@ -156,7 +181,7 @@ func describe(p *Process) (string, error) {
 		d.Preserved = append(d.Preserved, string(text))
 	}
 	var out strings.Builder
-	child := exec.Command("/bin/sh", "-c", "cat /proc/self/status; echo FDS; ls -l /proc/self/fd; env; exit 7")
+	child := exec.Command("/bin/sh", "-c", "cat /proc/self/status; echo ---; ls -l /proc/self/fd; echo ---; env; exit 7")
 	child.Stdout = &out
 	if err := StartChild(child); err != nil {
 		return "", err
@@ -167,7 +192,8 @@ func describe(p *Process) (string, error) {
 		return "", fmt.Errorf("child: %w", err)
 	}
 	d.ChildExit = exit.ExitCode()
-	d.Child, d.ChildFDs, _ = strings.Cut(out.String(), "FDS")
+	parts := strings.Split(out.String(), "---\n")
+	d.Child, d.ChildFDs, d.ChildEnvironment = parts[0], parts[1], parts[2]
 	text, err := json.Marshal(d)
 	return "description " + string(text), err
 }
@@ -203,7 +229,7 @@ func (h *helper) cleanUp() {
 	}
 	if h.t.Failed() {
 		if log, err := os.ReadFile(h.log); err == nil {
-			h.t.Logf("the daemon's log:\n%s", log)
+			h.t.Logf("the daemon's log:\n%.1000s", log)
 		}
 	}
 }
@@ -291,8 +317,13 @@ func (h *helper) await(prefix string) string {
 func (h *helper) describe() *description {
 	h.t.Helper()
 	h.signal(syscall.SIGUSR1)
+	return h.parse(h.await("description "))
+}
+
+func (h *helper) parse(text string) *description {
+	h.t.Helper()
 	var d description
-	if err := json.Unmarshal([]byte(h.await("description ")), &d); err != nil {
+	if err := json.Unmarshal([]byte(text), &d); err != nil {
 		h.t.Fatal(err)
 	}
 	return &d

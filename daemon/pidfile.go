@@ -41,7 +41,7 @@ func lockPIDFile(path string, who *identity) (*pidFile, error) {
 // errMoved tells that the file was removed or replaced while it was locked.
 var errMoved = errors.New("the file was replaced")
 
-func tryPIDFile(path string, who *identity) (p *pidFile, err error) {
+func tryPIDFile(path string, who *identity) (*pidFile, error) {
 	fd, err := openRetry(path, pidFileFlags, 0o644)
 	switch {
 	case errors.Is(err, unix.ELOOP):
@@ -53,49 +53,52 @@ func tryPIDFile(path string, who *identity) (p *pidFile, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("open pidfile %s: %w", path, err)
 	}
-	p = &pidFile{path: path, file: os.NewFile(uintptr(fd), path)}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.file.Close())
-		}
-	}()
+	p := &pidFile{path: path, file: os.NewFile(uintptr(fd), path)}
+	if err := p.take(who); err != nil {
+		return nil, errors.Join(err, p.file.Close())
+	}
+	return p, nil
+}
 
+// take checks, locks and empties the file.
+func (p *pidFile) take(who *identity) error {
+	fd := int(p.file.Fd())
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, fmt.Errorf("pidfile %s: %w", path, err)
+		return fmt.Errorf("pidfile %s: %w", p.path, err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, fmt.Errorf("pidfile %s isn't a regular file but a %s; remove it or name another", path, fs.FileMode(modeType(st.Mode)))
+		return fmt.Errorf("pidfile %s isn't a regular file but a %s; remove it or name another", p.path, fs.FileMode(modeType(st.Mode)))
 	}
 	if st.Nlink > 1 {
-		return nil, fmt.Errorf("pidfile %s is a hard link, the same file has %d names; remove it or name another", path, st.Nlink)
+		return fmt.Errorf("pidfile %s is a hard link, the same file has %d names; remove it or name another", p.path, st.Nlink)
 	}
 	if err := setLock(fd); err != nil {
 		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-			return nil, runningError(path, p.file)
+			return runningError(p.path, p.file)
 		}
-		return nil, fmt.Errorf("lock pidfile %s: %w", path, err)
+		return fmt.Errorf("lock pidfile %s: %w", p.path, err)
 	}
 	// Between open and lock a daemon that was ending may have removed the file.
 	// What is locked now would have no name, and the next start would make a new
 	// file and lock that: two daemons.
 	if moved, err := p.moved(); err != nil {
-		return nil, err
+		return err
 	} else if moved {
-		return nil, errMoved
+		return errMoved
 	}
 	if err := p.file.Chmod(0o644); err != nil {
-		return nil, fmt.Errorf("pidfile %s: %w", path, err)
+		return fmt.Errorf("pidfile %s: %w", p.path, err)
 	}
 	if who != nil {
 		if err := p.file.Chown(int(who.UID), int(who.GID)); err != nil {
-			return nil, fmt.Errorf("pidfile %s: %w", path, err)
+			return fmt.Errorf("pidfile %s: %w", p.path, err)
 		}
 	}
 	if err := p.file.Truncate(0); err != nil {
-		return nil, fmt.Errorf("empty pidfile %s: %w", path, err)
+		return fmt.Errorf("empty pidfile %s: %w", p.path, err)
 	}
-	return p, nil
+	return nil
 }
 
 func modeType(mode uint32) fs.FileMode {

@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"maps"
+	"os"
+	"syscall"
+	"testing"
+)
+
+func TestDetect(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		pid, parent int
+		noTerminal  bool
+		env         map[string]string
+		socket      bool
+		want        Situation
+	}{
+		{"shell", 50, 40, false, nil, false, Shell},
+		{"script without terminal", 50, 40, true, nil, false, Shell},
+		{"process 1", 1, 0, true, map[string]string{"NOTIFY_SOCKET": "x"}, true, FirstProcess},
+		{"init", 50, 1, true, nil, false, Init},
+		{"orphan in a terminal", 50, 1, false, nil, false, Shell},
+		{"parent outside the namespace", 50, 0, true, nil, false, Init},
+		{"systemd", 50, 1, true, map[string]string{"SYSTEMD_EXEC_PID": "50"}, false, Systemd},
+		{"systemd, of a parent", 50, 40, true, map[string]string{"SYSTEMD_EXEC_PID": "40"}, false, Shell},
+		{"notify socket", 50, 40, true, map[string]string{"NOTIFY_SOCKET": "/run/x"}, false, Systemd},
+		{"socket activation", 50, 40, true, map[string]string{"LISTEN_PID": "50", "LISTEN_FDS": "1"}, false, Systemd},
+		{"socket activation of a parent", 50, 40, false, map[string]string{"LISTEN_PID": "40"}, false, Shell},
+		{"superserver", 50, 40, true, nil, true, Superserver},
+	} {
+		got := detect(tt.pid, tt.parent, tt.noTerminal, func(k string) string { return maps.Clone(tt.env)[k] }, tt.socket)
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestWhetherToDetach(t *testing.T) {
+	for _, tt := range []struct {
+		detach    Detach
+		situation Situation
+		want      bool
+	}{
+		{DetachAuto, Shell, true}, {DetachAuto, Init, false}, {DetachAuto, Systemd, false}, {DetachAuto, Superserver, false},
+		{DetachAlways, Systemd, true}, {DetachAlways, FirstProcess, false}, {DetachNever, Shell, false},
+	} {
+		c := New("x")
+		c.DetachProcess = tt.detach
+		if got := c.detaches(tt.situation); got != tt.want {
+			t.Errorf("%s under %s: %v", tt.detach, tt.situation, got)
+		}
+	}
+}
+
+func TestReadStat(t *testing.T) {
+	s, err := readStat(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.parent != os.Getppid() || s.group != syscall.Getpgrp() {
+		t.Errorf("got %+v", s)
+	}
+	if _, err := readStat(1 << 30); !os.IsNotExist(err) {
+		t.Errorf("no such process: %v", err)
+	}
+}

@@ -1,0 +1,435 @@
+package daemon
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// tormentVariable makes the test binary set up all that an inherited process can
+// suffer from, and then execute the helper in its place.
+const tormentVariable = "DAEMON_TEST_TORMENT"
+
+func init() {
+	if os.Getenv(tormentVariable) == "" {
+		return
+	}
+	_ = os.Unsetenv(tormentVariable)
+	fmt.Fprintln(os.Stderr, "torment:", torment())
+	os.Exit(98)
+}
+
+func torment() error {
+	runtime.LockOSThread()
+	junk, err := unix.Open(os.Getenv("JUNK"), unix.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	for i := range 40 {
+		fd := 20 + i
+		if i >= 30 && limit.Max > 1100 {
+			fd = 1001 + i
+		}
+		if err := unix.Dup3(junk, fd, 0); err != nil {
+			return fmt.Errorf("dup to %d: %w", fd, err)
+		}
+	}
+	unix.Umask(0o077)
+	signal.Ignore(syscall.SIGCHLD, syscall.SIGHUP)
+	var term unix.Sigset_t
+	term.Val[0] |= 1<<(syscall.SIGTERM-1) | 1<<(syscall.SIGUSR1-1)
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &term, nil); err != nil {
+		return err
+	}
+	var core unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &core); err != nil {
+		return err
+	}
+	core.Cur = core.Max
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &core); err != nil {
+		return err
+	}
+	if os.Getenv("CLOSE_STDIO") != "" {
+		for fd := range 3 {
+			_ = unix.Close(fd)
+		}
+	}
+	return syscall.Exec("/proc/self/exe", os.Args, os.Environ())
+}
+
+// hostile is a command of h that suffers.
+func (h *helper) hostile() *exec.Cmd {
+	h.t.Helper()
+	junk := filepath.Join(h.dir, "junk")
+	if err := os.WriteFile(junk, []byte("junk"), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+	cmd := h.command()
+	cmd.Dir = h.dir
+	cmd.Env = append(cmd.Env, tormentVariable+"=1", "JUNK="+junk, "LD_PRELOAD=", "IFS=x", "DISPLAY=:0",
+		stageVariable+"=daemon:20", "LISTEN_FDS=3", "LISTEN_PID=1", "LC_TIME=C")
+	return cmd
+}
+
+// pty opens a terminal of its own.
+func pty(t *testing.T) (master *os.File, slave *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return master, slave
+}
+
+// clean asserts every point of a well-behaved daemon, for one that was detached.
+func (h *helper) clean(d *description, pid int) {
+	t := h.t
+	t.Helper()
+	for _, p := range d.Inspection.Points {
+		if p.Verdict == Fail || p.Verdict == Unknown {
+			t.Errorf("%s: %s: %v", p.Name, p.Verdict, p.Evidence)
+		}
+		if p.Name == "descriptors" {
+			for _, line := range p.Evidence {
+				if strings.Contains(line, "junk") {
+					t.Errorf("an inherited descriptor is open: %s", line)
+				}
+			}
+			if len(p.Evidence) > 12 {
+				t.Errorf("%d descriptors are open: %v", len(p.Evidence), p.Evidence)
+			}
+		}
+	}
+	stat, err := readStat(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := readStat(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stat.sid == pid || stat.sid == own.sid || stat.group == pid || stat.group == own.group || stat.tty != 0 {
+		t.Errorf("session %d, group %d, terminal %d of process %d; the test's are %d, %d", stat.sid, stat.group, stat.tty, pid, own.sid, own.group)
+	}
+	if stat.parent == os.Getpid() {
+		t.Error("it is still the test's child")
+	}
+	status, err := readStatus(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status["Umask"] != "0022" {
+		t.Errorf("umask %s, want 0022", status["Umask"])
+	}
+	if status["Name"] != "helper" {
+		t.Errorf("the process is named %q", status["Name"])
+	}
+	if status["NoNewPrivs"] != "1" {
+		t.Error("it may gain privileges")
+	}
+	if pids, err := os.ReadFile(h.pidFile); err != nil || string(pids) != fmt.Sprintln(pid) {
+		t.Errorf("the pidfile holds %q, %v", pids, err)
+	}
+	if info, err := os.Stat(h.pidFile); err != nil || info.Mode() != 0o644 {
+		t.Errorf("the pidfile's mode: %v, %v", info.Mode(), err)
+	}
+	for _, setting := range d.Environment {
+		for _, junk := range []string{"IFS=", "DISPLAY=", "JUNK=", "LISTEN_", stageVariable, "LD_PRELOAD"} {
+			if strings.HasPrefix(setting, junk) {
+				t.Errorf("inherited %s", setting)
+			}
+		}
+	}
+	if !slices.Contains(d.Environment, "LC_TIME=C") {
+		t.Errorf("the language is lost: %v", d.Environment)
+	}
+
+	if d.ChildExit != 7 {
+		t.Errorf("a child's exit status is %d, want 7", d.ChildExit)
+	}
+	child := d.child(t)
+	if ign, blk := child.signals("SigIgn"), child.signals("SigBlk"); ign != 0 || blk != 0 {
+		t.Errorf("a child has ignored %v, blocked %v", ign, blk)
+	}
+	if fds := strings.Count(d.ChildFDs, "->"); fds > 4 { // 0, 1, 2 and the directory listed
+		t.Errorf("a child has more descriptors than it needs:\n%s", d.ChildFDs)
+	}
+}
+
+func TestHostileStart(t *testing.T) {
+	h := newHelper(t)
+	pid := h.ready(h.runCommand(h.hostile()))
+	h.clean(h.describe(), pid)
+	h.stop()
+	if _, err := os.Lstat(h.pidFile); !os.IsNotExist(err) {
+		t.Errorf("the pidfile is left: %v", err)
+	}
+}
+
+func TestHostileStartWithClosedStandardStreams(t *testing.T) {
+	h := newHelper(t)
+	cmd := h.hostile()
+	cmd.Env = append(cmd.Env, "CLOSE_STDIO=1")
+	if out, code := h.runCommand(cmd); code != 0 || out != "" {
+		t.Fatalf("exit status %d, output %q", code, out)
+	}
+	s := Status(h.pidFile)
+	if !s.Running() {
+		t.Fatalf("status: %+v", s)
+	}
+	h.clean(h.describe(), s.PID)
+}
+
+func TestTerminalHangsUp(t *testing.T) {
+	h := newHelper(t)
+	master, slave := pty(t)
+	cmd := h.hostile()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := slave.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		out := make([]byte, 4096)
+		n, _ := master.Read(out) // whatever there is
+		t.Fatalf("start: %v\n%s", err, out[:n])
+	}
+	if err := master.Close(); err != nil { // the hang-up
+		t.Fatal(err)
+	}
+	s := Status(h.pidFile)
+	if !s.Running() {
+		t.Fatalf("status: %+v", s)
+	}
+	h.clean(h.describe(), s.PID)
+}
+
+func TestNeverAcquiresATerminal(t *testing.T) {
+	h := newHelper(t)
+	master, slave := pty(t)
+	defer master.Close()
+	defer slave.Close()
+	h.plan.KeepEnvironment = []string{"TTY"}
+	h.plan.Mode = "open terminal"
+	cmd := h.command()
+	cmd.Env = append(cmd.Env, "TTY="+slave.Name())
+	pid := h.ready(h.runCommand(cmd))
+	h.await("opened " + slave.Name())
+	if tty, err := hasTerminal(pid); err != nil || tty {
+		t.Errorf("it has a controlling terminal: %v %v", tty, err)
+	}
+}
+
+func TestUnlikelyStageVariables(t *testing.T) {
+	f, err := (&plan{}).write()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	unsealed, err := memfd("unsealed", unix.MFD_NOEXEC_SEAL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unsealed.Close()
+	for _, value := range []string{"", "daemon", "daemon:", "daemon:x", "daemon:0", "daemon:2", "daemon:9999", "leader:9999",
+		fmt.Sprintf("other:%d", f.Fd()), fmt.Sprintf("daemon:%d", f.Fd()), fmt.Sprintf("daemon:%d", unsealed.Fd())} {
+		if stage, p := resume(value); stage != "" || p != nil {
+			t.Errorf("%q is taken for stage %q", value, stage)
+		}
+	}
+}
+
+func TestPlanTravels(t *testing.T) {
+	// The plan holds its own descriptor's number.
+	place, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer place.Close()
+	want := &plan{Name: "x", Files: files{Plan: int(place.Fd()), Report: 4, Preserved: []int{7}},
+		Signals: DefaultSignals(), Handover: bytes.Repeat([]byte("y"), 1<<20)}
+	f, err := want.write()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.Dup3(int(f.Fd()), want.Files.Plan, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	stage, got := resume(fmt.Sprintf("leader:%d", want.Files.Plan))
+	if stage != stageLeader || got == nil {
+		t.Fatalf("stage %q, plan %v", stage, got)
+	}
+	a, _ := json.Marshal(want) // it was marshalled before
+	b, _ := json.Marshal(got)
+	if !bytes.Equal(a, b) {
+		t.Errorf("got %s\nwant %s", b, a)
+	}
+	if fds := got.Files.all(); !slices.Equal(fds, []int{want.Files.Plan, 4, 7}) {
+		t.Errorf("descriptors %v", fds)
+	}
+}
+
+func TestStartFails(t *testing.T) {
+	for _, tt := range []struct {
+		mode, limit string
+		code        int
+		output      []string
+	}{
+		{mode: "fail", code: 6, output: []string{"helper: the configuration is wrong in line 3"}},
+		{mode: "exit", code: 23, output: []string{"ended before it was ready", "exited with status 23"}},
+		{mode: "panic", code: 2, output: []string{"exited with status 2"}},
+		{mode: "killed", code: 1, output: []string{"killed by SIGKILL"}},
+		{mode: "hang", limit: "300ms", code: 1, output: []string{"wasn't ready within 300ms"}},
+	} {
+		t.Run(tt.mode, func(t *testing.T) {
+			h := newHelper(t)
+			h.plan.Mode, h.plan.Limit = tt.mode, tt.limit
+			out, code := h.start()
+			if code != tt.code {
+				t.Errorf("exit status %d, want %d", code, tt.code)
+			}
+			for _, want := range tt.output {
+				if !strings.Contains(out, want) {
+					t.Errorf("output %q, want %q in it", out, want)
+				}
+			}
+			if _, err := os.Lstat(h.pidFile); !os.IsNotExist(err) {
+				t.Errorf("the pidfile is left: %v", err)
+			}
+			if s := Status(h.pidFile); s.Code != StatusStopped {
+				t.Errorf("status %+v", s)
+			}
+		})
+	}
+}
+
+func TestStartInterrupted(t *testing.T) {
+	h := newHelper(t)
+	h.plan.Mode = "hang"
+	cmd := h.command()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for !Status(h.pidFile).Starting {
+		time.Sleep(time.Millisecond)
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(out.String(), "start interrupted") {
+		t.Errorf("%v: %s", err, out.String())
+	}
+	if s := Status(h.pidFile); s.Code != StatusStopped {
+		t.Errorf("status %+v", s)
+	}
+	if _, err := os.Lstat(h.pidFile); !os.IsNotExist(err) {
+		t.Errorf("the pidfile is left: %v", err)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	h := newHelper(t)
+	h.plan.Tell = true
+	h.plan.ReleaseExecutable = ReleaseAlways
+	out, code := h.start()
+	h.ready(out, code)
+	for _, want := range []string{"set the file creation mask to 022", "lock the pidfile " + h.pidFile, "copy the executable to memory",
+		"leader of a new session", "as another process of the session", "change the working directory to /",
+		"ignore SIGTTIN", "Stevens", "PEP 3143", "daemon(7)"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestFilesArePreserved(t *testing.T) {
+	h := newHelper(t)
+	for _, name := range []string{"one", "two"} {
+		file := filepath.Join(h.dir, name)
+		if err := os.WriteFile(file, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h.plan.Keep = append(h.plan.Keep, file)
+	}
+	h.mustStart()
+	d := h.describe()
+	if !slices.Equal(d.Preserved, []string{"one", "two"}) {
+		t.Errorf("preserved %q", d.Preserved)
+	}
+	if strings.Contains(d.ChildFDs, "/one") {
+		t.Errorf("a child has the file too:\n%s", d.ChildFDs)
+	}
+}
+
+func TestEnvironmentSettings(t *testing.T) {
+	h := newHelper(t)
+	h.plan.Environment = []string{"GOMAXPROCS=1"}
+	cmd := h.command()
+	cmd.Env = append(cmd.Env, "GOMAXPROCS=7", "SECRET=x")
+	h.ready(h.runCommand(cmd))
+	d := h.describe()
+	if !slices.Contains(d.Environment, "GOMAXPROCS=1") || slices.Contains(d.Environment, "GOMAXPROCS=7") {
+		t.Errorf("environment %.300q", d.Environment)
+	}
+	if strings.Contains("\n"+d.ChildEnvironment, "\nGOMAXPROCS") {
+		t.Error("a child got the daemon's own setting")
+	}
+}
+
+func TestWorkingDirectoryCannotBeEntered(t *testing.T) {
+	h := newHelper(t)
+	h.plan.WorkingDirectory = filepath.Join(h.dir, "nowhere")
+	out, code := h.start()
+	if code != 1 || !strings.Contains(out, "change the working directory to "+h.plan.WorkingDirectory+": no such file") {
+		t.Errorf("exit status %d, output %q", code, out)
+	}
+}
+
+func TestContextIsChecked(t *testing.T) {
+	c := New("")
+	c.ChrootDirectory, c.WorkingDirectory, c.PIDFile = "a", "b", "c"
+	c.Umask = 0o1000
+	c.DetachProcess, c.ReleaseExecutable = "perhaps", "perhaps"
+	c.Environment = []string{"novalue"}
+	c.SignalMap = map[syscall.Signal]Event{syscall.SIGKILL: Terminate}
+	_, err := c.Open()
+	for _, want := range []string{"name \"\"", "chroot directory \"a\"", "working directory \"b\"", "pidfile \"c\"", "umask 01000",
+		"detach \"perhaps\"", "release of the executable \"perhaps\"", "environment \"novalue\"", "signal killed"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in %v", want, err)
+		}
+	}
+}

@@ -1,0 +1,435 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestSecondStartIsRefused(t *testing.T) {
+	h := newHelper(t)
+	pid := h.mustStart()
+	out, code := h.start()
+	if code != 1 || !strings.Contains(out, fmt.Sprintf("already running as process %d, which holds %s", pid, h.pidFile)) {
+		t.Errorf("exit status %d, output %q", code, out)
+	}
+	if s := Status(h.pidFile); s.Code != StatusRunning || s.PID != pid {
+		t.Errorf("the refused start disturbed the daemon: %+v", s)
+	}
+}
+
+func TestPIDFileRemovedByHand(t *testing.T) {
+	h := newHelper(t)
+	pid := h.mustStart()
+	for _, replace := range []bool{false, true} {
+		if err := os.Remove(h.pidFile); err != nil {
+			t.Fatal(err)
+		}
+		if replace {
+			if err := os.WriteFile(h.pidFile, []byte("1\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s := Status(h.pidFile); s.Code != StatusRunning || s.PID != pid {
+			t.Errorf("status %+v, want running as %d", s, pid)
+		}
+		out, code := h.start()
+		if code != 1 || !strings.Contains(out, fmt.Sprintf("already running as process %d", pid)) {
+			t.Errorf("exit status %d, output %q", code, out)
+		}
+		// The refused start tidied up its own file; make the next round the same.
+		if err := os.WriteFile(h.pidFile, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.stop()
+	if s := Status(h.pidFile); s.Running() {
+		t.Errorf("status %+v after stop", s)
+	}
+}
+
+func TestFiveStartsAtOnce(t *testing.T) {
+	h := newHelper(t)
+	type result struct {
+		out  string
+		code int
+	}
+	results := make([]result, 5)
+	var cmds []*exec.Cmd
+	for range results {
+		cmds = append(cmds, h.command())
+	}
+	var all sync.WaitGroup
+	for i := range results {
+		all.Go(func() {
+			out, _ := cmds[i].CombinedOutput()
+			results[i] = result{string(out), cmds[i].ProcessState.ExitCode()}
+		})
+	}
+	all.Wait()
+	winners := 0
+	for _, r := range results {
+		switch {
+		case r.code == 0:
+			winners++
+		case !strings.Contains(r.out, "already running as process ") && !strings.Contains(r.out, "being started already, by process "):
+			t.Errorf("a loser says %q", r.out)
+		}
+	}
+	if winners != 1 {
+		t.Errorf("%d starts won, want 1: %+v", winners, results)
+	}
+	if s := Status(h.pidFile); !s.Running() || s.PID == 0 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestStaleAndReusedPID(t *testing.T) {
+	for name, content := range map[string]string{
+		"dead":      "4194303\n",                  // no such process
+		"reused":    fmt.Sprintln(os.Getpid()),    // alive, and not the daemon
+		"junk":      "not a number\n",             // half written
+		"long junk": strings.Repeat("12345\n", 9), // longer than any pid: must be cut off
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHelper(t)
+			if err := os.Mkdir(filepath.Dir(h.pidFile), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(h.pidFile, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if s := Status(h.pidFile); s.Code != StatusDead {
+				t.Errorf("status %+v, want dead", s)
+			}
+			if _, err := Signal(t.Context(), h.pidFile, syscall.SIGTERM); !errors.Is(err, ErrNotRunning) {
+				t.Errorf("Signal: %v, want ErrNotRunning", err)
+			}
+			pid := h.mustStart()
+			if got, err := os.ReadFile(h.pidFile); err != nil || string(got) != fmt.Sprintln(pid) {
+				t.Errorf("the pidfile holds %q, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestKilledThenStarted(t *testing.T) {
+	h := newHelper(t)
+	pid := h.mustStart()
+	handle, err := openProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer handle.close()
+	if err := handle.signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := handle.wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if s := Status(h.pidFile); s.Code != StatusDead || s.PID != pid {
+		t.Errorf("status %+v, want dead", s)
+	}
+	h.mustStart()
+}
+
+func TestPIDFileOfAnotherKind(t *testing.T) {
+	victim := filepath.Join(t.TempDir(), "victim")
+	if err := os.WriteFile(victim, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		make func(path string) error
+		want string
+	}{
+		"symbolic link": {func(p string) error { return os.Symlink(victim, p) }, "is a symbolic link"},
+		"dangling link": {func(p string) error { return os.Symlink(victim+"x", p) }, "is a symbolic link"},
+		"hard link":     {func(p string) error { return os.Link(victim, p) }, "is a hard link, the same file has 2 names"},
+		"FIFO":          {func(p string) error { return unix.Mkfifo(p, 0o600) }, "isn't a regular file"},
+		"directory":     {func(p string) error { return os.Mkdir(p, 0o700) }, "is a directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHelper(t)
+			h.plan.PIDFile = filepath.Join(h.dir, "pid")
+			if err := tt.make(h.plan.PIDFile); err != nil {
+				t.Fatal(err)
+			}
+			out, code := h.start()
+			if code != 1 || !strings.Contains(out, tt.want) || !strings.Contains(out, h.plan.PIDFile) {
+				t.Errorf("exit status %d, output %q, want %q", code, out, tt.want)
+			}
+			if _, err := os.Lstat(h.plan.PIDFile); err != nil {
+				t.Errorf("it was removed: %v", err)
+			}
+		})
+	}
+	if got, err := os.ReadFile(victim); err != nil || string(got) != "precious" {
+		t.Errorf("the file linked to was written: %q, %v", got, err)
+	}
+}
+
+func TestPIDFileWithoutDirectory(t *testing.T) {
+	h := newHelper(t)
+	h.plan.PIDFile = filepath.Join(h.dir, "a", "b", "pid")
+	out, code := h.start()
+	if code != 1 || !strings.Contains(out, "no such file or directory") {
+		t.Errorf("exit status %d, output %q", code, out)
+	}
+}
+
+// The predecessor removes the file between open and lock.
+func TestPIDFileMovedWhileLocking(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pid")
+	p, err := tryPIDFile(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if moved, err := p.moved(); moved || err != nil {
+		t.Errorf("moved: %v, %v", moved, err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if moved, err := p.moved(); !moved || err != nil {
+		t.Errorf("removed, moved: %v, %v", moved, err)
+	}
+	if err := os.WriteFile(path, []byte("77"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if moved, err := p.moved(); !moved || err != nil {
+		t.Errorf("replaced, moved: %v, %v", moved, err)
+	}
+	if err := p.remove(); err != nil {
+		t.Error(err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "77" {
+		t.Errorf("somebody else's file was touched: %q, %v", got, err)
+	}
+}
+
+func TestLockOutlivesItsRivals(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pid")
+	p, err := lockPIDFile(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// An ordinary POSIX lock would go with the first close of any descriptor.
+	if f, err := os.Open(path); err != nil || f.Close() != nil {
+		t.Fatal(err)
+	}
+	if err := p.write(4321); err != nil {
+		t.Fatal(err)
+	}
+	var running *RunningError
+	if _, err := lockPIDFile(path, nil); !errors.As(err, &running) || running.PID != 4321 {
+		t.Errorf("locked twice: %v", err)
+	}
+	if err := p.remove(); err != nil {
+		t.Error(err)
+	}
+	p, err = lockPIDFile(path, nil)
+	if err != nil {
+		t.Fatalf("not released: %v", err)
+	}
+	if err := p.remove(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestManyLockersOneHolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pid")
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	held := 0
+	for i := range 8 {
+		all.Go(func() {
+			for range 200 {
+				p, err := tryPIDFile(path, nil)
+				if err != nil {
+					continue // another holds it, or it moved
+				}
+				mu.Lock()
+				if held++; held != 1 {
+					t.Errorf("%d hold the lock", held)
+				}
+				mu.Unlock()
+				if err := p.write(i + 1); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				held--
+				mu.Unlock()
+				if err := p.remove(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestStatus(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "pid")
+	if s := Status(path); s.Code != StatusStopped {
+		t.Errorf("no file: %+v", s)
+	}
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if s := Status(path); s.Code != StatusStopped {
+		t.Errorf("empty file: %+v", s)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	if s := Status(link); s.Code != StatusUnknown || !strings.Contains(s.Text, link) {
+		t.Errorf("link: %+v", s)
+	}
+	p, err := lockPIDFile(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := Status(path); s.Code != StatusRunning || !s.Starting {
+		t.Errorf("locked, not written: %+v", s)
+	}
+	if _, err := p.file.WriteAt([]byte("junk"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if s := Status(path); s.Code != StatusRunning || !strings.Contains(s.Text, "isn't a process id") {
+		t.Errorf("locked junk: %+v", s)
+	}
+	if err := p.remove(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStopWhatDoesNotRun(t *testing.T) {
+	if _, err := Stop(t.Context(), filepath.Join(t.TempDir(), "pid")); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("got %v, want ErrNotRunning", err)
+	}
+}
+
+func TestStopWaitsNoLongerThanAsked(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pid")
+	p, err := lockPIDFile(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := p.remove(); err != nil {
+			t.Error(err)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := Stop(ctx, path); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "being started") {
+		t.Errorf("a start that takes for ever: %v", err)
+	}
+	// A process that doesn't end by SIGTERM.
+	stubborn := exec.Command("/bin/sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done")
+	out, err := stubborn.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stubborn.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := stubborn.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = syscall.Kill(-stubborn.Process.Pid, syscall.SIGKILL) // the group this test made
+		_ = stubborn.Wait()                                      // killed, as it must be
+	}()
+	if _, err := out.Read(make([]byte, 8)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.write(stubborn.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	pid, err := Stop(ctx, path)
+	if pid != stubborn.Process.Pid || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "kill -9 "+strconv.Itoa(pid)) {
+		t.Errorf("got %d, %v", pid, err)
+	}
+}
+
+func TestSocketLockOfAStranger(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pid")
+	self := uint32(os.Getuid())
+	lock, warning, err := lockSocket(path, nil)
+	if err != nil || warning != "" {
+		t.Fatal(err, warning)
+	}
+	defer lock.Close()
+	var running *RunningError
+	if _, _, err := lockSocket(path, []uint32{self}); !errors.As(err, &running) || running.PID != os.Getpid() {
+		t.Errorf("held by ourselves: %v", err)
+	}
+	other, warning, err := lockSocket(path, []uint32{self + 1})
+	if other != nil || err != nil || !strings.Contains(warning, fmt.Sprintf("process %d of user %d", os.Getpid(), self)) {
+		t.Errorf("held by a stranger: %v, %q, %v", other, warning, err)
+	}
+	// So many ask that the kernel queues no more.
+	for range backlog + 1 {
+		socketHolder(path)
+	}
+	if h, ok := socketHolder(path); ok {
+		t.Errorf("still told: %+v", h)
+	}
+	running = nil
+	if _, _, err := lockSocket(path, []uint32{self}); !errors.As(err, &running) || running.PID != 0 {
+		t.Errorf("held by somebody: %v", err)
+	}
+}
+
+func TestSocketLockByPlace(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link")
+	if err := os.Mkdir(filepath.Join(dir, "real"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("real", link); err != nil {
+		t.Fatal(err)
+	}
+	a, err := socketAddress(filepath.Join(dir, "real", "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := socketAddress(filepath.Join(link, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.(*unix.SockaddrUnix).Name != b.(*unix.SockaddrUnix).Name {
+		t.Errorf("one place, two names: %v, %v", a, b)
+	}
+	if _, err := socketAddress(filepath.Join(dir, "none", "pid")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no directory: %v", err)
+	}
+}
+
+func TestRunningErrorText(t *testing.T) {
+	for want, e := range map[string]*RunningError{
+		"already running as process 7, which holds /p; stop it first":           {"/p", 7, false},
+		"being started already, by process 7, which holds /p":                   {"/p", 7, true},
+		"already running: /p is locked by a process that hasn't said who it is": {"/p", 0, false},
+	} {
+		if got := e.Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
