@@ -208,18 +208,20 @@ func readPID(f *os.File) (int, error) {
 }
 
 // runningError says who holds the pidfile. A start in progress has locked it and
-// not written yet; its process is asked for by the socket.
+// not written yet; its process is asked for by the socket, which it takes within
+// microseconds of the lock.
 func runningError(path string, f *os.File) error {
 	e := &RunningError{PIDFile: path}
-	pid, err := readPID(f)
-	if err == nil && pid > 0 {
-		e.PID = pid
-		return e
-	}
-	// The starter takes both locks within microseconds.
 	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if pid, err := readPID(f); err == nil && pid > 0 {
+			e.PID = pid
+			break
+		}
 		if holder, ok := socketHolder(path); ok {
 			e.PID, e.Starting = holder.PID, true
+			break
+		}
+		if held, err := locked(int(f.Fd())); err != nil || !held {
 			break
 		}
 	}

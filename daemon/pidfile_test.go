@@ -266,7 +266,7 @@ func TestManyLockersOneHolder(t *testing.T) {
 					t.Errorf("%d hold the lock", held)
 				}
 				mu.Unlock()
-				if err := p.write(i + 1); err != nil {
+				if err := p.write(i + 1); err != nil { // or losers wait for a name
 					t.Error(err)
 				}
 				mu.Lock()
