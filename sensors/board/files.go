@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strings"
 	"sync"
 
-	"example.org/dormouse/sensors"
 	"golang.org/x/sys/unix"
 )
 
@@ -160,18 +158,4 @@ func writeAll(path string, data []byte) error {
 		err = fmt.Errorf("took %d of %d bytes: %w", n, len(data), unix.EIO)
 	}
 	return errors.Join(err, unix.Close(fd))
-}
-
-// FileError says of a failed access (what is "read" or "write") to one of the
-// kernel's files what to do about it. The errno stays.
-func FileError(what, path string, err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		return sensors.Errorf(sensors.NoAnswer, "%s %s: it isn't there: check that the sensor is connected, its overlay in config.txt and its kernel module loaded: %w", what, path, err)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, unix.EROFS):
-		return sensors.Errorf(sensors.IO, "%s %s: not allowed: give the daemon's user the right by a udev rule or a group, and look whether a sandbox (ProtectKernelTunables=) forbids it: %w", what, path, err)
-	case errors.Is(err, unix.EIO):
-		return sensors.Errorf(sensors.IO, "%s %s: the kernel's driver could not talk to the sensor: check its wiring: %w", what, path, err)
-	}
-	return fmt.Errorf("%s %s: %w", what, path, err)
 }

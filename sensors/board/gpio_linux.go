@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -216,16 +215,6 @@ func notFound(ref sensors.LineRef, others []place, failed []chipError) error {
 	return sensors.Errorf(sensors.IO, "no line has the name %s: gpioinfo lists the names; chips here: %s", ref, here)
 }
 
-// A LineInfo is what the kernel knows of a line.
-type LineInfo struct {
-	Chip     string // "gpiochip0 (pinctrl-rp1)"
-	Offset   int
-	Name     string // the kernel's; may be empty
-	Held     bool   // somebody uses it
-	Consumer string // who, as they call themselves; may be empty
-	Output   bool
-}
-
 // LineInfo tells where a line is and who holds it, without taking it.
 func (l *linux) LineInfo(ref sensors.LineRef) (LineInfo, error) {
 	p, err := l.kernel.find(ref)
@@ -297,16 +286,6 @@ func requestError(ref sensors.LineRef, p place, err error) error {
 
 // enotsupp is the kernel's internal ENOTSUPP, which some GPIO drivers let out.
 const enotsupp = unix.Errno(524)
-
-// LineHeld is the error of a line that somebody else holds. Where is its place
-// in words; an empty consumer is somebody who gave no name.
-func LineHeld(ref sensors.LineRef, where, consumer string, err error) error {
-	by := strconv.Quote(consumer)
-	if consumer == "" {
-		by = "somebody who gave no name"
-	}
-	return sensors.Errorf(sensors.Busy, "line %s is held by %s (%s): stop that, or wire another line: %w", ref, by, where, err)
-}
 
 func lineRequest(offset int, c sensors.LineConfig, consumer string) (*unix.GPIOV2LineRequest, error) {
 	r := &unix.GPIOV2LineRequest{Num_lines: 1, Event_buffer_size: uint32(max(c.Buffer, 0))}

@@ -80,7 +80,8 @@ func (l *linux) OpenBus(number sensors.Bus) (i2c.BusCloser, error) {
 	// A blocking descriptor, outside of the network poller: i2c-dev can't be polled.
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, l.busOpenError(number, err)
+		here, globErr := l.Buses()
+		return nil, errors.Join(BusOpenError(number, here, err), globErr)
 	}
 	b := &bus{number: number, kernel: l.kernel, file: os.NewFile(uintptr(fd), path), lock: busLock(path)}
 	b.call = b.callIoctl
@@ -88,25 +89,6 @@ func (l *linux) OpenBus(number sensors.Bus) (i2c.BusCloser, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", number, err), b.file.Close())
 	}
 	return Guard(b), nil
-}
-
-func (l *linux) busOpenError(number sensors.Bus, err error) error {
-	node := fmt.Sprintf("/dev/i2c-%d", int(number))
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		here := "no I2C bus is here"
-		if buses, err := l.Buses(); err == nil && len(buses) > 0 {
-			var names []string
-			for _, b := range buses {
-				names = append(names, strconv.Itoa(int(b)))
-			}
-			here = "buses here: " + strings.Join(names, ", ")
-		}
-		return sensors.Errorf(sensors.IO, "%s: there is no %s: enable I2C with raspi-config or dtparam=i2c_arm=on in config.txt, and load the module i2c-dev (%s): %w", number, node, here, err)
-	case errors.Is(err, fs.ErrPermission):
-		return sensors.Errorf(sensors.IO, "%s: %s may not be opened: add the daemon's user to the group i2c (a systemd unit may also need DeviceAllow=char-i2c): %w", number, node, err)
-	}
-	return fmt.Errorf("%s: open %s: %w", number, node, err)
 }
 
 // Buses lists the I2C buses that have a device node, by number.
@@ -211,26 +193,4 @@ func (b *bus) kernelDrives(addr uint16) error {
 	}
 	return sensors.Errorf(sensors.Busy, "%s on %s is driven by the kernel's %s: %stake it away from the kernel (echo %s > /sys/bus/i2c/drivers/%s/unbind, or remove its overlay): %w",
 		sensors.Address(addr), b.number, name, instead, device, name, unix.EBUSY)
-}
-
-// BusError says of a failed transaction with addr what to do about it. The
-// errno stays; nil stays nil. The meanings are those of the kernel's
-// Documentation/i2c/fault-codes.rst.
-func BusError(number sensors.Bus, addr uint16, err error) error {
-	a := sensors.Address(addr)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, unix.EREMOTEIO), errors.Is(err, unix.ENXIO):
-		return sensors.Errorf(sensors.NoAnswer, "no answer at %s on %s: check the wiring (supply, ground, SDA, SCL) and the address: %w", a, number, err)
-	case errors.Is(err, unix.ETIMEDOUT):
-		return sensors.Errorf(sensors.Timeout, "%s hung at %s: a chip holds SDA or SCL low, or the pull-ups are missing; cut its supply to free it: %w", number, a, err)
-	case errors.Is(err, unix.EAGAIN):
-		return sensors.Errorf(sensors.Busy, "%s: arbitration was lost at %s: another controller uses the bus, or SDA is disturbed: %w", number, a, err)
-	case errors.Is(err, unix.EOPNOTSUPP):
-		return sensors.Errorf(sensors.IO, "%s can't do plain I2C transfers (an SMBus-only adapter): use another bus: %w", number, err)
-	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ESHUTDOWN):
-		return sensors.Errorf(sensors.IO, "%s is gone: its adapter was removed: %w", number, err)
-	}
-	return fmt.Errorf("%s at %s: %w", number, a, err)
 }

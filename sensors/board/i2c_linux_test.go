@@ -161,16 +161,16 @@ func TestNoSuchBus(t *testing.T) {
 		makeFile(t, root, "/dev/i2c-"+n, "")
 	}
 	_, err = board.OpenBus(1)
-	if !errors.Is(err, unix.ENOENT) || !strings.Contains(err.Error(), "(buses here: 3, 20, 21)") {
+	if !errors.Is(err, unix.ENOENT) || !strings.Contains(err.Error(), "(buses here: 3 20 21)") {
 		t.Errorf("others: %v", err)
 	}
 	for _, errno := range []unix.Errno{unix.EACCES, unix.EPERM} {
-		err := board.busOpenError(1, errno)
+		err := BusOpenError(1, nil, errno)
 		if !errors.Is(err, errno) || !strings.Contains(err.Error(), "group i2c") {
 			t.Errorf("%v: %v", errno, err)
 		}
 	}
-	if err := board.busOpenError(1, unix.EMFILE); !errors.Is(err, unix.EMFILE) || !strings.Contains(err.Error(), "/dev/i2c-1") {
+	if err := BusOpenError(1, nil, unix.EMFILE); !errors.Is(err, unix.EMFILE) || !strings.Contains(err.Error(), "/dev/i2c-1") {
 		t.Errorf("EMFILE: %v", err)
 	}
 }
@@ -366,4 +366,3 @@ func TestOpen(t *testing.T) {
 		t.Errorf("Open of nonsense: %v", err)
 	}
 }
-

@@ -1,0 +1,265 @@
+package sim
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board"
+	"golang.org/x/sys/unix"
+	"periph.io/x/conn/v3/i2c"
+	"periph.io/x/conn/v3/physic"
+)
+
+// Board is a board of modelled chips. It is a [board.Inspector].
+type Board struct {
+	clock board.Clock
+	seed  uint64
+	start sensors.Instant
+
+	mu     sync.Mutex
+	values func(at sensors.Instant) Values
+	slots  map[uint16]*slot
+	stuck  *byte // what every address reads while the bus is stuck
+	pins   [headerLines]pin
+	files  *fileTree
+}
+
+// The chips' addresses on the bus, which is bus 1.
+const (
+	BusNumber = sensors.Bus(1)
+	BME280    = 0x76
+	SHT4x     = 0x44
+	TMP102    = 0x48
+	ADS1115   = 0x4a
+)
+
+// New makes a board whose time is the clock's. Seed decides what the world
+// around it does.
+func New(clock board.Clock, seed uint64) *Board {
+	b := &Board{clock: clock, seed: seed, start: clock.Now(), values: world{seed}.at}
+	value := func(at sensors.Instant) Values { return b.values(at) }
+	b.slots = map[uint16]*slot{
+		BME280:  {chip: &bme280{values: value}},
+		SHT4x:   {chip: &sht4x{values: value}},
+		TMP102:  {chip: &tmp102{values: value}},
+		ADS1115: {chip: &ads1115{values: value}},
+	}
+	for _, s := range b.slots {
+		s.chip.reset(b.start)
+	}
+	b.files = newFileTree(b)
+	return b
+}
+
+// Model says that this is no real board.
+func (b *Board) Model() string { return "simulated board" }
+
+// Files are those of the kernel that the board's sensors have.
+func (b *Board) Files() sensors.Files { return b.files }
+
+// Values is what the world around the board is like at a moment.
+func (b *Board) Values(at sensors.Instant) Values {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.values(at)
+}
+
+// SetValues makes another world: exact values for tests.
+func (b *Board) SetValues(f func(at sensors.Instant) Values) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.values = f
+}
+
+// A chip is a model of one at the level of its messages. Its methods return
+// errNack where the chip wouldn't acknowledge.
+type chip interface {
+	reset(now sensors.Instant) // power-on
+	write(now sensors.Instant, w []byte) error
+	read(now sensors.Instant, r []byte) error
+}
+
+// errNack is the errno of the Pi's controllers for "nobody answered".
+const errNack = unix.EREMOTEIO
+
+// slot is an address of the bus and what is wired there.
+type slot struct {
+	chip    chip
+	removed bool
+	supply  *supply
+	fault   Fault
+}
+
+// supply is an output that must drive a level for the chip to be powered.
+type supply struct {
+	bcm   int
+	level bool
+}
+
+// A Fault is what is wrong with a chip; the zero value is nothing.
+type Fault struct {
+	Errno   unix.Errno // each transaction ends in this error
+	Stuck   bool       // the chip answers, and every byte it sends is Level
+	Level   byte
+	Corrupt bool // the last bit of each answer is flipped
+}
+
+// SetFault breaks the chip at addr, or mends it.
+func (b *Board) SetFault(addr uint16, f Fault) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.slot(addr).fault = f
+}
+
+// Remove pulls the chip at addr out.
+func (b *Board) Remove(addr uint16) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.slot(addr).removed = true
+}
+
+// Insert puts it back; it has lost its state.
+func (b *Board) Insert(addr uint16) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.slot(addr)
+	s.removed = false
+	s.chip.reset(b.clock.Now())
+}
+
+// Stick makes the whole bus stuck: every address answers and reads level.
+func (b *Board) Stick(level byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stuck = &level
+}
+
+// Unstick ends that.
+func (b *Board) Unstick() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stuck = nil
+}
+
+// Power lets the output bcm supply the chip at addr: it answers only while
+// somebody holds the line and drives it high, or low if activeLow, and it
+// starts anew each time.
+func (b *Board) Power(addr uint16, bcm int, activeLow bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.slot(addr).supply = &supply{bcm, !activeLow}
+}
+
+// slot is a mistake in the test where no chip has the address.
+func (b *Board) slot(addr uint16) *slot {
+	s, ok := b.slots[addr]
+	if !ok {
+		panic(fmt.Sprintf("sim: no chip is modelled at 0x%02x", addr))
+	}
+	return s
+}
+
+// powerChanged starts the chips anew that the output bcm supplies from now on.
+func (b *Board) powerChanged(bcm int, now sensors.Instant) {
+	for _, s := range b.slots {
+		if s.supply != nil && s.supply.bcm == bcm && b.supplied(s) {
+			s.chip.reset(now)
+		}
+	}
+}
+
+func (b *Board) supplied(s *slot) bool {
+	if s.supply == nil {
+		return true
+	}
+	l := b.pins[s.supply.bcm].line
+	return l != nil && l.config.Output && l.level == s.supply.level
+}
+
+// Buses lists the one bus.
+func (b *Board) Buses() ([]sensors.Bus, error) { return []sensors.Bus{BusNumber}, nil }
+
+// OpenBus opens bus 1.
+func (b *Board) OpenBus(number sensors.Bus) (i2c.BusCloser, error) {
+	if number != BusNumber {
+		return nil, board.BusOpenError(number, []sensors.Bus{BusNumber}, unix.ENOENT)
+	}
+	return board.Guard(&bus{board: b}), nil
+}
+
+type bus struct {
+	board  *Board
+	closed bool // guarded by board.mu
+}
+
+func (b *bus) String() string { return BusNumber.String() }
+
+func (b *bus) SetSpeed(physic.Frequency) error {
+	return fmt.Errorf("%s: a simulated bus has no speed", BusNumber)
+}
+
+func (b *bus) Close() error {
+	b.board.mu.Lock()
+	defer b.board.mu.Unlock()
+	if b.closed {
+		return fmt.Errorf("%s: closed twice: %w", BusNumber, unix.EBADF)
+	}
+	b.closed = true
+	return nil
+}
+
+func (b *bus) Tx(addr uint16, w, r []byte) error {
+	b.board.mu.Lock()
+	defer b.board.mu.Unlock()
+	if b.closed {
+		return fmt.Errorf("%s is closed: %w", BusNumber, unix.EBADF)
+	}
+	if len(w) == 0 && len(r) == 0 {
+		return fmt.Errorf("%s: a transaction with %s that neither writes nor reads", BusNumber, sensors.Address(addr))
+	}
+	return board.BusError(BusNumber, addr, b.board.transact(addr, w, r))
+}
+
+func (b *Board) transact(addr uint16, w, r []byte) error {
+	if b.stuck != nil {
+		fill(r, *b.stuck)
+		return nil
+	}
+	s, ok := b.slots[addr]
+	switch {
+	case !ok || s.removed || !b.supplied(s):
+		return errNack
+	case s.fault.Errno != 0:
+		return s.fault.Errno
+	case s.fault.Stuck:
+		fill(r, s.fault.Level)
+		return nil
+	}
+	now := b.clock.Now()
+	if len(w) > 0 {
+		if err := s.chip.write(now, w); err != nil {
+			return err
+		}
+	}
+	if len(r) == 0 {
+		return nil
+	}
+	if err := s.chip.read(now, r); err != nil {
+		return err
+	}
+	if s.fault.Corrupt {
+		r[len(r)-1] ^= 1
+	}
+	return nil
+}
+
+func fill(r []byte, level byte) {
+	for i := range r {
+		r[i] = level
+	}
+}
+
+// micros is a time of a data sheet.
+func micros(us float64) time.Duration { return time.Duration(us * float64(time.Microsecond)) }

@@ -1,0 +1,67 @@
+package sim
+
+import (
+	"math"
+
+	"example.org/dormouse/sensors"
+)
+
+// Values are what the board's sensors would measure at one moment if they
+// were perfect: temperatures in °C, humidities in percent, pressure in pascals,
+// inputs in volts.
+type Values struct {
+	RoomTemperature      float64 // BME280
+	RoomHumidity         float64
+	Pressure             float64
+	GardenTemperature    float64 // SHT4x
+	GardenHumidity       float64
+	CellarTemperature    float64    // TMP102
+	PondTemperature      float64    // DS18B20
+	ProcessorTemperature float64    // thermal zone
+	Inputs               [4]float64 // ADS1115: soil probe, half the battery, light, ground
+}
+
+// world is the one that New makes from its seed.
+type world struct{ seed uint64 }
+
+func (w world) at(at sensors.Instant) Values {
+	t := float64(at) / 1e9
+	day := w.wave(0, t, 86400)
+	return Values{
+		RoomTemperature:      21.5 + 1.2*day + 0.25*w.wave(1, t, 1700) + 0.05*w.wave(2, t, 97),
+		RoomHumidity:         46 - 4*day + 2*w.wave(3, t, 2900) + 0.4*w.wave(4, t, 131),
+		Pressure:             101325 + 900*w.wave(5, t, 5*86400) + 40*w.wave(6, t, 7100),
+		GardenTemperature:    12 + 5*day + 0.6*w.wave(7, t, 2300) + 0.08*w.wave(8, t, 113),
+		GardenHumidity:       72 - 14*day + 3*w.wave(9, t, 3100) + 0.5*w.wave(10, t, 149),
+		CellarTemperature:    9.5 + 0.4*day + 0.3*w.wave(11, t, 4100),
+		PondTemperature:      11 + 0.8*day + 0.35*w.wave(12, t, 5300),
+		ProcessorTemperature: 47 + 2*w.wave(13, t, 1300) + 1.5*w.wave(14, t, 61),
+		Inputs: [4]float64{
+			1.9 + 0.25*w.wave(15, t, 3*86400) + 0.01*w.wave(16, t, 71),
+			1.95 + 0.08*day + 0.01*w.wave(17, t, 613),
+			1.4 + 1.2*day + 0.1*w.wave(18, t, 211),
+			0.0004 + 0.0002*w.wave(19, t, 59),
+		},
+	}
+}
+
+// wave swings between -1 and 1 once in a period of seconds, from where the
+// seed puts it.
+func (w world) wave(which uint64, t, period float64) float64 {
+	phase := float64(hash(w.seed, which)>>11) / (1 << 53)
+	return math.Sin(2 * math.Pi * (t/period + phase))
+}
+
+// hash is a random number that depends on its arguments only: the finalizer
+// of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number
+// Generators, 2014) over each in turn.
+func hash(of ...uint64) uint64 {
+	var h uint64
+	for _, v := range of {
+		h = (h ^ v) + 0x9e3779b97f4a7c15
+		h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
+		h = (h ^ h>>27) * 0x94d049bb133111eb
+		h ^= h >> 31
+	}
+	return h
+}
