@@ -3,7 +3,9 @@ package exporter
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,49 +17,49 @@ import (
 // process itself say "as of the last wake": a sleeping process isn't woken
 // to be measured.
 var (
-	sensorInfo = family{"dormouse_sensor_info", sensors.Gauge,
-		"What the sensor is and how it is connected; always 1.", []string{"sensor", "driver", "wiring"}}
-	sensorUp = family{"dormouse_sensor_up", sensors.Gauge,
-		"Whether the sensor's last due read gave readings (1) or not (0); absent before the first.", []string{"sensor"}}
-	sensorReads = family{"dormouse_sensor_reads_total", sensors.Counter,
-		"Due reads of the sensor that were attempted; retries are not counted.", []string{"sensor"}}
-	sensorErrors = family{"dormouse_sensor_read_errors_total", sensors.Counter,
-		"Failed reads of the sensor or of one of its channels, by reason; a read that a retry saved is not counted.", []string{"sensor", "reason"}}
-	sensorSuccess = family{"dormouse_sensor_last_success_timestamp_seconds", sensors.Gauge,
-		"Unix time of the sensor's last good read.", []string{"sensor"}}
-	sensorNext = family{"dormouse_sensor_next_read_timestamp_seconds", sensors.Gauge,
-		"Unix time of the sensor's next planned read.", []string{"sensor"}}
-	sensorTook = family{"dormouse_sensor_last_read_duration_seconds", sensors.Gauge,
-		"How long the sensor's last read took, retries and waits included.", []string{"sensor"}}
+	sensorInfo = newFamily("dormouse_sensor_info", sensors.Gauge,
+		"What the sensor is and how it is connected; always 1.", "sensor", "driver", "wiring")
+	sensorUp = newFamily("dormouse_sensor_up", sensors.Gauge,
+		"Whether the sensor's last due read gave readings (1) or not (0); absent before the first.", "sensor")
+	sensorReads = newFamily("dormouse_sensor_reads_total", sensors.Counter,
+		"Due reads of the sensor that were attempted; retries are not counted.", "sensor")
+	sensorErrors = newFamily("dormouse_sensor_read_errors_total", sensors.Counter,
+		"Failed reads of the sensor or of one of its channels, by reason; a read that a retry saved is not counted.", "sensor", "reason")
+	sensorSuccess = newFamily("dormouse_sensor_last_success_timestamp_seconds", sensors.Gauge,
+		"Unix time of the sensor's last good read.", "sensor")
+	sensorNext = newFamily("dormouse_sensor_next_read_timestamp_seconds", sensors.Gauge,
+		"Unix time of the sensor's next planned read.", "sensor")
+	sensorTook = newFamily("dormouse_sensor_last_read_duration_seconds", sensors.Gauge,
+		"How long the sensor's last read took, retries and waits included.", "sensor")
 
-	railActive = family{"dormouse_rail_active", sensors.Gauge,
-		"Whether the supply rail was on (1) or off (0) at the end of the last wake.", []string{"rail", "line"}}
-	railOn = family{"dormouse_rail_on_seconds_total", sensors.Counter,
-		"How long the supply rail has been on since the daemon's start.", []string{"rail", "line"}}
+	railActive = newFamily("dormouse_rail_active", sensors.Gauge,
+		"Whether the supply rail was on (1) or off (0) at the end of the last wake.", "rail", "line")
+	railOn = newFamily("dormouse_rail_on_seconds_total", sensors.Counter,
+		"How long the supply rail has been on since the daemon's start.", "rail", "line")
 
-	buildInfo = family{"dormouse_build_info", sensors.Gauge,
-		"Which dormouse this is; always 1.", []string{"version", "revision", "goversion"}}
-	rejectedSeries = family{"dormouse_rejected_series", sensors.Gauge,
-		"Series that are left out of this page because they contradict others; the log names them.", nil}
-	wakeups = family{"dormouse_wakeups_total", sensors.Counter,
-		"Wakes of the daemon to read sensors, by cause.", []string{"cause"}}
-	awake = family{"dormouse_awake_seconds_total", sensors.Counter,
-		"Time spent in wakes.", nil}
-	clockJumps = family{"dormouse_clock_jumps_total", sensors.Counter,
-		"Steps of the wall clock that were noticed.", nil}
-	reloadOK = family{"dormouse_config_last_reload_successful", sensors.Gauge,
-		"Whether the last reading of the configuration succeeded (1) or the earlier one was kept (0).", nil}
-	reloadTime = family{"dormouse_config_last_reload_success_timestamp_seconds", sensors.Gauge,
-		"Unix time of the last successful reading of the configuration.", nil}
+	buildInfo = newFamily("dormouse_build_info", sensors.Gauge,
+		"Which dormouse this is; always 1.", "version", "revision", "goversion")
+	rejectedSeries = newFamily("dormouse_rejected_series", sensors.Gauge,
+		"Series that are left out of this page because they contradict others; the log names them.")
+	wakeups = newFamily("dormouse_wakeups_total", sensors.Counter,
+		"Wakes of the daemon to read sensors, by cause.", "cause")
+	awake = newFamily("dormouse_awake_seconds_total", sensors.Counter,
+		"Time spent in wakes.")
+	clockJumps = newFamily("dormouse_clock_jumps_total", sensors.Counter,
+		"Steps of the wall clock that were noticed.")
+	reloadOK = newFamily("dormouse_config_last_reload_successful", sensors.Gauge,
+		"Whether the last reading of the configuration succeeded (1) or the earlier one was kept (0).")
+	reloadTime = newFamily("dormouse_config_last_reload_success_timestamp_seconds", sensors.Gauge,
+		"Unix time of the last successful reading of the configuration.")
 
-	switches = family{"dormouse_context_switches_total", sensors.Counter,
-		"Context switches of all threads as the kernel counts them, as of the last wake; a voluntary one is a wake-up.", []string{"kind"}}
-	cpuSeconds = family{"process_cpu_seconds_total", sensors.Counter,
-		"User and system CPU time spent, as of the last wake.", nil}
-	residentBytes = family{"process_resident_memory_bytes", sensors.Gauge,
-		"Resident memory size, as of the last wake.", nil}
-	startTime = family{"process_start_time_seconds", sensors.Gauge,
-		"Unix time of the process's start.", nil}
+	switches = newFamily("dormouse_context_switches_total", sensors.Counter,
+		"Context switches of all threads as the kernel counts them, as of the last wake; a voluntary one is a wake-up.", "kind")
+	cpuSeconds = newFamily("process_cpu_seconds_total", sensors.Counter,
+		"User and system CPU time spent, as of the last wake.")
+	residentBytes = newFamily("process_resident_memory_bytes", sensors.Gauge,
+		"Resident memory size, as of the last wake.")
+	startTime = newFamily("process_start_time_seconds", sensors.Gauge,
+		"Unix time of the process's start.")
 )
 
 // Wake causes and kinds of context switch, each a series from the start.
@@ -65,13 +67,17 @@ var wakeCauses = []string{sensors.WakeStart, sensors.WakeTimer, sensors.WakeRequ
 
 // A family is one metric family of ours.
 type family struct {
-	name   string
-	kind   sensors.Kind
-	help   string
-	labels []string
+	name string
+	kind sensors.Kind
+	help string
+	desc *prometheus.Desc
 }
 
-var own = []family{sensorInfo, sensorUp, sensorReads, sensorErrors, sensorSuccess, sensorNext, sensorTook,
+func newFamily(name string, kind sensors.Kind, help string, labels ...string) *family {
+	return &family{name, kind, help, prometheus.NewDesc(name, help, labels, nil)}
+}
+
+var own = []*family{sensorInfo, sensorUp, sensorReads, sensorErrors, sensorSuccess, sensorNext, sensorTook,
 	railActive, railOn, buildInfo, rejectedSeries, wakeups, awake, clockJumps, reloadOK, reloadTime,
 	switches, cpuSeconds, residentBytes, startTime}
 
@@ -123,17 +129,37 @@ type problem struct {
 type collector struct {
 	view
 	out      chan<- prometheus.Metric
-	families map[string]*claim
+	families claims
 	series   map[string]bool
 	problems []problem
 }
 
-// claim says to which family a name on the page belongs.
+// claims says to which family each name on the page belongs.
+type claims map[string]*claim
+
 type claim struct {
 	family string
 	kind   sensors.Kind
 	help   string
 }
+
+// ofTheHouse are the families that no program can redefine.
+var ofTheHouse = sync.OnceValue(func() claims {
+	all := make(claims)
+	take := func(name string, kind sensors.Kind, help string) {
+		if _, err := all.take(name, kind, help); err != nil {
+			panic(fmt.Sprintf("exporter: family %s: %v", name, err)) // a mistake in our tables
+		}
+	}
+	for _, f := range own {
+		take(f.name, f.kind, f.help)
+	}
+	for _, name := range sensors.QuantityNames() {
+		q, _ := sensors.QuantityByName(name)
+		take(q.MetricName(), q.Kind, q.Help)
+	}
+	return all
+})
 
 // Describe makes an unchecked collector.
 func (*collector) Describe(chan<- *prometheus.Desc) {}
@@ -141,15 +167,8 @@ func (*collector) Describe(chan<- *prometheus.Desc) {}
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.out = out
-	c.families = make(map[string]*claim)
+	c.families = maps.Clone(ofTheHouse())
 	c.series = make(map[string]bool)
-	for i := range own {
-		c.claim(own[i].name, own[i].kind, own[i].help)
-	}
-	for _, name := range sensors.QuantityNames() {
-		q, _ := sensors.QuantityByName(name)
-		c.claim(q.MetricName(), q.Kind, q.Help)
-	}
 	if c.snapshot != nil {
 		for i := range c.snapshot.Results {
 			c.sensor(&c.snapshot.Results[i])
@@ -194,7 +213,7 @@ func (c *collector) reading(r *sensors.Result, g *sensors.Reading) error {
 	if foreign(q) {
 		return fmt.Errorf("the names beginning with dormouse_, process_ and go_ are reserved: print it under another name")
 	}
-	help, err := c.claim(name, q.Kind, q.Help)
+	help, err := c.families.take(name, q.Kind, q.Help)
 	if err != nil {
 		return err
 	}
@@ -252,11 +271,11 @@ func foreign(q *sensors.Quantity) bool {
 	return false
 }
 
-// claim takes a family's name with everything that its series may be called in
+// take takes a family's name with everything that its series may be called in
 // one of the formats. The first to come decides its type and its HELP, which
 // is returned.
-func (c *collector) claim(name string, kind sensors.Kind, help string) (string, error) {
-	if f := c.families[name]; f != nil && f.family == name {
+func (all claims) take(name string, kind sensors.Kind, help string) (string, error) {
+	if f := all[name]; f != nil && f.family == name {
 		if f.kind != kind {
 			return "", fmt.Errorf("it is a %s here and a %s elsewhere", kind, f.kind)
 		}
@@ -264,13 +283,13 @@ func (c *collector) claim(name string, kind sensors.Kind, help string) (string, 
 	}
 	names := exposed(name, kind)
 	for _, n := range names {
-		if f := c.families[n]; f != nil {
+		if f := all[n]; f != nil {
 			return "", fmt.Errorf("its series %s would be taken for one of %s", n, f.family)
 		}
 	}
 	f := &claim{name, kind, help}
 	for _, n := range names {
-		c.families[n] = f
+		all[n] = f
 	}
 	return help, nil
 }
@@ -326,8 +345,8 @@ func (c *collector) processItself() {
 
 // one emits a series of a family of ours. That fails only where a label isn't
 // UTF-8, and is a problem then like any other.
-func (c *collector) one(f family, v float64, labels ...string) {
-	m, err := prometheus.NewConstMetric(prometheus.NewDesc(f.name, f.help, f.labels, nil), valueType[f.kind], v, labels...)
+func (c *collector) one(f *family, v float64, labels ...string) {
+	m, err := prometheus.NewConstMetric(f.desc, valueType[f.kind], v, labels...)
 	if err != nil {
 		sensor := ""
 		if len(labels) > 0 {
@@ -340,7 +359,7 @@ func (c *collector) one(f family, v float64, labels ...string) {
 }
 
 // time emits a moment as Unix time, or nothing while it can't be told.
-func (c *collector) time(f family, at sensors.Instant, labels ...string) {
+func (c *collector) time(f *family, at sensors.Instant, labels ...string) {
 	if t, ok := c.clock.Wall(at); ok {
 		c.one(f, float64(t.UnixMilli())/1000, labels...)
 	}

@@ -18,15 +18,15 @@ import (
 )
 
 // An edition is the pages of one state of things, rendered as they are asked
-// for. Its fields but the facts belong to the renderer.
+// for. Its fields but the facts belong to the renderer. The families are not
+// kept: a scraper asks for one page, and they are bigger than it.
 type edition struct {
 	facts facts
 
-	families []*dto.MetricFamily
-	pages    map[pageKey]*page
-	expires  sensors.Instant // when a reading on it ceases to be true; zero: none does
-	wall     time.Time       // what the wall clock showed at boot, when it was rendered
-	wallOK   bool
+	pages   map[pageKey]*page
+	expires sensors.Instant // when a reading on it ceases to be true; zero: none does
+	wall    time.Time       // what the wall clock would have shown at boot
+	wallOK  bool
 }
 
 type pageKey struct {
@@ -80,12 +80,14 @@ func (r *renderer) page(e *Exporter, want pageKey) (*page, error) {
 	ed := e.current.Load()
 	v := e.view(ed.facts)
 	if ed.stale(&v) {
-		r.gather(ed, &v)
+		ed.pages = make(map[pageKey]*page)
+		ed.expires = nextExpiry(ed.facts.snapshot, v.now)
+		ed.wall, ed.wallOK = v.wallAtBoot()
 	}
 	if p := ed.pages[want]; p != nil {
 		return p, nil
 	}
-	p, err := r.render(ed, want)
+	p, err := r.render(v, want)
 	if err != nil {
 		return nil, err
 	}
@@ -97,29 +99,28 @@ func (r *renderer) page(e *Exporter, want pageKey) (*page, error) {
 // NTP's slewing moves it by less from one wake to the next.
 const leastStep = time.Second
 
-// stale tells whether ed is to be gathered anew: for the first time, because a
-// reading has expired, or because the wall clock was set.
+// stale tells whether ed's pages are to be rendered anew: for the first time,
+// because a reading has expired, or because the wall clock was set.
 func (ed *edition) stale(v *view) bool {
 	if ed.pages == nil || !ed.expires.IsZero() && !v.now.Before(ed.expires) {
 		return true
 	}
-	wall, ok := v.clock.Wall(v.now)
-	return ok != ed.wallOK || ok && wall.Add(-time.Duration(v.now)).Sub(ed.wall).Abs() >= leastStep
+	wall, ok := v.wallAtBoot()
+	return ok != ed.wallOK || wall.Sub(ed.wall).Abs() >= leastStep
 }
 
-// gather fills ed with the families as they look now.
-func (r *renderer) gather(ed *edition, v *view) {
-	families, problems := gather(*v)
-	r.problems = logProblems(r.log, r.problems, problems)
-	ed.families = families
-	ed.pages = make(map[pageKey]*page)
+// wallAtBoot is what the wall clock would have shown at boot, and the zero
+// Time while it can't be true.
+func (v *view) wallAtBoot() (time.Time, bool) {
 	wall, ok := v.clock.Wall(v.now)
-	ed.wall, ed.wallOK = wall.Add(-time.Duration(v.now)), ok
-	ed.expires = nextExpiry(ed.facts.snapshot, v.now)
+	if !ok {
+		return time.Time{}, false
+	}
+	return wall.Add(-time.Duration(v.now)), true
 }
 
 // gather makes v's families. What contradicts itself is left out.
-func gather(v view) ([]*dto.MetricFamily, []problem) {
+func (r *renderer) gather(v view) []*dto.MetricFamily {
 	c := &collector{view: v}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(c) // of an unchecked collector it can't fail
@@ -128,7 +129,8 @@ func gather(v view) ([]*dto.MetricFamily, []problem) {
 		// The families hold everything that was consistent.
 		c.problems = append(c.problems, problem{err: err})
 	}
-	return families, c.problems
+	r.problems = logProblems(r.log, r.problems, c.problems)
+	return families
 }
 
 // nextExpiry is the first moment after now at which a result expires.
@@ -146,8 +148,8 @@ func nextExpiry(s *sensors.Snapshot, now sensors.Instant) sensors.Instant {
 	return next
 }
 
-func (r *renderer) render(ed *edition, want pageKey) (*page, error) {
-	body := r.encode(want.format, ed.families)
+func (r *renderer) render(v view, want pageKey) (*page, error) {
+	body := r.encode(want.format, r.gather(v))
 	header := http.Header{
 		"Content-Type":           {string(want.format)},
 		"Vary":                   {"Accept, Accept-Encoding"},
@@ -182,11 +184,9 @@ func (r *renderer) pack(body []byte) error {
 
 // textfile renders what the text file holds.
 func (r *renderer) textfile(v view) []byte {
-	families, problems := gather(v)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.problems = logProblems(r.log, r.problems, problems)
-	return bytes.Clone(r.encode(expfmt.FmtText, families))
+	return bytes.Clone(r.encode(expfmt.FmtText, r.gather(v)))
 }
 
 // encode writes families in a format, with what ends it; the bytes are good

@@ -76,7 +76,10 @@ func (s *SensorJSON) state() string {
 // name names a reading within its sensor: its quantity, and what tells it
 // apart from the others.
 func (g *ReadingJSON) name() string {
-	name := strings.ReplaceAll(g.Quantity, "_", " ")
+	name := g.Quantity
+	if name != g.Metric { // else a program's own name, kept as it is
+		name = strings.TrimSuffix(strings.ReplaceAll(name, "_", " "), " timestamp")
+	}
 	for _, label := range slices.Sorted(maps.Keys(g.Labels)) {
 		if v := g.Labels[label]; v != "" {
 			name += " " + v
