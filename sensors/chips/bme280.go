@@ -27,16 +27,16 @@ const (
 
 	bme280Startup = 2 * time.Millisecond // section 1.1, table 1: t_startup
 
-	bme280Skipped    = 0x80000 // what pressure and temperature read that weren't measured: section 5.4.7
+	bme280Skipped    = 0x80000 // what pressure and temperature read that weren't measured: sections 5.4.3 and 5.4.5
 	bme280SkippedHum = 0x8000
 )
 
 var (
 	bme280Addresses = []string{"0x76", "0x77"}           // section 6.2
-	bme280Samples   = []string{"1", "2", "4", "8", "16"} // codes 1 to 5 of table 20
+	bme280Samples   = []string{"1", "2", "4", "8", "16"} // codes 1 to 5: sections 5.4.3 and 5.4.5
 
-	bme280Temperature = sensors.Temperature.Within(-40, 85)      // table 1 and section 1.3
-	bme280Pressure    = sensors.Pressure.Within(30_000, 110_000) // section 1.2
+	bme280Temperature = sensors.Temperature.Within(-40, 85)      // section 1.4
+	bme280Pressure    = sensors.Pressure.Within(30_000, 110_000) // section 1.3
 	bme280Humidity    = sensors.Humidity
 )
 

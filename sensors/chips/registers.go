@@ -22,7 +22,7 @@ import (
 // goroutine at a time.
 type device struct {
 	dev    *i2c.Dev
-	others string // advice: where else the chip can be
+	others string // advice until the first answer: where else the chip can be
 	out    [3]byte
 	in     [26]byte
 }
@@ -44,7 +44,10 @@ func (d *device) tx(ctx context.Context, w, r []byte) error {
 		return err
 	}
 	err := d.dev.Tx(w, r)
-	if err != nil && d.others != "" && sensors.ReasonOf(err) == sensors.NoAnswer {
+	if err == nil {
+		d.others = ""
+	}
+	if d.others != "" && sensors.ReasonOf(err) == sensors.NoAnswer {
 		return fmt.Errorf("%w; the chip can also be set to %s", err, d.others)
 	}
 	return err

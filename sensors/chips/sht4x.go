@@ -19,7 +19,7 @@ const (
 var (
 	sht4xAddresses = []string{"0x44", "0x45", "0x46"} // section 4.1
 
-	// The longest measurement for each repeatability: table 5. The low one
+	// The longest measurement for each repeatability: section 3.2. The low one
 	// took 1.7 ms in earlier revisions.
 	sht4xPrecisions = map[string]struct {
 		command  byte

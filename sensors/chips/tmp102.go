@@ -47,7 +47,7 @@ var (
 func init() {
 	sensors.Register(&sensors.Driver{
 		Name:      "tmp102",
-		Summary:   "TI TMP102, and the TMP75 and LM75 family: temperature -40 to 125 °C (TMP102 ±0.5 °C, TMP75 ±1 °C, LM75 ±2 °C)",
+		Summary:   "TI TMP102, and the TMP75 and LM75 family: temperature -40 to 125 °C (±2 °C from -25 to 85 °C)",
 		Datasheet: "TI SBOS397H (TMP102); TI SBOS288 (TMP75, TMP175, TMP275); TI SNOS808, SNIS153 (LM75); NXP LM75B",
 		Wiring:    "I2C at 3.3 V; ADD0 of a TMP102 to ground is 0x48, to the supply 0x49, to SDA 0x4a, to SCL 0x4b; A2 to A0 of the others add to 0x48",
 		Timing:    "TMP102 35 ms, the others 300 ms: one conversion, then the chip is shut down",
@@ -126,7 +126,7 @@ func (s *tmp102) Sense(ctx context.Context, r *sensors.Report) error {
 	raw, err := s.convert(ctx)
 	if s.start&(lm75Shutdown<<8) == 0 {
 		// Even where the context has ended: it mustn't be left awake.
-		err = errors.Join(err, s.configure(context.WithoutCancel(ctx), s.asleep))
+		err = errors.Join(err, s.configure(context.Background(), s.asleep))
 	}
 	if err != nil {
 		return err

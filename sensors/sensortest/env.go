@@ -143,10 +143,11 @@ func (e *Env) Poll(ctx context.Context, max, step time.Duration, done func() (bo
 		if ok || err != nil {
 			return err
 		}
-		if !e.now.Before(end) {
+		left := end.Sub(e.now)
+		if left <= 0 {
 			return sensors.Errorf(sensors.NotReady, "not ready after %v", max)
 		}
-		if err := e.Sleep(ctx, step); err != nil {
+		if err := e.Sleep(ctx, min(step, left)); err != nil {
 			return err
 		}
 	}

@@ -45,7 +45,7 @@ type Fault struct {
 // context at every point. A fault must give an error or the very readings
 // that the healthy world gives; never another value, a panic or a read without
 // end. Readings may be missing where a failure says so.
-func Faults(t *testing.T, d *sensors.Driver, c Case) {
+func Faults(t testing.TB, d *sensors.Driver, c Case) {
 	t.Helper()
 	healthy := newRun(t, d, c)
 	want, failures, err := healthy.read()
@@ -64,7 +64,7 @@ func Faults(t *testing.T, d *sensors.Driver, c Case) {
 }
 
 // hold runs one fault and judges what came of it.
-func (f Fault) hold(t *testing.T, d *sensors.Driver, c Case, want []sensors.Reading) {
+func (f Fault) hold(t testing.TB, d *sensors.Driver, c Case, want []sensors.Reading) {
 	t.Helper()
 	defer func() {
 		if p := recover(); p != nil {
@@ -99,7 +99,7 @@ func same(a, b sensors.Reading) bool {
 
 // A run is one read of a fresh sensor in a fresh world.
 type run struct {
-	t      *testing.T
+	t      testing.TB
 	driver *sensors.Driver
 	env    *Env
 	bus    *faultBus // nil: the world has none
@@ -107,7 +107,7 @@ type run struct {
 	ctx    context.Context
 }
 
-func newRun(t *testing.T, d *sensors.Driver, c Case) *run {
+func newRun(t testing.TB, d *sensors.Driver, c Case) *run {
 	t.Helper()
 	e := New(t, d, c.Options, c.Channels...)
 	c.World(e)
@@ -168,7 +168,7 @@ const mostTransactions = 1000
 
 // A faultBus does to each transaction what the fault wants.
 type faultBus struct {
-	t     *testing.T
+	t     testing.TB
 	bus   i2c.Bus
 	count int
 	// alter is called with each transaction's number; r holds the healthy
@@ -281,7 +281,7 @@ func cancelAt(at int) Fault {
 }
 
 // answerSizes lists how many bytes each transaction of a healthy read reads.
-func answerSizes(t *testing.T, d *sensors.Driver, c Case) []int {
+func answerSizes(t testing.TB, d *sensors.Driver, c Case) []int {
 	r := newRun(t, d, c)
 	var sizes []int
 	r.bus.alter = func(n int, do func() error, answer []byte) error {

@@ -1,0 +1,345 @@
+package sensortest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.org/dormouse/sensors"
+)
+
+// A recorder is a test that keeps its failures to itself.
+type recorder struct {
+	testing.TB
+	failures []string
+}
+
+func (r *recorder) Errorf(format string, args ...any) {
+	r.failures = append(r.failures, fmt.Sprintf(format, args...))
+}
+
+func (r *recorder) Fatalf(format string, args ...any) {
+	r.Errorf(format, args...)
+	runtime.Goexit()
+}
+
+func (r *recorder) Fatal(args ...any) { r.Fatalf("%s", fmt.Sprint(args...)) }
+
+// record runs f as a test of its own and returns its failures.
+func record(t *testing.T, f func(tb testing.TB)) string {
+	r := &recorder{TB: t}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(r)
+	}()
+	<-done
+	return strings.Join(r.failures, "\n")
+}
+
+type senseFunc func(ctx context.Context, r *sensors.Report) error
+
+func (f senseFunc) Sense(ctx context.Context, r *sensors.Report) error { return f(ctx, r) }
+
+// faulty is a driver that reads register 1 in its own way.
+func faulty(sense func(e sensors.Env) senseFunc) *sensors.Driver {
+	return &sensors.Driver{
+		Name:     "faulty",
+		Options:  []sensors.Option{sensors.BusOpt(), sensors.AddrOpt("0x48")},
+		Measures: []*sensors.Quantity{sensors.Temperature},
+		New:      func(ctx context.Context, e sensors.Env) (sensors.Sensor, error) { return sense(e), nil },
+	}
+}
+
+func registers(e *Env) {
+	var regs [256]byte
+	copy(regs[1:], []byte{21, 0xee}) // 21 °C and its complement
+	e.Bus = ByteRegisters(&regs)
+}
+
+// careful is a driver as it should be.
+func careful(e sensors.Env) senseFunc {
+	return func(ctx context.Context, r *sensors.Report) error {
+		if err := e.Sleep(ctx, time.Millisecond); err != nil {
+			return err
+		}
+		var p [2]byte
+		if err := e.I2C().Tx([]byte{1}, p[:]); err != nil {
+			return err
+		}
+		if p != [2]byte{21, 0xee} {
+			return errors.New("bad answer")
+		}
+		r.Set(sensors.Temperature, float64(p[0]))
+		return nil
+	}
+}
+
+func TestFaultsFindsTheFault(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		sense func(e sensors.Env) senseFunc
+		says  string // empty: nothing is to be found
+	}{
+		{"careful", careful, ""},
+		{"takes silence for 0", func(e sensors.Env) senseFunc {
+			return func(ctx context.Context, r *sensors.Report) error {
+				var p [2]byte
+				if err := e.Sleep(ctx, time.Millisecond); err != nil {
+					return err
+				}
+				_ = e.I2C().Tx([]byte{1}, p[:])
+				r.Set(sensors.Temperature, float64(p[0]))
+				return nil
+			}
+		}, "transaction 0 isn't answered: gives temperature[] = 0"},
+		{"takes a stuck bus for a value", unchecked, "stuck at 0xFF from transaction 0 on: gives temperature[] = 255"},
+		{"takes a flipped bit for a value", unchecked, "bit 0 of byte 0 of answer 0 flipped: gives temperature[] = 20"},
+		{"ignores the context", func(e sensors.Env) senseFunc {
+			read := careful(e)
+			return func(_ context.Context, r *sensors.Report) error { return read(context.Background(), r) }
+		}, "context ended before: the error is <nil>"},
+		{"goes on after the context", func(e sensors.Env) senseFunc {
+			read := careful(e)
+			return func(ctx context.Context, r *sensors.Report) error {
+				err := read(ctx, r)
+				for range 2 {
+					err = errors.Join(err, e.I2C().Tx([]byte{1}, make([]byte, 2)))
+				}
+				return err
+			}
+		}, "2 transactions after the context ended"},
+		{"asks for ever", func(e sensors.Env) senseFunc {
+			return func(ctx context.Context, r *sensors.Report) error {
+				for e.I2C().Tx([]byte{1}, make([]byte, 2)) != nil {
+				}
+				return careful(e)(ctx, r)
+			}
+		}, "the driver reads for ever"},
+		{"waits for ever", func(e sensors.Env) senseFunc {
+			return func(ctx context.Context, r *sensors.Report) error {
+				if e.I2C().Tx([]byte{1}, make([]byte, 2)) != nil {
+					return e.Poll(ctx, 1<<62, time.Millisecond, func() (bool, error) { return false, nil })
+				}
+				return careful(e)(ctx, r)
+			}
+		}, "the driver waits for ever"},
+		{"panics", func(e sensors.Env) senseFunc {
+			return func(ctx context.Context, r *sensors.Report) error {
+				if err := careful(e)(ctx, r); err != nil && ctx.Err() == nil {
+					panic(err)
+				}
+				return ctx.Err()
+			}
+		}, "panic: "},
+		{"reports and fails", func(e sensors.Env) senseFunc {
+			return func(ctx context.Context, r *sensors.Report) error {
+				err := careful(e)(ctx, r)
+				if err != nil {
+					r.Set(sensors.Temperature, 21)
+				}
+				return err
+			}
+		}, "and yet reported 1 readings"},
+		{"says nothing", func(e sensors.Env) senseFunc {
+			return func(ctx context.Context, r *sensors.Report) error {
+				if err := careful(e)(ctx, r); err != nil && ctx.Err() == nil {
+					return nil
+				}
+				return ctx.Err()
+			}
+		}, "neither a reading nor a failure nor an error"},
+		{"measures what it doesn't say", func(e sensors.Env) senseFunc {
+			return func(ctx context.Context, r *sensors.Report) error {
+				err := careful(e)(ctx, r)
+				if err == nil {
+					r.Set(sensors.Humidity, 0.5)
+				}
+				return err
+			}
+		}, "not among the driver's Measures"},
+		{"forgets a label", func(e sensors.Env) senseFunc {
+			return func(ctx context.Context, r *sensors.Report) error {
+				err := careful(e)(ctx, r)
+				if err == nil {
+					r.Set(sensors.Voltage.With("channel"), 1)
+				}
+				return err
+			}
+		}, `has the labels ["channel"] and was given the values []`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got := record(t, func(tb testing.TB) {
+				Faults(tb, faulty(tc.sense), Case{World: registers, Checked: true})
+			})
+			if tc.says == "" && got != "" || !strings.Contains(got, tc.says) {
+				t.Errorf("the failures are\n%s\nand should say %q", got, tc.says)
+			}
+		})
+	}
+}
+
+// unchecked minds errors and trusts what it reads.
+func unchecked(e sensors.Env) senseFunc {
+	return func(ctx context.Context, r *sensors.Report) error {
+		if err := e.Sleep(ctx, time.Millisecond); err != nil {
+			return err
+		}
+		var p [2]byte
+		if err := e.I2C().Tx([]byte{1}, p[:]); err != nil {
+			return err
+		}
+		r.Set(sensors.Temperature, float64(p[0]))
+		return nil
+	}
+}
+
+// A driver that says why a stuck wire can look like a value is excused, but
+// for a flipped bit only where its answers carry no checksum.
+func TestFaultsExcuses(t *testing.T) {
+	d := faulty(unchecked)
+	d.Unverifiable = "the chip offers nothing to tell by"
+	if got := record(t, func(tb testing.TB) { Faults(tb, d, Case{World: registers}) }); got != "" {
+		t.Errorf("the failures are\n%s\nand there should be none", got)
+	}
+}
+
+func TestFaultsOfFilesAndLines(t *testing.T) {
+	fileOf := func(parse func(text []byte, err error) (float64, error)) *sensors.Driver {
+		return &sensors.Driver{Name: "file", New: func(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
+			return senseFunc(func(ctx context.Context, r *sensors.Report) error {
+				v, err := parse(e.Files().ReadFile(ctx, "/sys/temp"))
+				if err == nil {
+					r.Set(sensors.Temperature, v)
+				}
+				return err
+			}), nil
+		}}
+	}
+	scan := func(text []byte, err error) (v float64, _ error) {
+		if err != nil {
+			return 0, err
+		}
+		_, err = fmt.Sscanf(string(text), "%f\n", &v)
+		return v, err
+	}
+	lineOf := func(careless bool) *sensors.Driver {
+		return &sensors.Driver{Name: "line", Options: []sensors.Option{{Name: "pin", Type: sensors.LineOption}},
+			New: func(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
+				return senseFunc(func(ctx context.Context, r *sensors.Report) error {
+					if err := ctx.Err(); err != nil {
+						return err
+					}
+					l, err := e.Line("pin", sensors.LineConfig{})
+					if err != nil {
+						return err
+					}
+					active, err := l.Active()
+					switch {
+					case err != nil && !careless:
+						return err
+					case active:
+						r.Set(sensors.Active, 1)
+					default:
+						r.Set(sensors.Active, 0)
+					}
+					return l.Close()
+				}), nil
+			}}
+	}
+	files := func(e *Env) { e.FS.Put("/sys/temp", "21\n") }
+	lines := func(e *Env) {
+		e.Lines["pin"] = &Line{}
+		e.Lines["pin"].Drive(Start, true)
+	}
+	pin := map[string]string{"pin": "GPIO17"}
+	for _, tc := range []struct {
+		name string
+		d    *sensors.Driver
+		c    Case
+		says string
+	}{
+		{"a careful reader", fileOf(scan), Case{World: files}, ""},
+		{"a careless one", fileOf(func(text []byte, _ error) (v float64, _ error) {
+			_, _ = fmt.Sscanf(string(text), "%f", &v)
+			return v, nil
+		}), Case{World: files}, "/sys/temp gives EIO: gives temperature[] = 0"},
+		{"a careful line", lineOf(false), Case{World: lines, Options: pin}, ""},
+		{"a careless line", lineOf(true), Case{World: lines, Options: pin}, "line of pin is gone: gives active[] = 0"},
+		{"a fault of its own", fileOf(scan), Case{World: files, Faults: []Fault{{Name: "it is hot", Break: func(e *Env) { e.FS.Put("/sys/temp", "99\n") }}}},
+			"it is hot: gives temperature[] = 99"},
+	} {
+		got := record(t, func(tb testing.TB) { Faults(tb, tc.d, tc.c) })
+		if tc.says == "" && got != "" || !strings.Contains(got, tc.says) {
+			t.Errorf("%s: the failures are\n%s\nand should say %q", tc.name, got, tc.says)
+		}
+	}
+}
+
+func TestLineKeepsWhatTheKernelKeeps(t *testing.T) {
+	l := &Line{}
+	if err := l.open(sensors.LineConfig{Edges: sensors.RisingEdge}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 200 {
+		l.Drive(Start.Add(time.Duration(i)), i%2 == 0)
+	}
+	if err := l.WaitEdge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	edges, err := l.Edges(nil)
+	if err != nil || len(edges) != 16 || edges[0].Seq != 85 || edges[15].Seq != 100 || !edges[15].Active {
+		t.Fatalf("100 rising edges leave %v, error %v: want the last 16", edges, err)
+	}
+	if edges, err = l.Edges(nil); err != nil || len(edges) != 0 {
+		t.Errorf("they are still there: %v, error %v", edges, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.WaitEdge(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("waiting for nothing ends with %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Active(); err == nil {
+		t.Error("a closed line can be read")
+	}
+}
+
+func TestFiles(t *testing.T) {
+	var f Files
+	f.Put("/sys/bus/w1/devices/28-1/temperature", "1\n")
+	f.Put("/sys/bus/w1/devices/28-2/temperature", "2\n")
+	f.Break("/sys/bus/w1/devices/28-2/temperature", syscall.EIO)
+	if got, err := f.Glob("/sys/bus/w1/devices/28-*"); err != nil || !slices.Equal(got, []string{"/sys/bus/w1/devices/28-1", "/sys/bus/w1/devices/28-2"}) {
+		t.Errorf("the directories are %v, error %v", got, err)
+	}
+	if p, err := f.ReadFile(t.Context(), "/sys/bus/w1/devices/28-1/temperature"); err != nil || string(p) != "1\n" {
+		t.Errorf("it reads %q, error %v", p, err)
+	}
+	if _, err := f.ReadFile(t.Context(), "/sys/bus/w1/devices/28-2/temperature"); !errors.Is(err, syscall.EIO) {
+		t.Errorf("the error is %v, want EIO", err)
+	}
+	if err := f.WriteFile(t.Context(), "/sys/none", nil); !errors.Is(err, syscall.ENOENT) {
+		t.Errorf("the error is %v, want ENOENT", err)
+	}
+	if err := f.WriteFile(t.Context(), "/sys/bus/w1/devices/28-1/temperature", []byte("x")); err != nil || len(f.Written) != 1 || f.Written[0].Data != "x" {
+		t.Errorf("written %v, error %v", f.Written, err)
+	}
+}
+
+func TestPollEnds(t *testing.T) {
+	e := New(t, &sensors.Driver{Name: "none"}, nil)
+	asked := 0
+	err := e.Poll(t.Context(), 10*time.Millisecond, 4*time.Millisecond, func() (bool, error) { asked++; return false, nil })
+	if sensors.ReasonOf(err) != sensors.NotReady || asked != 4 || e.Waited() != 10*time.Millisecond {
+		t.Errorf("asked %d times in %v, error %v: want 4 in 10ms and not_ready", asked, e.Waited(), err)
+	}
+}
