@@ -40,7 +40,7 @@ func init() {
 		Summary:   "any program: the number or the metrics it prints, or a task whose exit status is the result",
 		Datasheet: "Prometheus text exposition format 0.0.4; docs/commands.md",
 		Wiring:    "the program must be executable by the user it runs as; directories and mounts are not kept in use between runs",
-		Timing:    "as long as the program runs, at most the sensor's timeout: then it is killed with its children",
+		Timing:    "as long as the program runs, at most timeout (1m unless said otherwise): then it is killed with its children",
 		Options: []sensors.Option{
 			{Name: "argv", Type: sensors.ListOption, Required: true, Help: "the program, by its absolute path, and its arguments; no shell takes part"},
 			{Name: "output", Type: sensors.EnumOption, Choices: []string{number, prometheus, none}, Default: number,
@@ -48,6 +48,8 @@ func init() {
 			{Name: "user", Type: sensors.TextOption, Help: "user to run it as, with that user's groups; only root can become another"},
 			{Name: "env", Type: sensors.MapOption, Help: "its environment, besides PATH, LANG, HOME, USER and LOGNAME"},
 			{Name: "directory", Type: sensors.PathOption, Default: "/", Help: "its working directory"},
+			{Name: "timeout", Type: sensors.DurationOption, Default: "1m", Help: "how long it may run before it is killed with its children"},
+			{Name: "retries", Type: sensors.IntegerOption, Default: "0", Help: "further runs when it fails: a task may have been half done"},
 		},
 		Check: check,
 		New:   open,

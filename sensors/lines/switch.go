@@ -1,0 +1,133 @@
+package lines
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"example.org/dormouse/sensors"
+)
+
+func init() {
+	sensors.Register(&sensors.Driver{
+		Name:      "switch",
+		Summary:   "switch, reed contact, motion or float sensor on a GPIO line: its level, its changes and the time of the last",
+		Datasheet: "Linux, Documentation/userspace-api/gpio/chardev.rst and include/uapi/linux/gpio.h (version 2)",
+		Wiring:    "3.3 V at most. A contact between the line and ground: pull=up, active=low. Long cables want a resistor of some kΩ to 3.3 V instead of pull=up",
+		Timing:    "none: the level is read as it is. Changes are numbered and time-stamped by the kernel as they happen and looked up at the read",
+		Options: []sensors.Option{
+			pinOption("the line: GPIO27, BOARD13, CHIP:OFFSET or a line's name"),
+			pullOption(),
+			activeOption(),
+			debounceOption("10ms", "how long a level must last to count as a change; the kernel rounds it up to its ticks of 4 or 10 ms"),
+			{Name: "transitions", Type: sensors.BoolOption, Default: "yes",
+				Help: "count changes, for which the line is held between reads; no opens it for the read alone"},
+		},
+		Measures:     []*sensors.Quantity{sensors.Active, sensors.Transitions, sensors.LastChange},
+		Unverifiable: "a level is all there is: a cut or shorted wire reads as what pull or the short makes of it",
+		Check: func(o *sensors.Options) error {
+			if o.Given("debounce") && !o.Bool("transitions") {
+				return &sensors.OptionError{Key: "debounce", Err: fmt.Errorf("has no effect with transitions=no: the level is read as it is; leave one of the two out")}
+			}
+			return nil
+		},
+		New: newSwitch,
+	})
+}
+
+func newSwitch(_ context.Context, e sensors.Env) (sensors.Sensor, error) {
+	config := input(e.Options())
+	config.Debounce = e.Options().Duration("debounce")
+	if !e.Options().Bool("transitions") {
+		config.Debounce = 0 // a level lasts as long as it is looked at
+		return &level{e, config}, nil
+	}
+	config.Edges = sensors.BothEdges
+	n, err := newCounter(e, config)
+	if err != nil {
+		return nil, err
+	}
+	return &watched{counter: n}, nil
+}
+
+// level is a switch that is looked at and let go.
+type level struct {
+	env    sensors.Env
+	config sensors.LineConfig
+}
+
+func (s *level) Sense(_ context.Context, r *sensors.Report) error {
+	line, err := s.env.Line("pin", s.config)
+	if err != nil {
+		return err
+	}
+	active, err := line.Active()
+	if closing := line.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
+		return fmt.Errorf("read the level of %s: %w", s.env.Options().Line("pin"), err)
+	}
+	r.Set(sensors.Active, number(active))
+	return nil
+}
+
+// watched is a switch whose changes are counted.
+type watched struct {
+	*counter
+	known  bool // whether there was a read before
+	active bool // at the last read
+	last   sensors.Instant
+	shown  float64 // last as Unix time, as it was reported
+}
+
+func (s *watched) Sense(_ context.Context, r *sensors.Report) error {
+	taken, err := s.take()
+	if err != nil {
+		return err
+	}
+	// A change between the two is a level that is right and a change that the
+	// next read counts.
+	newest, changed, err := s.drain()
+	if err != nil {
+		return err
+	}
+	active, err := s.level()
+	if err != nil {
+		return err
+	}
+	switch {
+	case changed:
+		s.last, s.shown = newest.At, 0
+	case taken && s.known && active != s.active:
+		// It changed while nobody held the line: when, nobody knows.
+		s.last = 0
+	}
+	s.known, s.active = true, active
+
+	r.Set(sensors.Active, number(active))
+	r.Set(sensors.Transitions, float64(s.count))
+	if wall, ok := s.last.Wall(); ok {
+		r.Set(sensors.LastChange, s.stable(wall))
+	}
+	return nil
+}
+
+// stable is the Unix time of the last change. The offset between the clocks
+// is never measured twice the same, and the wall clock is slewed: the time
+// reported first stays, unless the clock was stepped meanwhile.
+func (s *watched) stable(wall time.Time) float64 {
+	const step = 1 // seconds
+	t := float64(wall.UnixMilli()) / 1000
+	if d := t - s.shown; d > step || d < -step {
+		s.shown = t
+	}
+	return s.shown
+}
+
+func number(active bool) float64 {
+	if active {
+		return 1
+	}
+	return 0
+}
