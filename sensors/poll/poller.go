@@ -256,6 +256,8 @@ func (p *Poller) loop(ctx context.Context, only *request) (*sensors.Snapshot, er
 	for {
 		p.settle()
 		if only != nil && p.inflight == 0 {
+			p.timer.Stop()
+			p.armed = 0
 			a := <-only.reply // settle has answered everybody
 			return a.snapshot, a.err
 		}

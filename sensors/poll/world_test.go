@@ -506,3 +506,10 @@ func (l *fakeLine) Close() error {
 	l.b.lines[l.key]--
 	return nil
 }
+
+// inUse is how often a line is in use.
+func (b *fakeBoard) inUse(key string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lines[key]
+}
