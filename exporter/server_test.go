@@ -1,8 +1,34 @@
 package exporter
 
 import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
 	"io"
+	"log/slog"
+	"math/big"
+	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/sys/unix"
+
+	"example.org/dormouse/sensors"
 )
 
 func discard(r *http.Response) (int64, error) {
@@ -11,4 +37,570 @@ func discard(r *http.Response) (int64, error) {
 		err = r.Body.Close()
 	}
 	return n, err
+}
+
+// ticking is a clock of which no two moments are the same.
+type ticking struct{ atomic.Int64 }
+
+func (c *ticking) Now() sensors.Instant { return sensors.Instant(c.Add(1)) }
+func (c *ticking) Wall(sensors.Instant) (time.Time, bool) {
+	return time.Time{}, false
+}
+
+// serve runs a Server on the loopback until the test ends.
+func serve(t *testing.T, h http.Handler, config *WebConfig) (*Server, string) {
+	t.Helper()
+	listeners, err := Listen([]string{"127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewServer(h, config, &ticking{}, slog.New(slog.DiscardHandler))
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(listeners...) }()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		if err := s.http.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			t.Errorf("close: %v", err)
+		}
+		if err := <-ended; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return s, listeners[0].Addr().String()
+}
+
+func TestServeOverTheWire(t *testing.T) {
+	_, addr := serve(t, newExporter(house(), newClock()), nil)
+	transport := &http.Transport{DisableCompression: true}
+	client := &http.Client{Transport: transport}
+	t.Cleanup(transport.CloseIdleConnections)
+
+	response, err := client.Get("http://" + addr + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := discard(response)
+	if err != nil || response.ContentLength != n || n == 0 || len(response.TransferEncoding) > 0 {
+		t.Errorf("GET: %d bytes, Content-Length %d, %v, %v", n, response.ContentLength, response.TransferEncoding, err)
+	}
+	head, err := client.Head("http://" + addr + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := discard(head); err != nil || m != 0 || head.ContentLength != n {
+		t.Errorf("HEAD: %d bytes, Content-Length %d, want 0 and %d, %v", m, head.ContentLength, n, err)
+	}
+}
+
+// No probe may wake a process that sleeps on a kept-alive connection, whoever
+// made the listening socket.
+func TestNoKeepAliveProbes(t *testing.T) {
+	ours, err := Listen([]string{"127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := net.Listen("tcp", "127.0.0.1:0") // as systemd's would be
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range []net.Listener{ours[0], theirs} {
+		client, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := NewServer(http.NotFoundHandler(), nil, &ticking{}, slog.New(slog.DiscardHandler))
+		accepted, err := (&listener{l, s}).Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := accepted.(*net.TCPConn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		probes := -1
+		if err := raw.Control(func(fd uintptr) { probes, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE) }); err != nil {
+			t.Fatal(err)
+		}
+		if probes != 0 || err != nil {
+			t.Errorf("keep-alive probes are on: %d, %v", probes, err)
+		}
+		for _, c := range []io.Closer{client, accepted, l} {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func TestListenErrors(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	freed := free.Addr().String()
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	tests := []struct {
+		addresses []string
+		want      []string
+		errno     error
+	}{
+		{[]string{freed, taken.Addr().String()}, []string{"another process has that port", "sport = :" + port, "--web.listen-address"}, syscall.EADDRINUSE},
+		{[]string{"192.0.2.1:9367"}, []string{"doesn't have that address"}, syscall.EADDRNOTAVAIL},
+		{[]string{"9367"}, []string{"HOST:PORT", "[::1]:9367"}, nil},
+		{[]string{":99999"}, []string{"HOST:PORT"}, nil},
+		{[]string{"vsock://:9367"}, []string{"only TCP is offered"}, nil},
+		{[]string{"bad", "worse"}, []string{`"bad"`, `"worse"`}, nil},
+		{nil, []string{"--no-web"}, nil},
+	}
+	for _, tt := range tests {
+		listeners, err := Listen(tt.addresses)
+		if err == nil || listeners != nil {
+			t.Errorf("%q: no error", tt.addresses)
+			continue
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: %v\nlacks %q", tt.addresses, err, want)
+			}
+		}
+		if tt.errno != nil && !errors.Is(err, tt.errno) {
+			t.Errorf("%q: %v doesn't hold %v", tt.addresses, err, tt.errno)
+		}
+	}
+	// All or none: the free one was let go.
+	again, err := net.Listen("tcp", freed)
+	if err != nil {
+		t.Fatalf("the listener beside the failed one was kept: %v", err)
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSystemdListeners(t *testing.T) {
+	if _, err := SystemdListeners(); err == nil || !strings.Contains(err.Error(), "socket unit") {
+		t.Errorf("without systemd: %v", err)
+	}
+}
+
+// However many connections are held open, silent or half-written, a scraper
+// is answered, and one that comes regularly is the last to give way.
+func TestManyConnections(t *testing.T) {
+	s, addr := serve(t, newExporter(house(), newClock()), nil)
+	var held []net.Conn
+	t.Cleanup(func() {
+		for _, c := range held {
+			_ = c.Close() // most are closed by the server
+		}
+	})
+	for i := range 3 * mostConnections {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		held = append(held, c)
+		if i%2 == 0 {
+			if _, err := io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost:"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	response, err := http.Get("http://" + addr + "/-/healthy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := discard(response); err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("%d, %v", response.StatusCode, err)
+	}
+	s.mu.Lock()
+	n := len(s.conns)
+	s.mu.Unlock()
+	if n > mostConnections {
+		t.Errorf("%d connections are held, want at most %d", n, mostConnections)
+	}
+	// The first ones were closed by the server.
+	if err := held[0].SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := held[0].Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) || err == nil {
+		t.Errorf("the oldest connection is still open: %v", err)
+	}
+}
+
+func TestBigRequest(t *testing.T) {
+	_, addr := serve(t, newExporter(house(), newClock()), nil)
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n", strings.Repeat("x", 2*mostHeader)); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := discard(response); err != nil || response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("status %d, %v", response.StatusCode, err)
+	}
+}
+
+// A scrape that runs when the daemon is told to end is answered.
+func TestShutdownAnswers(t *testing.T) {
+	began, finish := make(chan bool), make(chan bool)
+	slow := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(began)
+		<-finish
+		plain(w, http.StatusOK, "done")
+	})
+	s, addr := serve(t, slow, nil)
+	answered := make(chan error, 1)
+	go func() {
+		response, err := http.Get("http://" + addr)
+		if err == nil {
+			_, err = discard(response)
+		}
+		answered <- err
+	}()
+	<-began
+	down := make(chan error, 1)
+	go func() { down <- s.Shutdown(context.Background()) }()
+	// It listens no more, but waits.
+	for {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			break
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	close(finish)
+	if err := <-answered; err != nil {
+		t.Errorf("the running scrape: %v", err)
+	}
+	if err := <-down; err != nil {
+		t.Errorf("shut down: %v", err)
+	}
+}
+
+func TestShutdownGivesUp(t *testing.T) {
+	began, finish := make(chan bool), make(chan bool)
+	s, addr := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(began)
+		<-finish
+	}), nil)
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-began
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("an answer that never ends: %v", err)
+	}
+	close(finish)
+}
+
+// certificate makes a self-signed certificate for 127.0.0.1.
+func certificate(t *testing.T, name string) (cert, key []byte) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+}
+
+// stick is a directory with a web configuration: server certificates and the
+// user prom with a password.
+func stick(t *testing.T, name, password string) (path string, cert []byte) {
+	t.Helper()
+	dir := t.TempDir()
+	cert, key := certificate(t, name)
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(dir, "web.yml")
+	config := fmt.Sprintf("tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\nbasic_auth_users:\n  prom: %s\n"+
+		"http_server_config:\n  headers:\n    X-Frame-Options: deny\n", hash)
+	for file, content := range map[string][]byte{path: []byte(config), filepath.Join(dir, "cert.pem"): cert, filepath.Join(dir, "key.pem"): key} {
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path, cert
+}
+
+// trusting makes a client that trusts a certificate, and shows one of its own if it has one.
+func trusting(t *testing.T, trust []byte, own ...tls.Certificate) *http.Client {
+	t.Helper()
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(trust) {
+		t.Fatal("no certificate")
+	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: own}, ForceAttemptHTTP2: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+func fetch(t *testing.T, c *http.Client, url, user, password string) *http.Response {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if user != "" {
+		request.SetBasicAuth(user, password)
+	}
+	response, err := c.Do(request)
+	if err != nil {
+		t.Fatalf("%s: %v", url, err)
+	}
+	if _, err := discard(response); err != nil {
+		t.Fatal(err)
+	}
+	return response
+}
+
+// The stick with certificates and passwords is pulled after the start.
+func TestWebConfigInMemory(t *testing.T) {
+	path, cert := stick(t, "first", "secret")
+	config, err := LoadWebConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Dir(path)); err != nil {
+		t.Fatal(err)
+	}
+	s, addr := serve(t, newExporter(house(), newClock()), config)
+	url := "https://" + addr + "/metrics"
+	first := trusting(t, cert)
+	for _, tt := range []struct {
+		user, password string
+		want           int
+	}{
+		{"prom", "secret", 200}, {"prom", "secret", 200}, {"prom", "wrong", 401}, {"prom", "wrong", 401},
+		{"nobody", "secret", 401}, {"", "", 401}, {"prom", "", 401}, {"prom", "secret", 200},
+	} {
+		response := fetch(t, first, url, tt.user, tt.password)
+		if response.StatusCode != tt.want {
+			t.Errorf("%s:%s: status %d, want %d", tt.user, tt.password, response.StatusCode, tt.want)
+		}
+		if challenge := response.Header.Get("WWW-Authenticate"); (challenge != "") != (tt.want == 401) {
+			t.Errorf("%s:%s: WWW-Authenticate is %q", tt.user, tt.password, challenge)
+		}
+		if response.Header.Get("X-Frame-Options") != "deny" || response.Proto != "HTTP/1.1" {
+			t.Errorf("%s, %v", response.Proto, response.Header)
+		}
+	}
+	if response, err := http.Get("http://" + addr + "/metrics"); err == nil {
+		if _, err := discard(response); err != nil || response.StatusCode != http.StatusBadRequest {
+			t.Errorf("plain HTTP where TLS is asked for: %d, %v", response.StatusCode, err)
+		}
+	}
+
+	// A reload brings another certificate and password.
+	path, cert = stick(t, "second", "other")
+	config, err = LoadWebConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.SetWebConfig(config)
+	second := trusting(t, cert)
+	if got := fetch(t, second, url, "prom", "other").StatusCode; got != 200 {
+		t.Errorf("the new password: %d", got)
+	}
+	if got := fetch(t, second, url, "prom", "secret").StatusCode; got != 401 {
+		t.Errorf("the old password: %d", got)
+	}
+	if _, err := first.Get(url); err == nil {
+		t.Error("the old certificate is still served")
+	}
+	// And one to plain HTTP.
+	s.SetWebConfig(nil)
+	if got := fetch(t, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, "http://"+addr+"/metrics", "", "").StatusCode; got != 200 {
+		t.Errorf("plain HTTP: %d", got)
+	}
+}
+
+// A connection that was made before TLS was asked for isn't served any more.
+func TestTLSFromNowOn(t *testing.T) {
+	path, _ := stick(t, "first", "secret")
+	config, err := LoadWebConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s *Server
+	s, addr := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		s.SetWebConfig(config) // while a request runs
+		plain(w, http.StatusOK, "done")
+	}), nil)
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(c)
+	response, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := discard(response); err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("the running request: %d, %v", response.StatusCode, err)
+	}
+	if response, err := http.ReadResponse(r, nil); err == nil && response.StatusCode == http.StatusOK {
+		t.Error("a second request was served without TLS")
+	}
+}
+
+func TestHTTP2AndClientCertificates(t *testing.T) {
+	cert, key := certificate(t, "server")
+	mine, myKey := certificate(t, "scraper")
+	files := map[string][]byte{"/stick/c.pem": cert, "/stick/k.pem": key, "/etc/ca.pem": mine}
+	config, err := ParseWebConfig("/stick/web.yml", []byte("http_server_config: {http2: true}\n"+
+		"tls_server_config: {cert_file: c.pem, key_file: k.pem, client_ca_file: /etc/ca.pem, client_auth_type: RequireAndVerifyClientCert}\n"),
+		func(path string) ([]byte, error) {
+			if content, ok := files[path]; ok {
+				return content, nil
+			}
+			return nil, os.ErrNotExist
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, addr := serve(t, newExporter(house(), newClock()), config)
+	if _, err := trusting(t, cert).Get("https://" + addr + "/metrics"); err == nil {
+		t.Error("a client without a certificate was served")
+	}
+	pair, err := tls.X509KeyPair(mine, myKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response := fetch(t, trusting(t, cert, pair), "https://"+addr+"/metrics", "", "")
+	if response.StatusCode != http.StatusOK || response.Proto != "HTTP/2.0" {
+		t.Errorf("%d %s", response.StatusCode, response.Proto)
+	}
+}
+
+func TestRateLimit(t *testing.T) {
+	config, err := ParseWebConfig("web.yml", []byte("rate_limit: {burst: 1, interval: 1h}"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, addr := serve(t, newExporter(house(), newClock()), config)
+	once := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for _, want := range []int{200, 429} {
+		if got := fetch(t, once, "http://"+addr+"/-/healthy", "", "").StatusCode; got != want {
+			t.Errorf("status %d, want %d", got, want)
+		}
+	}
+}
+
+func TestWebConfigErrors(t *testing.T) {
+	cert, key := certificate(t, "a")
+	files := map[string][]byte{"/d/cert.pem": cert, "/d/key.pem": key, "/d/junk.pem": []byte("junk")}
+	read := func(path string) ([]byte, error) {
+		if content, ok := files[path]; ok {
+			return content, nil
+		}
+		return nil, &os.PathError{Op: "open", Path: path, Err: syscall.ENOENT}
+	}
+	for _, tt := range []struct{ text, want string }{
+		{"tls_server_config: {cert_file: cert.pem, key_file: gone.pem}", "key_file: open /d/gone.pem: no such file"},
+		{"tls_server_config: {cert_file: cert.pem}", "missing one of key or key_file"},
+		{"tls_server_config: {cert_file: cert.pem, key_file: junk.pem}", "tls_server_config: failed to load"},
+		{"tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_ca_file: junk.pem, client_auth_type: RequireAnyClientCert}", "holds no certificate"},
+		{"tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_auth_type: Maybe}", "invalid ClientAuth"},
+		{"tls_server_config: {cert_file: cert.pem, key_file: key.pem, min_version: TLS9}", "unknown TLS version"},
+		{"tls_sever_config: {}", "line 1: field tls_sever_config not found"},
+		{"basic_auth_users: {prom: secret}", "the password of prom is no bcrypt hash"},
+		{"http_server_config: {headers: {X-Powered-By: mice}}", `"X-Powered-By" can't be set`},
+		{"http_server_config: {headers: {X-Frame-Options: perhaps}}", `one of ["deny" "sameorigin"] is meant`},
+		{"{", "web configuration /d/web.yml:"},
+	} {
+		_, err := ParseWebConfig("/d/web.yml", []byte(tt.text), read)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s\n got: %v\nwant: %s", tt.text, err, tt.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("the error tells the password: %v", err)
+		}
+	}
+	if _, err := LoadWebConfig("/nowhere/web.yml"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	for _, text := range []string{"", "# nothing\n", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}"} {
+		if _, err := ParseWebConfig("/d/web.yml", []byte(text), read); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if c, err := LoadWebConfig(""); err != nil || c.tls != nil {
+		t.Errorf("no path: %v, %v", c, err)
+	}
+}
+
+func TestGuessedPasswordsAreBounded(t *testing.T) {
+	hash, err := bcrypt.GenerateFromPassword([]byte("secret"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ParseWebConfig("web.yml", fmt.Appendf(nil, "basic_auth_users: {prom: %s}", hash), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	try := func(password string) bool {
+		r, err := http.NewRequest(http.MethodGet, "/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth("prom", password)
+		return c.allows(r)
+	}
+	for i := range 3 * mostProven {
+		if try(fmt.Sprint(i)) {
+			t.Fatalf("the password %d fits", i)
+		}
+	}
+	if len(c.proven) > mostProven {
+		t.Errorf("%d guesses are remembered", len(c.proven))
+	}
+	for range 2 {
+		if !try("secret") {
+			t.Error("the password doesn't fit any more")
+		}
+	}
 }
