@@ -57,7 +57,7 @@ func TestADS1115Channels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := time.Second*11/10/time.Duration(rate) + 25*time.Microsecond; !equal(e.Waits, []time.Duration{want}) {
+		if want := time.Second*11/10/time.Duration(rate) + 25*time.Microsecond; !slices.Equal(e.Waits, []time.Duration{want}) {
 			t.Errorf("%s: it waits %v, want %v", tc.channel, e.Waits, want)
 		}
 	}

@@ -71,6 +71,9 @@ type bme280 struct {
 
 func newBME280(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 	s := &bme280{device: newDevice(e, bme280Addresses), env: e}
+	if err := e.Sleep(ctx, bme280Startup); err != nil { // its supply may have risen just now
+		return nil, err
+	}
 	if err := s.identify(ctx); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package chips
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -57,24 +58,13 @@ func TestBMP280(t *testing.T) {
 		near(t, "temperature", sensortest.Value(t, got, sensors.Temperature), 25.08, 0)
 		near(t, "pressure", sensortest.Value(t, got, sensors.Pressure), 100653.25, 0.01)
 		played(t, p)
-		// 2 ms of start-up and as much for the calibration; then section
-		// 3.8.1's maximum for one sample, 6.4 ms, and one step more.
-		if want := []time.Duration{2 * time.Millisecond, 2 * time.Millisecond, 6425 * time.Microsecond, 2 * time.Millisecond}; !equal(e.Waits, want) {
+		// 2 ms of start-up, after the reset again, and once more for the
+		// calibration; then section 3.8.1's maximum for one sample, 6.4 ms,
+		// and one step more.
+		if want := []time.Duration{2 * time.Millisecond, 2 * time.Millisecond, 2 * time.Millisecond, 6425 * time.Microsecond, 2 * time.Millisecond}; !slices.Equal(e.Waits, want) {
 			t.Errorf("it waits %v, want %v", e.Waits, want)
 		}
 	}
-}
-
-func equal(a, b []time.Duration) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 func TestBME280(t *testing.T) {
@@ -260,10 +250,11 @@ func TestBME280NeverReady(t *testing.T) {
 
 func TestBME280Cancelled(t *testing.T) {
 	probe := bme280Probe(0x58)
-	cancelled(t, "bme280", nil, 0, 0x76, probe[:2])
-	cancelled(t, "bme280", nil, 1, 0x76, probe[:3])
-	cancelled(t, "bme280", nil, 2, 0x76, probe, []io{{b(0xf4, 0x25), nil}})
-	cancelled(t, "bme280", nil, 3, 0x76, probe, []io{{b(0xf4, 0x25), nil}, {b(0xf3), after(0x08, 0x25, bmp280Data...)}})
+	cancelled(t, "bme280", nil, 0, 0x76)
+	cancelled(t, "bme280", nil, 1, 0x76, probe[:2])
+	cancelled(t, "bme280", nil, 2, 0x76, probe[:3])
+	cancelled(t, "bme280", nil, 3, 0x76, probe, []io{{b(0xf4, 0x25), nil}})
+	cancelled(t, "bme280", nil, 4, 0x76, probe, []io{{b(0xf4, 0x25), nil}, {b(0xf3), after(0x08, 0x25, bmp280Data...)}})
 }
 
 func BenchmarkBME280(bm *testing.B) {

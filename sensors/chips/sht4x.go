@@ -12,6 +12,7 @@ import (
 const (
 	sht4xSerial = 0x89
 
+	sht4xStartup     = time.Millisecond // section 3.2: power-up time
 	sht4xCommandTime = time.Millisecond // from a command without a measurement to its answer
 	sht4xGrace       = 10 * time.Millisecond
 )
@@ -65,6 +66,9 @@ func newSHT4x(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 	p := sht4xPrecisions[e.Options().Text("precision")]
 	s := &sht4x{device: newDevice(e, sht4xAddresses), env: e, command: p.command, duration: p.duration}
 	s.fetched = s.fetch
+	if err := e.Sleep(ctx, sht4xStartup); err != nil { // its supply may have risen just now
+		return nil, err
+	}
 	// There is no ID register; a serial number with good checksums is what
 	// only this family answers.
 	if err := s.ask(ctx, sht4xSerial, sht4xCommandTime); err != nil {
@@ -112,7 +116,7 @@ func (s *sht4x) ask(ctx context.Context, command byte, wait time.Duration) error
 
 // fetch reads the answer, and tells whether there was one.
 func (s *sht4x) fetch() (bool, error) {
-	s.refusal = s.tx(context.Background(), nil, s.in[:6])
+	s.refusal = s.dev.Tx(nil, s.in[:6])
 	if s.refusal != nil && sensors.ReasonOf(s.refusal) == sensors.NoAnswer {
 		return false, nil
 	}

@@ -1,6 +1,7 @@
 package chips
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func TestTMP102(t *testing.T) {
 		}
 		near(t, "temperature", sensortest.Value(t, got, sensors.Temperature), tc.celsius, 0)
 		played(t, p)
-		if want := []time.Duration{35 * time.Millisecond, 5 * time.Millisecond}; !equal(e.Waits, want) {
+		if want := []time.Duration{35 * time.Millisecond, 5 * time.Millisecond}; !slices.Equal(e.Waits, want) {
 			t.Errorf("it waits %v, want %v", e.Waits, want)
 		}
 	}
@@ -81,7 +82,7 @@ func TestLM75Family(t *testing.T) {
 		}
 		near(t, tc.model, sensortest.Value(t, got, sensors.Temperature), tc.celsius, 0)
 		played(t, p)
-		if want := []time.Duration{300 * time.Millisecond}; !equal(e.Waits, want) {
+		if want := []time.Duration{300 * time.Millisecond}; !slices.Equal(e.Waits, want) {
 			t.Errorf("%s waits %v, want %v", tc.model, e.Waits, want)
 		}
 	}
