@@ -50,6 +50,9 @@ func (c *Context) identity() (*identity, error) {
 	case c.User != "":
 		// A bare number needs no account.
 		uid, convErr := number(c.User)
+		if convErr != nil && !errors.Is(convErr, strconv.ErrSyntax) {
+			return nil, fmt.Errorf("user: %w", convErr)
+		}
 		if convErr != nil {
 			return nil, fmt.Errorf("user %q: %w; create it (useradd --system %s) or name another", c.User, err, c.User)
 		}

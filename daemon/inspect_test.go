@@ -1,0 +1,137 @@
+package daemon
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// badProcess does all that a daemon shall not, and keeps standing.
+func badProcess(t *testing.T) (pid int) {
+	t.Helper()
+	master, slave := pty(t)
+	dir := t.TempDir()
+	cmd := exec.Command("/bin/sh", "-c", "trap '' TERM; ulimit -c unlimited; umask 0; exec 7</etc/passwd; echo up; read x")
+	cmd.Dir = dir
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it is there until now
+		_ = cmd.Wait()         // killed, as it must be
+		if err := errors.Join(master.Close(), slave.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	if line, err := bufio.NewReader(master).ReadString('\n'); err != nil || strings.TrimSpace(line) != "up" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	return cmd.Process.Pid
+}
+
+func TestInspectFindsFault(t *testing.T) {
+	var hard syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_CORE, &hard); err != nil {
+		t.Fatal(err)
+	}
+	pid := badProcess(t)
+	got, err := Inspect(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.Failed() || got.PID != pid || got.Situation != Shell {
+		t.Errorf("got %+v", got)
+	}
+	want := map[string]string{
+		"descriptors":              "/dev/pts/",
+		"working directory":        "working directory " + os.TempDir(),
+		"umask":                    "writable to everybody",
+		"session":                  "leads its session",
+		"controlling terminal":     "device 136:",
+		"terminal signals ignored": "SIGTTIN isn't ignored",
+		"signals get through":      "SIGTERM is ignored",
+	}
+	if hard.Max != 0 {
+		want["core dumps"] = "limit "
+	}
+	for _, p := range got.Points {
+		evidence, bad := want[p.Name]
+		if bad && p.Verdict != Fail {
+			t.Errorf("%s: %s: %v", p.Name, p.Verdict, p.Evidence)
+		}
+		if bad && !strings.Contains(strings.Join(p.Evidence, "\n"), evidence) {
+			t.Errorf("%s: no %q in %q", p.Name, evidence, p.Evidence)
+		}
+		if p.Why == "" {
+			t.Errorf("%s: no reason", p.Name)
+		}
+		delete(want, p.Name)
+	}
+	if len(want) > 0 {
+		t.Errorf("not looked at: %v", want)
+	}
+	inherited := slices.ContainsFunc(got.Points[0].Evidence, func(s string) bool { return s == "7 → /etc/passwd: without close-on-exec" })
+	if !inherited {
+		t.Errorf("descriptor 7 isn't told: %v", got.Points[0].Evidence)
+	}
+	if text, err := json.Marshal(got); err != nil || !strings.Contains(string(text), `"verdict":"fail"`) {
+		t.Errorf("JSON %s, %v", text, err)
+	}
+}
+
+func TestInspectFindsIgnoredChildren(t *testing.T) {
+	cmd := exec.Command("cat")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signal.Ignore(syscall.SIGCHLD)
+	err = cmd.Start()
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGCHLD) // Reset would leave it ignored
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Inspect(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := description{Inspection: got}
+	if p := d.point(t, "SIGCHLD not ignored"); p.Verdict != Fail {
+		t.Errorf("%+v", p)
+	}
+	if err := errors.Join(in.Close(), cmd.Wait()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestInspectNobody(t *testing.T) {
+	if _, err := Inspect(1 << 30); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestExitCode(t *testing.T) {
+	coded := WithExitCode(os.ErrPermission, 4)
+	for _, tt := range []struct {
+		err  error
+		want int
+	}{
+		{nil, 0}, {errors.New("x"), 1}, {coded, 4}, {errors.Join(errors.New("x"), coded), 4}, {&StartError{Code: 6}, 6},
+	} {
+		if got := ExitCode(tt.err); got != tt.want {
+			t.Errorf("%v: %d, want %d", tt.err, got, tt.want)
+		}
+	}
+	if !errors.Is(coded, os.ErrPermission) {
+		t.Error("the error is lost")
+	}
+}
