@@ -1,6 +1,7 @@
 package sensors
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -137,15 +138,16 @@ func (c *SensorConfig) Lines() []UsedLine {
 // I2C is the bus and the address of the sensor's chip; ok is false where the
 // driver has no address.
 func (c *SensorConfig) I2C() (bus Bus, addr Address, ok bool) {
+	hasBus, hasAddr := false, false
 	for _, o := range c.Driver.Options {
 		switch v := c.Options.values[o.Name].(type) {
 		case Bus:
-			bus = v
+			bus, hasBus = v, true
 		case Address:
-			addr, ok = v, true
+			addr, hasAddr = v, true
 		}
 	}
-	return bus, addr, ok
+	return bus, addr, hasBus && hasAddr
 }
 
 // Wiring tells in words through what the sensor is reached: "I2C bus 1,
@@ -222,7 +224,7 @@ func (p *Problem) Error() string {
 		parts = append(parts, p.Subject)
 	}
 	if p.Key != "" {
-		parts = append(parts, p.Key)
+		parts = append(parts, printable(p.Key))
 	}
 	return strings.Join(append(parts, p.Err.Error()), ": ")
 }
@@ -259,6 +261,8 @@ func (ps Problems) sort() {
 			}
 			return 1
 		}
-		return a.Origin.Line - b.Origin.Line
+		kind, _, _ := strings.Cut(a.Origin.Flag, " ")
+		other, _, _ := strings.Cut(b.Origin.Flag, " ")
+		return cmp.Or(strings.Compare(kind, other), a.Origin.Line-b.Origin.Line)
 	})
 }

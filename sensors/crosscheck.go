@@ -93,7 +93,7 @@ func (l *loader) checkLines() {
 		subject, key := "rail "+r.Name, "line"
 		if r.Implicit {
 			u.who = fmt.Sprintf("power of a sensor (%s)", r.Origin)
-			subject, key = "", "power"
+			subject, key = l.firstOn(r), "power"
 		}
 		claim(r.Line, u, subject, key)
 	}
@@ -106,6 +106,16 @@ func (l *loader) checkLines() {
 			claim(line.Line, u, "sensor "+c.Name, line.Option)
 		}
 	}
+}
+
+// firstOn is the first sensor that the rail supplies.
+func (l *loader) firstOn(r *RailConfig) string {
+	for _, c := range l.cfg.Sensors {
+		if c.Rail == r {
+			return "sensor " + c.Name
+		}
+	}
+	return ""
 }
 
 func (c *SensorConfig) bus() (Bus, bool) {

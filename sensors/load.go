@@ -47,7 +47,7 @@ func Load(src Source) (*Config, error) {
 	l.readEvery(src.Every)
 	l.rails(stanzas)
 	l.sensors(stanzas)
-	if len(stanzas) == 0 && len(l.problems) == 0 {
+	if len(l.cfg.Sensors) == 0 && len(l.problems) == 0 {
 		l.noSensors(src)
 	}
 	l.crossCheck()
@@ -134,8 +134,12 @@ func (l *loader) readDefaults(s *stanza) {
 	if s == nil {
 		return
 	}
+	keys := map[string]Origin{}
 	for _, set := range s.settings {
 		set.key = canonical(set.key)
+		if l.twice(s, set, keys) {
+			continue
+		}
 		if name, ok := strings.CutPrefix(set.key, "label."); ok {
 			if l.label(s, set, name, nil) != nil {
 				l.defaults[set.key] = set
@@ -150,14 +154,20 @@ func (l *loader) readDefaults(s *stanza) {
 			l.defaults[set.key] = set
 		}
 	}
-	if _, ok := l.defaults["every"]; ok {
-		if at, ok := l.defaults["at"]; ok {
-			l.complain(at.origin, s.subject(), "at", errEveryAndAt)
-		}
+	at, isAt := l.defaults["at"]
+	if _, ok := l.defaults["every"]; ok && isAt {
+		l.complain(at.origin, s.subject(), "at", errEveryAndAt)
+		delete(l.defaults, "at")
+	} else if phase, ok := l.defaults["phase"]; ok && isAt {
+		l.complain(phase.origin, s.subject(), "phase", errPhaseAndAt)
+		delete(l.defaults, "phase")
 	}
 }
 
-var errEveryAndAt = errors.New("every and at are both given: one of them says when")
+var (
+	errEveryAndAt = errors.New("every and at are both given: one of them says when")
+	errPhaseAndAt = errors.New("shifts every; with at, shift the cron expression itself")
+)
 
 // readEvery takes --every, over which the file's defaults win.
 func (l *loader) readEvery(text string) {
@@ -237,7 +247,7 @@ func (l *loader) common(s *stanza, set setting) any {
 func parseCron(text string) (string, error) {
 	fields := strings.Fields(text)
 	if len(fields) != 5 {
-		return "", fmt.Errorf(`%q has %d fields, not minute, hour, day, month and weekday: write it in double quotes, as in "30 3 * * *"`, text, len(fields))
+		return "", fmt.Errorf(`%q isn't five fields (minute, hour, day, month, weekday): write them in double quotes, as in "30 3 * * *"`, text)
 	}
 	// The fields that gronx knows besides (a second, a year, @daily) and its
 	// modifiers for days are left out: cron has them not, or differently.
@@ -283,6 +293,12 @@ func (l *loader) rails(stanzas []*stanza) {
 			if err != nil {
 				l.complain(set.origin, s.subject(), set.key, err)
 			}
+		}
+		if s.is == "" {
+			if s.origin.File != "" { // of a flag it has been said
+				l.complain(s.origin, s.subject(), "line", errors.New("is missing: the line that switches it, such as GPIO17"))
+			}
+			continue
 		}
 		var err error
 		if r.Line, err = ParseLine(s.is); err != nil {
@@ -345,7 +361,7 @@ func (l *loader) sensors(stanzas []*stanza) {
 // it is known in which units.
 type raw map[string]setting
 
-// sensor reads one sensor; nil where its driver's options are wrong.
+// sensor reads one sensor; nil where its driver is unknown.
 func (l *loader) sensor(s *stanza) *SensorConfig {
 	driver := l.driver(s)
 	common := map[string]setting{}
@@ -410,8 +426,11 @@ func (l *loader) sensor(s *stanza) *SensorConfig {
 		texts[key] = JoinList(list...)
 	}
 	for _, o := range driver.Options {
-		if set, ok := common[o.Name]; ok && o.overridesCommon() && texts[o.Name] == "" {
-			texts[o.Name] = set.text
+		if set, ok := common[o.Name]; ok && o.overridesCommon() {
+			shared, _ := commonOption(o.Name)
+			if _, err := shared.Parse(set.text); err == nil { // else schedule has complained
+				texts[o.Name] = set.text
+			}
 		}
 	}
 	l.processing(c, s, channels)
@@ -427,9 +446,6 @@ func (l *loader) sensor(s *stanza) *SensorConfig {
 			origin = s.origin
 		}
 		l.complain(origin, s.subject(), oe.Key, oe.Err)
-	}
-	if opts == nil {
-		return nil
 	}
 	c.Options = opts
 	l.origins[c] = origins
@@ -456,11 +472,7 @@ func (l *loader) driver(s *stanza) *Driver {
 	if d, ok := DriverByName(s.is); ok {
 		return d
 	}
-	var names []string
-	for _, d := range Drivers() {
-		names = append(names, d.Name)
-	}
-	l.complain(s.origin, s.subject(), "driver", fmt.Errorf("there is no driver %q%s: the command drivers lists them", s.is, didYouMean(s.is, names)))
+	l.complain(s.origin, s.subject(), "driver", UnknownDriver(s.is))
 	return nil
 }
 
@@ -477,14 +489,15 @@ func (l *loader) file(d *Driver, s *stanza, set setting, own map[string]setting,
 	}
 	if d != nil {
 		if opt, err := d.option(set.key); err == nil {
+			if opt.overridesCommon() {
+				own[set.key] = set
+				return nil
+			}
 			text, err := optionText(opt, set)
 			if err != nil {
 				return err
 			}
 			texts[set.key] = text
-			if opt.overridesCommon() {
-				own[set.key] = set
-			}
 			return nil
 		}
 		if opt, err := d.option(head); dotted && err == nil && opt.Type == MapOption {
@@ -506,8 +519,9 @@ func (l *loader) file(d *Driver, s *stanza, set setting, own map[string]setting,
 		}
 		return nil
 	case head == "calibrate" || head == "filter" || set.key == "quantity":
-		if dotted && !slices.Contains(inChannel, set.key) {
-			return unknownKey(set, inChannel[2:7])
+		if !slices.Contains(inChannel, set.key) {
+			known := inChannel[2:7]
+			return fmt.Errorf("is no key%s: %s are", didYouMean(set.key, known), strings.Join(known, ", "))
 		}
 		put(channels, "", set, set.key)
 		return nil
@@ -584,7 +598,13 @@ func (l *loader) notOfChannel(d *Driver, set setting, channel, key string) error
 			known = append(known, o.Name)
 		}
 	}
-	return fmt.Errorf("%q is no key of channel %s%s: %s are", key, channel, didYouMean(key, known), strings.Join(known, ", "))
+	advice := didYouMean(key, known)
+	for _, o := range d.Options {
+		if o.Type == MapOption && advice == "" {
+			advice = didYouMean(channel, []string{o.Name})
+		}
+	}
+	return fmt.Errorf("%q is no key of channel %s%s: %s are", key, channel, advice, strings.Join(known, ", "))
 }
 
 // unknown says what might have been meant by a key that nobody knows.
@@ -618,10 +638,6 @@ func (l *loader) unknown(d *Driver, set setting, head, rest string, dotted bool)
 		return d.noChannel(head)
 	}
 	return fmt.Errorf("is no key of driver %s%s%s", d.Name, didYouMean(set.key, known), d.keys())
-}
-
-func unknownKey(set setting, known []string) error {
-	return fmt.Errorf("is no key%s: %s are", didYouMean(set.key, known), strings.Join(known, ", "))
 }
 
 // keys tells which options the driver has.
@@ -717,7 +733,7 @@ func (l *loader) schedule(c *SensorConfig, s *stanza, common map[string]setting)
 	if _, ok := common["at"]; ok {
 		c.Schedule.At = value("at").(string)
 		if phase, ok := common["phase"]; ok {
-			l.complain(phase.origin, s.subject(), "phase", errors.New("shifts every; with at, shift the cron expression itself"))
+			l.complain(phase.origin, s.subject(), "phase", errPhaseAndAt)
 		}
 	} else {
 		c.Schedule.Every = value("every").(time.Duration)

@@ -56,6 +56,13 @@ func (o Option) check() error {
 	case o.Type == EnumOption && len(o.Choices) == 0:
 		return fmt.Errorf("option %s has no choices", o.Name)
 	}
+	if o.Type == I2CAddrOption {
+		for _, a := range o.Choices {
+			if _, err := o.Parse(a); err != nil {
+				return fmt.Errorf("choices of option %s: %w", o.Name, err)
+			}
+		}
+	}
 	if o.Default != "" {
 		if _, err := o.Parse(o.Default); err != nil {
 			return fmt.Errorf("default of option %s: %w", o.Name, err)
@@ -187,7 +194,11 @@ func (o Option) Parse(text string) (any, error) {
 		return v, o.inRange(text, v.Seconds(), func(v float64) string { return formatDuration(time.Duration(v * 1e9)) })
 	case EnumOption:
 		if !slices.Contains(o.Choices, text) {
-			return nil, fmt.Errorf("%q is none of %s%s", text, strings.Join(o.Choices, ", "), didYouMean(text, o.Choices))
+			near := didYouMean(text, o.Choices)
+			if near != "" && len(o.Choices) > 8 {
+				return nil, fmt.Errorf("%q is none of those that are known%s", text, near)
+			}
+			return nil, fmt.Errorf("%q is none of %s%s", text, strings.Join(o.Choices, ", "), near)
 		}
 		return text, nil
 	case I2CAddrOption:
@@ -332,10 +343,16 @@ func badDuration(text string) error {
 // written "a0.gain"; channels are further channels that the configuration
 // names. The configuration uses it, and so do tests of drivers.
 func NewOptions(d *Driver, texts map[string]string, channels ...string) (*Options, error) {
-	return newOptions(d, texts, channels, nil)
+	o, err := newOptions(d, texts, channels, nil)
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
 }
 
 // newOptions leaves alone the keys in bad, whose texts were wrong already.
+// With an error it returns what is right: a line that is used twice is worth
+// telling even where another option of its sensor is wrong.
 func newOptions(d *Driver, texts map[string]string, channels []string, bad map[string]bool) (*Options, error) {
 	o := &Options{driver: d, values: map[string]any{}, given: map[string]bool{}}
 	var errs []error
@@ -353,18 +370,17 @@ func newOptions(d *Driver, texts map[string]string, channels []string, bad map[s
 		o.values[key], o.given[key] = v, true
 	}
 	for _, opt := range d.Options {
-		if o.given[opt.Name] {
+		if _, tried := texts[opt.Name]; tried || bad[opt.Name] {
 			continue
 		}
 		if opt.Required {
-			if _, tried := texts[opt.Name]; !tried && !bad[opt.Name] {
-				errs = append(errs, &OptionError{opt.Name, fmt.Errorf("is missing: %s", opt.Help)})
-			}
+			errs = append(errs, &OptionError{opt.Name, fmt.Errorf("is missing: %s", opt.Help)})
 		}
 		if opt.Default != "" {
 			v, err := opt.Parse(opt.Default)
 			if err != nil {
-				return nil, err
+				errs = append(errs, &OptionError{opt.Name, err}) // Register has seen to it
+				continue
 			}
 			o.values[opt.Name] = v
 		}
@@ -383,11 +399,8 @@ func newOptions(d *Driver, texts map[string]string, channels []string, bad map[s
 			errs = append(errs, err)
 		}
 	}
-	if len(errs) > 0 {
-		sort.Slice(errs, func(i, j int) bool { return errs[i].Error() < errs[j].Error() })
-		return nil, errors.Join(errs...)
-	}
-	return o, nil
+	sort.Slice(errs, func(i, j int) bool { return errs[i].Error() < errs[j].Error() })
+	return o, errors.Join(errs...)
 }
 
 // An OptionError is what is wrong with one key.

@@ -63,16 +63,16 @@ func (s *Smoother) Add(v float64) float64 {
 		s.sorted = append(s.sorted[:0], s.median.last...)
 		slices.Sort(s.sorted)
 		n := len(s.sorted)
-		v = s.sorted[(n-1)/2]/2 + s.sorted[n/2]/2
+		v = (s.sorted[(n-1)/2] + s.sorted[n/2]) / 2
 	}
 	if s.average.add(v) {
 		// Summed anew each time: a running sum would gather rounding errors
 		// for months.
 		sum := 0.
 		for _, x := range s.average.last {
-			sum += x / float64(len(s.average.last))
+			sum += x
 		}
-		v = sum
+		v = sum / float64(len(s.average.last))
 	}
 	return v
 }

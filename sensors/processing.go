@@ -3,6 +3,7 @@ package sensors
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -11,8 +12,8 @@ import (
 // processing reads what is said of the readings: of all (""), of a channel or
 // of a quantity. It needs to know what the driver measures, for the units.
 func (l *loader) processing(c *SensorConfig, s *stanza, channels map[string]raw) {
-	for name, r := range channels {
-		p := l.oneProcessing(c.Driver, s, name, r)
+	for _, name := range slices.Sorted(maps.Keys(channels)) {
+		p := l.oneProcessing(c.Driver, s, name, channels[name])
 		if name == "" {
 			c.All = p
 		} else if !p.isZero() {
@@ -139,7 +140,7 @@ func (l *loader) oneProcessing(d *Driver, s *stanza, channel string, r raw) Proc
 			l.complain(set.origin, s.subject(), set.key, err)
 		}
 	}
-	for key, n := range map[string]*int{"filter.median": &p.Filter.Median, "filter.average": &p.Filter.Average} {
+	filter := func(key string, n *int) {
 		read(key, func(text string) error {
 			opt, _ := commonOption(key)
 			v, err := opt.Parse(text)
@@ -148,12 +149,16 @@ func (l *loader) oneProcessing(d *Driver, s *stanza, channel string, r raw) Proc
 				return err
 			case anyCounter(from, p.Quantity):
 				return fmt.Errorf("a counter can't be smoothed%s", d.which(from, key))
-			case key == "filter.median" && v.(int)%2 == 0:
-				return fmt.Errorf("%q is even: the median has to be one of the reads, so write %d or %d", text, v.(int)-1, v.(int)+1)
 			}
 			*n = v.(int)
 			return nil
 		})
+	}
+	filter("filter.median", &p.Filter.Median)
+	filter("filter.average", &p.Filter.Average)
+	if n := p.Filter.Median; n > 0 && n%2 == 0 {
+		set := r["filter.median"]
+		l.complain(set.origin, s.subject(), set.key, fmt.Errorf("%d is even, and a median has to be one of the reads: write %d or %d", n, n-1, n+1))
 	}
 	return p
 }

@@ -1,6 +1,7 @@
 package sensors
 
 import (
+	"fmt"
 	"math"
 	"sort"
 	"strings"
@@ -79,8 +80,11 @@ func (q *Quantity) Check(v float64) error {
 		return Errorf(OutOfRange, "%s is %v, which is no number", q.Name, v)
 	}
 	if q.Range != nil && (v < q.Range.Min || v > q.Range.Max) {
-		return Errorf(OutOfRange, "%s of %s is outside %s to %s", q.Name,
-			q.unit().Format(v), q.unit().Format(q.Range.Min), q.unit().Format(q.Range.Max))
+		shown, low, high := q.Format(v), q.Format(q.Range.Min), q.Format(q.Range.Max)
+		if shown == low || shown == high { // but for rounding
+			shown += fmt.Sprintf(" (%v %s)", v, q.unit().word())
+		}
+		return Errorf(OutOfRange, "%s of %s is outside %s to %s", q.Name, shown, low, high)
 	}
 	return nil
 }
@@ -109,7 +113,7 @@ var (
 	EquivalentCarbonDioxide = quantity("equivalent_carbon_dioxide", PartsPerMio, Gauge, "Carbon dioxide concentration estimated from other gases.", &Range{0, 1e6})
 	VolatileOrganics        = quantity("volatile_organic_compounds", PartsPerBio, Gauge, "Volatile organic compounds, by volume.", &Range{0, 1e9})
 	AirQuality              = quantity("air_quality_index", None, Gauge, "Air quality index as the chip defines it.", &Range{0, 500})
-	ParticulateMatter       = quantity("particulate_matter", GramsPerCubicMeter, Gauge, "Mass of the particles up to the size, in micrometres.", &Range{0, 1}).With("size")
+	ParticulateMatter       = quantity("particulate_matter", GramsPerCubicMeter, Gauge, "Mass of the particles up to the size, in micrometres.", &Range{0, 1}, "size")
 
 	Voltage    = quantity("voltage", Volts, Gauge, "Voltage.", &Range{-100e3, 100e3})
 	Current    = quantity("current", Amperes, Gauge, "Electric current.", &Range{-10e3, 10e3})
@@ -142,8 +146,8 @@ var (
 
 var quantities = map[string]*Quantity{}
 
-func quantity(name string, u *Unit, k Kind, help string, r *Range) *Quantity {
-	q := &Quantity{Name: name, Unit: u, Kind: k, Help: help, Range: r}
+func quantity(name string, u *Unit, k Kind, help string, r *Range, labels ...string) *Quantity {
+	q := &Quantity{Name: name, Unit: u, Kind: k, Help: help, Range: r, Labels: labels}
 	quantities[name] = q
 	return q
 }

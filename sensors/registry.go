@@ -83,9 +83,6 @@ func (d *Driver) check() error {
 		if q == nil {
 			return errors.New("measures nil")
 		}
-		if seen[q.Name] && !slices.Contains(d.Channels, q.Name) {
-			return fmt.Errorf("quantity %s has the name of an option", q.Name)
-		}
 	}
 	for _, o := range d.Options {
 		if o.Type == I2CAddrOption && !bus {
@@ -99,6 +96,16 @@ func (d *Driver) check() error {
 func DriverByName(name string) (*Driver, bool) {
 	d, ok := drivers[name]
 	return d, ok
+}
+
+// UnknownDriver is the error for a driver's name that isn't one; it names the
+// nearest.
+func UnknownDriver(name string) error {
+	var names []string
+	for _, d := range Drivers() {
+		names = append(names, d.Name)
+	}
+	return fmt.Errorf("there is no driver %q%s: the command drivers lists them", name, didYouMean(name, names))
 }
 
 // Drivers lists the registered drivers by name.

@@ -3,6 +3,7 @@ package sensors
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -13,16 +14,20 @@ import (
 type stanza struct {
 	kind     string // "sensor", "rail", "defaults"
 	name     string
+	number   int    // which of its kind it is, from 1
 	is       string // a sensor's driver, a rail's line
 	origin   Origin
 	settings []setting
 }
 
 func (s *stanza) subject() string {
-	if s.kind == "defaults" {
+	switch {
+	case s.kind == "defaults":
 		return s.kind
+	case s.name == "":
+		return fmt.Sprintf("%s %d", s.kind, s.number)
 	}
-	return strings.TrimSpace(s.kind + " " + s.name)
+	return s.kind + " " + printable(s.name)
 }
 
 // A setting is one key with its value.
@@ -46,16 +51,24 @@ func canonical(key string) string {
 	return key
 }
 
+// printable is a name as a message shows it.
+func printable(name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(name)
+	}
+	return name
+}
+
 // flagStanza takes apart NAME=WHAT[,KEY=VALUE]….
 func flagStanza(kind, text string, number int) (*stanza, Problems) {
-	s := &stanza{kind: kind, origin: Origin{Flag: fmt.Sprintf("--%s %q", kind, text), Line: number}}
+	s := &stanza{kind: kind, number: number, origin: Origin{Flag: fmt.Sprintf("--%s %q", kind, text), Line: number}}
 	what := map[string]string{"sensor": "DRIVER", "rail": "LINE"}[kind]
 	name, rest, ok := strings.Cut(text, "=")
 	s.name = strings.TrimSpace(name)
 	if !ok || strings.ContainsAny(name, `,"`) {
 		return s, Problems{{s.origin, s.subject(), "", fmt.Errorf("is not NAME=%s[,KEY=VALUE]…", what)}}
 	}
-	s.origin.Flag = fmt.Sprintf("--%s %s=…", kind, s.name)
+	s.origin.Flag = fmt.Sprintf("--%s %s=…", kind, printable(s.name))
 	var problems Problems
 	complain := func(key, format string, args ...any) {
 		problems = append(problems, &Problem{s.origin, s.subject(), key, fmt.Errorf(format, args...)})
@@ -87,7 +100,10 @@ func flagStanza(kind, text string, number int) (*stanza, Problems) {
 			rest = rest[end:]
 			continue
 		}
-		if value, rest, err = cutValue(rest[end+1:]); err != nil {
+		if value, rest, err = cutValue(rest[end+1:]); key == "" {
+			complain("", "has a value without a key before the =")
+			continue
+		} else if err != nil {
 			complain(key, "%w", err)
 			continue
 		}

@@ -80,19 +80,17 @@ func (d *document) top(n *yaml.Node) {
 
 func (d *document) list(kind string, key, n *yaml.Node) {
 	is := map[string]string{"sensor": "driver", "rail": "line"}[kind]
-	if isNull(n) {
+	if d.strange(n, "", key.Value) || isNull(n) {
 		return
 	}
-	if n.Kind != yaml.SequenceNode || d.strange(n, "", key.Value) {
-		if n.Kind != yaml.SequenceNode {
-			d.complain(d.at(key), "", key.Value, "is a list, each %s an item: - {name: …, %s: …}", kind, is)
-		}
+	if n.Kind != yaml.SequenceNode {
+		d.complain(d.at(key), "", key.Value, "is a list, each %s an item: - {name: …, %s: …}", kind, is)
 		return
 	}
 	for i, item := range n.Content {
-		s := &stanza{kind: kind, origin: d.at(item)}
+		s := &stanza{kind: kind, number: i + 1, origin: d.at(item)}
 		if item.Kind != yaml.MappingNode {
-			d.complain(d.at(item), fmt.Sprintf("%s %d", kind, i+1), "", "is not a mapping: write - {name: …, %s: …}", is)
+			d.complain(d.at(item), s.subject(), "", "is not a mapping: write - {name: …, %s: …}", is)
 			continue
 		}
 		before := len(d.problems)
@@ -104,19 +102,20 @@ func (d *document) list(kind string, key, n *yaml.Node) {
 			case target == nil:
 				rest = append(rest, set)
 			case set.isList:
-				d.complain(set.origin, fmt.Sprintf("%s %d", kind, i+1), set.key, "takes one value, not a list")
+				d.complain(set.origin, s.subject(), set.key, "takes one value, not a list")
 			default:
 				*target = set.text
 			}
 		}
 		s.settings = rest
+		nameless := false // and that has been said
 		for _, p := range d.problems[before:] {
 			p.Subject = s.subject()
-			if s.name == "" {
-				p.Subject = fmt.Sprintf("%s %d", kind, i+1)
-			}
+			nameless = nameless || s.name == "" && p.Key == "name"
 		}
-		d.stanzas = append(d.stanzas, s)
+		if !nameless {
+			d.stanzas = append(d.stanzas, s)
+		}
 	}
 }
 
@@ -196,8 +195,7 @@ func (d *document) flatten(s *stanza, prefix string, at, n *yaml.Node) {
 				set.list = append(set.list, text)
 			}
 			if len(set.list) == 0 {
-				d.complain(set.origin, s.subject(), set.key, "has no value")
-				return
+				set.isList, set.null = false, true
 			}
 		default:
 			set.text = v.Value
@@ -277,6 +275,9 @@ func yamlAdvice(message, data string) (line int, advice string) {
 		return line, message + ": the file must be UTF-8 text"
 	}
 	line = min(max(line, 1), len(lines))
+	if tab := regexp.MustCompile(`^ *\t`); strings.Contains(message, "tab character") && !tab.MatchString(lines[line-1]) {
+		find(tab.MatchString)
+	}
 	text := lines[line-1]
 	switch {
 	case strings.Contains(message, "alphabetic or numeric") && strings.Contains(text, "*"):
