@@ -55,7 +55,7 @@ func init() {
 			sensors.BusOpt(),
 			sensors.AddrOpt(lm75Addresses...),
 			{Name: "model", Type: sensors.EnumOption, Default: "tmp102", Choices: []string{"tmp102", "tmp75", "lm75", "lm75b"},
-				Help: "which of the family; tmp75 is also TMP175 and TMP275, lm75 also LM75A, DS75 and other chips of 9 bits or more"},
+				Help: "which of the family: tmp75 is also TMP175 and TMP275; lm75 is any with 9 bits or more, LM75A and DS75 too; lm75b is NXP's, with 11 bits"},
 		},
 		Measures: []*sensors.Quantity{tmp102Temperature},
 		Check: func(o *sensors.Options) error {
