@@ -177,11 +177,11 @@ func (c *Context) check() error {
 	if c.Name == "" || strings.ContainsAny(c.Name, "/\x00\n") {
 		bad("daemon: name %q: give the program's plain name", c.Name)
 	}
-	for what, path := range map[string]string{
-		"chroot directory": c.ChrootDirectory, "working directory": c.WorkingDirectory, "pidfile": c.PIDFile,
+	for _, p := range []struct{ what, path string }{
+		{"chroot directory", c.ChrootDirectory}, {"working directory", c.WorkingDirectory}, {"pidfile", c.PIDFile},
 	} {
-		if path != "" && !filepath.IsAbs(path) {
-			bad("daemon: %s %q: give an absolute path; the daemon's working directory is another", what, path)
+		if p.path != "" && !filepath.IsAbs(p.path) {
+			bad("daemon: %s %q: give an absolute path; the daemon's working directory is another", p.what, p.path)
 		}
 	}
 	if c.Umask < 0 || c.Umask > 0o777 {

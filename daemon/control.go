@@ -152,6 +152,10 @@ func Stop(ctx context.Context, pidFile string) (pid int, err error) {
 	if err := h.signal(syscall.SIGTERM); err != nil {
 		return h.pid, err
 	}
+	// One that is stopped (SIGSTOP) would get the other only when it goes on.
+	if err := h.signal(syscall.SIGCONT); err != nil && !errors.Is(err, ErrNotRunning) {
+		return h.pid, err
+	}
 	return h.pid, h.wait(ctx)
 }
 

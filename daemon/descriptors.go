@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -95,25 +94,6 @@ func disinherit(fds []int) {
 	for _, fd := range fds {
 		unix.CloseOnExec(fd)
 	}
-}
-
-// OpenLog opens a file to append log lines to, for Context.Stderr: created with
-// mode 0640 if missing, never through a symbolic link, never a terminal. Anything
-// but a regular file is refused.
-func OpenLog(path string) (*os.File, error) {
-	const flags = unix.O_WRONLY | unix.O_APPEND | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_NOCTTY | unix.O_NONBLOCK
-	fd, err := openRetry(path, flags|unix.O_CLOEXEC, 0o640)
-	switch {
-	case errors.Is(err, unix.ELOOP):
-		return nil, fmt.Errorf("log file %s is a symbolic link, which somebody else could point elsewhere; name the file itself: %w", path, err)
-	case err != nil:
-		return nil, fmt.Errorf("open the log file %s: %w", path, err)
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, errors.Join(fmt.Errorf("log file %s isn't a regular file; name another", path), err, unix.Close(fd))
-	}
-	return os.NewFile(uintptr(fd), path), nil
 }
 
 func openRetry(path string, flags int, mode uint32) (fd int, err error) {

@@ -46,7 +46,7 @@ func (h *helperPlan) run() int {
 	c.KeepEnvironment = append(c.KeepEnvironment, helperVariable)
 	if _, resumed := Handover(); !resumed {
 		if h.Log != "" {
-			log, err := OpenLog(h.Log)
+			log, err := c.OpenLog(h.Log)
 			if err != nil {
 				return complain(err)
 			}
@@ -97,6 +97,7 @@ func (h *helperPlan) run() int {
 		}
 		fmt.Fprintln(os.Stderr, "opened", tty)
 	case "hang":
+		fmt.Fprintln(os.Stderr, "waiting")
 		<-p.Done()
 		return complain(errors.Join(errors.New("ended while starting"), p.Close()))
 	}

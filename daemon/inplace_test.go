@@ -330,3 +330,27 @@ func TestBrokenPipe(t *testing.T) {
 		t.Errorf("it ended by %v, want exit status 0", err)
 	}
 }
+
+// A program in the foreground ends with its terminal, though SIGHUP from
+// somebody makes it reload.
+func TestForegroundTerminalHangsUp(t *testing.T) {
+	h := newHelper(t)
+	h.plan.DetachProcess = DetachNever
+	master, slave := pty(t)
+	cmd := h.command()
+	cmd.Stdin, cmd.Stdout = slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	h.stay(cmd)
+	if err := slave.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.signal(syscall.SIGHUP)
+	h.await("event reload")
+	if err := master.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("ended by %v, want exit status 0", err)
+	}
+	h.await("event terminate")
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -163,7 +164,7 @@ func (who *identity) credential() *syscall.Credential {
 func (who *identity) become() error {
 	if len(who.Ambient) > 0 {
 		if err := prctl(unix.PR_SET_KEEPCAPS, 1, 0); err != nil {
-			return fmt.Errorf("keep capabilities: %w", err)
+			return fmt.Errorf("keep capabilities in the foreground: %w; build the program with CGO_ENABLED=0, or detach", err)
 		}
 	}
 	groups := make([]int, len(who.Groups))
@@ -249,6 +250,51 @@ func forbidCore() error {
 	}
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("forbid core dumps: %w", err)
+	}
+	return nil
+}
+
+// Readable tells whether the daemon's user will be able to read the file, by the
+// permission bits on the way to it (path_resolution(7)); nil: yes. What the
+// starter reads as root, the daemon may fail to read again.
+func (c *Context) Readable(path string) error {
+	who, err := c.identity()
+	if err != nil || who == nil {
+		return err
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return err
+	}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		if err := who.may(dir, 0o1); err != nil {
+			return fmt.Errorf("user %s won't be able to read %s again: %w", who.Name, path, err)
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+	}
+	if err := who.may(path, 0o4); err != nil {
+		return fmt.Errorf("user %s won't be able to read it again: %w", who.Name, err)
+	}
+	return nil
+}
+
+// may checks one permission bit: 4 to read, 1 to search.
+func (who *identity) may(path string, bit uint32) error {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	switch {
+	case who.UID == 0:
+		return nil
+	case st.Uid == who.UID:
+		bit <<= 6
+	case st.Gid == who.GID || slices.Contains(who.Groups, st.Gid):
+		bit <<= 3
+	}
+	if st.Mode&bit == 0 {
+		return fmt.Errorf("%s has mode %04o, user %d, group %d", path, st.Mode&0o7777, st.Uid, st.Gid)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"os"
 	"os/user"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,5 +106,40 @@ func TestEnvironmentIsCleaned(t *testing.T) {
 	t.Setenv("GOGC", "50")
 	if !c.hasSettings() {
 		t.Error("GOGC=50 is set")
+	}
+}
+
+func TestMay(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	uid, gid := uint32(os.Getuid()), uint32(os.Getgid())
+	for _, tt := range []struct {
+		mode os.FileMode
+		who  identity
+		want bool
+	}{
+		{0o400, identity{UID: uid + 1, GID: gid + 1}, false},
+		{0o404, identity{UID: uid + 1, GID: gid + 1}, true},
+		{0o044, identity{UID: uid + 1, GID: gid}, true},
+		{0o004, identity{UID: uid + 1, GID: gid}, false},
+		{0o040, identity{UID: uid + 1, GID: gid + 1, Groups: []uint32{gid}}, true},
+		{0, identity{UID: 0}, true},
+	} {
+		if err := os.Chmod(file, tt.mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := tt.who.may(file, 4); (err == nil) != tt.want {
+			t.Errorf("%v by %+v: %v", tt.mode, tt.who, err)
+		}
+	}
+	who := identity{UID: uid + 1}
+	if err := who.may(filepath.Join(dir, "none"), 4); !os.IsNotExist(err) {
+		t.Errorf("no file: %v", err)
+	}
+	if err := New("x").Readable("/none"); err != nil {
+		t.Errorf("without a user nothing changes: %v", err)
 	}
 }

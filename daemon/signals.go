@@ -46,6 +46,7 @@ func DefaultSignals() map[syscall.Signal]Event {
 type receiver struct {
 	events chan Event
 	done   chan struct{} // closed at the first Terminate
+	once   sync.Once
 	quit   chan struct{}
 	all    sync.WaitGroup
 	chans  []chan os.Signal
@@ -68,7 +69,7 @@ func receive(signals map[syscall.Signal]Event, terminal bool) *receiver {
 	}
 	for event, place := range places {
 		r.chans = append(r.chans, place)
-		r.all.Go(func() { r.forward(event, place) })
+		r.all.Go(func() { r.forward(event, place, terminal) })
 	}
 	// Caught and dropped, not ignored: being ignored would be inherited by
 	// children, and without a handler the Go runtime ends the program when
@@ -79,23 +80,35 @@ func receive(signals map[syscall.Signal]Event, terminal bool) *receiver {
 	return r
 }
 
-func (r *receiver) forward(event Event, place <-chan os.Signal) {
-	var once sync.Once
+func (r *receiver) forward(event Event, place <-chan os.Signal, terminal bool) {
 	for {
+		var sig os.Signal
 		select {
-		case <-place:
+		case sig = <-place:
 		case <-r.quit:
 			return
 		}
-		if event == Terminate {
-			once.Do(func() { close(r.done) })
+		means := event
+		if terminal && sig == syscall.SIGHUP && hungUp() {
+			means = Terminate
+		}
+		if means == Terminate {
+			r.once.Do(func() { close(r.done) })
 		}
 		select {
-		case r.events <- event:
+		case r.events <- means:
 		case <-r.quit:
 			return
 		}
 	}
+}
+
+// hungUp tells whether a process that had a controlling terminal has lost it. A
+// program in the foreground ends with its terminal; only where the terminal is
+// still there was SIGHUP somebody's request.
+func hungUp() bool {
+	tty, err := hasTerminal(os.Getpid())
+	return err == nil && !tty
 }
 
 // stop ends the goroutines. The signals stay caught: a second TERM while the

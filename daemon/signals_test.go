@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"os"
 	"strings"
 	"syscall"
@@ -29,6 +30,43 @@ func TestBurstOfSignals(t *testing.T) {
 	}
 	if n := strings.Count(string(log), "event terminate"); n != 1 {
 		t.Errorf("%d terminations in\n%s", n, log)
+	}
+}
+
+func TestStopOfAStoppedDaemon(t *testing.T) {
+	h := newHelper(t)
+	pid := h.mustStart()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	h.stop()
+	if _, err := os.Lstat(h.pidFile); !os.IsNotExist(err) {
+		t.Errorf("the pidfile is left: %v", err)
+	}
+}
+
+func TestTerminateWhileStarting(t *testing.T) {
+	h := newHelper(t)
+	h.plan.Mode = "hang"
+	cmd := h.command()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	h.await("waiting")
+	s := Status(h.pidFile)
+	if !s.Starting || s.PID == 0 || s.PID == cmd.Process.Pid {
+		t.Fatalf("status %+v; the starter is %d", s, cmd.Process.Pid)
+	}
+	if err := syscall.Kill(s.PID, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil || !strings.Contains(out.String(), "ended before it was ready") {
+		t.Errorf("%v: %s", err, out.String())
+	}
+	if s := Status(h.pidFile); s.Code != StatusStopped {
+		t.Errorf("status %+v", s)
 	}
 }
 

@@ -164,10 +164,12 @@ func TestPrivilegesAreDropped(t *testing.T) {
 		detach  Detach
 		ambient []uintptr
 		caps    string
+		fails   string
 	}{
-		{"detached", DetachAlways, nil, "0000000000000000"},
-		{"detached, may wake the machine", DetachAlways, []uintptr{unix.CAP_WAKE_ALARM}, "0000000800000000"},
-		{"foreground", DetachNever, nil, "0000000000000000"},
+		{"detached", DetachAlways, nil, "0000000000000000", ""},
+		{"detached, may wake the machine", DetachAlways, []uintptr{unix.CAP_WAKE_ALARM}, "0000000800000000", ""},
+		{"foreground", DetachNever, nil, "0000000000000000", ""},
+		{"foreground, may wake the machine", DetachNever, []uintptr{unix.CAP_WAKE_ALARM}, "0000000800000000", withCgo("CGO_ENABLED=0")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHelper(t)
@@ -180,6 +182,12 @@ func TestPrivilegesAreDropped(t *testing.T) {
 			h.plan.DetachProcess = tt.detach
 			h.plan.SupplementaryGroups = []string{"video", "no-such-group-here"}
 			h.plan.AmbientCapabilities = tt.ambient
+			if tt.fails != "" {
+				if out, code := h.start(); code != 1 || !strings.Contains(out, tt.fails) {
+					t.Errorf("exit status %d, output %q, want %q", code, out, tt.fails)
+				}
+				return
+			}
 			if tt.detach == DetachNever {
 				h.stay(h.command())
 			} else {
@@ -228,6 +236,39 @@ func TestPrivilegesAreDropped(t *testing.T) {
 				t.Errorf("the pidfile is left: %v", err)
 			}
 		})
+	}
+}
+
+// withCgo returns s in a test binary built with cgo, whose threads aren't all
+// Go's to change.
+func withCgo(s string) string {
+	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_GETPID, 0, 0, 0); errno == unix.ENOTSUP {
+		return s
+	}
+	return ""
+}
+
+func TestReadableByTheDaemon(t *testing.T) {
+	c := New("x")
+	c.User = "nobody"
+	dir := t.TempDir()
+	file := filepath.Join(dir, "config")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		dir, file os.FileMode
+		want      string
+	}{
+		{0o755, 0o644, ""}, {0o755, 0o600, file + " has mode 0600"}, {0o700, 0o644, dir + " has mode 0700"},
+	} {
+		if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(dir, tt.dir), os.Chmod(file, tt.file)); err != nil {
+			t.Fatal(err)
+		}
+		err := c.Readable(file)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%o %o: %v", tt.dir, tt.file, err)
+		}
 	}
 }
 
