@@ -52,14 +52,14 @@ func init() {
 			{Name: "gain", Type: sensors.EnumOption, Default: "4.096V", Choices: ads1115Gains, Channel: true,
 				Help: "full scale: the smallest that holds the largest voltage gives the finest steps, 1/32768 of it (ADS1015 1/2048)"},
 			{Name: "rate", Type: sensors.IntegerOption, Default: "128",
-				Help: "samples per second: fewer are less noisy and take longer. ADS1115: " + list(ads1115Rates) + "; ADS1015: " + list(ads1015Rates)},
+				Help: "samples per second: fewer are less noisy and take longer. ADS1115: " + rateList(ads1115Rates) + "; ADS1015: " + rateList(ads1015Rates)},
 		},
 		// Where none is named, the four single inputs are read.
 		Channels: append(slices.Clone(ads1115Inputs[4:]), ads1115Inputs[:4]...),
 		Measures: []*sensors.Quantity{ads1115Voltage},
 		Check: func(o *sensors.Options) error {
 			if rates := ads1115RatesOf(o); !slices.Contains(rates, o.Integer("rate")) {
-				return &sensors.OptionError{Key: "rate", Err: fmt.Errorf("the %s has %s samples per second", o.Text("model"), list(rates))}
+				return &sensors.OptionError{Key: "rate", Err: fmt.Errorf("the %s has %s samples per second", o.Text("model"), rateList(rates))}
 			}
 			return nil
 		},
@@ -67,7 +67,7 @@ func init() {
 	})
 }
 
-func list(rates []int) string {
+func rateList(rates []int) string {
 	var s string
 	for i, r := range rates {
 		if i > 0 {
