@@ -29,7 +29,7 @@ type fileTree struct {
 // file is what the kernel does when one is read or written.
 type file struct {
 	read  func(ctx context.Context) ([]byte, error)
-	write func(data []byte) error
+	write func(ctx context.Context, data []byte) error
 	err   error // set by FailFile
 }
 
@@ -139,12 +139,15 @@ func (t *fileTree) WriteFile(ctx context.Context, name string, data []byte) erro
 		err = unix.EACCES
 	}
 	if err == nil {
-		err = f.write(data)
+		err = f.write(ctx, data)
 	}
-	if err != nil {
-		return board.FileError("write", name, err)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("write %s: %w", name, ctx.Err())
 	}
-	return nil
+	return board.FileError("write", name, err)
 }
 
 // Glob finds files and the folders they are in.
@@ -186,15 +189,18 @@ type w1Probe struct {
 // w1Conversion is of 12 bits: DS18B20 data sheet, table 2.
 const w1Conversion = 750 * time.Millisecond
 
-func (p *w1Probe) trigger(data []byte) error {
+// trigger returns when the bulk conversion has ended, as the kernel's
+// trigger_bulk_read does (drivers/w1/slaves/w1_therm.c).
+func (p *w1Probe) trigger(ctx context.Context, data []byte) error {
 	if string(bytes.TrimSpace(data)) != "trigger" {
 		return unix.EINVAL
 	}
 	b := p.tree.board
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	p.bulk = b.clock.Now()
-	return nil
+	until := p.bulk.Add(w1Conversion)
+	b.mu.Unlock()
+	return b.clock.SleepUntil(ctx, until)
 }
 
 // bulkState is -1 while a bulk conversion is under way, 1 while a result of it

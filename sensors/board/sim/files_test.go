@@ -92,18 +92,30 @@ func TestBulkConversion(t *testing.T) {
 		t.Errorf("nonsense: %v", err)
 	}
 	b.SetValues(func(at sensors.Instant) Values { return Values{PondTemperature: at.Sub(b.start).Seconds()} })
-	check(t, files.WriteFile(t.Context(), bulk, []byte("trigger\n")))
+	written := make(chan error)
+	go func() { written <- files.WriteFile(t.Context(), bulk, []byte("trigger\n")) }()
+	clock.Await(clock.Now().Add(w1Conversion))
 	clock.Advance(w1Conversion - 1)
 	state("-1\n")
 	if got := read(t, b, probe+"/temperature"); got != "" {
 		t.Errorf("while it converts: %q, want nothing", got)
 	}
+	clock.Advance(1)
+	check(t, <-written)
 	clock.Advance(10 * time.Second)
 	state("1\n")
 	if got := read(t, b, probe+"/temperature"); got != "60000\n" {
 		t.Errorf("got %q, want that of the trigger, 60 s after the start", got)
 	}
 	state("0\n")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { written <- files.WriteFile(ctx, bulk, []byte("trigger\n")) }()
+	clock.Await(clock.Now().Add(w1Conversion))
+	cancel()
+	if err := <-written; !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
 }
 
 func TestProbeCancelled(t *testing.T) {
