@@ -223,7 +223,7 @@ func (p *Poller) judge(s *sensor) {
 	for _, r := range res.Readings {
 		// The series of a reading is the one that made its labels.
 		i := slices.IndexFunc(s.series, func(e *series) bool {
-			return e.out == r.Quantity && slices.Equal(e.outLabels, r.Labels) && e.read == res.Reads-1
+			return e.out == r.Quantity && slices.Equal(e.outLabels, r.Labels) && e.read == res.Reads
 		})
 		if i < 0 || s.series[i].conflict == nil {
 			kept = append(kept, r)
@@ -235,8 +235,9 @@ func (p *Poller) judge(s *sensor) {
 	res.Readings = kept
 	if len(kept) == 0 && res.Up && len(res.Failures) > 0 {
 		res.Up, res.Err = false, res.Failures[0].Err
-		res.Reason = sensors.ReasonOf(res.Err)
+		res.Reason, res.LastSuccess = sensors.ReasonOf(res.Err), s.earlier
 		s.failed++
+		s.good.Store(nil)
 	}
 	s.tell()
 }

@@ -30,10 +30,11 @@ type sensor struct {
 	good   atomic.Pointer[good] // for sensors that refer to this one
 
 	series   []*series
-	failed   int  // reads in a row
-	logged   bool // that it is down
-	partial  bool // logged that some channels failed
-	panicked bool // logged the stack
+	earlier  sensors.Instant // the success before the last
+	failed   int             // reads in a row
+	logged   bool            // that it is down
+	partial  bool            // logged that some channels failed
+	panicked bool            // logged the stack
 
 	// The read under way.
 	active     bool
@@ -432,6 +433,7 @@ func (p *Poller) conclude(s *sensor, now sensors.Instant) {
 		}
 	}
 	if s.err == nil {
+		s.earlier = res.LastSuccess
 		res.Up, res.Err, res.Reason, res.LastSuccess = true, nil, "", now
 		for _, f := range res.Failures {
 			s.count(sensors.ReasonOf(f.Err))

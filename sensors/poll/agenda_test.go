@@ -1,0 +1,357 @@
+package poll
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/sensors"
+)
+
+func zone(t *testing.T, name string) *time.Location {
+	t.Helper()
+	l, err := time.LoadLocation(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestCron(t *testing.T) {
+	berlin, lordHowe := zone(t, "Europe/Berlin"), zone(t, "Australia/Lord_Howe")
+	for _, c := range []struct {
+		expr, from string
+		in         *time.Location
+		want       []string // in RFC 3339 without seconds, as the clock on the wall shows them
+	}{
+		{"30 3 * * *", "2027-06-01T03:30:00", berlin, []string{"02T03:30+02", "03T03:30+02"}},
+		{"30 3 * * *", "2027-06-01T03:29:59", berlin, []string{"01T03:30+02"}},
+		{"0 0 29 2 *", "2027-01-01T00:00:00", berlin, []string{"29T00:00+01"}},
+		{"15 10 * * mon", "2027-06-01T00:00:00", berlin, []string{"07T10:15+02", "14T10:15+02"}},
+		// 2027-03-28, 02:00 becomes 03:00.
+		{"30 2 * * *", "2027-03-27T12:00:00", berlin, []string{"28T03:00+02", "29T02:30+02"}},
+		{"30 2,3 * * *", "2027-03-28T00:00:00", berlin, []string{"28T03:00+02", "28T03:30+02", "29T02:30+02"}},
+		{"0 3 * * *", "2027-03-28T00:00:00", berlin, []string{"28T03:00+02", "29T03:00+02"}},
+		{"10,40 2 * * *", "2027-03-28T00:00:00", berlin, []string{"28T03:00+02", "29T02:10+02"}},
+		{"*/30 * * * *", "2027-03-28T01:10:00", berlin, []string{"28T01:30+01", "28T03:00+02", "28T03:30+02"}},
+		// 2027-10-31, 03:00 becomes 02:00.
+		{"30 2 * * *", "2027-10-30T12:00:00", berlin, []string{"31T02:30+02", "01T02:30+01"}},
+		{"30 3 * * *", "2027-10-30T12:00:00", berlin, []string{"31T03:30+01", "01T03:30+01"}},
+		{"0 3 * * *", "2027-10-30T12:00:00", berlin, []string{"31T03:00+01", "01T03:00+01"}},
+		{"0 2-4 * * *", "2027-10-31T00:00:00", berlin, []string{"31T02:00+02", "31T03:00+01", "31T04:00+01"}},
+		{"*/30 * * * *", "2027-10-31T01:50:00", berlin, []string{"31T02:00+02", "31T02:30+02", "31T02:00+01", "31T02:30+01", "31T03:00+01"}},
+		// Half an hour: 2027-04-04, 02:00 becomes 01:30; 2027-10-03, 02:00 becomes 02:30.
+		{"45 1 * * *", "2027-04-03T12:00:00", lordHowe, []string{"04T01:45+11", "05T01:45+1030"}},
+		{"15 2 * * *", "2027-10-02T12:00:00", lordHowe, []string{"03T02:30+11", "04T02:15+11"}},
+	} {
+		cr, err := parseCron(c.expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, err := time.ParseInLocation("2006-01-02T15:04:05", c.from, c.in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range c.want {
+			next, ok := cr.next(at)
+			if got := strings.TrimSuffix(next.Format("02T15:04-0700"), "00"); !ok || got != want || !next.After(at) {
+				t.Errorf("%s after %v is %v, want %s", c.expr, at, got, want)
+			}
+			at = next
+		}
+	}
+	never := &cron{expr: "0 0 30 2 *"}
+	if got, ok := never.next(noon); ok {
+		t.Errorf("30 February is %v", got)
+	}
+}
+
+func TestSlots(t *testing.T) {
+	for _, c := range []struct {
+		every, phase, after, want time.Duration
+	}{
+		{time.Minute, 0, 0, time.Minute},
+		{time.Minute, 0, time.Minute - 1, time.Minute},
+		{time.Minute, 0, time.Minute, 2 * time.Minute},
+		{time.Minute, 10 * time.Second, 0, 10 * time.Second},
+		{time.Minute, 10 * time.Second, 10 * time.Second, 70 * time.Second},
+		{time.Minute, 59 * time.Second, time.Second, 59 * time.Second},
+	} {
+		e := entry{every: c.every, phase: c.phase}
+		if got := e.slot(alarm.Instant(c.after)); got != alarm.Instant(c.want) {
+			t.Errorf("%+v: %v", c, time.Duration(got))
+		}
+	}
+}
+
+// A year of schedules, against a plan made in another way: moment by moment,
+// with no heap, no cron library and no grid arithmetic.
+func TestAYear(t *testing.T) {
+	const year = 366 * 24 * 3600 // seconds
+	const step = 5 * time.Second // of all intervals and phases
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var entries []*entry
+	var texts []string
+	add := func(s sensors.Schedule) {
+		e, err := newEntry(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, &e)
+		texts = append(texts, fmt.Sprintf("%+v", s))
+	}
+	for range 30 {
+		n := 12 + rnd.IntN(1440)
+		add(sensors.Schedule{Every: time.Duration(n) * step, Phase: time.Duration(rnd.IntN(n)) * step})
+	}
+	for _, expr := range []string{"30 3 * * *", "0 */6 * * *", "5 4 * * 0", "0 12 1 * *", "15 2 * * *"} {
+		add(sensors.Schedule{At: expr})
+	}
+	berlin := zone(t, "Europe/Berlin")
+	start := time.Date(2027, 1, 1, 0, 0, 0, 0, berlin)
+	wall := func(at sensors.Instant) time.Time { return start.Add(time.Duration(at)) }
+
+	// Ours.
+	a := newAgenda()
+	for _, e := range entries {
+		if e.cron != nil {
+			e.replan(0, wall(0))
+		} else {
+			e.next = e.slot(0)
+		}
+		a.add(e)
+	}
+	reads := make([][]int64, len(entries)) // in seconds
+	wakes := 0
+	index := map[*entry]int{}
+	for i, e := range entries {
+		index[e] = i
+	}
+	for a.next() <= alarm.Instant(year*time.Second) {
+		now := a.next()
+		wakes++
+		var due []*entry
+		for e := a.pop(now); e != nil; e = a.pop(now) {
+			due = append(due, e)
+		}
+		for _, e := range due {
+			reads[index[e]] = append(reads[index[e]], int64(now)/1e9)
+			e.plan(now, now, wall(now))
+			a.add(e)
+		}
+	}
+
+	// Naively: who has a point now is due; whoever has one within the slack
+	// is read too.
+	want := make([][]int64, len(entries))
+	next := make([]int64, len(entries))
+	naiveWakes := 0
+	for i, e := range entries {
+		next[i] = 1 << 60
+		if e.cron == nil {
+			next[i] = int64(e.phase / time.Second)
+			if next[i] == 0 {
+				next[i] = int64(e.every / time.Second)
+			}
+		}
+	}
+	hit := func(expr string, at time.Time) bool {
+		switch expr {
+		case "30 3 * * *":
+			return at.Hour() == 3 && at.Minute() == 30
+		case "0 */6 * * *":
+			return at.Hour()%6 == 0 && at.Minute() == 0
+		case "5 4 * * 0":
+			return at.Weekday() == time.Sunday && at.Hour() == 4 && at.Minute() == 5
+		case "0 12 1 * *":
+			return at.Day() == 1 && at.Hour() == 12 && at.Minute() == 0
+		case "15 2 * * *":
+			if at.Month() == time.March && at.Day() == 28 {
+				return at.Hour() == 3 && at.Minute() == 0 // there is no 02:15
+			}
+			_, offset := at.Zone()
+			again := at.Month() == time.October && at.Day() == 31 && offset == 3600
+			return at.Hour() == 2 && at.Minute() == 15 && !again
+		}
+		panic(expr)
+	}
+	for s := int64(5); s <= year; s += 5 {
+		due := false
+		var cronDue []int
+		for i, e := range entries {
+			if e.cron == nil {
+				due = due || next[i] == s
+			} else if s%60 == 0 && hit(e.cron.expr, start.Add(time.Duration(s)*time.Second)) {
+				due = true
+				cronDue = append(cronDue, i)
+			}
+		}
+		if !due {
+			continue
+		}
+		naiveWakes++
+		for _, i := range cronDue {
+			want[i] = append(want[i], s)
+		}
+		for i, e := range entries {
+			if e.cron == nil && float64(next[i]-s) <= e.slack.Seconds() {
+				want[i] = append(want[i], s)
+				for float64(next[i]-s) <= e.slack.Seconds() {
+					next[i] += int64(e.every / time.Second)
+				}
+			}
+		}
+	}
+	if wakes != naiveWakes {
+		t.Errorf("%d wakes, the plan has %d", wakes, naiveWakes)
+	}
+	for i := range entries {
+		if !slices.Equal(reads[i], want[i]) {
+			t.Errorf("%s: read %d times, the plan has %d", texts[i], len(reads[i]), len(want[i]))
+		}
+		if len(want[i]) < 12 {
+			t.Errorf("%s: only %d times", texts[i], len(want[i]))
+		}
+	}
+}
+
+// The fewest wakes that serve every point of every grid within its slack: a
+// set of windows is pierced by the fewest moments if each is the earliest end
+// of a window not pierced yet.
+func fewestWakes(entries []*entry, until time.Duration) int {
+	type window struct{ from, to time.Duration }
+	var all []window
+	for _, e := range entries {
+		for at := e.phase; at <= until; at += e.every {
+			if at > 0 {
+				all = append(all, window{at - e.slack, at})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b window) int { return cmp.Compare(a.to, b.to) })
+	wakes, last := 0, time.Duration(-1)
+	for _, w := range all {
+		if last < w.from {
+			last = w.to
+			wakes++
+		}
+	}
+	return wakes
+}
+
+func mixed(n int) []*entry {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	intervals := []time.Duration{30 * time.Second, time.Minute, 90 * time.Second, 5 * time.Minute, 7 * time.Minute, 15 * time.Minute, time.Hour}
+	entries := make([]*entry, n)
+	for i := range entries {
+		s := sensors.Schedule{Every: intervals[rnd.IntN(len(intervals))]}
+		if i%4 == 0 {
+			s.Phase = time.Duration(rnd.Int64N(int64(s.Every)))
+		}
+		e, err := newEntry(s)
+		if err != nil {
+			panic(err)
+		}
+		entries[i] = &e
+	}
+	return entries
+}
+
+// turn reads who is due and plans them again.
+func turn(a *agenda, due []*entry) []*entry {
+	now := a.next()
+	due = due[:0]
+	for e := a.pop(now); e != nil; e = a.pop(now) {
+		due = append(due, e)
+	}
+	for _, e := range due {
+		e.plan(now, now, time.Time{})
+		a.add(e)
+	}
+	return due
+}
+
+func TestThousandSensorsShareTheirWakes(t *testing.T) {
+	const until = 24 * time.Hour
+	entries := mixed(1000)
+	a := newAgenda()
+	for _, e := range entries {
+		e.next = e.slot(0)
+		a.add(e)
+	}
+	wakes := 0
+	var due []*entry
+	for ; a.next() <= alarm.Instant(until); wakes++ {
+		due = turn(&a, due)
+	}
+	least := fewestWakes(entries, until)
+	if float64(wakes) > 1.1*float64(least) || wakes < least || least < 1000 {
+		t.Errorf("%d wakes in a day, %d are possible", wakes, least)
+	}
+	t.Logf("%d wakes in a day, %d are possible", wakes, least)
+}
+
+func TestAgendaUnderChange(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 6))
+	a := newAgenda()
+	var in, out []*entry
+	for range 50 {
+		e := &entry{slack: time.Duration(rnd.Int64N(100))}
+		out = append(out, e)
+	}
+	for range 5000 {
+		if len(out) > 0 && (len(in) == 0 || rnd.IntN(2) == 0) {
+			e := out[0]
+			out = out[1:]
+			e.next = alarm.Instant(1 + rnd.Int64N(1000))
+			a.add(e)
+			a.add(e) // changes nothing
+			in = append(in, e)
+		} else {
+			i := rnd.IntN(len(in))
+			e := in[i]
+			in = slices.Delete(in, i, i+1)
+			a.remove(e)
+			a.remove(e)
+			out = append(out, e)
+		}
+		least := alarm.Instant(0)
+		for _, e := range in {
+			if least == 0 || e.next < least {
+				least = e.next
+			}
+		}
+		if a.next() != least || len(a.early.entries) != len(in) {
+			t.Fatalf("next is %v, want %v of %d", a.next(), least, len(in))
+		}
+	}
+}
+
+// One wake's planning, for so many sensors: an operation is one wake, and
+// "reads/op" tells how many sensors it had to plan again.
+func BenchmarkSchedule(b *testing.B) {
+	for _, n := range []int{10, 100, 1000, 10000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			a := newAgenda()
+			for i, e := range mixed(n) {
+				e.phase = e.every / time.Duration(n) * time.Duration(i) // few at a time
+				e.next = e.slot(0)
+				a.add(e)
+			}
+			var due []*entry
+			reads := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				due = turn(&a, due)
+				reads += len(due)
+			}
+			b.ReportMetric(float64(reads)/float64(b.N), "reads/op")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(reads), "ns/read")
+		})
+	}
+}

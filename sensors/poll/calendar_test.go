@@ -1,0 +1,192 @@
+package poll
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"example.org/dormouse/sensors"
+)
+
+// times are when a sensor was read, as the wall clock showed it.
+func (w *world) times(f *fake) *[]string {
+	var at []string
+	sense := f.sense
+	f.sense = func(c context.Context, e sensors.Env, r *sensors.Report) error {
+		wall, ok := w.clock.Wall(e.Now())
+		if !ok {
+			w.Error("read while the wall clock can't be true")
+		}
+		at = append(at, wall.Format("02T15:04:05"))
+		return sense(c, e, r)
+	}
+	return &at
+}
+
+func TestAtIsReadAtItsTimeOnly(t *testing.T) {
+	in(t, func(w *world) {
+		f := w.sensor("a", at("30 3 * * *"))
+		got := w.times(f)
+		w.run(f.cfg, w.sensor("b", every(time.Hour)).cfg)
+		if r := w.result("a"); r.Tried || r.Reads != 0 || r.NextRead != boot.Add(15*time.Hour+30*time.Minute) || !r.Expires.IsZero() {
+			t.Errorf("before its first time: %+v", r)
+		}
+		w.pass(48 * time.Hour)
+		equal(t, "reads", *got, []string{"02T03:30:00", "03T03:30:00"})
+	})
+}
+
+func TestSteppedClock(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		steps string // "wait", then "step" of the wall clock, by turns
+		want  []string
+	}{
+		{"an hour ahead", "1h 1h 24h 0s", []string{"02T03:30:00"}},
+		{"an hour ahead, over it", "15h 1h 24h 0s", []string{"02T04:00:00", "03T03:30:00"}},
+		{"a day ahead, over it once", "1h 24h 24h 0s", []string{"02T13:00:00", "03T03:30:00"}},
+		{"a year ahead", "1h 8760h 24h 0s", []string{"31T13:00:00", "01T03:30:00"}},
+		{"an hour back before it", "1h -1h 24h 0s", []string{"02T03:30:00"}},
+		{"an hour back over it", "16h -1h 24h 0s", []string{"02T03:30:00"}},
+		{"an hour back over it and on", "16h -1h 26h 0s", []string{"02T03:30:00", "03T03:30:00"}},
+		{"a day back over it", "16h -24h 24h 0s", []string{"02T03:30:00", "02T03:30:00"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in(t, func(w *world) {
+				f := w.sensor("a", at("30 3 * * *"))
+				steady := w.sensor("b")
+				got := w.times(f)
+				w.run(f.cfg, steady.cfg)
+				words := strings.Fields(c.steps)
+				for i := 0; i < len(words); i += 2 {
+					wait, step := duration(t, words[i]), duration(t, words[i+1])
+					w.pass(wait)
+					if step != 0 {
+						w.clock.StepWall(step)
+						w.pass(0)
+					}
+				}
+				equal(t, "reads", *got, c.want)
+				for i, m := range steady.moments() {
+					if m != time.Duration(i)*time.Minute {
+						t.Fatalf("an interval was disturbed: read %d at %v", i, m)
+					}
+				}
+				if s := w.shot(); s.Stats.ClockJumps != 1 || s.Stats.Wakes[sensors.WakeClock] != 1 {
+					t.Errorf("%+v", s.Stats)
+				}
+			})
+		})
+	}
+}
+
+func duration(t *testing.T, s string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// A Pi without a clock chip boots in 1970 and learns the time when it can.
+func TestUnknownTime(t *testing.T) {
+	past := time.Date(1970, 1, 1, 0, 0, 10, 0, time.UTC)
+	inAt(t, past, func(w *world) {
+		f := w.sensor("a", at("30 3 * * *"))
+		got := w.times(f)
+		w.run(f.cfg)
+		w.pass(48 * time.Hour)
+		if r := w.result("a"); r.Tried || !r.NextRead.IsZero() || !w.shot().NextWake.IsZero() {
+			t.Errorf("%+v", r)
+		}
+		w.clock.StepWall(noon.Sub(past) - 48*time.Hour)
+		w.pass(0)
+		if r := w.result("a"); r.Tried || r.NextRead.IsZero() {
+			t.Errorf("after the clock was set: %+v", r)
+		}
+		w.pass(24 * time.Hour)
+		if len(*got) != 1 || !strings.Contains((*got)[0], "T03:30:00") {
+			t.Errorf("read at %v", *got)
+		}
+	})
+}
+
+// The wall clock is slewed while the daemon sleeps: the alarm rings a little
+// early by it.
+func TestSlewedClock(t *testing.T) {
+	e, err := newEntry(sensors.Schedule{At: "30 3 * * *"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.replan(boot, noon)
+	rings := e.next
+	slow := noon.Add(rings.Sub(boot) - 2*time.Second)
+	e.replan(rings, slow)
+	if e.next != rings.Add(2*time.Second) {
+		t.Errorf("rung 2 s early, it waits %v more", e.next.Sub(rings))
+	}
+	e.replan(e.next, slow.Add(2*time.Second-time.Microsecond))
+	if e.next != rings.Add(2*time.Second) {
+		t.Errorf("a microsecond is waited for: %v", e.next.Sub(rings))
+	}
+	e.plan(e.next, e.next, slow.Add(2*time.Second-time.Microsecond))
+	if d := e.next.Sub(rings); d < 24*time.Hour || d > 24*time.Hour+3*time.Second {
+		t.Errorf("the next is %v after it", d)
+	}
+}
+
+func TestSummerTime(t *testing.T) {
+	berlin := zone(t, "Europe/Berlin")
+	inAt(t, time.Date(2027, 3, 27, 12, 0, 0, 0, berlin), func(w *world) {
+		f := w.sensor("a", at("30 2 * * *"))
+		got := w.times(f)
+		w.run(f.cfg)
+		w.pass(48 * time.Hour)
+		equal(t, "reads", *got, []string{"28T03:00:00", "29T02:30:00"})
+	})
+	inAt(t, time.Date(2027, 10, 30, 12, 0, 0, 0, berlin), func(w *world) {
+		f := w.sensor("a", at("30 2 * * *"))
+		got := w.times(f)
+		w.run(f.cfg)
+		w.pass(48 * time.Hour)
+		equal(t, "reads", *got, []string{"31T02:30:00", "01T02:30:00"})
+	})
+}
+
+func TestPlan(t *testing.T) {
+	in(t, func(w *world) {
+		w.clock.Advance(30 * time.Second)
+		p := w.make(w.sensor("m").cfg, w.sensor("n", every(90*time.Second)).cfg, w.sensor("c", at("2 12 * * *")).cfg)
+		show := func(wakes []PlannedWake) []string {
+			var s []string
+			for _, k := range wakes {
+				s = append(s, fmt.Sprint(k.At.Sub(boot), k.Sensors))
+			}
+			return s
+		}
+		now := w.clock.Now()
+		want := []string{"1m0s [m]", "1m30s [n]", "2m0s [m c]", "3m0s [m n]", "4m0s [m]"}
+		equal(t, "plan", show(p.Plan(now, 5)), want)
+		w.begin()
+		equal(t, "plan of the running", show(p.Plan(now, 5)), want)
+		for _, at := range want {
+			next := w.shot().NextWake
+			if !strings.HasPrefix(at, next.Sub(boot).String()+" ") {
+				t.Errorf("next wake at %v, planned %s", next.Sub(boot), at)
+			}
+			w.pass(next.Sub(w.clock.Now()))
+		}
+		only := w.make(w.sensor("c", at("2 12 * * *")).cfg)
+		if got := only.Plan(w.clock.Now(), 3); len(got) != 3 || got[1].At.Sub(got[0].At) != 24*time.Hour {
+			t.Errorf("%v", got)
+		}
+	})
+	inAt(t, time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC), func(w *world) {
+		if got := w.make(w.sensor("c", at("2 12 * * *")).cfg).Plan(boot, 3); len(got) != 0 {
+			t.Errorf("while the time isn't known: %v", got)
+		}
+	})
+}

@@ -1,0 +1,309 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"example.org/dormouse/sensors"
+)
+
+var channelVoltage = sensors.Voltage.With("channel")
+
+// reporting makes a fake report what the function says, at each read anew.
+func reporting(report func(r *sensors.Report) error) func(*fake) {
+	return func(f *fake) {
+		f.sense = func(_ context.Context, _ sensors.Env, r *sensors.Report) error { return report(r) }
+	}
+}
+
+// page is a sensor's readings as a page would show them.
+func (w *world) page(name string) string {
+	w.Helper()
+	var lines []string
+	for _, r := range w.result(name).Readings {
+		e := &series{out: r.Quantity, outLabels: r.Labels, family: r.Quantity.MetricName()}
+		lines = append(lines, fmt.Sprintf("%v %.6g", e, r.Value))
+	}
+	return strings.Join(lines, "; ")
+}
+
+func TestProcessing(t *testing.T) {
+	in(t, func(w *world) {
+		n := 0.
+		f := w.sensor("a", reporting(func(r *sensors.Report) error {
+			n++
+			r.Set(sensors.Temperature, 20)
+			r.Set(channelVoltage, n, "a0")
+			r.Set(channelVoltage, n, "a1")
+			r.Set(channelVoltage, n, "a2")
+			return nil
+		}))
+		f.cfg.All = sensors.Processing{Calibrate: sensors.Calibration{Offset: 0.5}}
+		f.cfg.Channels = map[string]sensors.Processing{
+			"temperature": {Calibrate: sensors.Calibration{Scale: 2}},
+			"a0":          {Name: "beds", Quantity: sensors.Moisture, Calibrate: sensors.Calibration{Points: [][2]float64{{0, 1}, {4, 0}}}},
+			"a1":          {Filter: sensors.Filter{Average: 2}},
+		}
+		w.run(f.cfg)
+		w.pass(time.Minute)
+		want := `sensor_temperature_celsius 40; sensor_moisture_ratio{channel="beds"} 0.5; sensor_voltage_volts{channel="a1"} 2; sensor_voltage_volts{channel="a2"} 2.5`
+		if got := w.page("a"); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+}
+
+func TestRangeIsCheckedBeforeCalibration(t *testing.T) {
+	in(t, func(w *world) {
+		value := 2000. // beyond the range of a temperature
+		f := w.sensor("a", reporting(func(r *sensors.Report) error {
+			r.Set(sensors.Temperature, value)
+			return nil
+		}))
+		f.cfg.All.Calibrate.Scale = 0.01
+		w.run(f.cfg)
+		w.wantDown("a", sensors.OutOfRange, "2000.00 °C")
+		for _, v := range []float64{math.NaN(), math.Inf(1)} {
+			value = v
+			w.pass(time.Minute)
+			w.wantDown("a", sensors.OutOfRange)
+		}
+		value = 0
+		w.pass(time.Minute)
+		w.want("a", 0)
+		f.cfg.All.Calibrate.Scale = 0
+		huge := w.sensor("b", reporting(func(r *sensors.Report) error {
+			r.Set(sensors.Number, 1e300)
+			return nil
+		}))
+		huge.cfg.All.Calibrate.Scale = 1e300
+		w.end()
+		w.run(huge.cfg)
+		w.wantDown("b", sensors.OutOfRange, "+Inf by calibration")
+	})
+}
+
+func TestOneChannelFails(t *testing.T) {
+	in(t, func(w *world) {
+		fails := true
+		f := w.sensor("a", retries(2), reporting(func(r *sensors.Report) error {
+			r.Set(channelVoltage, 1, "a0")
+			if fails {
+				r.Fail(sensors.Errorf(sensors.NotReady, "no conversion"), "a1")
+				r.Set(channelVoltage, 1e9, "a2")
+			}
+			return nil
+		}))
+		w.run(f.cfg)
+		w.pass(time.Minute)
+		w.want("a", 1)
+		r := w.result("a")
+		if len(r.Failures) != 2 || r.Failures[0].Labels[0] != "a2" || r.Failures[1].Labels[0] != "a1" || r.Errors[sensors.NotReady] != 2 || r.Errors[sensors.OutOfRange] != 2 || r.Reads != 2 {
+			t.Errorf("%+v", r)
+		}
+		fails = false
+		w.pass(time.Minute)
+		if r := w.result("a"); len(r.Failures) != 0 || len(w.lines("some channels failed", "a2")) != 1 || len(w.lines("all channels are back")) != 1 || len(w.lines()) != 2 {
+			t.Errorf("%+v, logged %q", r, w.lines())
+		}
+	})
+	in(t, func(w *world) {
+		f := w.sensor("a", reporting(func(r *sensors.Report) error {
+			r.Fail(sensors.Errorf(sensors.NotReady, "no conversion"), "a1")
+			return nil
+		}))
+		w.run(f.cfg, w.sensor("b", reporting(func(*sensors.Report) error { return nil })).cfg)
+		w.wantDown("a", sensors.NotReady, "no conversion")
+		w.wantDown("b", sensors.NotReady, "reported nothing")
+	})
+}
+
+// A program that failed still has an exit status.
+func TestWhatTellsOfTheFailureStands(t *testing.T) {
+	in(t, func(w *world) {
+		status := 0.
+		f := w.sensor("a", reporting(func(r *sensors.Report) error {
+			r.Set(sensors.ExitStatus, status)
+			if status != 0 {
+				r.Set(sensors.Number, 99)
+				return sensors.Errorf(sensors.Command, "exit status %v", status)
+			}
+			r.Set(sensors.Number, 5)
+			return nil
+		}))
+		f.cfg.KeepFailed = 1
+		w.run(f.cfg)
+		status = 3
+		w.pass(time.Minute)
+		if got := w.page("a"); got != "sensor_value 5; dormouse_command_exit_status 3" {
+			t.Error(got)
+		}
+		w.pass(time.Minute)
+		if got := w.page("a"); got != "dormouse_command_exit_status 3" || w.result("a").Up || w.result("a").Reason != sensors.Command {
+			t.Error(got)
+		}
+	})
+}
+
+func TestConflicts(t *testing.T) {
+	program := func(name, help string, kind sensors.Kind, labels ...string) *sensors.Quantity {
+		return &sensors.Quantity{Name: name, Metric: name, Help: help, Kind: kind, Labels: labels}
+	}
+	set := func(qs ...*sensors.Quantity) func(*fake) {
+		return reporting(func(r *sensors.Report) error {
+			for i, q := range qs {
+				r.Set(q, float64(i+1), q.Labels...)
+			}
+			return nil
+		})
+	}
+	in(t, func(w *world) {
+		jobs := program("jobs", "Jobs.", sensors.Gauge)
+		first := w.sensor("a", set(jobs))
+		kind := w.sensor("b", set(program("jobs", "Jobs.", sensors.Counter), program("other", "", sensors.Untyped)))
+		help := w.sensor("c", set(program("jobs", "Something else.", sensors.Gauge)))
+		ours := w.sensor("d", set(program("sensor_temperature_celsius", "Temperature.", sensors.Counter)))
+		twice := w.sensor("e", set(program("x", "", sensors.Gauge), program("x", "", sensors.Gauge)))
+		labels := w.sensor("f", set(program("y", "", sensors.Gauge, "room"), program("z", "", sensors.Gauge, "sensor")), func(f *fake) {
+			f.cfg.Labels = []sensors.Label{{Name: "room", Value: "attic"}}
+		})
+		same := w.sensor("g", set(jobs))
+		again := w.sensor("h", reporting(func(r *sensors.Report) error {
+			r.Set(channelVoltage, 1, "a0")
+			r.Set(channelVoltage, 2, "a0")
+			return nil
+		}))
+		w.run(first.cfg, kind.cfg, help.cfg, ours.cfg, twice.cfg, labels.cfg, same.cfg, again.cfg)
+		for range 2 { // when they are new, and ever after
+			w.want("a", 1)
+			w.want("b", 2)
+			if f := w.result("b").Failures; len(f) != 1 || !strings.Contains(f[0].Err.Error(), "jobs is a counter here, but a gauge by sensor a") {
+				t.Errorf("%+v", f)
+			}
+			w.wantDown("c", sensors.IO, "another HELP")
+			w.wantDown("d", sensors.IO, "by Dormouse")
+			w.want("e", 1)
+			w.wantDown("f", sensors.IO, "label room of its own")
+			w.want("g", 1)
+			w.want("h", 1)
+			w.pass(time.Minute)
+		}
+		if n := len(w.lines("sensor is down")); n != 3 {
+			t.Errorf("logged %q", w.lines())
+		}
+		if r := w.result("c"); r.Errors[sensors.IO] != r.Reads {
+			t.Errorf("%d errors in %d reads", r.Errors[sensors.IO], r.Reads)
+		}
+		if r := w.result("c"); !r.LastSuccess.IsZero() {
+			t.Errorf("last success %v", r.LastSuccess)
+		}
+	})
+}
+
+func TestSeriesThatChangeAreForgotten(t *testing.T) {
+	in(t, func(w *world) {
+		n := 0
+		f := w.sensor("a", reporting(func(r *sensors.Report) error {
+			n++
+			r.Set(channelVoltage, float64(n), fmt.Sprint(n))
+			r.Set(channelVoltage, 0.5, "same")
+			return nil
+		}))
+		w.run(f.cfg)
+		w.pass(100 * time.Minute)
+		w.want("a", 101, 0.5)
+		if have := len(w.poll.set.Load().byName["a"].series); have > 30 {
+			t.Errorf("%d series are remembered", have)
+		}
+	})
+}
+
+func TestPublishedSnapshotsStay(t *testing.T) {
+	in(t, func(w *world) {
+		n := 0.
+		f := w.sensor("a", reporting(func(r *sensors.Report) error {
+			n++
+			if n > 2 {
+				r.Fail(errors.New("fails"), "a1")
+			}
+			r.Set(channelVoltage, n, "a0")
+			return nil
+		}))
+		w.run(f.cfg)
+		w.pass(4 * time.Minute)
+		for i, s := range w.shots {
+			r := s.Results[0]
+			if r.Reads != uint64(i+1) || r.Readings[0].Value != float64(i+1) || s.Stats.Wakes[sensors.WakeTimer] != uint64(i) || r.Errors[sensors.IO] != uint64(max(0, i-1)) {
+				t.Errorf("snapshot %d: %+v %v", i, r, s.Stats.Wakes)
+			}
+		}
+	})
+}
+
+func TestStateOutlivesTheProcess(t *testing.T) {
+	in(t, func(w *world) {
+		file := filepath.Join(w.dir, stateFile)
+		a, b := w.sensor("a", holding("GPIO22")), w.sensor("b", holding("GPIO23"))
+		w.run(a.cfg, b.cfg)
+		w.pass(59 * time.Minute)
+		if _, err := os.Stat(file); !os.IsNotExist(err) {
+			t.Errorf("written within the hour: %v", err)
+		}
+		w.pass(2 * time.Minute)
+		before, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(before), `"a"`) {
+			t.Errorf("%q, %v", before, err)
+		}
+		w.end()
+		if all, _ := filepath.Glob(filepath.Join(w.dir, "*")); len(all) != 1 {
+			t.Errorf("left behind: %v", all)
+		}
+		w.run(b.cfg) // a isn't configured for a while
+		w.want("b", 63)
+		w.end()
+		w.run(a.cfg)
+		w.want("a", 63)
+	})
+}
+
+func TestStateThatCannotBe(t *testing.T) {
+	in(t, func(w *world) {
+		file := filepath.Join(w.dir, stateFile)
+		for content, words := range map[string]string{
+			"{":             "counters begin anew",
+			`{"version":2}`: "version 2 is not known",
+			`{"version":1,"counters":{"a":{"driver":"fake","state":"AAAA"}}}`:  "one byte is meant",
+			`{"version":1,"counters":{"a":{"driver":"other","state":"BQ=="}}}`: "",
+		} {
+			w.log.Reset()
+			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			w.run(w.sensor("a", holding("GPIO22")).cfg)
+			w.want("a", 1)
+			w.end()
+			if lines := w.lines(); words == "" && len(lines) != 0 || words != "" && (len(lines) != 1 || !strings.Contains(lines[0], words)) {
+				t.Errorf("%s: logged %q", content, lines)
+			}
+		}
+		if _, err := os.Stat(file + ".damaged"); err != nil {
+			t.Error(err)
+		}
+	})
+	in(t, func(w *world) {
+		w.dir = filepath.Join(w.dir, "missing")
+		w.run(w.sensor("a", holding("GPIO22")).cfg)
+		w.pass(5 * time.Hour)
+		w.want("a", 301-256)
+		if n := len(w.lines("can't save the counts")); n != 1 || len(w.lines()) != 1 {
+			t.Errorf("logged %q", w.lines())
+		}
+	})
+}
