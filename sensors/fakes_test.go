@@ -71,6 +71,9 @@ func init() {
 var same = cmp.Options{
 	cmpopts.IgnoreTypes(Origin{}),
 	cmpopts.EquateEmpty(),
+	cmp.Comparer(func(a, b *Problem) bool {
+		return a.Subject == b.Subject && a.Key == b.Key && a.Err.Error() == b.Err.Error()
+	}),
 	cmp.Comparer(func(a, b *Driver) bool { return a == b }),
 	cmp.Comparer(func(a, b *Quantity) bool { return a == b }),
 }

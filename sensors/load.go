@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/adhocore/gronx"
 )
 
 // Source is what a configuration is made from. Load reads no file: the caller
@@ -241,24 +239,6 @@ func (l *loader) common(s *stanza, set setting) any {
 		return nil
 	}
 	return v
-}
-
-// parseCron checks a cron expression and brings it into one form.
-func parseCron(text string) (string, error) {
-	fields := strings.Fields(text)
-	if len(fields) != 5 {
-		return "", fmt.Errorf(`%q isn't five fields (minute, hour, day, month, weekday): write them in double quotes, as in "30 3 * * *"`, text)
-	}
-	// The fields that gronx knows besides (a second, a year, @daily) and its
-	// modifiers for days are left out: cron has them not, or differently.
-	if strings.Trim(strings.ToLower(text), "0123456789*/,- \tabcdefghijklmnopqrstuvwxyz") != "" || !gronx.IsValid(strings.Join(fields, " ")) {
-		return "", fmt.Errorf(`%q is no cron expression: minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-7, each * or N, N-M, */N or a list with commas, as in "*/15 6-20 * * 1-5"`, text)
-	}
-	expr := strings.Join(fields, " ")
-	if _, err := gronx.NextTickAfter(expr, time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), true); err != nil {
-		return "", fmt.Errorf("%q never comes: there is no such day", text)
-	}
-	return expr, nil
 }
 
 // rails reads the rails' stanzas.
