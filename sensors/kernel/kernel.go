@@ -1,0 +1,40 @@
+// Package kernel are the drivers of what the kernel measures already: they
+// read files of sysfs, and know when such a file says something else than it
+// seems to. No bus is touched here and no chip spoken to.
+package kernel
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"example.org/dormouse/sensors"
+)
+
+// readText reads an attribute without the newline that ends it.
+func readText(ctx context.Context, f sensors.Files, path string) (string, error) {
+	data, err := f.ReadFile(ctx, path)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSpace(string(data)), nil
+}
+
+// milli reads a number of thousandths, as the kernel writes temperatures.
+func milli(path, text string) (int, error) {
+	v, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		return 0, sensors.Errorf(sensors.IO, "%s holds %s where a number of m°C is meant", path, excerpt(text))
+	}
+	return int(v), nil
+}
+
+// excerpt quotes the beginning of what may be long or no text at all.
+func excerpt(text string) string {
+	const most = 40
+	if len(text) > most {
+		return fmt.Sprintf("%q…", text[:most])
+	}
+	return strconv.Quote(text)
+}
