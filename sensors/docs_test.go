@@ -1,0 +1,47 @@
+package sensors
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// What the documentation shows is accepted.
+func TestDocumentedExamples(t *testing.T) {
+	text, err := os.ReadFile("../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	if len(blocks) < 5 {
+		t.Fatalf("%d examples of files", len(blocks))
+	}
+	for _, b := range blocks {
+		file(t, b[1])
+	}
+	commands := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	if len(commands) < 4 {
+		t.Fatalf("%d examples of commands", len(commands))
+	}
+	for _, c := range commands {
+		words, err := splitWords(c[1])
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, c[1])
+		}
+		var src Source
+		for i, w := range words {
+			switch {
+			case w == "--sensor":
+				src.SensorFlags = append(src.SensorFlags, words[i+1])
+			case w == "--rail":
+				src.RailFlags = append(src.RailFlags, words[i+1])
+			case strings.HasPrefix(w, "--"):
+				t.Errorf("%s is a flag that this test doesn't know", w)
+			}
+		}
+		if _, err := Load(src); err != nil {
+			t.Errorf("%v\nin %s", err, c[1])
+		}
+	}
+}
