@@ -223,14 +223,37 @@ func (x *examination) files() Point {
 			continue
 		}
 		p.Evidence = append(p.Evidence, "mapped "+m.path)
-		if err := x.pinPath(x.dir+"/map_files/"+m.addresses, "mapping of "+m.path); err != nil {
+		if err := x.pinMapping(m); err != nil {
 			return x.cannot(p, err)
 		}
 	}
 	return p
 }
 
-type mapping struct{ addresses, path string }
+type mapping struct {
+	addresses, path string
+	device, inode   string
+}
+
+// pinMapping notes the mount of a mapped file: by the mapping, which only root
+// may open, or by its path, if that leads to the same file still.
+func (x *examination) pinMapping(m mapping) error {
+	what := "mapping of " + m.path
+	err := x.pinPath(x.dir+"/map_files/"+m.addresses, what)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	path := x.dir + "/root" + m.path
+	var st unix.Stat_t
+	if statErr := unix.Stat(path, &st); statErr != nil {
+		return err
+	}
+	dev := uint64(st.Dev)
+	if fmt.Sprintf("%02x:%02x", unix.Major(dev), unix.Minor(dev)) != m.device || strconv.FormatUint(st.Ino, 10) != m.inode {
+		return err
+	}
+	return x.pinPath(path, what)
+}
 
 // mappedFiles lists each mapped file once.
 func mappedFiles(file string) ([]mapping, error) {
@@ -247,7 +270,7 @@ func mappedFiles(file string) ([]mapping, error) {
 		}
 		_, path, _ := strings.Cut(line, "/")
 		path = "/" + strings.TrimSpace(path)
-		byPath[path] = mapping{fields[0], path}
+		byPath[path] = mapping{fields[0], path, fields[3], fields[4]}
 	}
 	return slices.SortedFunc(maps.Values(byPath), func(a, b mapping) int { return strings.Compare(a.path, b.path) }), nil
 }
