@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -196,6 +197,15 @@ func TestTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "table.txt", b.String())
+	hostile := house()
+	hostile.Results[3].Err = errors.New("\x1b[2Jgone\u009b31m\nnext")
+	b.Reset()
+	if err := Table(&b, hostile, newClock()); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(b.String(), "\x1b\u009b") || !strings.Contains(b.String(), " [2Jgone 31m next\n") {
+		t.Errorf("what an error holds steers the terminal:\n%q", b.String())
+	}
 	if err := Table(failing{}, house(), newClock()); !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("a terminal that is gone: %v", err)
 	}

@@ -294,12 +294,19 @@ func TestOneRenderPerChange(t *testing.T) {
 	if n := len(before.pages); n != 2 {
 		t.Errorf("%d pages are kept, want 2", n)
 	}
+	reloaded := series(scrape(e), "dormouse_config_last_reload_success_timestamp_seconds")
 	e.SetReload(false, clock.now)
 	text := scrape(e)
+	if got := series(text, "dormouse_config_last_reload_success_timestamp_seconds"); got[0] != reloaded[0] {
+		t.Errorf("a failed reload is %q, the last good one was %q", got, reloaded)
+	}
 	if got := series(text, "dormouse_config_last_reload_successful"); len(got) != 1 || !strings.HasSuffix(got[0], " 0") {
 		t.Errorf("after a failed reload: %q", got)
 	}
 	e.SetReload(true, clock.now)
+	if got := series(scrape(e), "dormouse_config_last_reload_success_timestamp_seconds"); got[0] == reloaded[0] {
+		t.Errorf("after a reload: still %q", got)
+	}
 	if got := series(scrape(e), "dormouse_config_last_reload_successful"); len(got) != 1 || !strings.HasSuffix(got[0], " 1") {
 		t.Errorf("after a reload: %q", got)
 	}

@@ -55,8 +55,8 @@ var formats = []expfmt.Format{
 	expfmt.FmtText,
 }
 
-// format is the first of ours that the Accept header asks for, by its
-// weights; the text format where it asks for none of them.
+// format is the first of ours that the Accept header asks for by name, in the
+// order of its weights; else, as for a browser or curl, the text format.
 func format(accept string) expfmt.Format {
 	var wanted []string
 	for clause := range strings.SplitSeq(accept, ",") {
@@ -64,22 +64,9 @@ func format(accept string) expfmt.Format {
 			wanted = append(wanted, clause)
 		}
 	}
+	// expfmt doesn't know that a weight of zero means never.
 	h := http.Header{"Accept": {strings.Join(wanted, ",")}}
-	// A browser, curl and anything else that takes all gets what people read.
-	if len(wanted) == 0 || !asksFormat(wanted) {
-		return expfmt.NegotiateAccept(h, expfmt.FmtText)
-	}
 	return expfmt.NegotiateAccept(h, formats...)
-}
-
-// asksFormat tells whether one of the exposition formats is asked for by name.
-func asksFormat(clauses []string) bool {
-	for _, c := range clauses {
-		if strings.Contains(c, expfmt.OpenMetricsType) || strings.Contains(c, expfmt.ProtoType) {
-			return true
-		}
-	}
-	return false
 }
 
 // acceptsGzip reads an Accept-Encoding header: RFC 9110, section 12.5.3.

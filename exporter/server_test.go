@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -482,8 +483,39 @@ func TestTLSFromNowOn(t *testing.T) {
 	if _, err := discard(response); err != nil || response.StatusCode != http.StatusOK {
 		t.Errorf("the running request: %d, %v", response.StatusCode, err)
 	}
-	if response, err := http.ReadResponse(r, nil); err == nil && response.StatusCode == http.StatusOK {
-		t.Error("a second request was served without TLS")
+	if response, err := http.ReadResponse(r, nil); err == nil {
+		t.Errorf("a second request was answered: %d", response.StatusCode)
+	}
+}
+
+// The same of a connection on which no request had been made.
+func TestTLSBeforeTheFirstRequest(t *testing.T) {
+	path, _ := stick(t, "first", "secret")
+	config, err := LoadWebConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, addr := serve(t, newExporter(house(), newClock()), nil)
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for accepted := 0; accepted == 0; runtime.Gosched() {
+		s.mu.Lock()
+		accepted = len(s.conns)
+		s.mu.Unlock()
+	}
+	s.SetWebConfig(config)
+	if _, err := io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := discard(response); err != nil || response.StatusCode != http.StatusUpgradeRequired || !response.Close {
+		t.Errorf("%d, %v", response.StatusCode, err)
 	}
 }
 

@@ -96,11 +96,7 @@ func (v *view) summary(down int) string {
 	if len(v.snapshot.Results) == 1 {
 		s = "1 sensor"
 	}
-	switch down {
-	case 0:
-	case 1:
-		s += ", 1 of them down"
-	default:
+	if down > 0 {
 		s += fmt.Sprintf(", %d of them down", down)
 	}
 	s += "; last wake " + v.ago(v.snapshot.At)
