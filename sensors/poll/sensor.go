@@ -39,6 +39,7 @@ type sensor struct {
 	// The read under way.
 	active     bool
 	gone       bool // broken off by a reload
+	ctx        context.Context
 	cancel     context.CancelFunc
 	pending    int       // reads it waits for
 	dependents []*sensor // reads that wait for it
@@ -203,6 +204,7 @@ func (p *Poller) wake(cause string) {
 	slices.SortFunc(due, func(a, b *sensor) int { return cmp.Compare(a.rank, b.rank) })
 	for _, s := range due {
 		s.batch, s.pending, s.err, s.gone = b, 0, nil, false
+		s.ctx, s.cancel = context.WithCancel(p.reading)
 		for _, ref := range s.after {
 			s.waitFor(ref)
 		}
@@ -233,12 +235,7 @@ func (s *sensor) waitFor(other *sensor) {
 }
 
 func (p *Poller) launch(s *sensor) {
-	var ctx context.Context
-	ctx, s.cancel = context.WithCancel(p.reading)
-	if s.gone {
-		s.cancel()
-	}
-	go p.read(ctx, s)
+	go p.read(s.ctx, s)
 }
 
 func (p *Poller) read(ctx context.Context, s *sensor) {

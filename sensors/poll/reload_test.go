@@ -1,0 +1,239 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.org/dormouse/sensors"
+)
+
+// again is the same sensor's configuration, read anew.
+func (f *fake) again(change ...func(*sensors.SensorConfig)) *sensors.SensorConfig {
+	c := *f.cfg
+	c.Origin.Line++
+	for _, ch := range change {
+		ch(&c)
+	}
+	return &c
+}
+
+func (w *world) reload(all ...*sensors.SensorConfig) {
+	w.Helper()
+	done := make(chan error, 1)
+	p := w.poll
+	go func() { done <- p.Reload(config(all...)) }()
+	w.pass(2 * time.Second)
+	select {
+	case err := <-done:
+		if err != nil {
+			w.Fatal(err)
+		}
+	default:
+		w.Fatal("the reload doesn't end")
+	}
+}
+
+func TestReloadKeepsWhatIsUnchanged(t *testing.T) {
+	in(t, func(w *world) {
+		a := w.sensor("a", holding("GPIO22"))
+		b := w.sensor("b", reporting(nil))
+		n := 0.
+		b.sense = func(_ context.Context, _ sensors.Env, r *sensors.Report) error {
+			n++
+			r.Set(sensors.Temperature, n)
+			return nil
+		}
+		b.cfg.All.Filter.Average = 2
+		c := w.sensor("c", at("30 3 * * *"))
+		d := w.sensor("d", every(time.Hour))
+		w.run(a.cfg, b.cfg, c.cfg, d.cfg)
+		w.pass(90 * time.Second)
+		next := w.result("d").NextRead
+		e := w.sensor("e")
+		w.reload(e.cfg, d.again(), c.again(), b.again(), a.again())
+		if got := w.shot().Results[0].Name + w.shot().Results[4].Name; got != "ea" {
+			t.Errorf("the order is %s", got)
+		}
+		w.want("e", 1)
+		w.want("a", 2)
+		w.want("b", 1.5)
+		equal(t, "d", d.moments(), seconds(0))
+		if w.result("d").NextRead != next || w.result("c").NextRead.IsZero() || w.shot().Stats.Wakes[sensors.WakeReload] != 1 {
+			t.Errorf("%+v", w.shot())
+		}
+		w.pass(time.Minute)
+		w.want("a", 3)
+		w.want("b", 2.5)
+		if a.builds != 1 || a.closed != 0 || b.builds != 1 || w.result("a").Reads != 3 {
+			t.Errorf("built %d and %d times, closed %d times", a.builds, b.builds, a.closed)
+		}
+	})
+}
+
+func TestReloadOfTheSameDevice(t *testing.T) {
+	in(t, func(w *world) {
+		a := w.sensor("a", holding("GPIO22"))
+		w.run(a.cfg)
+		w.pass(time.Minute)
+		w.reload(a.again(func(c *sensors.SensorConfig) {
+			c.Schedule.Every = 2 * time.Minute
+			c.Labels = []sensors.Label{{Name: "room", Value: "attic"}}
+			c.All.Calibrate.Scale = 10
+		}))
+		w.want("a", 30) // read at once, since it changed
+		if r := w.result("a"); r.Reads != 3 || len(r.Labels) != 1 || r.NextRead != boot.Add(2*time.Minute) || a.builds != 1 || a.closed != 0 {
+			t.Errorf("%+v, built %d times", r, a.builds)
+		}
+	})
+}
+
+func TestReloadOfAnotherDevice(t *testing.T) {
+	in(t, func(w *world) {
+		a := w.sensor("a", holding("GPIO22"))
+		gone := w.sensor("b", holding("GPIO23"))
+		w.run(a.cfg, gone.cfg)
+		w.pass(time.Minute)
+		w.reload(a.again(func(c *sensors.SensorConfig) {
+			c.Options = w.options(c.Driver, map[string]string{"pin": "GPIO24"})
+		}))
+		w.want("a", 3) // it counts on
+		if w.inUse("GPIO22") != 0 || w.inUse("GPIO23") != 0 || w.inUse("GPIO24") != 1 || len(w.shot().Results) != 1 || w.result("a").Reads != 1 {
+			t.Errorf("lines %v, %+v", w.fakeBoard.lines, w.result("a"))
+		}
+	})
+}
+
+func TestReloadThatIsRefused(t *testing.T) {
+	in(t, func(w *world) {
+		a := w.sensor("a")
+		w.run(a.cfg)
+		err := w.poll.Reload(config(a.again(), w.sensor("b", every(0)).cfg))
+		if err == nil || !strings.Contains(err.Error(), "sensor b") {
+			t.Errorf("error %v", err)
+		}
+		w.pass(time.Minute)
+		if len(w.shot().Results) != 1 || w.shot().Stats.Wakes[sensors.WakeReload] != 0 {
+			t.Errorf("%+v", w.shot())
+		}
+	})
+}
+
+// A read under way goes on if it is configured as before, and is broken off
+// if not.
+func TestReloadDuringReads(t *testing.T) {
+	in(t, func(w *world) {
+		long := func(f *fake) {
+			f.cfg.Timeout = time.Hour
+			f.sense = func(ctx context.Context, e sensors.Env, r *sensors.Report) error {
+				r.Set(sensors.Temperature, 4)
+				return e.Sleep(ctx, 3*time.Second)
+			}
+		}
+		hung := make(chan struct{})
+		stays, goes := w.sensor("stays", long), w.sensor("goes", long)
+		hangs := w.sensor("hangs", func(f *fake) {
+			f.sense = func(context.Context, sensors.Env, *sensors.Report) error { <-hung; return nil }
+			f.cfg.Timeout = time.Hour
+		})
+		after := w.sensor("after", referring("goes"))
+		w.run(stays.cfg, goes.cfg, hangs.cfg, after.cfg)
+		w.reload(stays.again(), after.again(func(c *sensors.SensorConfig) { c.Schedule.Every = time.Hour }))
+		if w.result("stays").Tried || len(w.shot().Results) != 2 {
+			t.Errorf("%+v", w.shot().Results)
+		}
+		w.pass(2 * time.Second)
+		w.want("stays", 4)
+		w.want("after", 1)
+		equal(t, "stays", stays.moments(), seconds(0))
+		equal(t, "after", after.moments(), seconds(1.5))
+		if n := len(w.lines()); n != 0 {
+			t.Errorf("logged %q", w.lines())
+		}
+		close(hung)
+	})
+}
+
+func TestReloadOfRails(t *testing.T) {
+	in(t, func(w *world) {
+		old, other := supply("vcc", "GPIO17"), supply("vcc", "GPIO18")
+		a := w.sensor("a", holding("GPIO22"), powered(old, 0))
+		b := w.sensor("b", powered(old, 0))
+		w.run(a.cfg, b.cfg)
+		w.pass(time.Second)
+		w.reload(a.again(func(c *sensors.SensorConfig) { c.Rail = other }), b.again(func(c *sensors.SensorConfig) { c.Rail = other }))
+		w.pass(time.Minute)
+		w.want("a", 3)
+		equal(t, "outputs", w.driven, []string{"0s GPIO17 true", "1s GPIO17 false", "1s GPIO18 true"})
+		w.reload(b.again(func(c *sensors.SensorConfig) { c.Rail = other }))
+		w.pass(time.Second)
+		if w.inUse("GPIO18") != 0 || w.inUse("GPIO22") != 0 {
+			t.Errorf("in use: %v", w.driven)
+		}
+	})
+}
+
+func TestRequestsForASensorThatGoes(t *testing.T) {
+	in(t, func(w *world) {
+		a := w.sensor("a", func(f *fake) {
+			f.cfg.Timeout = time.Hour
+			f.sense = func(ctx context.Context, e sensors.Env, r *sensors.Report) error { return e.Sleep(ctx, time.Hour) }
+		})
+		w.run(a.cfg)
+		answered := make(chan error, 1)
+		go func() {
+			_, err := w.poll.ReadNow(context.Background(), "a")
+			answered <- err
+		}()
+		synctest.Wait()
+		w.reload(w.sensor("b").cfg)
+		if err := <-answered; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestTwoReloadsAtOnce(t *testing.T) {
+	in(t, func(w *world) {
+		hung := make(chan struct{})
+		a := w.sensor("a", func(f *fake) {
+			f.sense = func(context.Context, sensors.Env, *sensors.Report) error { <-hung; return nil }
+		})
+		w.run(a.cfg)
+		errs := make(chan error, 2)
+		for range 2 {
+			go func() { errs <- w.poll.Reload(config()) }()
+			synctest.Wait()
+		}
+		if err := <-errs; err == nil || !strings.Contains(err.Error(), "under way") {
+			t.Errorf("the second: %v", err)
+		}
+		close(hung)
+		w.pass(0)
+		if err := <-errs; err != nil {
+			t.Errorf("the first: %v", err)
+		}
+		// One that the end overtakes is answered too.
+		go func() { errs <- w.poll.Reload(config(w.sensor("c").cfg)) }()
+		synctest.Wait()
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+		w.end()
+		if err := w.poll.Reload(config()); !errors.Is(err, ErrStopped) {
+			t.Errorf("after the end: %v", err)
+		}
+	})
+}
+
+func TestReloadWithoutRun(t *testing.T) {
+	in(t, func(w *world) {
+		w.make(w.sensor("a").cfg)
+		w.reload(w.sensor("b").cfg)
+		w.begin()
+		w.want("b", 1)
+	})
+}
