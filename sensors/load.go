@@ -74,7 +74,7 @@ func (l *loader) noSensors(src Source) {
 	if src.File != "" {
 		o = Origin{File: src.File, Line: 1}
 	}
-	l.complain(o, "", "", errors.New("no sensor is configured: give --sensor=NAME=DRIVER,… or, in the file, sensors: [{name: NAME, driver: DRIVER, …}]; the command drivers lists the drivers"))
+	l.complain(o, "", "", errors.New("no sensor is configured: give --sensor=NAME=DRIVER,… or, in the file, sensors: [{name: NAME, driver: DRIVER, …}]; `dormouse drivers` lists them"))
 }
 
 // The keys that every sensor takes, with their defaults.
@@ -103,18 +103,20 @@ var commonOptions = []Option{
 // replaces the default of every, phase, timeout, retries, keep-failed or
 // warmup; a quantity of its own replaces the common one.
 func CommonOptions() []Option {
-	all := slices.Clone(commonOptions)
-	for i := range all {
-		if all[i].Name == "quantity" {
-			all[i].Choices = QuantityNames()
-		}
+	all := make([]Option, 0, len(commonOptions))
+	for _, o := range commonOptions {
+		o, _ = commonOption(o.Name)
+		all = append(all, o)
 	}
 	return all
 }
 
 func commonOption(name string) (Option, bool) {
-	for _, o := range CommonOptions() {
+	for _, o := range commonOptions {
 		if o.Name == name {
+			if name == "quantity" { // not in the table: the quantities are made at the same time
+				o.Choices = QuantityNames()
+			}
 			return o, true
 		}
 	}
@@ -445,7 +447,7 @@ func unjoin(err error) []error {
 func (l *loader) driver(s *stanza) *Driver {
 	if s.is == "" {
 		if s.origin.File != "" {
-			l.complain(s.origin, s.subject(), "driver", errors.New("is missing: the command drivers lists them"))
+			l.complain(s.origin, s.subject(), "driver", errors.New("is missing: `dormouse drivers` lists them"))
 		}
 		return nil
 	}

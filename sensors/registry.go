@@ -105,7 +105,7 @@ func UnknownDriver(name string) error {
 	for _, d := range Drivers() {
 		names = append(names, d.Name)
 	}
-	return fmt.Errorf("there is no driver %q%s: the command drivers lists them", name, didYouMean(name, names))
+	return fmt.Errorf("there is no driver %q%s: `dormouse drivers` lists them", name, didYouMean(name, names))
 }
 
 // Drivers lists the registered drivers by name.
