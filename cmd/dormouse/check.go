@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"text/tabwriter"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"example.org/dormouse/daemon"
+	"example.org/dormouse/exporter"
+	"example.org/dormouse/sensors"
+)
+
+func defineCheck(c *kingpin.CmdClause) command {
+	s := &settings{}
+	s.wiringFlags(c)
+	s.logLevelFlags(c)
+	s.daemonFlags(c, "syslog", defaultPIDFile())
+	hardware := c.Flag("hardware", "Also read each sensor once, and tell what doesn't answer.").Bool()
+	return func(stdout, stderr io.Writer) error {
+		if err := s.fromHere(); err != nil {
+			return err
+		}
+		cfg, err := s.checkText(stderr)
+		if err != nil {
+			return err
+		}
+		if err := describeWiring(stdout, cfg); err != nil {
+			return err
+		}
+		warnings := s.busyMounts()
+		for _, w := range cfg.Warnings {
+			warnings = append(warnings, w.Error())
+		}
+		for _, w := range warnings {
+			if _, err := fmt.Fprintln(stderr, "warning:", w); err != nil {
+				return err
+			}
+		}
+		if !*hardware {
+			return nil
+		}
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		defer stop()
+		return s.checkHardware(ctx, stdout, cfg)
+	}
+}
+
+// checkText finds all that is wrong with the configuration and with the web
+// configuration, not only with the first of them.
+func (s *settings) checkText(stderr io.Writer) (*sensors.Config, error) {
+	cfg, configErr := s.load()
+	var webErr error
+	if path := *s.web.WebConfigFile; path != "" {
+		if _, webErr = exporter.LoadWebConfig(path); webErr != nil {
+			webErr = &configError{webErr}
+		}
+	}
+	return cfg, errors.Join(configErr, webErr)
+}
+
+// describeWiring tells what is connected to what, with both numbers of a line.
+func describeWiring(w io.Writer, cfg *sensors.Config) error {
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, rail := range cfg.Rails {
+		level := "high"
+		if rail.ActiveLow {
+			level = "low"
+		}
+		fmt.Fprintf(tw, "%s\trail\t%s, on when %s, settles in %s\n", rail.Name, rail.Line, level, rail.Settle)
+	}
+	for _, sensor := range cfg.Sensors {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", sensor.Name, sensor.Driver.Name, sensor.Wiring(), when(sensor.Schedule))
+	}
+	return tw.Flush()
+}
+
+func when(s sensors.Schedule) string {
+	if s.At != "" {
+		return "at " + s.At
+	}
+	return "every " + s.Every.String()
+}
+
+// busyMounts warns of each path that would keep a removable file system from
+// being unmounted while the daemon runs.
+func (s *settings) busyMounts() []string {
+	var warnings []string
+	for _, p := range []struct{ flag, path string }{
+		{"--log.output", s.logOutput}, {"--textfile", s.textfile}, {"--state.directory", s.stateDirectory},
+		{"--pid-file", s.pidFile}, {"--working-directory", s.workingDirectory},
+	} {
+		if p.path == "" || p.path == "syslog" || p.path == "stderr" {
+			continue
+		}
+		mount, err := daemon.MountOf(p.path)
+		if err != nil {
+			warnings = append(warnings, fmt.Sprintf("%s %s: %v", p.flag, p.path, err))
+			continue
+		}
+		if !mount.Stays() {
+			warnings = append(warnings, fmt.Sprintf("%s %s is on %s: choose a path elsewhere, or that can't be unmounted while the daemon runs", p.flag, p.path, mount))
+		}
+	}
+	return warnings
+}
+
+// checkHardware reads everything once and reports what fails.
+func (s *settings) checkHardware(ctx context.Context, stdout io.Writer, cfg *sensors.Config) error {
+	snapshot, clock, err := s.oneWake(ctx, cfg, nil)
+	if err != nil {
+		return err
+	}
+	defer clock.Close()
+	failed := 0
+	for _, result := range snapshot.Results {
+		text := "answers"
+		if !result.Up {
+			failed++
+			text = fmt.Sprintf("is down: %v", result.Err)
+		}
+		if _, err := fmt.Fprintf(stdout, "%s %s\n", result.Name, text); err != nil {
+			return err
+		}
+		for _, f := range result.Failures {
+			failed++
+			if _, err := fmt.Fprintf(stdout, "%s %v: %v\n", result.Name, f.Labels, f.Err); err != nil {
+				return err
+			}
+		}
+	}
+	if failed > 0 {
+		return silent{exitFailed}
+	}
+	return nil
+}

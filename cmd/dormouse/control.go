@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example.org/dormouse/exporter"
+)
+
+// The control socket lies beside the pidfile and answers those who may open
+// it, root and the daemon's own user: `status` asks it how the sensors are, and
+// `read` for fresh readings, so that two processes never fight for the wires.
+// It speaks HTTP and JSON, the document of /readings.json.
+
+func controlPath(pidFile string) string { return strings.TrimSuffix(pidFile, ".pid") + ".sock" }
+
+// listenControl opens the control socket; without a pidfile there is none.
+func (s *settings) listenControl() (net.Listener, error) {
+	if s.pidFile == "" {
+		return nil, nil
+	}
+	path := controlPath(s.pidFile)
+	// Whoever left it is gone: the pidfile's lock is ours.
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("remove the control socket of an earlier daemon: %w", err)
+	}
+	// The socket must never be open to others, not even for a moment.
+	old := unix.Umask(0o177)
+	l, err := net.Listen("unix", path)
+	unix.Umask(old)
+	if err != nil {
+		return nil, fmt.Errorf("open the control socket: %w: the pidfile's directory must belong to the daemon's user", err)
+	}
+	return l, nil
+}
+
+func (r *running) serveControl(l net.Listener) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /readings.json", r.page)
+	mux.HandleFunc("POST /read", func(w http.ResponseWriter, q *http.Request) {
+		snapshot, err := r.poller.ReadNow(q.Context(), q.URL.Query()["name"]...)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if err := exporter.WriteJSON(w, snapshot, r.clock); err != nil {
+			r.log.Debug("the control socket's client is gone", "err", err)
+		}
+	})
+	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, q *http.Request) {
+		err := r.requestReload()
+		var config *configError
+		switch {
+		case errors.As(err, &config):
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		}
+	})
+	err := http.Serve(l, mux)
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// errNoDaemon is that no daemon can be asked.
+var errNoDaemon = errors.New("no daemon answers")
+
+// ask sends a request to the daemon of a pidfile.
+func ask(ctx context.Context, pidFile, method, path string, values url.Values) ([]byte, error) {
+	client := &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", controlPath(pidFile))
+		},
+		DisableKeepAlives: true,
+	}}
+	request, err := http.NewRequestWithContext(ctx, method, "http://dormouse"+path+"?"+values.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoDaemon, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, fmt.Errorf("ask the daemon: %w", err)
+	}
+	text := strings.TrimSpace(string(body))
+	switch response.StatusCode {
+	case http.StatusOK:
+		return body, nil
+	case http.StatusBadRequest:
+		return nil, &configError{errors.New(text)}
+	}
+	return nil, fmt.Errorf("the daemon says: %s", text)
+}
+
+// askForReadings asks what the daemon knows already.
+func askForReadings(ctx context.Context, pidFile string) (*exporter.Readings, error) {
+	return parseReadings(ask(ctx, pidFile, http.MethodGet, "/readings.json", nil))
+}
+
+// askToRead asks for fresh readings, of all sensors where none is named.
+func askToRead(ctx context.Context, pidFile string, names []string) (*exporter.Readings, error) {
+	return parseReadings(ask(ctx, pidFile, http.MethodPost, "/read", url.Values{"name": names}))
+}
+
+// askToReload has the daemon reload; the error is what came of it.
+func askToReload(ctx context.Context, pidFile string) error {
+	_, err := ask(ctx, pidFile, http.MethodPost, "/reload", nil)
+	return err
+}
+
+func parseReadings(body []byte, err error) (*exporter.Readings, error) {
+	if err != nil {
+		return nil, err
+	}
+	readings := &exporter.Readings{}
+	if err := json.Unmarshal(body, readings); err != nil {
+		return nil, fmt.Errorf("understand the daemon's answer: %w", err)
+	}
+	return readings, nil
+}
+
+// describeState tells people how the sensors are and when the next wake is.
+func describeState(w io.Writer, readings *exporter.Readings) error {
+	up := 0
+	for _, s := range readings.Sensors {
+		if s.Up != nil && *s.Up {
+			up++
+		}
+	}
+	if _, err := fmt.Fprintf(w, "%d of %d sensors up", up, len(readings.Sensors)); err != nil {
+		return err
+	}
+	if readings.NextWake != nil {
+		if _, err := fmt.Fprintf(w, "; next wake at %s", readings.NextWake.Local().Format(time.DateTime)); err != nil {
+			return err
+		}
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	for _, s := range readings.Sensors {
+		if s.Up != nil && !*s.Up {
+			if _, err := fmt.Fprintf(w, "  %s is down: %s\n", s.Name, s.Error); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

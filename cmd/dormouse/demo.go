@@ -1,0 +1,72 @@
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"io"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"example.org/dormouse/daemon"
+	"example.org/dormouse/exporter"
+	"example.org/dormouse/sensors"
+)
+
+//go:embed demo.yml
+var demoConfig []byte
+
+func defineDemo(c *kingpin.CmdClause) command {
+	s := &settings{board: "sim", every: "10s"}
+	s.logLevelFlags(c)
+	s.daemonFlags(c, "stderr", "")
+	c.GetFlag("web.listen-address").Default("localhost:9367")
+	return func(stdout, stderr io.Writer) error {
+		d := daemon.New("dormouse")
+		d.DetachProcess = daemon.DetachNever
+		// The demonstration has its configuration built in.
+		s.configFile = "demo.yml"
+		s.builtin = demoConfig
+		s.firstWake = func(snapshot *sensors.Snapshot, clock exporter.Clock) error {
+			return s.introduce(stdout, snapshot, clock)
+		}
+		return s.daemon(d, stdout)
+	}
+}
+
+// introduce says what is seen, and where to look.
+func (s *settings) introduce(w io.Writer, snapshot *sensors.Snapshot, clock exporter.Clock) error {
+	if _, err := fmt.Fprintf(w, demoIntroduction, len(snapshot.Results)); err != nil {
+		return err
+	}
+	if err := exporter.Table(w, snapshot, clock); err != nil {
+		return err
+	}
+	if s.serve {
+		address := "http://" + reachable((*s.web.WebListenAddresses)[0])
+		if _, err := fmt.Fprintf(w, demoLinks, address, address, s.telemetryPath, address); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprint(w, demoEnd)
+	return err
+}
+
+const demoIntroduction = `
+This is the whole daemon, in the foreground, on a simulated board of %d sensors:
+modelled chips on I2C bus 1, a 1-Wire bus, GPIO lines, and two programs. Each is
+read when its interval has passed; in between, the process sleeps on one timer.
+The first wake brought:
+
+`
+
+const demoLinks = `
+  a page for people      %s/
+  the page for Prometheus %s%s
+  the same as JSON       %s/readings.json
+`
+
+const demoEnd = `
+  the wiring behind it   cmd/dormouse/demo.yml
+
+Read again at once with SIGUSR1; end it with ^C.
+`

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/promslog"
+	promslogflag "github.com/prometheus/common/promslog/flag"
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"example.org/dormouse/exporter"
+	"example.org/dormouse/sensors"
+)
+
+const defaultAddress = ":9367"
+
+// settings are the flags of the commands that work with sensors.
+type settings struct {
+	sensors, rails []string
+	configFile     string
+	every          string
+	board          string
+
+	serve         bool
+	web           *web.FlagConfig
+	telemetryPath string
+	lifecycle     bool
+	textfile      string
+
+	stateDirectory   string
+	logLevel         *promslog.Level
+	logFormat        *promslog.Format
+	logOutput        string
+	pidFile          string
+	user, group      string
+	umask            octal
+	workingDirectory string
+	release          string
+
+	// Of the demonstration: a configuration that is in no file, and what to do
+	// after the first wake.
+	builtin   []byte
+	firstWake func(*sensors.Snapshot, exporter.Clock) error
+}
+
+// wiringFlags say what is connected: run, start, read, check and pinout take
+// them alike.
+func (s *settings) wiringFlags(c *kingpin.CmdClause) {
+	c.Flag("sensor", "A sensor, its driver and its wiring: greenhouse=bme280,bus=1,addr=0x76. Repeatable. `dormouse drivers` lists the drivers.").
+		PlaceHolder("NAME=DRIVER[,KEY=VALUE]…").StringsVar(&s.sensors)
+	c.Flag("rail", "A supply that a line switches on only while its sensors are read: probes=GPIO17,settle=100ms. Repeatable.").
+		PlaceHolder("NAME=LINE[,KEY=VALUE]…").StringsVar(&s.rails)
+	c.Flag("config.file", "Sensors and rails as a YAML file, read at start and at SIGHUP.").
+		PlaceHolder("FILE").StringVar(&s.configFile)
+	c.Flag("every", "How often a sensor is read that doesn't say so itself.").Default("5m").StringVar(&s.every)
+	c.Flag("board", "Where the wires are: the machine's own, or a simulated board that needs no hardware.").
+		Default("auto").EnumVar(&s.board, "auto", "sim")
+	c.Flag("state.directory", "Where counters are kept between runs.").
+		PlaceHolder("DIR").Default(defaultStateDirectory()).StringVar(&s.stateDirectory)
+}
+
+// daemonFlags are those of a process that stays: run and start.
+func (s *settings) daemonFlags(c *kingpin.CmdClause, logOutput, pidFile string) {
+	c.Flag("web", "Serve the page for Prometheus; --no-web for a daemon that only writes --textfile or runs tasks.").
+		Default("true").BoolVar(&s.serve)
+	s.web = kingpinflag.AddFlags(c, defaultAddress)
+	c.Flag("web.telemetry-path", "Path of the page for Prometheus.").Default("/metrics").StringVar(&s.telemetryPath)
+	c.Flag("web.enable-lifecycle", "Let a POST to /-/reload reload the configuration.").BoolVar(&s.lifecycle)
+	c.Flag("textfile", "Also write the readings to a file for node_exporter's textfile collector, after each wake.").
+		PlaceHolder("FILE").StringVar(&s.textfile)
+	c.Flag("log.output", "Where to log: stderr, syslog or a file, which SIGHUP opens anew.").
+		Default(logOutput).PlaceHolder("stderr|syslog|FILE").StringVar(&s.logOutput)
+	s.pidFileFlag(c, pidFile)
+	c.Flag("user", "Become this user once everything is open; its groups and those of the wires (gpio, i2c, spi, dialout, video) come along.").
+		PlaceHolder("USER").StringVar(&s.user)
+	c.Flag("group", "Primary group, if not the user's own.").PlaceHolder("GROUP").StringVar(&s.group)
+	s.umask = 0o022
+	c.Flag("umask", "File creation mask, octal.").Default("022").SetValue(&s.umask)
+	c.Flag("working-directory", "Working directory. Any but / keeps that directory's file system mounted.").
+		Default("/").StringVar(&s.workingDirectory)
+	c.Flag("release-executable", "Run from a copy in memory so that the file system of the executable can be unmounted: auto does so only where it is on a removable mount.").
+		Default("auto").EnumVar(&s.release, "auto", "always", "never")
+}
+
+func (s *settings) logLevelFlags(c *kingpin.CmdClause) {
+	s.logLevel, s.logFormat = promslog.NewLevel(), promslog.NewFormat()
+	c.Flag(promslogflag.LevelFlagName, promslogflag.LevelFlagHelp).Default("info").
+		HintOptions(promslog.LevelFlagOptions...).SetValue(s.logLevel)
+	c.Flag(promslogflag.FormatFlagName, promslogflag.FormatFlagHelp).Default("logfmt").
+		HintOptions(promslog.FormatFlagOptions...).SetValue(s.logFormat)
+}
+
+func (s *settings) pidFileFlag(c *kingpin.CmdClause, value string) {
+	c.Flag("pid-file", "The file that holds the process id, and the lock that proves the daemon runs.").
+		PlaceHolder("FILE").Default(value).StringVar(&s.pidFile)
+}
+
+// absolutePaths makes every path absolute, from the directory that they were
+// meant from: that of the command that was typed, which the daemon has left.
+func (s *settings) absolutePaths(from string) {
+	paths := []*string{&s.configFile, &s.textfile, &s.stateDirectory, &s.pidFile, &s.workingDirectory}
+	if s.web != nil {
+		paths = append(paths, s.web.WebConfigFile)
+	}
+	if s.logOutput != "stderr" && s.logOutput != "syslog" {
+		paths = append(paths, &s.logOutput)
+	}
+	for _, p := range paths {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(from, *p)
+		}
+	}
+}
+
+// fromHere makes every path absolute from the working directory.
+func (s *settings) fromHere() error {
+	here, err := os.Getwd()
+	if err != nil {
+		return fmt.Errorf("find out where this is: %w: give absolute paths from a directory that exists", err)
+	}
+	s.absolutePaths(here)
+	return nil
+}
+
+// source is what the configuration is made from; data is the file's content.
+func (s *settings) source(data []byte) sensors.Source {
+	return sensors.Source{File: s.configFile, Data: data, SensorFlags: s.sensors, RailFlags: s.rails, Every: s.every}
+}
+
+// load reads the configuration file, if any, and makes the configuration.
+func (s *settings) load() (*sensors.Config, error) {
+	data, err := s.readConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	return sensors.Load(s.source(data))
+}
+
+func (s *settings) readConfigFile() ([]byte, error) {
+	if s.configFile == "" || s.builtin != nil {
+		return s.builtin, nil
+	}
+	data, err := os.ReadFile(s.configFile)
+	if err != nil {
+		return nil, &configError{fmt.Errorf("--config.file: %w: name a file that exists and that this user may read", err)}
+	}
+	return data, nil
+}
+
+// A configError is a configuration that can't be had or isn't right: exit 6.
+type configError struct{ err error }
+
+func (e *configError) Error() string { return e.err.Error() }
+func (e *configError) Unwrap() error { return e.err }
+
+// octal is a file mode that is written as one: kingpin's Int would read 022
+// as twenty-two.
+type octal uint32
+
+func (o *octal) Set(text string) error {
+	v, err := strconv.ParseUint(text, 8, 32)
+	if err != nil || v > 0o777 {
+		return fmt.Errorf("%q is no file creation mask: write it in octal, as in 022", text)
+	}
+	*o = octal(v)
+	return nil
+}
+
+func (o *octal) String() string { return fmt.Sprintf("%03o", uint32(*o)) }
+
+// Default paths: root's are the system's, a user's are their own, and what the
+// service manager has set up wins.
+func defaultPIDFile() string {
+	return filepath.Join(runtimeDirectory(), "dormouse.pid")
+}
+
+func runtimeDirectory() string {
+	if d := os.Getenv("RUNTIME_DIRECTORY"); d != "" {
+		return firstOf(d)
+	}
+	if os.Geteuid() == 0 {
+		return "/run/dormouse"
+	}
+	if d := os.Getenv("XDG_RUNTIME_DIR"); d != "" {
+		return filepath.Join(d, "dormouse")
+	}
+	return filepath.Join(os.TempDir(), fmt.Sprintf("dormouse-%d", os.Geteuid()))
+}
+
+func defaultStateDirectory() string {
+	if d := os.Getenv("STATE_DIRECTORY"); d != "" {
+		return firstOf(d)
+	}
+	if os.Geteuid() == 0 {
+		return "/var/lib/dormouse"
+	}
+	if d := os.Getenv("XDG_STATE_HOME"); d != "" {
+		return filepath.Join(d, "dormouse")
+	}
+	if home := os.Getenv("HOME"); home != "" {
+		return filepath.Join(home, ".local", "state", "dormouse")
+	}
+	return ""
+}
+
+// firstOf is the first of the directories that systemd gives, colon-separated.
+func firstOf(list string) string {
+	first := filepath.SplitList(list)[0]
+	return first
+}

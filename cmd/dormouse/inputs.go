@@ -1,0 +1,104 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"example.org/dormouse/daemon"
+	"example.org/dormouse/exporter"
+	"example.org/dormouse/sensors"
+)
+
+// inputs are all the files that a start or a reload reads. The command that
+// was typed reads them and hands them over to the daemon, which may find
+// itself on another root, as another user, and without the stick they were on.
+type inputs struct {
+	Directory string            `json:"directory"` // where the command was typed
+	Config    []byte            `json:"config"`
+	Web       []byte            `json:"web"`
+	WebFiles  map[string][]byte `json:"web_files"` // certificates and keys, by path
+}
+
+// gather takes what was handed over, or reads the files. From then on all
+// paths are absolute.
+func (s *settings) gather() (*inputs, error) {
+	data, ok := daemon.Handover()
+	if !ok {
+		if err := s.fromHere(); err != nil {
+			return nil, err
+		}
+		return s.readFiles()
+	}
+	in := &inputs{}
+	if err := json.Unmarshal(data, in); err != nil {
+		return nil, fmt.Errorf("read what the starting command handed over: %w", err)
+	}
+	s.absolutePaths(in.Directory)
+	return in, nil
+}
+
+func (s *settings) readFiles() (*inputs, error) {
+	config, err := s.readConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	in := &inputs{Config: config, WebFiles: map[string][]byte{}}
+	path := *s.web.WebConfigFile
+	if path == "" {
+		return in, nil
+	}
+	if in.Web, err = os.ReadFile(path); err != nil {
+		return nil, &configError{fmt.Errorf("--web.config.file: %w: name a file that exists and that this user may read", err)}
+	}
+	// Parsing asks for the files that it needs: this is how they are known.
+	_, err = exporter.ParseWebConfig(path, in.Web, func(name string) ([]byte, error) {
+		data, err := os.ReadFile(name)
+		if err == nil {
+			in.WebFiles[name] = data
+		}
+		return data, err
+	})
+	if err != nil {
+		return nil, &configError{err}
+	}
+	return in, nil
+}
+
+// handover is what gather understands.
+func (in *inputs) handover() ([]byte, error) {
+	here, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("find out where this is: %w", err)
+	}
+	in.Directory = here
+	return json.Marshal(in)
+}
+
+// config makes the configuration of the sensors.
+func (in *inputs) config(s *settings) (*sensors.Config, error) {
+	cfg, err := sensors.Load(s.source(in.Config))
+	if err != nil {
+		return nil, &configError{err}
+	}
+	return cfg, nil
+}
+
+// web makes the configuration of the server: nil for plain HTTP.
+func (in *inputs) web(s *settings) (*exporter.WebConfig, error) {
+	if in.Web == nil {
+		return nil, nil
+	}
+	web, err := exporter.ParseWebConfig(*s.web.WebConfigFile, in.Web, func(name string) ([]byte, error) {
+		data, ok := in.WebFiles[name]
+		if !ok {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		}
+		return data, nil
+	})
+	if err != nil {
+		return nil, &configError{err}
+	}
+	return web, nil
+}

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"example.org/dormouse/daemon"
+)
+
+// printInspection tells each point with its verdict, its evidence, and why it
+// is asked.
+func printInspection(w io.Writer, i *daemon.Inspection) error {
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(tw, "process %d, %s, started by: %s\n", i.PID, i.Name, i.Situation)
+	for _, p := range i.Points {
+		fmt.Fprintf(tw, "%s\t%s\t%s\n", p.Verdict, p.Name, strings.Join(p.Evidence, "; "))
+		if p.Verdict == daemon.Fail {
+			fmt.Fprintf(tw, "\t\twhy it matters: %s\n", p.Why)
+		}
+	}
+	return tw.Flush()
+}

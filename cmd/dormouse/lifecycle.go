@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"example.org/dormouse/daemon"
+)
+
+// told is the pidfile and the patience of the commands that speak to a daemon.
+type told struct {
+	pidFile string
+	timeout time.Duration
+}
+
+func (t *told) flags(c *kingpin.CmdClause) {
+	s := &settings{}
+	s.pidFileFlag(c, defaultPIDFile())
+	c.Flag("timeout", "How long to wait for the daemon.").Default("10s").DurationVar(&t.timeout)
+	c.PreAction(func(*kingpin.ParseContext) error {
+		if err := s.fromHere(); err != nil {
+			return err
+		}
+		t.pidFile = s.pidFile
+		return nil
+	})
+}
+
+func (t *told) context() (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(context.Background(), t.timeout, fmt.Errorf("waited %s", t.timeout))
+}
+
+func defineStop(c *kingpin.CmdClause) command {
+	t := &told{}
+	t.flags(c)
+	return func(stdout, stderr io.Writer) error {
+		ctx, cancel := t.context()
+		defer cancel()
+		return stop(ctx, stdout, t.pidFile)
+	}
+}
+
+// stop ends the daemon; that none runs is a success, as LSB wants it.
+func stop(ctx context.Context, stdout io.Writer, pidFile string) error {
+	pid, err := daemon.Stop(ctx, pidFile)
+	if errors.Is(err, daemon.ErrNotRunning) {
+		_, err = fmt.Fprintln(stdout, "dormouse is not running")
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "dormouse, process %d, has ended\n", pid)
+	return err
+}
+
+func defineRestart(c *kingpin.CmdClause) command {
+	timeout := c.Flag("timeout", "How long to wait for the daemon to end.").Default("10s").Duration()
+	s := &settings{}
+	s.wiringFlags(c)
+	s.logLevelFlags(c)
+	s.daemonFlags(c, "syslog", defaultPIDFile())
+	return func(stdout, stderr io.Writer) error {
+		if _, arrived := daemon.Handover(); !arrived {
+			if err := s.fromHere(); err != nil {
+				return err
+			}
+			// What can't be started mustn't be stopped either.
+			in, err := s.readFiles()
+			if err != nil {
+				return err
+			}
+			if _, err := in.config(s); err != nil {
+				return err
+			}
+			ctx, cancel := (&told{timeout: *timeout}).context()
+			defer cancel()
+			if err := stop(ctx, stdout, s.pidFile); err != nil {
+				return err
+			}
+		}
+		return s.daemon(daemon.New("dormouse"), stdout)
+	}
+}
+
+func defineReload(c *kingpin.CmdClause) command {
+	t := &told{}
+	t.flags(c)
+	return func(stdout, stderr io.Writer) error {
+		ctx, cancel := t.context()
+		defer cancel()
+		state := daemon.Status(t.pidFile)
+		if !state.Running() {
+			return daemon.WithExitCode(fmt.Errorf("dormouse is %s: there is nothing to reload", state.Text), daemon.ExitNotRunning)
+		}
+		// The control socket tells the outcome; a signal can't.
+		err := askToReload(ctx, t.pidFile)
+		if !errors.Is(err, errNoDaemon) {
+			if err == nil {
+				_, err = fmt.Fprintln(stdout, "reloaded")
+			}
+			return err
+		}
+		pid, err := daemon.Signal(ctx, t.pidFile, syscall.SIGHUP)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(stdout, "told process %d to reload; its log tells the outcome\n", pid)
+		return err
+	}
+}
+
+func defineStatus(c *kingpin.CmdClause) command {
+	t := &told{}
+	t.flags(c)
+	format := c.Flag("format", "text for people, json for programs.").Default("text").Enum("text", "json")
+	return func(stdout, stderr io.Writer) error {
+		state := daemon.Status(t.pidFile)
+		ctx, cancel := t.context()
+		defer cancel()
+		if *format == "json" {
+			if err := json.NewEncoder(stdout).Encode(state); err != nil {
+				return err
+			}
+		} else if _, err := fmt.Fprintf(stdout, "dormouse: %s\n", state.Text); err != nil {
+			return err
+		}
+		if state.Code != daemon.StatusRunning {
+			return silent{state.Code}
+		}
+		if *format == "text" && !state.Starting {
+			// Only root and the daemon's own user may ask it; that it runs is
+			// for everybody to know.
+			if readings, err := askForReadings(ctx, t.pidFile); err == nil {
+				return describeState(stdout, readings)
+			}
+		}
+		return nil
+	}
+}
+
+func defineInspect(c *kingpin.CmdClause) command {
+	pid := c.Arg("pid", "The process; without it, the daemon of --pid-file.").Int()
+	t := &told{}
+	t.flags(c)
+	format := c.Flag("format", "text for people, json for programs.").Default("text").Enum("text", "json")
+	return func(stdout, stderr io.Writer) error {
+		which := *pid
+		if which == 0 {
+			state := daemon.Status(t.pidFile)
+			if state.PID == 0 {
+				return fmt.Errorf("dormouse is %s: name a process", state.Text)
+			}
+			which = state.PID
+		}
+		if which == os.Getpid() {
+			return usageError{errors.New("inspect another process than this one")}
+		}
+		inspection, err := daemon.Inspect(which)
+		if err != nil {
+			return err
+		}
+		if *format == "json" {
+			e := json.NewEncoder(stdout)
+			e.SetIndent("", "  ")
+			err = e.Encode(inspection)
+		} else {
+			err = printInspection(stdout, inspection)
+		}
+		if err != nil {
+			return err
+		}
+		if inspection.Failed() {
+			return silent{exitFailed}
+		}
+		return nil
+	}
+}

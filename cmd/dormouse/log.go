@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"log/syslog"
+	"os"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/prometheus/common/promslog"
+)
+
+// A logger writes to stderr, a file or syslog. Reopen follows a file that was
+// rotated away; a failing write is told once, on stderr, and never stops
+// anybody.
+type logger struct {
+	*slog.Logger
+	file *logFile // nil unless the output is a file
+}
+
+// newLogger opens output: "stderr", "syslog" or a file's absolute path.
+func newLogger(output string, level *promslog.Level, format *promslog.Format) (*logger, error) {
+	switch output {
+	case "stderr":
+		return &logger{Logger: promslog.New(&promslog.Config{Level: level, Format: format, Writer: os.Stderr})}, nil
+	case "syslog":
+		h, err := newSyslogHandler(level, format)
+		if err != nil {
+			return nil, fmt.Errorf("--log.output=syslog: %w: nobody listens on /dev/log; start a syslog daemon, or give --log.output=FILE or stderr", err)
+		}
+		return &logger{Logger: slog.New(h)}, nil
+	}
+	f := &logFile{path: output}
+	if err := f.Reopen(); err != nil {
+		return nil, err
+	}
+	return &logger{Logger: promslog.New(&promslog.Config{Level: level, Format: format, Writer: f}), file: f}, nil
+}
+
+// Reopen opens the log file anew: after logrotate moved it, or from SIGHUP.
+// Where that fails the old file stays in use.
+func (l *logger) Reopen() error {
+	if l.file == nil {
+		return nil
+	}
+	return l.file.Reopen()
+}
+
+type logFile struct {
+	path string
+
+	mu     sync.Mutex
+	file   *os.File
+	failed bool // the last write failed, and it was said
+}
+
+func (f *logFile) Reopen() error {
+	// Append, so that several writers and logrotate's copytruncate agree; no
+	// symbolic link, so that nobody can point a root daemon's log elsewhere;
+	// no controlling terminal, ever.
+	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NOCTTY|unix.O_NONBLOCK, 0o644)
+	if err != nil {
+		return fmt.Errorf("--log.output: %w: choose a file in a directory that exists and that the daemon's user may write to", err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.file != nil {
+		// Nothing is buffered here, so closing loses nothing.
+		if err := f.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+			fmt.Fprintln(os.Stderr, "dormouse: close the old log:", err)
+		}
+	}
+	f.file = file
+	return nil
+}
+
+func (f *logFile) Write(line []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, err := f.file.Write(line)
+	if err != nil && !f.failed {
+		fmt.Fprintf(os.Stderr, "dormouse: the log can't be written, lines are lost until it can: %v\n", err)
+	}
+	f.failed = err != nil
+	return n, err
+}
+
+// syslogHandler hands each record to syslog with its own severity; syslog adds
+// the time.
+type syslogHandler struct {
+	slog.Handler // formats into text
+	text         *strings.Builder
+	mu           *sync.Mutex
+	out          *syslog.Writer
+}
+
+func newSyslogHandler(level *promslog.Level, format *promslog.Format) (slog.Handler, error) {
+	out, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_INFO, "dormouse")
+	if err != nil {
+		return nil, err
+	}
+	return formatForSyslog(out, level, format), nil
+}
+
+func formatForSyslog(out *syslog.Writer, level *promslog.Level, format *promslog.Format) slog.Handler {
+	text := &strings.Builder{}
+	options := &slog.HandlerOptions{Level: level.Level(), ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
+			return slog.Attr{}
+		}
+		return a
+	}}
+	var inner slog.Handler = slog.NewTextHandler(text, options)
+	if format.String() == "json" {
+		inner = slog.NewJSONHandler(text, options)
+	}
+	return &syslogHandler{Handler: inner, text: text, mu: new(sync.Mutex), out: out}
+}
+
+func (h *syslogHandler) Handle(ctx context.Context, r slog.Record) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.text.Reset()
+	if err := h.Handler.Handle(ctx, r); err != nil {
+		return err
+	}
+	line := strings.TrimSuffix(h.text.String(), "\n")
+	switch {
+	case r.Level >= slog.LevelError:
+		return h.out.Err(line)
+	case r.Level >= slog.LevelWarn:
+		return h.out.Warning(line)
+	case r.Level >= slog.LevelInfo:
+		return h.out.Info(line)
+	}
+	return h.out.Debug(line)
+}
+
+func (h *syslogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	c := *h
+	c.Handler = h.Handler.WithAttrs(attrs)
+	return &c
+}
+
+func (h *syslogHandler) WithGroup(name string) slog.Handler {
+	c := *h
+	c.Handler = h.Handler.WithGroup(name)
+	return &c
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/exporter"
+	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/poll"
+)
+
+func defineRead(c *kingpin.CmdClause) command {
+	s := &settings{}
+	s.wiringFlags(c)
+	s.logLevelFlags(c)
+	s.pidFileFlag(c, defaultPIDFile())
+	s.logOutput = "stderr"
+	format := c.Flag("format", "How to print the readings: a table with units, the JSON of /readings.json, or Prometheus' text format.").
+		Default("table").Enum("table", "json", "prometheus")
+	c.Flag("textfile", "Write a file for node_exporter's textfile collector instead of printing.").
+		PlaceHolder("FILE").StringVar(&s.textfile)
+	plan := c.Flag("plan", "Print the next wakes instead: when, and who is read.").Bool()
+	names := c.Arg("name", "Only these sensors.").Strings()
+	return func(stdout, stderr io.Writer) error {
+		if err := s.fromHere(); err != nil {
+			return err
+		}
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		if *plan {
+			return s.printPlan(stdout)
+		}
+		return s.read(ctx, stdout, stderr, *format, *names)
+	}
+}
+
+func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format string, names []string) error {
+	unconfigured := s.configFile == "" && len(s.sensors) == 0
+	if format != "prometheus" && s.textfile == "" {
+		readings, err := s.askFor(ctx, names, unconfigured)
+		switch {
+		case err == nil:
+			return printReadings(stdout, readings, format)
+		case !errors.Is(err, errNoDaemon):
+			return err
+		case unconfigured:
+			return usageError{errors.New("no sensor is configured and no daemon runs: give --sensor or --config.file, or start the daemon")}
+		}
+	}
+	cfg, err := s.load()
+	if err != nil {
+		return err
+	}
+	snapshot, clock, err := s.oneWake(ctx, cfg, names)
+	if err != nil {
+		return err
+	}
+	defer clock.Close()
+	options := exporter.Options{Build: build(), Clock: clock}
+	switch {
+	case s.textfile != "":
+		err = exporter.WriteTextfile(s.textfile, snapshot, options)
+	case format == "prometheus":
+		err = exporter.Text(stdout, snapshot, options)
+	default:
+		return printReadings(stdout, exporter.JSON(snapshot, clock), format)
+	}
+	if err != nil {
+		return err
+	}
+	for _, result := range snapshot.Results {
+		if result.Tried && !result.Up {
+			return silent{exitFailed}
+		}
+	}
+	return nil
+}
+
+// askFor asks a running daemon for fresh readings: of all its sensors where
+// nothing else was configured here, else of ours, if it has them all with the
+// same wiring.
+func (s *settings) askFor(ctx context.Context, names []string, unconfigured bool) (*exporter.Readings, error) {
+	theirs, err := askForReadings(ctx, s.pidFile)
+	if err != nil {
+		return nil, err
+	}
+	if !unconfigured {
+		cfg, err := s.load()
+		if err != nil {
+			return nil, err
+		}
+		for _, ours := range cfg.Sensors {
+			same := func(t exporter.SensorJSON) bool {
+				return t.Name == ours.Name && t.Driver == ours.Driver.Name && t.Wiring == ours.Wiring()
+			}
+			if !slices.ContainsFunc(theirs.Sensors, same) {
+				return nil, fmt.Errorf("%w that has sensor %s as it is configured here", errNoDaemon, ours.Name)
+			}
+		}
+		if len(names) == 0 {
+			for _, ours := range cfg.Sensors {
+				names = append(names, ours.Name)
+			}
+		}
+	}
+	return askToRead(ctx, s.pidFile, names)
+}
+
+func printReadings(w io.Writer, readings *exporter.Readings, format string) error {
+	var err error
+	if format == "json" {
+		err = exporter.WriteReadings(w, readings)
+	} else {
+		err = exporter.ReadingsTable(w, readings)
+	}
+	if err != nil {
+		return err
+	}
+	for _, sensor := range readings.Sensors {
+		if sensor.Up != nil && !*sensor.Up {
+			return silent{exitFailed}
+		}
+	}
+	return nil
+}
+
+// oneWake reads without becoming a daemon. Closing the clock is the caller's.
+func (s *settings) oneWake(ctx context.Context, cfg *sensors.Config, names []string) (*sensors.Snapshot, *alarm.Clock, error) {
+	log, err := newLogger("stderr", s.logLevel, s.logFormat)
+	if err != nil {
+		return nil, nil, err
+	}
+	clock, err := alarm.New()
+	if err != nil {
+		return nil, nil, err
+	}
+	b := openBoard(s.board, clock)
+	poller, err := poll.New(poll.Options{Config: cfg, Board: b, Clock: clock, Log: log.Logger, StateDirectory: s.stateDirectory, Start: startChild})
+	if err != nil {
+		return nil, nil, errors.Join(err, clock.Close())
+	}
+	snapshot, err := poller.ReadNow(ctx, names...)
+	err = errors.Join(err, poller.Close())
+	if err != nil {
+		return nil, nil, errors.Join(err, clock.Close())
+	}
+	return snapshot, clock, nil
+}
+
+// printPlan prints the next wakes of the configuration, as if it started now.
+func (s *settings) printPlan(w io.Writer) error {
+	cfg, err := s.load()
+	if err != nil {
+		return err
+	}
+	clock, err := alarm.New()
+	if err != nil {
+		return err
+	}
+	defer clock.Close()
+	b := openBoard(s.board, clock)
+	poller, err := poll.New(poll.Options{Config: cfg, Board: b, Clock: clock})
+	if err != nil {
+		return err
+	}
+	const wakes = 20
+	for _, wake := range poller.Plan(clock.Now(), wakes) {
+		when := "in " + wake.At.Sub(clock.Now()).Round(time.Second).String()
+		if at, ok := clock.Wall(wake.At); ok {
+			when = at.Format(time.DateTime)
+		}
+		if _, err := fmt.Fprintf(w, "%s  %v\n", when, wake.Sensors); err != nil {
+			return err
+		}
+	}
+	return nil
+}

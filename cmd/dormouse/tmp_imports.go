@@ -1,0 +1,7 @@
+package main
+
+import (
+	_ "example.org/dormouse/sensors/command"
+	_ "example.org/dormouse/sensors/kernel"
+	_ "example.org/dormouse/sensors/lines"
+)
