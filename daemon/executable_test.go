@@ -229,7 +229,7 @@ func TestMountOf(t *testing.T) {
 	}
 }
 
-func (d *description) point(t *testing.T, name string) Point {
+func (d *description) point(t testing.TB, name string) Point {
 	t.Helper()
 	for _, p := range d.Inspection.Points {
 		if p.Name == name {

@@ -201,14 +201,14 @@ func describe(p *Process) (string, error) {
 
 // helper is a program under test.
 type helper struct {
-	t       *testing.T
+	t       testing.TB
 	plan    helperPlan
 	dir     string
 	pidFile string
 	log     string
 }
 
-func newHelper(t *testing.T) *helper {
+func newHelper(t testing.TB) *helper {
 	t.Helper()
 	dir := t.TempDir()
 	h := &helper{t: t, dir: dir, pidFile: filepath.Join(dir, "run", "helper.pid"), log: filepath.Join(dir, "log")}
@@ -331,7 +331,7 @@ func (h *helper) parse(text string) *description {
 }
 
 // child is the status of the child, as the kernel showed it.
-func (d *description) child(t *testing.T) procStatus {
+func (d *description) child(t testing.TB) procStatus {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "status")
 	if err := os.WriteFile(file, []byte(d.Child), 0o600); err != nil {
