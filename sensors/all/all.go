@@ -7,4 +7,7 @@ package all
 
 import (
 	_ "example.org/dormouse/sensors/chips"
+	_ "example.org/dormouse/sensors/command"
+	_ "example.org/dormouse/sensors/kernel"
+	_ "example.org/dormouse/sensors/lines"
 )

@@ -216,34 +216,6 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// TestUndead: what survives SIGKILL is given up, and the sensor isn't run
-// again until it has gone.
-func TestUndead(t *testing.T) {
-	release := make(chan struct{})
-	real := waitExit
-	waitExit = func(pid int) error {
-		<-release
-		return real(pid)
-	}
-	t.Cleanup(func() { waitExit = real })
-	w := newWorld(t, shell("exec sleep 1000"))
-	_, err := w.sense(t, 50*time.Millisecond)
-	if sensors.ReasonOf(err) != sensors.Timeout || !strings.Contains(err.Error(), "outlived SIGKILL") {
-		t.Errorf("got %v", err)
-	}
-	_, err = w.sense(t, long)
-	if sensors.ReasonOf(err) != sensors.Busy || !strings.Contains(err.Error(), "hangs in the kernel") {
-		t.Errorf("got %v, want busy", err)
-	}
-	close(release)
-	for sensors.ReasonOf(err) == sensors.Busy {
-		_, err = w.sense(t, 50*time.Millisecond)
-	}
-	if sensors.ReasonOf(err) != sensors.Timeout {
-		t.Errorf("got %v, want it to run again", err)
-	}
-}
-
 // TestWorldOfAProgram: what a program finds, and what it doesn't.
 func TestWorldOfAProgram(t *testing.T) {
 	t.Setenv("DORMOUSE_SECRET", "must not be inherited")
@@ -436,19 +408,25 @@ func (r refusing) Start(*exec.Cmd) error {
 	return &os.PathError{Op: "fork/exec", Path: "/bin/sh", Err: r.errno}
 }
 
-// TestStolenStatus: somebody else, a PID 1's reaper say, took the status.
-func TestStolenStatus(t *testing.T) {
-	real := waitExit
-	waitExit = func(pid int) error {
-		var status syscall.WaitStatus
-		if _, err := syscall.Wait4(pid, &status, 0, nil); err != nil {
-			return err
-		}
-		return real(pid)
+// stealing is an environment in which somebody else, a PID 1's reaper say,
+// takes the status of programs.
+type stealing struct{ sensors.Env }
+
+func (s stealing) Start(cmd *exec.Cmd) error {
+	if err := s.Env.Start(cmd); err != nil {
+		return err
 	}
-	t.Cleanup(func() { waitExit = real })
-	r, err := newWorld(t, shell("echo 5")).sense(t, long)
-	if !errors.Is(err, syscall.ECHILD) || len(r.Readings()) != 0 {
+	_, err := syscall.Wait4(cmd.Process.Pid, nil, 0, nil)
+	return err
+}
+
+func TestStolenStatus(t *testing.T) {
+	s, err := open(t.Context(), stealing{newWorld(t, shell("echo 5"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r sensors.Report
+	if err := s.Sense(t.Context(), &r); !errors.Is(err, syscall.ECHILD) || len(r.Readings()) != 0 {
 		t.Errorf("got %v and %d readings, want ECHILD and none", err, len(r.Readings()))
 	}
 }

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -13,16 +12,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// world is sensortest's environment in real time: programs don't live in the
-// virtual one.
+// world is sensortest's environment in real time: programs don't live in
+// virtual time.
 type world struct {
 	*sensortest.Env
 	clock *alarm.Clock
 }
 
 func (w world) Now() sensors.Instant { return alarm.Now() }
-
-func (w world) Sleep(ctx context.Context, d time.Duration) error { return w.clock.Sleep(ctx, d) }
 
 func newWorld(t testing.TB, options map[string]string) world {
 	t.Helper()

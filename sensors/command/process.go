@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 	"unicode"
@@ -23,9 +22,6 @@ const (
 	maxOutput = 1 << 20
 	// tailSize is how much of the end of its messages is kept.
 	tailSize = 4 << 10
-	// grace is how long killed processes are waited for. Those that take
-	// longer hang in the kernel, and might do so for ever.
-	grace = time.Second
 )
 
 // ran is what became of a program.
@@ -87,19 +83,11 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// undead are the programs that outlived SIGKILL, by sensor: nothing ends a
-// process that hangs in the kernel, on a dead network file system say. They
-// outlive their sensor, which is built again after an error, so they are
-// remembered here.
-var undead = struct {
-	sync.Mutex
-	pids map[string]int
-}{pids: map[string]int{}}
-
 // waitExit waits until the process is over and leaves it unreaped: until then
-// its number, and its group's, can't become somebody else's. Replaced in a
-// test, because no process can be made to hang in the kernel at will.
-var waitExit = func(pid int) error {
+// its number, and its group's, can't become somebody else's. A process that
+// hangs in the kernel, on a dead network file system say, outlives even
+// SIGKILL; then this lasts, and poll leaves the read behind.
+func waitExit(pid int) error {
 	for {
 		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 		if !errors.Is(err, unix.EINTR) {
@@ -116,13 +104,6 @@ func run(ctx context.Context, e sensors.Env, cmd *exec.Cmd, keepOutput bool) (*r
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%s was not started: %w", cmd.Path, err)
 	}
-	undead.Lock()
-	pid, still := undead.pids[e.Name()]
-	undead.Unlock()
-	if still {
-		return nil, sensors.Errorf(sensors.Busy, "process %d of an earlier run was killed and is still there: it hangs in the kernel, so see what disk or network it waits for; not started again until it ends", pid)
-	}
-
 	r := &ran{}
 	var readers []func() error
 	var mine, theirs []*os.File
@@ -168,7 +149,7 @@ func run(ctx context.Context, e sensors.Env, cmd *exec.Cmd, keepOutput bool) (*r
 	if err != nil {
 		return nil, startError(err, cmd)
 	}
-	pid = cmd.Process.Pid
+	pid := cmd.Process.Pid
 
 	read := make(chan error, len(readers))
 	for _, reader := range readers {
@@ -179,10 +160,7 @@ func run(ctx context.Context, e sensors.Env, cmd *exec.Cmd, keepOutput bool) (*r
 
 	// kill ends the whole group, whose number is the leader's. Our ends of the
 	// pipes are closed because a process that left the group may hold theirs.
-	var lost <-chan struct{}
 	due := ctx.Done()
-	patience, calm := context.WithCancel(context.WithoutCancel(ctx))
-	defer calm()
 	kill := func(why error) {
 		if r.ended != nil {
 			return
@@ -192,14 +170,6 @@ func run(ctx context.Context, e sensors.Env, cmd *exec.Cmd, keepOutput bool) (*r
 			r.ended = fmt.Errorf("%w; and it can't be killed: %w", why, err)
 		}
 		closeAll(mine)
-		gone := make(chan struct{})
-		lost = gone
-		go func() {
-			defer close(gone)
-			if err := e.Sleep(patience, grace); err != nil && patience.Err() == nil {
-				e.Log().Debug("wait for a killed program", "err", err)
-			}
-		}()
 	}
 
 	over := false
@@ -221,9 +191,6 @@ func run(ctx context.Context, e sensors.Env, cmd *exec.Cmd, keepOutput bool) (*r
 			}
 		case <-due:
 			kill(timeUp(ctx, cmd, over, e.Now().Sub(began)))
-		case <-lost:
-			remember(e.Name(), cmd, exit)
-			return nil, fmt.Errorf("%w; process %d outlived SIGKILL: it hangs in the kernel", r.ended, pid)
 		}
 	}
 	r.took = e.Now().Sub(began)
@@ -258,21 +225,6 @@ func timeUp(ctx context.Context, cmd *exec.Cmd, over bool, after time.Duration) 
 		return sensors.Errorf(sensors.Timeout, "%s ended, but what it started held its output open for %v and was killed; end that too, or give it another output: %w", cmd.Path, after, ctx.Err())
 	}
 	return sensors.Errorf(sensors.Timeout, "%s still ran after %v and was killed with its children; if it needs longer raise timeout: %w", cmd.Path, after, ctx.Err())
-}
-
-// remember keeps the sensor from being run again until the process is gone.
-func remember(sensor string, cmd *exec.Cmd, exit <-chan error) {
-	undead.Lock()
-	undead.pids[sensor] = cmd.Process.Pid
-	undead.Unlock()
-	go func() {
-		// Why it couldn't be ended has been said; how it ended is of no use.
-		<-exit
-		_ = cmd.Wait()
-		undead.Lock()
-		delete(undead.pids, sensor)
-		undead.Unlock()
-	}()
 }
 
 // startError says what is to be done about a program that couldn't be started.

@@ -7,6 +7,7 @@
 package lines
 
 import (
+	"context"
 	"fmt"
 
 	"example.org/dormouse/sensors"
@@ -55,9 +56,9 @@ type counter struct {
 
 // newCounter takes the line, so that counting begins at once and not at the
 // first read.
-func newCounter(e sensors.Env, c sensors.LineConfig) (*counter, error) {
+func newCounter(ctx context.Context, e sensors.Env, c sensors.LineConfig) (*counter, error) {
 	n := &counter{env: e, config: c}
-	if _, err := n.take(); err != nil {
+	if _, err := n.take(ctx); err != nil {
 		return nil, err
 	}
 	return n, nil
@@ -65,7 +66,10 @@ func newCounter(e sensors.Env, c sensors.LineConfig) (*counter, error) {
 
 // take takes the line unless it is held; taken tells whether that was needed.
 // The kernel begins to number at 1 again.
-func (n *counter) take() (taken bool, err error) {
+func (n *counter) take(ctx context.Context) (taken bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
 	if n.line != nil {
 		return false, nil
 	}

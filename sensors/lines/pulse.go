@@ -88,7 +88,7 @@ type pulse struct {
 	offset float64
 }
 
-func newPulse(_ context.Context, e sensors.Env) (sensors.Sensor, error) {
+func newPulse(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 	o := e.Options()
 	each, err := perPulse(o)
 	if err != nil {
@@ -97,15 +97,15 @@ func newPulse(_ context.Context, e sensors.Env) (sensors.Sensor, error) {
 	config := input(o)
 	config.Debounce = o.Duration("debounce")
 	config.Edges = map[string]sensors.EdgeKind{"rising": sensors.RisingEdge, "falling": sensors.FallingEdge, "both": sensors.BothEdges}[o.Text("edge")]
-	n, err := newCounter(e, config)
+	n, err := newCounter(ctx, e, config)
 	if err != nil {
 		return nil, err
 	}
 	return &pulse{counter: n, quantity: counted[o.Text("quantity")], each: each}, nil
 }
 
-func (p *pulse) Sense(_ context.Context, r *sensors.Report) error {
-	if _, err := p.take(); err != nil {
+func (p *pulse) Sense(ctx context.Context, r *sensors.Report) error {
+	if _, err := p.take(ctx); err != nil {
 		return err
 	}
 	if _, _, err := p.drain(); err != nil {

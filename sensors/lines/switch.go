@@ -35,7 +35,7 @@ func init() {
 	})
 }
 
-func newSwitch(_ context.Context, e sensors.Env) (sensors.Sensor, error) {
+func newSwitch(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 	config := input(e.Options())
 	config.Debounce = e.Options().Duration("debounce")
 	if !e.Options().Bool("transitions") {
@@ -43,7 +43,7 @@ func newSwitch(_ context.Context, e sensors.Env) (sensors.Sensor, error) {
 		return &level{e, config}, nil
 	}
 	config.Edges = sensors.BothEdges
-	n, err := newCounter(e, config)
+	n, err := newCounter(ctx, e, config)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,10 @@ type level struct {
 	config sensors.LineConfig
 }
 
-func (s *level) Sense(_ context.Context, r *sensors.Report) error {
+func (s *level) Sense(ctx context.Context, r *sensors.Report) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	line, err := s.env.Line("pin", s.config)
 	if err != nil {
 		return err
@@ -81,8 +84,8 @@ type watched struct {
 	shown  float64 // last as Unix time, as it was reported
 }
 
-func (s *watched) Sense(_ context.Context, r *sensors.Report) error {
-	taken, err := s.take()
+func (s *watched) Sense(ctx context.Context, r *sensors.Report) error {
+	taken, err := s.take(ctx)
 	if err != nil {
 		return err
 	}
