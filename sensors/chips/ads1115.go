@@ -43,7 +43,7 @@ func init() {
 		Name:      "ads1115",
 		Summary:   "TI ADS1115 (16 bits) or ADS1015 (12 bits): voltages at four inputs or between them, up to ±6.144 V and the supply (±0.15 %)",
 		Datasheet: "TI SBAS444E (ADS1115), TI SBAS473E (ADS1015)",
-		Wiring:    "I2C; ADDR to ground is 0x48, to the supply 0x49, to SDA 0x4a, to SCL 0x4b; no input may exceed the supply by more than 0.3 V",
+		Wiring:    "I2C; ADDR to ground is 0x48, to the supply 0x49, to SDA 0x4a, to SCL 0x4b; no input may exceed the supply by more than 0.3 V; where no channel is named, a0 to a3 are read",
 		Timing:    "9 ms for each channel at 128 samples per second; the chip is powered down in between",
 		Options: []sensors.Option{
 			sensors.BusOpt(),
