@@ -37,6 +37,10 @@ func TestReport(t *testing.T) {
 func TestReportLabelsAreApart(t *testing.T) {
 	var r Report
 	q := Voltage.With("channel")
+	for range 4 {
+		r.Set(q, 0, "of an earlier poll, for the room")
+	}
+	r.Reset()
 	r.Set(q, 1, "a0")
 	r.Set(q, 2, "a1")
 	_ = append(r.Readings()[0].Labels, "stray")
