@@ -22,14 +22,13 @@ type reader struct {
 	log    *slog.Logger
 	device *i2c.Dev
 
-	sensor   sensors.Sensor // nil: to be built
-	restored bool           // of a Keeper: Restore was called
-	report   sensors.Report
-	done     chan error
-	batch    *batch          // those it is read with
-	bus      *bus            // nil: its driver has none
-	ctx      context.Context // of the attempt
-	lines    []*line         // taken and not closed
+	sensor sensors.Sensor // nil: to be built
+	report sensors.Report
+	done   chan error
+	batch  *batch          // those it is read with
+	bus    *bus            // nil: its driver has none
+	ctx    context.Context // of the attempt
+	lines  []*line         // taken and not closed
 }
 
 func (p *Poller) newReader(cfg *sensors.SensorConfig) *reader {
@@ -169,6 +168,17 @@ func (r *reader) close() error {
 	return nil
 }
 
+// leaveBus ends the use of its bus by a reader that was left behind.
+func (r *reader) leaveBus() {
+	if r.bus == nil {
+		return
+	}
+	if err := r.bus.release(); err != nil {
+		r.log.Warn("can't close a bus", "bus", r.bus.number.String(), "err", err)
+	}
+	r.bus = nil
+}
+
 // line is a line that its reader remembers until it is closed.
 type line struct {
 	sensors.Line
@@ -208,6 +218,8 @@ func (b *readerBus) SetSpeed(f physic.Frequency) error {
 
 // A batch is the sensors that one wake set out to read.
 type batch struct {
+	left int // reads that haven't ended; the loop's
+
 	mu    sync.Mutex
 	onces map[string]*once
 }

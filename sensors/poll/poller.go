@@ -81,7 +81,8 @@ type Poller struct {
 	due      []*sensor // of the wake that begins
 	reading  context.Context
 	inflight int
-	changed  bool // there is something to publish
+	changed  sensors.Instant // since when there is something to publish; zero: there isn't
+	complete bool            // all of a wake's reads have ended
 	waiting  []*request
 	reload   *request // waits for reads that it broke off
 	stopped  bool
@@ -264,6 +265,10 @@ func (p *Poller) loop(ctx context.Context, only *request) (*sensors.Snapshot, er
 		if err := p.arm(only == nil); err != nil {
 			return nil, p.breakOff(cancel, err)
 		}
+		accepting := requests
+		if p.reload != nil {
+			accepting = nil // first this
+		}
 		select {
 		case <-ctx.Done():
 			err := ctx.Err()
@@ -283,7 +288,7 @@ func (p *Poller) loop(ctx context.Context, only *request) (*sensors.Snapshot, er
 			p.finish(s)
 		case <-jumps:
 			p.jumped()
-		case r := <-requests:
+		case r := <-accepting:
 			p.accept(r, true)
 		}
 	}
@@ -314,8 +319,8 @@ func (p *Poller) arm(scheduled bool) error {
 	if scheduled && p.reload == nil {
 		at = p.agenda.next()
 	}
-	if p.inflight > 0 && p.changed {
-		if late := p.awakeSince.Add(patience); at.IsZero() || late.Before(at) {
+	if p.inflight > 0 && !p.changed.IsZero() {
+		if late := p.changed.Add(patience); at.IsZero() || late.Before(at) {
 			at = late
 		}
 	}
@@ -334,7 +339,7 @@ func (p *Poller) begin() {
 		}
 	}
 	p.wake(sensors.WakeStart)
-	p.changed = true // the page exists even where nothing is due
+	p.change() // the page exists even where nothing is due
 }
 
 // ring is the timer: somebody is due, or the wake has lasted long enough to be
@@ -376,7 +381,14 @@ func (p *Poller) jumped() {
 		s.result.NextRead = s.next
 	}
 	p.wakes[sensors.WakeClock]++
-	p.changed = true // the page shows wall-clock times
+	p.change() // the page shows wall-clock times
+}
+
+// change notes that there is something to publish.
+func (p *Poller) change() {
+	if p.changed.IsZero() {
+		p.changed = p.clock.Now()
+	}
 }
 
 // wall is the time on the wall clock; zero while that can't be true.
@@ -412,10 +424,10 @@ func (p *Poller) accept(r *request, running bool) {
 			p.enlist(s)
 		}
 	}
-	if running && len(p.due) > 0 && p.reload == nil {
+	if running && len(p.due) > 0 {
 		p.enlistDue(p.clock.Now()) // awake anyway
 	}
-	p.changed = true
+	p.change()
 	p.wake(sensors.WakeRequest)
 }
 
@@ -425,7 +437,7 @@ func (p *Poller) settle() {
 	now := p.clock.Now()
 	answered := slices.ContainsFunc(p.waiting, func(r *request) bool { return len(r.await) == 0 })
 	over := p.inflight == 0
-	if p.changed && (over || answered || !now.Before(p.awakeSince.Add(patience))) {
+	if !p.changed.IsZero() && (over || answered || p.complete || !now.Before(p.changed.Add(patience))) {
 		p.show(now, over)
 	}
 	if answered {
@@ -459,7 +471,7 @@ func (p *Poller) show(now sensors.Instant, over bool) {
 			p.states.save(now)
 		}
 	}
-	p.changed = false
+	p.changed, p.complete = 0, false
 	snapshot := p.snapshot(now)
 	snapshot.Stats = sensors.Stats{Wakes: maps.Clone(p.wakes), Awake: awake, ClockJumps: p.clock.JumpCount()}
 	p.latest.Store(snapshot)
@@ -483,10 +495,6 @@ func (p *Poller) snapshot(now sensors.Instant) *sensors.Snapshot {
 // acceptReload breaks off the reads of sensors that go or change; when these
 // have ended, finishReload does the rest.
 func (p *Poller) acceptReload(r *request) {
-	if p.reload != nil {
-		r.reply <- answer{err: errors.New("another reload is under way")}
-		return
-	}
 	old := p.set.Load()
 	if !sameRails(old.config.Rails, r.config.Rails) {
 		r.rails = board.NewRails(r.config.Rails, p.board, p.clock)
@@ -530,7 +538,7 @@ func (p *Poller) finishReload() {
 			p.enlist(s)
 		}
 	}
-	p.changed = true
+	p.change()
 	p.wake(sensors.WakeReload)
 	r.await = map[*sensor]bool{}
 	p.waiting = append(p.waiting, r)

@@ -38,15 +38,15 @@ func (s *sensor) process(report *sensors.Report) []sensors.Reading {
 			continue
 		}
 		e := s.find(i, &reading)
-		if e.conflict != nil {
-			s.failChannel(e.conflict, reading.Labels)
-			continue
-		}
 		if e.read == number {
 			s.failChannel(fmt.Errorf("%s is reported twice", e), reading.Labels)
 			continue
 		}
 		e.read = number
+		if e.conflict != nil {
+			s.failChannel(e.conflict, reading.Labels)
+			continue
+		}
 		v := reading.Value
 		if reading.Dist == nil {
 			v = e.calibrate.Apply(v)
@@ -65,7 +65,7 @@ func (s *sensor) process(report *sensors.Report) []sensors.Reading {
 	}
 	if len(s.series) > 2*len(in)+16 {
 		// A program names its series anew each time.
-		s.series = slices.DeleteFunc(s.series, func(e *series) bool { return e.read != number && e.conflict == nil })
+		s.series = slices.DeleteFunc(s.series, func(e *series) bool { return e.read != number })
 	}
 	return out
 }
@@ -110,11 +110,10 @@ func aboutItself(q *sensors.Quantity) bool { return strings.HasPrefix(q.Metric, 
 // find is the series of a reading, made where it is new. hint is its likely
 // place.
 func (s *sensor) find(hint int, r *sensors.Reading) *series {
-	same := func(e *series) bool { return e.quantity == r.Quantity && slices.Equal(e.labels, r.Labels) }
-	if hint < len(s.series) && same(s.series[hint]) {
+	if hint < len(s.series) && s.series[hint].is(r) {
 		return s.series[hint]
 	}
-	i := slices.IndexFunc(s.series, same)
+	i := slices.IndexFunc(s.series, func(e *series) bool { return e.is(r) })
 	if i < 0 {
 		s.series = append(s.series, s.newSeries(r))
 		i = len(s.series) - 1
@@ -124,6 +123,19 @@ func (s *sensor) find(hint int, r *sensors.Reading) *series {
 		i = hint
 	}
 	return s.series[i]
+}
+
+// is tells whether r is a reading of e. What a program prints is of a new
+// Quantity each time.
+func (e *series) is(r *sensors.Reading) bool {
+	if !slices.Equal(e.labels, r.Labels) {
+		return false
+	}
+	a, b := e.quantity, r.Quantity
+	if a == b {
+		return true
+	}
+	return a.Name == b.Name && a.Metric == b.Metric && a.Unit == b.Unit && a.Kind == b.Kind && a.Help == b.Help && slices.Equal(a.Labels, b.Labels)
 }
 
 func (s *sensor) newSeries(r *sensors.Reading) *series {

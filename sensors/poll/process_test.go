@@ -207,6 +207,22 @@ func TestConflicts(t *testing.T) {
 	})
 }
 
+// A program's quantities are new ones each time.
+func TestEqualQuantitiesAreOneSeries(t *testing.T) {
+	in(t, func(w *world) {
+		n := 0.
+		f := w.sensor("a", reporting(func(r *sensors.Report) error {
+			n++
+			r.Set(&sensors.Quantity{Name: "jobs", Metric: "jobs", Help: "Jobs."}, n)
+			return nil
+		}))
+		f.cfg.All.Filter.Average = 2
+		w.run(f.cfg)
+		w.pass(3 * time.Minute)
+		w.want("a", 3.5)
+	})
+}
+
 func TestSeriesThatChangeAreForgotten(t *testing.T) {
 	in(t, func(w *world) {
 		n := 0

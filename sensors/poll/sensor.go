@@ -123,6 +123,15 @@ func (p *Poller) release(s *sensor) {
 			s.log.Warn("can't let go of a sensor", "wiring", s.result.Wiring, "err", err)
 		}
 	}
+	if r := s.stuck; r != nil {
+		go func() {
+			<-r.done
+			r.leaveBus()
+			if err := r.close(); err != nil {
+				s.log.Warn("can't let go of a sensor", "wiring", s.result.Wiring, "err", err)
+			}
+		}()
+	}
 	if s.keepsRail {
 		s.keepsRail = false
 		p.lower(s.cfg.Power)
@@ -200,7 +209,7 @@ func (p *Poller) wake(cause string) {
 	if len(due) == 0 {
 		return
 	}
-	b := &batch{}
+	b := &batch{left: len(due)}
 	slices.SortFunc(due, func(a, b *sensor) int { return cmp.Compare(a.rank, b.rank) })
 	for _, s := range due {
 		s.batch, s.pending, s.err, s.gone = b, 0, nil, false
@@ -248,8 +257,8 @@ func (p *Poller) read(ctx context.Context, s *sensor) {
 func (p *Poller) dueRead(ctx context.Context, s *sensor) error {
 	if s.stuck != nil {
 		select {
-		case err := <-s.stuck.done:
-			p.returned(s, err)
+		case <-s.stuck.done:
+			s.returned()
 		default:
 			return sensors.Errorf(sensors.Timeout, "the read that began %v ago hangs in the kernel or in a program and can't be cancelled: look at the wiring; if it goes on, restart", s.began.Sub(s.since).Round(time.Second))
 		}
@@ -275,17 +284,12 @@ func (p *Poller) dueRead(ctx context.Context, s *sensor) error {
 }
 
 // returned takes back a reader that was left behind.
-func (p *Poller) returned(s *sensor, err error) {
-	r := s.stuck
-	s.stuck = nil
-	if r.bus != nil {
-		if err := r.bus.release(); err != nil {
-			s.log.Warn("can't close a bus", "bus", r.bus.number.String(), "err", err)
-		}
-	}
-	s.reader = r
-	if !r.holds() {
-		r.sensor = nil
+func (s *sensor) returned() {
+	s.reader, s.stuck = s.stuck, nil
+	s.reader.cfg = s.cfg
+	s.reader.leaveBus()
+	if !s.reader.holds() {
+		s.reader.sensor = nil
 	}
 }
 
@@ -363,6 +367,9 @@ func (p *Poller) finish(s *sensor) {
 	p.leaveRail(s)
 	s.cancel()
 	p.inflight--
+	if s.batch.left--; s.batch.left == 0 {
+		p.complete = true
+	}
 	s.active = false
 	if s.chip != nil && s.chip.last == s {
 		s.chip.last = nil
@@ -370,7 +377,7 @@ func (p *Poller) finish(s *sensor) {
 	now := p.clock.Now()
 	broken := s.err != nil && (s.gone || p.reading.Err() != nil)
 	if !broken {
-		p.changed = true
+		p.change()
 		p.conclude(s, now)
 	}
 	if s.reader != nil && s.cfg.Power != "" && !s.holds() {
@@ -393,7 +400,11 @@ func (p *Poller) plan(s *sensor, now sensors.Instant) {
 	if p.set.Load().byName[s.cfg.Name] != s {
 		return
 	}
-	s.entry.plan(s.began, now, p.wall())
+	var wall time.Time
+	if s.cron != nil {
+		wall = p.wall()
+	}
+	s.entry.plan(s.began, now, wall)
 	p.agenda.add(&s.entry)
 	s.result.NextRead, s.result.Expires = s.next, 0
 	if !s.next.IsZero() {
@@ -454,10 +465,8 @@ func (s *sensor) count(r sensors.Reason) {
 // tell logs a change of state, and nothing else.
 func (s *sensor) tell() {
 	res := &s.result
-	var p *panicError
-	if errors.As(res.Err, &p) && !s.panicked {
-		s.panicked = true
-		s.log.Error("the driver panicked", "driver", res.Driver, "panic", p.value, "stack", string(p.stack))
+	if res.Err != nil && !s.panicked {
+		s.tellPanic()
 	}
 	switch down := s.failed > s.cfg.KeepFailed; {
 	case down && !s.logged:
@@ -476,6 +485,15 @@ func (s *sensor) tell() {
 	case !partial && s.partial:
 		s.partial = false
 		s.log.Info("all channels are back", "wiring", res.Wiring)
+	}
+}
+
+// tellPanic logs a panic's stack, once for each sensor.
+func (s *sensor) tellPanic() {
+	var p *panicError
+	if errors.As(s.result.Err, &p) {
+		s.panicked = true
+		s.log.Error("the driver panicked", "driver", s.result.Driver, "panic", p.value, "stack", string(p.stack))
 	}
 }
 
