@@ -208,7 +208,7 @@ func (d *Driver) mayBecome(q *Quantity, from []*Quantity, converted bool) error 
 		case f.Kind != q.Kind:
 			return fmt.Errorf("%s is a %s, and what driver %s measures, %s, a %s", q.Name, q.Kind, d.Name, f.Name, f.Kind)
 		case f.unit() != q.unit() && !converted:
-			return fmt.Errorf("%s is in %s, and what driver %s measures, %s, in %s: give scale or points to convert it", q.Name, q.unit().word(), d.Name, f.Name, f.unit().word())
+			return fmt.Errorf("%s is %s, but driver %s measures %s in %s: give scale or points to convert it", q.Name, q.unit().word(), d.Name, f.Name, f.unit().word())
 		}
 		for _, label := range q.Labels {
 			if !slices.Contains(f.Labels, label) {
@@ -221,8 +221,11 @@ func (d *Driver) mayBecome(q *Quantity, from []*Quantity, converted bool) error 
 
 // word names the unit in a sentence.
 func (u *Unit) word() string {
-	if u.Suffix == "" {
+	switch u {
+	case None:
 		return "plain numbers"
+	case Ratio:
+		return "a ratio"
 	}
 	return strings.ReplaceAll(u.Suffix, "_", " ")
 }
