@@ -82,7 +82,7 @@ func (q *Quantity) Check(v float64) error {
 	if q.Range != nil && (v < q.Range.Min || v > q.Range.Max) {
 		shown, low, high := q.Format(v), q.Format(q.Range.Min), q.Format(q.Range.Max)
 		if shown == low || shown == high { // but for rounding
-			shown += fmt.Sprintf(" (%v %s)", v, q.unit().word())
+			shown += fmt.Sprintf(" (%v in the base unit)", v)
 		}
 		return Errorf(OutOfRange, "%s of %s is outside %s to %s", q.Name, shown, low, high)
 	}
