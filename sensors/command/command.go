@@ -48,8 +48,10 @@ func init() {
 			{Name: "user", Type: sensors.TextOption, Help: "user to run it as, with that user's groups; only root can become another"},
 			{Name: "env", Type: sensors.MapOption, Help: "its environment, besides PATH, LANG, HOME, USER and LOGNAME"},
 			{Name: "directory", Type: sensors.PathOption, Default: "/", Help: "its working directory"},
-			{Name: "timeout", Type: sensors.DurationOption, Default: "1m", Help: "how long it may run before it is killed with its children"},
-			{Name: "retries", Type: sensors.IntegerOption, Default: "0", Help: "further runs when it fails: a task may have been half done"},
+			{Name: "timeout", Type: sensors.DurationOption, Default: "1m", Range: &sensors.Range{Min: 0.01, Max: 366 * 86400},
+				Help: "how long it may run before it is killed with its children"},
+			{Name: "retries", Type: sensors.IntegerOption, Default: "0", Range: &sensors.Range{Min: 0, Max: 10},
+				Help: "further runs when it fails: a task may have been half done"},
 		},
 		Check: check,
 		New:   open,
@@ -191,8 +193,14 @@ func (p *program) Sense(ctx context.Context, r *sensors.Report) error {
 	if err != nil {
 		return err
 	}
+	err = p.judge(ran, r)
 	r.Set(sensors.ExitStatus, float64(ran.status))
 	r.Set(sensors.ExitDuration, ran.took.Seconds())
+	return err
+}
+
+// judge reports what a run brought, or why it is a failure.
+func (p *program) judge(ran *ran, r *sensors.Report) error {
 	if ran.ended != nil {
 		return ran.ended
 	}
@@ -200,7 +208,7 @@ func (p *program) Sense(ctx context.Context, r *sensors.Report) error {
 		return sensors.Errorf(sensors.Command, "%s %s%s", p.argv[0], ran.how(), ran.messages())
 	}
 	if words := ran.messages(); words != "" {
-		p.env.Log().Debug("program succeeded and had something to say", "program", p.argv[0], "messages", words)
+		p.env.Log().Debug("the program succeeded and had something to say", "program", p.argv[0], "messages", strings.TrimPrefix(words, ": "))
 	}
 	switch p.output {
 	case number:
