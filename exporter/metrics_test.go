@@ -431,7 +431,7 @@ func TestConcurrentScrapes(t *testing.T) {
 	var scrapes sync.WaitGroup
 	for i := range 8 {
 		scrapes.Go(func() {
-			for range 50 {
+			for range 15 {
 				w := get(e, "/metrics", "Accept", string(formats[i%len(formats)]), "Accept-Encoding", []string{"gzip", ""}[i%2])
 				if w.Code != http.StatusOK || w.Body.Len() == 0 {
 					t.Errorf("status %d, %d bytes", w.Code, w.Body.Len())

@@ -172,6 +172,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	// all the harm.
 	if t, ok := c.(*net.TCPConn); ok {
 		_ = t.SetKeepAlive(false)
+		c = quiet(t)
 	}
 	if config := l.server.config.Load().tls; config != nil {
 		c = tls.Server(c, config)

@@ -114,7 +114,7 @@ func TestNoKeepAliveProbes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, err := accepted.(*net.TCPConn).SyscallConn()
+		raw, err := accepted.(syscall.Conn).SyscallConn()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,113 @@
+package exporter
+
+import (
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A quietConn reads and writes by raw system calls. Those of package net tell
+// the runtime that they may block, which wakes its monitor thread for a tail
+// of naps; on a socket that never blocks there is nothing to tell. The waits
+// stay the netpoller's. Of a kept-alive scrape's wake-ups, measured with
+// GOMAXPROCS=1, MEASURED are left.
+//
+// Like net/http and crypto/tls, whoever uses it has one reader and one writer
+// at a time.
+type quietConn struct {
+	*net.TCPConn
+	raw  syscall.RawConn
+	in   transfer
+	out  transfer
+	recv func(fd uintptr) bool // made once: a closure for each call would be garbage
+	send func(fd uintptr) bool
+}
+
+// transfer is the read or the write in progress.
+type transfer struct {
+	mu    sync.Mutex // one at a time
+	buf   []byte
+	n     int
+	errno syscall.Errno
+}
+
+// quiet wraps c, or returns it as it is where that can't be done.
+func quiet(c *net.TCPConn) net.Conn {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return c
+	}
+	q := &quietConn{TCPConn: c, raw: raw}
+	q.recv = func(fd uintptr) bool { return q.in.call(unix.SYS_READ, fd) }
+	q.send = func(fd uintptr) bool { return q.out.call(unix.SYS_WRITE, fd) }
+	return q
+}
+
+// call makes one system call; it returns false where the socket isn't ready.
+func (t *transfer) call(number, fd uintptr) bool {
+	for {
+		n, _, errno := unix.RawSyscall(number, fd, uintptr(unsafe.Pointer(unsafe.SliceData(t.buf))), uintptr(len(t.buf)))
+		t.n, t.errno = int(n), errno
+		switch errno {
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			return false
+		case 0:
+		default:
+			t.n = 0
+		}
+		return true
+	}
+}
+
+// Read implements net.Conn.
+func (q *quietConn) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	q.in.mu.Lock()
+	defer q.in.mu.Unlock()
+	q.in.buf = b
+	err := q.raw.Read(q.recv)
+	q.in.buf = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case q.in.errno != 0:
+		return 0, q.failed("read", q.in.errno)
+	case q.in.n == 0:
+		return 0, io.EOF
+	}
+	return q.in.n, nil
+}
+
+// Write implements net.Conn.
+func (q *quietConn) Write(b []byte) (int, error) {
+	q.out.mu.Lock()
+	defer q.out.mu.Unlock()
+	written := 0
+	for written < len(b) {
+		q.out.buf = b[written:]
+		err := q.raw.Write(q.send)
+		q.out.buf = nil
+		if err == nil && q.out.errno != 0 {
+			err = q.failed("write", q.out.errno)
+		}
+		if err != nil {
+			return written, err
+		}
+		written += q.out.n
+	}
+	return written, nil
+}
+
+// failed is an error as package net's own connections give it.
+func (q *quietConn) failed(op string, errno syscall.Errno) error {
+	return &net.OpError{Op: op, Net: "tcp", Source: q.LocalAddr(), Addr: q.RemoteAddr(), Err: os.NewSyscallError(op, errno)}
+}
