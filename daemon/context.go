@@ -36,6 +36,10 @@ type Context struct {
 	// Empty: none, and nothing then keeps a second daemon from starting.
 	PIDFile string
 
+	// Directories are made if missing, with their parents, and belong to the
+	// daemon's user, who could not make them: for what it keeps between runs.
+	Directories []string
+
 	// DetachProcess says whether to leave the starter's session; PEP 3143
 	// detach_process. New sets DetachAuto, as the PEP does.
 	DetachProcess Detach

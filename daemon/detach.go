@@ -46,6 +46,13 @@ func (c *Context) prepare(s Situation, detached bool) (p *prepared, err error) {
 	c.step(fmt.Sprintf("set the file creation mask to %#03o", c.Umask),
 		"an inherited mask makes the daemon's files unreadable, or writable to everybody (PEP 3143, umask)")
 	unix.Umask(c.Umask)
+	for _, dir := range c.Directories {
+		c.step("make the directory "+dir+" if it is missing",
+			"the daemon's user may not be allowed to")
+		if err := makeDirectory(dir, p.who); err != nil {
+			return p, fmt.Errorf("make a directory: %w", err)
+		}
+	}
 	if c.PIDFile != "" {
 		c.step("lock the pidfile "+c.PIDFile,
 			"its lock, not the number in it, proves that the daemon runs, and goes when the process does; a second daemon is refused")

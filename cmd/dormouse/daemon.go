@@ -72,7 +72,7 @@ func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := in.config(s)
+	cfg, err := s.parse(in.Config)
 	if err != nil {
 		return err
 	}
@@ -108,6 +108,9 @@ func (s *settings) describe(d *daemon.Context) {
 	d.WorkingDirectory = s.workingDirectory
 	d.Umask = int(s.umask)
 	d.PIDFile = s.pidFile
+	if s.stateDirectory != "" {
+		d.Directories = []string{s.stateDirectory}
+	}
 	d.User, d.Group = s.user, s.group
 	d.SupplementaryGroups = wireGroups
 	d.ReleaseExecutable = daemon.Release(s.release)
@@ -414,7 +417,7 @@ func (r *running) takeFiles() error {
 	if err != nil {
 		return errors.Join(err, reopened)
 	}
-	cfg, err := in.config(r.settings)
+	cfg, err := r.parse(in.Config)
 	if err != nil {
 		return errors.Join(err, reopened)
 	}

@@ -126,18 +126,24 @@ func (s *settings) fromHere() error {
 	return nil
 }
 
-// source is what the configuration is made from; data is the file's content.
-func (s *settings) source(data []byte) sensors.Source {
-	return sensors.Source{File: s.configFile, Data: data, SensorFlags: s.sensors, RailFlags: s.rails, Every: s.every}
-}
-
 // load reads the configuration file, if any, and makes the configuration.
 func (s *settings) load() (*sensors.Config, error) {
 	data, err := s.readConfigFile()
 	if err != nil {
 		return nil, err
 	}
-	return sensors.Load(s.source(data))
+	return s.parse(data)
+}
+
+// parse makes the configuration from the flags and the file's content.
+func (s *settings) parse(data []byte) (*sensors.Config, error) {
+	cfg, err := sensors.Load(sensors.Source{
+		File: s.configFile, Data: data, SensorFlags: s.sensors, RailFlags: s.rails, Every: s.every,
+	})
+	if err != nil {
+		return nil, &configError{err}
+	}
+	return cfg, nil
 }
 
 func (s *settings) readConfigFile() ([]byte, error) {

@@ -8,7 +8,6 @@ import (
 
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/exporter"
-	"example.org/dormouse/sensors"
 )
 
 // inputs are all the files that a start or a reload reads. The command that
@@ -74,15 +73,6 @@ func (in *inputs) handover() ([]byte, error) {
 	}
 	in.Directory = here
 	return json.Marshal(in)
-}
-
-// config makes the configuration of the sensors.
-func (in *inputs) config(s *settings) (*sensors.Config, error) {
-	cfg, err := sensors.Load(s.source(in.Config))
-	if err != nil {
-		return nil, &configError{err}
-	}
-	return cfg, nil
 }
 
 // web makes the configuration of the server: nil for plain HTTP.

@@ -78,7 +78,7 @@ func defineRestart(c *kingpin.CmdClause) command {
 			if err != nil {
 				return err
 			}
-			if _, err := in.config(s); err != nil {
+			if _, err := s.parse(in.Config); err != nil {
 				return err
 			}
 			ctx, cancel := (&told{timeout: *timeout}).context()

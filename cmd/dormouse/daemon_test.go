@@ -1,0 +1,397 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"example.org/dormouse/exporter"
+)
+
+const twoSensors = `defaults: {every: 1h}
+sensors:
+  - {name: office, driver: sht4x, addr: 0x44}
+  - {name: rain, driver: pulse, pin: GPIO22, quantity: precipitation, per-pulse: 0.2794mm}
+`
+
+var simulated = []string{"--config.file=dormouse.yml", "--board=sim", "--log.output=log", "--web.listen-address=127.0.0.1:0"}
+
+// start starts a daemon on the simulated board, and stops it when the test
+// ends.
+func (p *place) start(args ...string) {
+	p.Helper()
+	p.Cleanup(func() { p.run("stop") })
+	p.must(append(append([]string{"start"}, simulated...), args...)...)
+}
+
+var listening = regexp.MustCompile(`msg=listening address=(\S+)`)
+
+// url finds out where the daemon listens, from its log.
+func (p *place) url(log func() string) string {
+	p.Helper()
+	var address string
+	p.eventually(func() error {
+		m := listening.FindStringSubmatch(log())
+		if m == nil {
+			return fmt.Errorf("no address in the log:\n%s", log())
+		}
+		address = m[1]
+		return nil
+	})
+	return "http://" + address
+}
+
+func (p *place) get(url string) string {
+	p.Helper()
+	response, err := http.Get(url)
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		p.Fatal(err)
+	}
+	if response.StatusCode != http.StatusOK {
+		p.Fatalf("%s: %s\n%s", url, response.Status, body)
+	}
+	return string(body)
+}
+
+// The life of a daemon, by its commands and their exit statuses.
+func TestLife(t *testing.T) {
+	p := newPlace(t)
+	p.write("dormouse.yml", twoSensors)
+	if _, _, code := p.run("status"); code != 3 {
+		t.Errorf("status before the start: %d, want 3", code)
+	}
+	if _, stderr, code := p.run("reload"); code != 7 || !strings.Contains(stderr, "nothing to reload") {
+		t.Errorf("reload before the start: %d, want 7\n%s", code, stderr)
+	}
+	out := p.must(append([]string{"start"}, simulated...)...)
+	p.Cleanup(func() { p.run("stop") })
+	if !strings.Contains(out, "dormouse runs as process ") || !strings.Contains(out, "/metrics") {
+		t.Errorf("start says %q", out)
+	}
+	if _, stderr, code := p.run(append([]string{"start"}, simulated...)...); code != 1 || !strings.Contains(stderr, "already running as process") {
+		t.Errorf("second start: %d\n%s", code, stderr)
+	}
+
+	url := p.url(func() string { return p.read("log") })
+	p.eventually(func() error {
+		if page := p.get(url + "/metrics"); !strings.Contains(page, `dormouse_sensor_up{sensor="office"} 1`) {
+			return fmt.Errorf("office isn't up:\n%s", page)
+		}
+		return nil
+	})
+	page := p.get(url + "/metrics")
+	for _, want := range []string{`sensor_temperature_celsius{sensor="office"} `, `sensor_pulses_total{sensor="rain"} `, `sensor_precipitation_meters_total{sensor="rain"} `} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %s:\n%s", want, page)
+		}
+	}
+	if status := p.must("status"); !strings.Contains(status, "2 of 2 sensors up; next wake at") {
+		t.Errorf("status says %q", status)
+	}
+	if read := p.must("read", "office"); !regexp.MustCompile(`office\s+temperature\s+-?[0-9.]+ °C\s+ok`).MatchString(read) || strings.Contains(read, "rain  ") && !strings.Contains(read, "office") {
+		t.Errorf("read says\n%s", read)
+	}
+	if inspection := p.must("inspect"); strings.Contains(inspection, "\nfail") {
+		t.Errorf("inspect:\n%s", inspection)
+	}
+
+	// Reloads, whole or not at all.
+	p.write("dormouse.yml", twoSensors+"  - {name: cellar, driver: tmp102, addr: 0x48}\n")
+	p.must("reload")
+	p.eventually(func() error {
+		if status := p.must("status"); !strings.Contains(status, "3 of 3 sensors up") {
+			return fmt.Errorf("after the reload: %s", status)
+		}
+		return nil
+	})
+	p.write("dormouse.yml", twoSensors+"  - {name: cellar, driver: tmp201, addr: 0x48}\n")
+	if _, stderr, code := p.run("reload"); code != 6 || !strings.Contains(stderr, `no driver "tmp201" (did you mean tmp102?)`) {
+		t.Errorf("reload of a wrong file: %d\n%s", code, stderr)
+	}
+	if page := p.get(url + "/metrics"); !strings.Contains(page, `dormouse_sensor_up{sensor="cellar"} 1`) || !strings.Contains(page, "dormouse_config_last_reload_successful 0") {
+		t.Errorf("after a failed reload:\n%s", page)
+	}
+
+	if _, err := os.Stat(filepath.Join(p.dir, "run", "dormouse.pid")); err != nil {
+		t.Error(err)
+	}
+	p.must("stop")
+	for _, left := range []string{"dormouse.pid", "dormouse.sock"} {
+		if _, err := os.Stat(filepath.Join(p.dir, "run", left)); !os.IsNotExist(err) {
+			t.Errorf("%s is left: %v", left, err)
+		}
+	}
+	if _, _, code := p.run("status"); code != 3 {
+		t.Errorf("status after the stop: %d, want 3", code)
+	}
+	if out := p.must("stop"); !strings.Contains(out, "not running") {
+		t.Errorf("second stop says %q", out)
+	}
+	// The count of pulses outlives the daemon.
+	if counts := p.read("state/counters.json"); !strings.Contains(counts, "rain") {
+		t.Errorf("the state is %s", counts)
+	}
+}
+
+func TestRestartKeepsWhatCanNotBeStartedAgain(t *testing.T) {
+	p := newPlace(t)
+	p.write("dormouse.yml", twoSensors)
+	p.start()
+	before := p.must("status", "--format=json")
+	p.write("dormouse.yml", "sensors: nonsense\n")
+	if _, stderr, code := p.run(append([]string{"restart"}, simulated...)...); code != 6 {
+		t.Errorf("restart with a wrong file: %d\n%s", code, stderr)
+	}
+	if after := p.must("status", "--format=json"); after != before {
+		t.Errorf("a restart that could not succeed changed %s to %s", before, after)
+	}
+	p.write("dormouse.yml", twoSensors)
+	p.must(append([]string{"restart"}, simulated...)...)
+	if after := p.must("status", "--format=json"); after == before {
+		t.Errorf("restart left the process as it was: %s", after)
+	}
+}
+
+func TestStartErrorReachesTheTerminal(t *testing.T) {
+	p := newPlace(t)
+	p.write("dormouse.yml", twoSensors)
+	for name, args := range map[string][]string{
+		"port of nobody": {"--web.listen-address=127.0.0.1:99999"},
+		"no such host":   {"--web.listen-address=nohost.invalid:0"},
+		"no such user":   {"--user=nobody-of-this-name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, stderr, code := p.run(append(append([]string{"start"}, simulated...), args...)...)
+			flag, value, _ := strings.Cut(args[0], "=")
+			if code == 0 || !strings.Contains(stderr, value) {
+				t.Errorf("%s: exit status %d\n%s", flag, code, stderr)
+			}
+			if _, _, code := p.run("status"); code != 3 {
+				t.Errorf("status afterwards: %d, want 3", code)
+			}
+		})
+	}
+}
+
+// foreground starts run or demo, and returns a function that tells its log.
+func (p *place) foreground(args ...string) (cmd *exec.Cmd, log func() string) {
+	p.Helper()
+	cmd = p.command(args...)
+	name := filepath.Join(p.dir, "stderr")
+	f, err := os.Create(name)
+	if err != nil {
+		p.Fatal(err)
+	}
+	cmd.Stderr = f
+	return cmd, func() string { return p.read("stderr") }
+}
+
+func TestRunEndsByTERM(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(sig.String(), func(t *testing.T) {
+			p := newPlace(t)
+			p.write("dormouse.yml", twoSensors)
+			cmd, log := p.foreground("run", "--config.file=dormouse.yml", "--board=sim", "--web.listen-address=127.0.0.1:0")
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			url := p.url(log)
+			if page := p.get(url + "/-/healthy"); page == "" {
+				t.Error("the daemon doesn't say that it is healthy")
+			}
+			if err := cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("after %v: %v\n%s", sig, err, log())
+			}
+		})
+	}
+}
+
+func TestUSR1ReadsAtOnce(t *testing.T) {
+	p := newPlace(t)
+	p.write("dormouse.yml", twoSensors)
+	p.start()
+	var state struct{ PID int }
+	if err := json.Unmarshal([]byte(p.must("status", "--format=json")), &state); err != nil {
+		t.Fatal(err)
+	}
+	url := p.url(func() string { return p.read("log") })
+	reads := func() float64 {
+		var r exporter.Readings
+		if err := json.Unmarshal([]byte(p.get(url+"/readings.json")), &r); err != nil || len(r.Sensors) == 0 {
+			return -1
+		}
+		return float64(r.Sensors[0].Reads)
+	}
+	p.eventually(func() error {
+		if status := p.must("status"); !strings.Contains(status, "2 of 2 sensors up") {
+			return fmt.Errorf("before the signal: %s", status)
+		}
+		return nil
+	})
+	if err := syscall.Kill(state.PID, syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	p.eventually(func() error {
+		if n := reads(); n != 2 {
+			return fmt.Errorf("%v reads after the signal, want 2", n)
+		}
+		return nil
+	})
+	if err := syscall.Kill(state.PID, syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	p.eventually(func() error {
+		if log := p.read("log"); !strings.Contains(log, "msg=state sensor=office") {
+			return fmt.Errorf("no dump in the log:\n%s", log)
+		}
+		return nil
+	})
+}
+
+func TestLogIsReopened(t *testing.T) {
+	p := newPlace(t)
+	p.write("dormouse.yml", twoSensors)
+	p.start()
+	if err := os.Rename(filepath.Join(p.dir, "log"), filepath.Join(p.dir, "log.1")); err != nil {
+		t.Fatal(err)
+	}
+	p.must("reload")
+	if log := p.read("log"); !strings.Contains(log, "reloaded") {
+		t.Errorf("the new log holds %q", log)
+	}
+}
+
+func TestDemo(t *testing.T) {
+	p := newPlace(t)
+	cmd, log := p.foreground("demo", "--web.listen-address=127.0.0.1:0")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		said = append(said, lines.Text())
+		if strings.Contains(lines.Text(), "end it with ^C") {
+			break
+		}
+	}
+	text := strings.Join(said, "\n")
+	for _, sensor := range []string{"greenhouse", "office", "cellar", "beds", "pond", "cpu", "door", "motion", "rain", "water", "load", "task"} {
+		if !regexp.MustCompile(`(?m)^` + sensor + ` .* ok$`).MatchString(text) {
+			t.Errorf("the demonstration doesn't show %s as ok:\n%s", sensor, text)
+		}
+	}
+	page := p.get(p.url(log) + "/metrics")
+	if up := regexp.MustCompile(`(?m)^dormouse_sensor_up.* 1$`).FindAllString(page, -1); len(up) != 12 {
+		t.Errorf("%d sensors are up, want 12:\n%s", len(up), strings.Join(up, "\n"))
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("^C: %v\n%s", err, log())
+	}
+}
+
+func TestReadWithoutDaemon(t *testing.T) {
+	p := newPlace(t)
+	p.write("dormouse.yml", twoSensors)
+	args := []string{"read", "--config.file=dormouse.yml", "--board=sim"}
+	if table := p.must(args...); !strings.Contains(table, "office") || !strings.Contains(table, "°C") {
+		t.Errorf("table:\n%s", table)
+	}
+	var readings exporter.Readings
+	if err := json.Unmarshal([]byte(p.must(append(args, "--format=json")...)), &readings); err != nil || len(readings.Sensors) != 2 {
+		t.Errorf("json: %v, %+v", err, readings)
+	}
+	if text := p.must(append(args, "--format=prometheus")...); !strings.Contains(text, "# TYPE sensor_temperature_celsius gauge") {
+		t.Errorf("prometheus:\n%s", text)
+	}
+	p.must(append(args, "--textfile=out.prom")...)
+	if text := p.read("out.prom"); !strings.Contains(text, "sensor_pulses_total") || strings.Contains(text, "process_") {
+		t.Errorf("textfile:\n%s", text)
+	}
+	if plan := p.must(append(args, "--plan")...); !strings.Contains(plan, "office") {
+		t.Errorf("plan:\n%s", plan)
+	}
+	// One that isn't there: a row that says so, and a failure.
+	stdout, _, code := p.run("read", "--board=sim", "--sensor=ghost=bme280,addr=0x77", "--sensor=office=sht4x")
+	if code != 1 || !strings.Contains(stdout, "no answer at 0x77") || !strings.Contains(stdout, "office") {
+		t.Errorf("with an absent sensor: exit status %d\n%s", code, stdout)
+	}
+	if _, stderr, code := p.run("read"); code != 2 || !strings.Contains(stderr, "--sensor") {
+		t.Errorf("without anything: exit status %d\n%s", code, stderr)
+	}
+	if _, stderr, code := p.run(append(args, "nobody")...); code == 0 || !strings.Contains(stderr, "nobody") {
+		t.Errorf("an unknown name: exit status %d\n%s", code, stderr)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	p := newPlace(t)
+	out := p.must("check", "--board=sim", "--sensor=greenhouse=bme280,power=GPIO17,warmup=50ms", "--sensor=door=switch,pin=BOARD13", "--hardware")
+	for _, want := range []string{"I2C bus 1, address 0x76", "GPIO17 (pin 11)", "GPIO27 (pin 13)", "greenhouse answers", "door answers"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("check doesn't say %q:\n%s", want, out)
+		}
+	}
+	out, _, code := p.run("check", "--board=sim", "--sensor=a=bme280,addr=0x77", "--sensor=b=bme280,bus=7", "--hardware")
+	if code != 1 || !strings.Contains(out, "no answer at 0x77") || !strings.Contains(out, "b is down") || !strings.Contains(out, "/dev/i2c-7") {
+		t.Errorf("check of what isn't there: exit status %d\n%s", code, out)
+	}
+}
+
+func TestHelpAndDrivers(t *testing.T) {
+	p := newPlace(t)
+	help := p.must("--help")
+	for _, command := range []string{"run", "start", "stop", "restart", "reload", "status", "inspect", "read", "check", "drivers", "demo"} {
+		if !strings.Contains(help, command) {
+			t.Errorf("--help doesn't list %s:\n%s", command, help)
+		}
+		if text := p.must("help", command); !strings.Contains(text, "usage: dormouse "+command) {
+			t.Errorf("help %s:\n%s", command, text)
+		}
+	}
+	if version := p.must("--version"); !strings.Contains(version, "dormouse") {
+		t.Errorf("--version says %q", version)
+	}
+	var drivers []struct{ Name string }
+	if err := json.Unmarshal([]byte(p.must("drivers", "--format=json")), &drivers); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, d := range drivers {
+		names = append(names, d.Name)
+		if text := p.must("drivers", d.Name); !strings.Contains(text, "options:") || !strings.Contains(text, "data sheet:") {
+			t.Errorf("drivers %s:\n%s", d.Name, text)
+		}
+	}
+	if want := []string{"ads1115", "bme280", "command", "pulse", "sht4x", "switch", "thermal", "tmp102", "w1"}; !slices.Equal(names, want) {
+		t.Errorf("the drivers are %v, want %v", names, want)
+	}
+	if _, stderr, code := p.run("drivers", "bme208"); code != 2 || !strings.Contains(stderr, "bme280") {
+		t.Errorf("an unknown driver: exit status %d\n%s", code, stderr)
+	}
+}
