@@ -56,7 +56,7 @@ func (s *settings) wiringFlags(c *kingpin.CmdClause) {
 		PlaceHolder("NAME=LINE[,KEY=VALUE]…").StringsVar(&s.rails)
 	c.Flag("config.file", "Sensors and rails as a YAML file, read at start and at SIGHUP.").
 		PlaceHolder("FILE").StringVar(&s.configFile)
-	c.Flag("every", "How often a sensor is read that doesn't say so itself.").Default("5m").StringVar(&s.every)
+	c.Flag("every", "How often a sensor is read that doesn't say so itself (5m).").PlaceHolder("5m").StringVar(&s.every)
 	c.Flag("board", "Where the wires are: the machine's own, or a simulated board that needs no hardware.").
 		Default("auto").EnumVar(&s.board, "auto", "sim")
 	c.Flag("state.directory", "Where counters are kept between runs.").
