@@ -453,7 +453,8 @@ func monotonicToBoot(last time.Duration) (time.Duration, error) {
 var longAgo = time.Unix(1, 0)
 
 // WaitEdge waits in the network poller on a descriptor of its own, which is in
-// the poller only meanwhile.
+// the poller only meanwhile. Where the line's chip is removed, Linux 6.1 wakes
+// nobody (newer ones do): then only ctx or Close ends the wait.
 func (l *line) WaitEdge(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err

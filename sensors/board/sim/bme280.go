@@ -177,14 +177,14 @@ func (c *bme280) settle(now sensors.Instant) {
 	t, p, h := uint32(skippedTP), uint32(skippedTP), uint32(skippedH)
 	fine := 0.
 	if n := c.oversampling(5); n > 0 {
-		t = resolved(invert(20, v.RoomTemperature, func(raw float64) float64 { return fineTemperature(raw) / 5120 }), n)
+		t = resolved(invert(20, v.GreenhouseTemperature, func(raw float64) float64 { return fineTemperature(raw) / 5120 }), n)
 		fine = fineTemperature(float64(t))
 	}
 	if n := c.oversampling(2); n > 0 {
 		p = resolved(invert(20, v.Pressure, func(raw float64) float64 { return pressure(raw, fine) }), n)
 	}
 	if samples(c.ctrlHum) > 0 {
-		h = invert(16, v.RoomHumidity, func(raw float64) float64 { return humidity(raw, fine) })
+		h = invert(16, v.GreenhouseHumidity, func(raw float64) float64 { return humidity(raw, fine) })
 	}
 	c.store(p, t, h)
 }

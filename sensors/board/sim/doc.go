@@ -7,8 +7,8 @@
 //	1-Wire      one DS18B20, by the kernel's files below /sys/bus/w1
 //	thermal     /sys/class/thermal/thermal_zone0
 //	header      54 lines, of which GPIO4 to GPIO27 can be wired:
-//	            22 rain gauge, 23 energy meter, 24 motion, 25 float switch,
-//	            26 anemometer, 27 door; the others follow their pull
+//	            16 float switch, 22 rain gauge, 23 motion, 24 water meter,
+//	            25 energy meter, 26 anemometer, 27 door; others follow their pull
 //
 // Values move slowly and plausibly; the same seed and the same moments give
 // the same values. Nothing runs by itself: no goroutine, no timer. What has

@@ -387,12 +387,13 @@ type interval struct{ from, to time.Duration }
 // scripts are those of the lines that have one. Contacts connect the line to
 // ground and are idle high.
 var scripts = map[int]script{
-	22: {15 * time.Second, true, rain},
-	23: {18 * time.Second, true, energy},
-	24: {45 * time.Second, false, once(2, 5, 3*time.Second, 12*time.Second)},
-	25: {20 * time.Minute, true, once(1, 3, 2*time.Minute, 8*time.Minute)},
-	26: {time.Second, true, wind},
-	27: {3 * time.Minute, true, once(1, 2, 4*time.Second, 40*time.Second)},
+	16: {20 * time.Minute, true, once(1, 3, 2*time.Minute, 8*time.Minute)},   // float switch
+	22: {15 * time.Second, true, rain},                                       // rain gauge
+	23: {45 * time.Second, false, once(1, 2, 3*time.Second, 12*time.Second)}, // motion
+	24: {15 * time.Second, true, water},                                      // water meter
+	25: {18 * time.Second, true, energy},                                     // energy meter
+	26: {time.Second, true, wind},                                            // anemometer
+	27: {90 * time.Second, true, once(1, 2, 4*time.Second, 40*time.Second)},  // door
 }
 
 // once is an event in some of the slots (chance of each), of a length between
@@ -407,13 +408,22 @@ func once(chance, of uint64, shortest, longest time.Duration) func(seed, slot ui
 	}
 }
 
-// rain tips the bucket up to six times in a slot, in showers of four minutes.
+// rain tips the bucket up to seven times in a slot, in showers of four minutes.
 func rain(seed, slot uint64) []interval {
 	shower := hash(seed, slot/16) % 10
-	if shower < 4 {
+	if shower < 3 {
 		return nil
 	}
-	return pulses(seed, slot, hash(seed, slot, 1)%(shower-2), 15*time.Second, 80*time.Millisecond)
+	return pulses(seed, slot, hash(seed, slot, 1)%(shower-1), 15*time.Second, 80*time.Millisecond)
+}
+
+// water gives a pulse for each litre while one or another tap is open.
+func water(seed, slot uint64) []interval {
+	flow := hash(seed, slot/5) % 6
+	if flow < 3 {
+		return nil
+	}
+	return pulses(seed, slot, flow-2+hash(seed, slot, 1)%2, 15*time.Second, 200*time.Millisecond)
 }
 
 // energy is a meter of 1000 pulses per kWh with a load of 200 to 2000 W, which

@@ -50,7 +50,7 @@ func (c *sht4x) write(now sensors.Instant, w []byte) error {
 		}
 		v := c.values(now)
 		// Section 4.6: T = -45 + 175 S/65535, RH = -6 + 125 S/65535.
-		c.answer = words(sixteen((v.GardenTemperature+45)/175), sixteen((v.GardenHumidity+6)/125))
+		c.answer = words(sixteen((v.OfficeTemperature+45)/175), sixteen((v.OfficeHumidity+6)/125))
 		c.ready = now.Add(takes)
 	}
 	return nil

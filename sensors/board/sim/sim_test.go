@@ -78,7 +78,7 @@ func TestCompensation(t *testing.T) {
 func TestBME280(t *testing.T) {
 	b, clock := newBoard(t)
 	fine := fineTemperature(519888)
-	b.SetValues(exactly(Values{RoomTemperature: fine / 5120, Pressure: pressure(415148, fine), RoomHumidity: humidity(30000, fine)}))
+	b.SetValues(exactly(Values{GreenhouseTemperature: fine / 5120, Pressure: pressure(415148, fine), GreenhouseHumidity: humidity(30000, fine)}))
 	bus := openBus(t, b)
 	if id := tx(t, bus, BME280, 1, 0xd0); id[0] != 0x60 {
 		t.Errorf("ID is % x", id)
@@ -152,7 +152,7 @@ func TestBME280HumidityIsLatched(t *testing.T) {
 
 func TestSHT4x(t *testing.T) {
 	b, clock := newBoard(t)
-	b.SetValues(exactly(Values{GardenTemperature: -45 + 175*float64(0xbeef)/65535, GardenHumidity: 50}))
+	b.SetValues(exactly(Values{OfficeTemperature: -45 + 175*float64(0xbeef)/65535, OfficeHumidity: 50}))
 	bus := openBus(t, b)
 	noAnswer(t, bus, SHT4x, 6) // nothing to tell
 	for command, takes := range map[byte]time.Duration{0xfd: micros(8300), 0xf6: micros(4500), 0xe0: micros(1600)} {
@@ -426,11 +426,11 @@ func TestWorld(t *testing.T) {
 				t.Errorf("%s is %v", name, v)
 			}
 		}
-		in("room", v.RoomTemperature, 18, 25)
-		in("room's humidity", v.RoomHumidity, 35, 60)
+		in("greenhouse", v.GreenhouseTemperature, 12, 26)
+		in("greenhouse's humidity", v.GreenhouseHumidity, 48, 83)
 		in("pressure", v.Pressure, 100000, 102500)
-		in("garden", v.GardenTemperature, 4, 20)
-		in("garden's humidity", v.GardenHumidity, 50, 95)
+		in("office", v.OfficeTemperature, 19, 24)
+		in("office's humidity", v.OfficeHumidity, 36, 52)
 		in("cellar", v.CellarTemperature, 8, 12)
 		in("pond", v.PondTemperature, 9, 13)
 		in("processor", v.ProcessorTemperature, 40, 60)
@@ -440,8 +440,8 @@ func TestWorld(t *testing.T) {
 				t.Errorf("input %d jumps from %v to %v in a second", i, volts, next)
 			}
 		}
-		if next := a.at(at.Add(time.Second)).RoomTemperature; math.Abs(next-v.RoomTemperature) > 0.02 {
-			t.Errorf("the room jumps to %v", next)
+		if next := a.at(at.Add(time.Second)).GreenhouseTemperature; math.Abs(next-v.GreenhouseTemperature) > 0.02 {
+			t.Errorf("the greenhouse jumps to %v", next)
 		}
 	}
 	if !differs {
@@ -565,8 +565,8 @@ func TestScriptedEdges(t *testing.T) {
 	for _, line := range []struct {
 		bcm  string
 		span time.Duration // not more edges than a buffer of 1024 keeps
-	}{{"GPIO22", 40 * time.Minute}, {"GPIO23", 10 * time.Minute}, {"GPIO24", time.Hour}, {"GPIO25", 10 * time.Hour}, {"GPIO26", time.Minute}, {"GPIO27", time.Hour}} {
-		config := sensors.LineConfig{Bias: sensors.PullUp, ActiveLow: line.bcm != "GPIO24", Edges: sensors.BothEdges, Buffer: 1024}
+	}{{"GPIO22", 40 * time.Minute}, {"GPIO23", time.Hour}, {"GPIO24", 20 * time.Minute}, {"GPIO25", 10 * time.Minute}, {"GPIO16", 10 * time.Hour}, {"GPIO26", time.Minute}, {"GPIO27", time.Hour}} {
+		config := sensors.LineConfig{Bias: sensors.PullUp, ActiveLow: line.bcm != "GPIO23", Edges: sensors.BothEdges, Buffer: 1024}
 		var often, once []sensors.Edge
 		for _, steps := range []int{1, 60} {
 			b, clock := newBoard(t)

@@ -10,15 +10,15 @@ import (
 // were perfect: temperatures in °C, humidities in percent, pressure in pascals,
 // inputs in volts.
 type Values struct {
-	RoomTemperature      float64 // BME280
-	RoomHumidity         float64
-	Pressure             float64
-	GardenTemperature    float64 // SHT4x
-	GardenHumidity       float64
-	CellarTemperature    float64    // TMP102
-	PondTemperature      float64    // DS18B20
-	ProcessorTemperature float64    // thermal zone
-	Inputs               [4]float64 // ADS1115: soil probe, half the battery, light, ground
+	GreenhouseTemperature float64 // BME280
+	GreenhouseHumidity    float64
+	Pressure              float64
+	OfficeTemperature     float64 // SHT4x
+	OfficeHumidity        float64
+	CellarTemperature     float64    // TMP102
+	PondTemperature       float64    // DS18B20
+	ProcessorTemperature  float64    // thermal zone
+	Inputs                [4]float64 // ADS1115: soil probe, half the battery, light, ground
 }
 
 // world is the one that New makes from its seed.
@@ -28,14 +28,14 @@ func (w world) at(at sensors.Instant) Values {
 	t := float64(at) / 1e9
 	day := w.wave(0, t, 86400)
 	return Values{
-		RoomTemperature:      21.5 + 1.2*day + 0.25*w.wave(1, t, 1700) + 0.05*w.wave(2, t, 97),
-		RoomHumidity:         46 - 4*day + 2*w.wave(3, t, 2900) + 0.4*w.wave(4, t, 131),
-		Pressure:             101325 + 900*w.wave(5, t, 5*86400) + 40*w.wave(6, t, 7100),
-		GardenTemperature:    12 + 5*day + 0.6*w.wave(7, t, 2300) + 0.08*w.wave(8, t, 113),
-		GardenHumidity:       72 - 14*day + 3*w.wave(9, t, 3100) + 0.5*w.wave(10, t, 149),
-		CellarTemperature:    9.5 + 0.4*day + 0.3*w.wave(11, t, 4100),
-		PondTemperature:      11 + 0.8*day + 0.35*w.wave(12, t, 5300),
-		ProcessorTemperature: 47 + 2*w.wave(13, t, 1300) + 1.5*w.wave(14, t, 61),
+		GreenhouseTemperature: 19 + 5*day + 0.6*w.wave(1, t, 2300) + 0.05*w.wave(2, t, 97),
+		GreenhouseHumidity:    66 - 12*day + 3*w.wave(3, t, 2900) + 0.4*w.wave(4, t, 131),
+		Pressure:              101325 + 900*w.wave(5, t, 5*86400) + 40*w.wave(6, t, 7100),
+		OfficeTemperature:     21.5 + 1.2*day + 0.25*w.wave(7, t, 1700) + 0.05*w.wave(8, t, 113),
+		OfficeHumidity:        44 - 4*day + 2*w.wave(9, t, 3100) + 0.4*w.wave(10, t, 149),
+		CellarTemperature:     9.5 + 0.4*day + 0.3*w.wave(11, t, 4100),
+		PondTemperature:       11 + 0.8*day + 0.35*w.wave(12, t, 5300),
+		ProcessorTemperature:  47 + 2*w.wave(13, t, 1300) + 1.5*w.wave(14, t, 61),
 		Inputs: [4]float64{
 			1.9 + 0.25*w.wave(15, t, 3*86400) + 0.01*w.wave(16, t, 71),
 			1.95 + 0.08*day + 0.01*w.wave(17, t, 613),
