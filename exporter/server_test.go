@@ -114,6 +114,9 @@ func TestNoKeepAliveProbes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if _, ok := accepted.(*quietConn); !ok {
+			t.Errorf("%T wakes the runtime's monitor at each scrape", accepted)
+		}
 		raw, err := accepted.(syscall.Conn).SyscallConn()
 		if err != nil {
 			t.Fatal(err)
