@@ -49,8 +49,8 @@ func (c *Context) prepare(s Situation, detached bool) (p *prepared, err error) {
 	for _, dir := range c.Directories {
 		c.step("make the directory "+dir+" if it is missing",
 			"the daemon's user may not be allowed to")
-		if err := makeDirectory(dir, p.who); err != nil {
-			return p, fmt.Errorf("make a directory: %w", err)
+		if err := makeDirectories(dir, p.who); err != nil {
+			return p, fmt.Errorf("make a directory for the daemon: %w", err)
 		}
 	}
 	if c.PIDFile != "" {

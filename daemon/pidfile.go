@@ -115,16 +115,22 @@ func modeType(mode uint32) fs.FileMode {
 	return fs.ModeIrregular
 }
 
-// makeDirectory makes a directory, if missing, for who, and the directories
-// that lead to it.
+// makeDirectories makes a directory, if missing, for who, and those that lead
+// to it.
+func makeDirectories(dir string, who *identity) error {
+	err := makeDirectory(dir, who)
+	if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+		return err
+	}
+	if err := makeDirectories(filepath.Dir(dir), who); err != nil {
+		return err
+	}
+	return makeDirectory(dir, who)
+}
+
+// makeDirectory makes the last directory of a path, if missing, for who.
 func makeDirectory(dir string, who *identity) error {
 	err := os.Mkdir(dir, 0o755)
-	if errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
-		if err := makeDirectory(filepath.Dir(dir), who); err != nil {
-			return err
-		}
-		err = os.Mkdir(dir, 0o755)
-	}
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

@@ -433,3 +433,22 @@ func TestRunningErrorText(t *testing.T) {
 		}
 	}
 }
+
+func TestDirectoriesAreMadeWithTheirParents(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b", "c")
+	for range 2 { // the second time it is there
+		if err := makeDirectories(dir, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("%s: %v, %v", dir, info, err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := makeDirectories(filepath.Join(file, "below"), nil); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("below a file: %v, want ENOTDIR", err)
+	}
+}
