@@ -114,6 +114,20 @@ func TestUnknownTime(t *testing.T) {
 	})
 }
 
+// A change of its labels doesn't make a sensor forget what it served.
+func TestStepBackAfterAReload(t *testing.T) {
+	in(t, func(w *world) {
+		f := w.sensor("a", at("30 3 * * *"))
+		got := w.times(f)
+		w.run(f.cfg)
+		w.pass(16 * time.Hour)
+		w.reload(f.again(func(c *sensors.SensorConfig) { c.Labels = []sensors.Label{{Name: "room", Value: "attic"}} }))
+		w.clock.StepWall(-time.Hour)
+		w.pass(2 * time.Hour)
+		equal(t, "reads", *got, []string{"02T03:30:00"})
+	})
+}
+
 // The wall clock is slewed while the daemon sleeps: the alarm rings a little
 // early by it.
 func TestSlewedClock(t *testing.T) {
@@ -178,6 +192,13 @@ func TestPlan(t *testing.T) {
 				t.Errorf("next wake at %v, planned %s", next.Sub(boot), at)
 			}
 			w.pass(next.Sub(w.clock.Now()))
+		}
+		// One that was read a little early isn't planned for what is served.
+		w.pass(w.shot().NextWake.Sub(w.clock.Now()) - time.Second)
+		go w.poll.ReadNow(context.Background(), "m")
+		w.pass(0)
+		if got, want := w.poll.Plan(w.clock.Now(), 1)[0].At, w.shot().NextWake; got != want {
+			t.Errorf("planned for %v, next wake at %v", got, want)
 		}
 		only := w.make(w.sensor("c", at("2 12 * * *")).cfg)
 		if got := only.Plan(w.clock.Now(), 3); len(got) != 3 || got[1].At.Sub(got[0].At) != 24*time.Hour {

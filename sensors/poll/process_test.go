@@ -60,6 +60,27 @@ func TestProcessing(t *testing.T) {
 	})
 }
 
+// After a failure a filter begins anew: what comes then has nothing to do with
+// what was before.
+func TestAFilterForgetsAfterAFailure(t *testing.T) {
+	in(t, func(w *world) {
+		n := 0.
+		f := w.sensor("a", reporting(func(r *sensors.Report) error {
+			if n++; n == 3 {
+				return errors.New("fails")
+			}
+			r.Set(sensors.Temperature, n)
+			return nil
+		}))
+		f.cfg.All.Filter.Average = 10
+		w.run(f.cfg)
+		w.pass(time.Minute)
+		w.want("a", 1.5)
+		w.pass(2 * time.Minute)
+		w.want("a", 4)
+	})
+}
+
 func TestRangeIsCheckedBeforeCalibration(t *testing.T) {
 	in(t, func(w *world) {
 		value := 2000. // beyond the range of a temperature

@@ -67,8 +67,7 @@ type good struct {
 
 // A chip is read by one sensor at a time.
 type chip struct {
-	last  *sensor // the latest of the batch
-	batch *batch
+	last *sensor // to be read, or being read; nil: none
 }
 
 func (p *Poller) newSensor(cfg *sensors.SensorConfig) (*sensor, error) {

@@ -298,9 +298,7 @@ func TestPanic(t *testing.T) {
 		vcc := supply("vcc", "GPIO17")
 		a := w.sensor("a", powered(vcc, 0), func(f *fake) {
 			f.sense = func(_ context.Context, e sensors.Env, _ *sensors.Report) error {
-				var m map[string]int
-				m[e.Name()]++
-				return nil
+				return errors.New("byte " + string(e.Name()[len(e.Name())]))
 			}
 		})
 		b := w.sensor("b", func(f *fake) {
@@ -309,7 +307,7 @@ func TestPanic(t *testing.T) {
 		c := w.sensor("c")
 		w.run(a.cfg, b.cfg, c.cfg)
 		w.pass(3*time.Minute + time.Second)
-		w.wantDown("a", sensors.IO, "nil map")
+		w.wantDown("a", sensors.IO, "index out of range")
 		w.wantDown("b", sensors.IO, "at building", "report it")
 		w.want("c", 1)
 		if n := len(w.lines("panicked", "stack", "wake_test.go")); n != 2 {
@@ -600,6 +598,19 @@ func TestReadNow(t *testing.T) {
 		if _, err := w.poll.ReadNow(context.Background()); !errors.Is(err, ErrStopped) {
 			t.Errorf("after the end: %v", err)
 		}
+	})
+}
+
+// A request wakes the daemon anyway, so those nearly due are read with it.
+func TestReadNowReadsTheNearlyDue(t *testing.T) {
+	in(t, func(w *world) {
+		a, b := w.sensor("a", every(time.Hour)), w.sensor("b")
+		w.run(a.cfg, b.cfg)
+		w.pass(55 * time.Second)
+		go w.poll.ReadNow(context.Background(), "a")
+		w.pass(30 * time.Second)
+		equal(t, "a", a.moments(), seconds(0, 55))
+		equal(t, "b", b.moments(), seconds(0, 55))
 	})
 }
 
