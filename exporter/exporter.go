@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,6 +83,7 @@ func New(o Options) *Exporter {
 	if e.telemetry == "" {
 		e.telemetry = "/metrics"
 	}
+	e.telemetry = "/" + strings.TrimLeft(e.telemetry, "/")
 	e.renderer.log, e.renderer.unwritable = o.Log, make(map[string]bool)
 	e.current.Store(&edition{facts: facts{
 		usage: e.process.usage(), started: e.process.started,

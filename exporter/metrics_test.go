@@ -457,7 +457,7 @@ func TestEndpoints(t *testing.T) {
 	clock := newClock()
 	empty := New(Options{Build: build, Clock: clock})
 	full := newExporter(house(), clock)
-	moved := New(Options{Clock: clock, TelemetryPath: "/m"})
+	moved := New(Options{Clock: clock, TelemetryPath: "m"})
 	var reloadErr error
 	reloads := 0
 	lively := New(Options{Clock: clock, Reload: func() error { reloads++; return reloadErr }})
