@@ -20,9 +20,29 @@ import (
 	"example.org/dormouse/test/rig/protocol"
 )
 
+// readFile reads by plain system calls: os.ReadFile would hand a sysfs file to
+// Go's poller, and wait for ever where a driver answers EAGAIN, as tmp102 does
+// until its first conversion has ended.
 func readFile(p protocol.Path, _ []byte) (any, []byte, error) {
-	b, err := os.ReadFile(p.Path)
-	return nil, b, err
+	fd, err := unix.Open(p.Path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, nil, &fs.PathError{Op: "open", Path: p.Path, Err: err}
+	}
+	defer unix.Close(fd)
+	var content []byte
+	chunk := make([]byte, 64<<10)
+	for {
+		n, err := unix.Read(fd, chunk)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return nil, nil, &fs.PathError{Op: "read", Path: p.Path, Err: err}
+		case n == 0:
+			return nil, content, nil
+		default:
+			content = append(content, chunk[:n]...)
+		}
+	}
 }
 
 // writeFile writes in a single write, as sysfs wants it; files under /sys and

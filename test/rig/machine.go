@@ -36,7 +36,16 @@ func (m *Machine) do(ctx context.Context, method string, params any, body []byte
 	return err
 }
 
+// callPatience ends a call whose context has no deadline: a guest that hangs
+// must fail its test with a word about it.
+const callPatience = 3 * time.Minute
+
 func (m *Machine) exchange(ctx context.Context, method string, params any, body []byte) (answer, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, callPatience)
+		defer cancel()
+	}
 	q := protocol.Request{Method: method}
 	if params != nil {
 		var err error
