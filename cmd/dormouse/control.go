@@ -79,6 +79,9 @@ func (r *running) serveControl(l net.Listener) error {
 // errNoDaemon is that no daemon can be asked.
 var errNoDaemon = errors.New("no daemon answers")
 
+// errNotYet is that the daemon has just started and knows nothing yet.
+var errNotYet = errors.New("the daemon has not read its sensors yet")
+
 // ask sends a request to the daemon of a pidfile.
 func ask(ctx context.Context, pidFile, method, path string, values url.Values) ([]byte, error) {
 	client := &http.Client{Transport: &http.Transport{
@@ -106,6 +109,8 @@ func ask(ctx context.Context, pidFile, method, path string, values url.Values) (
 		return body, nil
 	case http.StatusBadRequest:
 		return nil, &configError{errors.New(text)}
+	case http.StatusServiceUnavailable:
+		return nil, errNotYet
 	}
 	return nil, fmt.Errorf("the daemon says: %s", text)
 }

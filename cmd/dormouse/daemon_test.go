@@ -395,3 +395,12 @@ func TestHelpAndDrivers(t *testing.T) {
 		t.Errorf("an unknown driver: exit status %d\n%s", code, stderr)
 	}
 }
+
+func TestReadWaitsForTheFirstWake(t *testing.T) {
+	p := newPlace(t)
+	p.write("dormouse.yml", "sensors:\n  - {name: slow, driver: command, argv: [/bin/sh, -c, sleep 1; echo 7], output: number}\n")
+	p.start()
+	if read := p.must("read", "--format=json"); !strings.Contains(read, `"value": 7`) {
+		t.Errorf("read says %s", read)
+	}
+}

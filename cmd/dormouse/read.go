@@ -91,6 +91,9 @@ func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format st
 // same wiring.
 func (s *settings) askFor(ctx context.Context, names []string, unconfigured bool) (*exporter.Readings, error) {
 	theirs, err := askForReadings(ctx, s.pidFile)
+	if errors.Is(err, errNotYet) {
+		theirs, err = askToRead(ctx, s.pidFile, nil) // waits for the first wake
+	}
 	if err != nil {
 		return nil, err
 	}
