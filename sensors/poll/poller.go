@@ -207,7 +207,8 @@ func (p *Poller) ReadNow(ctx context.Context, names ...string) (*sensors.Snapsho
 // at all. A sensor that is configured as before keeps all it had; one whose
 // device is the same keeps the line it holds and its count. What is new or
 // changed is read at once, if Run is running. Reads of sensors that go or
-// change are broken off.
+// change are broken off. Where any rail changes, all of them go off for a
+// moment.
 func (p *Poller) Reload(config *sensors.Config) error {
 	next, err := p.build(config)
 	if err != nil {
@@ -551,6 +552,7 @@ func (p *Poller) swapRails(rails *board.Rails) {
 	p.rails = rails
 	clear(p.railUse)
 	for _, s := range p.set.Load().sensors {
+		s.unpowered = s.keepsRail
 		s.keepsRail = false
 	}
 }
@@ -564,7 +566,7 @@ func (p *Poller) install(next *set) {
 		switch {
 		case o != nil && sameConfig(o.cfg, n.cfg):
 			next.sensors[i], next.byName[n.cfg.Name] = o, o
-			o.cfg.Origin, o.fresh = n.cfg.Origin, false
+			o.cfg.Origin, o.fresh, o.unpowered = n.cfg.Origin, o.unpowered, false
 			continue
 		case o != nil && o.cfg.SameDevice(n.cfg):
 			n.inherit(o)

@@ -176,6 +176,26 @@ func TestReloadOfRails(t *testing.T) {
 	})
 }
 
+// A rail that settles longer is another rail; who holds a line on it gets its
+// power back at once.
+func TestReloadOfARailThatIsHeld(t *testing.T) {
+	in(t, func(w *world) {
+		old := supply("vcc", "GPIO17")
+		slow := *old
+		slow.Settle = time.Second
+		a := w.sensor("a", holding("GPIO22"), powered(old, 0))
+		w.run(a.cfg)
+		w.pass(time.Second)
+		w.reload(a.again(func(c *sensors.SensorConfig) { c.Rail = &slow }))
+		w.pass(time.Minute)
+		equal(t, "a", a.moments(), seconds(0.01, 2, 60))
+		equal(t, "outputs", w.driven, []string{"0s GPIO17 true", "1s GPIO17 false", "1s GPIO17 true"})
+		if a.builds != 1 {
+			t.Errorf("built %d times", a.builds)
+		}
+	})
+}
+
 func TestRequestsForASensorThatGoes(t *testing.T) {
 	in(t, func(w *world) {
 		a := w.sensor("a", func(f *fake) {

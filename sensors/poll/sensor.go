@@ -46,7 +46,8 @@ type sensor struct {
 	batch      *batch
 	bus        *bus
 	rail       *rail
-	keepsRail  bool
+	keepsRail  bool // between reads too: it holds a line
+	unpowered  bool // its rail was switched off under it
 
 	// While active the goroutine of the read owns these.
 	reader *reader
