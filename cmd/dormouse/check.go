@@ -20,7 +20,7 @@ func defineCheck(c *kingpin.CmdClause) command {
 	s := &settings{}
 	s.wiringFlags(c)
 	s.logLevelFlags(c)
-	s.daemonFlags(c, "syslog", defaultPIDFile())
+	s.daemonFlags(c, defaultAddress, "syslog", defaultPIDFile())
 	hardware := c.Flag("hardware", "Also read each sensor once, and tell what doesn't answer.").Bool()
 	return func(stdout, stderr io.Writer) error {
 		if err := s.fromHere(); err != nil {
@@ -56,7 +56,7 @@ func defineCheck(c *kingpin.CmdClause) command {
 func (s *settings) checkText(stderr io.Writer) (*sensors.Config, error) {
 	cfg, configErr := s.load()
 	var webErr error
-	if path := *s.web.WebConfigFile; path != "" {
+	if path := s.webConfigFile; path != "" {
 		if _, webErr = exporter.LoadWebConfig(path); webErr != nil {
 			webErr = &configError{webErr}
 		}

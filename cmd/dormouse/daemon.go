@@ -43,7 +43,7 @@ func defineRun(c *kingpin.CmdClause) command {
 	s := &settings{}
 	s.wiringFlags(c)
 	s.logLevelFlags(c)
-	s.daemonFlags(c, "stderr", "")
+	s.daemonFlags(c, defaultAddress, "stderr", "")
 	return func(stdout, stderr io.Writer) error {
 		d := daemon.New("dormouse")
 		d.DetachProcess = daemon.DetachNever
@@ -55,7 +55,7 @@ func defineStart(c *kingpin.CmdClause) command {
 	s := &settings{}
 	s.wiringFlags(c)
 	s.logLevelFlags(c)
-	s.daemonFlags(c, "syslog", defaultPIDFile())
+	s.daemonFlags(c, defaultAddress, "syslog", defaultPIDFile())
 	explain := c.Flag("explain", "Tell each step and its reason as it is taken.").Bool()
 	return func(stdout, stderr io.Writer) error {
 		d := daemon.New("dormouse")
@@ -149,14 +149,14 @@ func (s *settings) whereThePageIs() string {
 		return ""
 	}
 	scheme := "http"
-	if *s.web.WebConfigFile != "" {
+	if s.webConfigFile != "" {
 		scheme = "http(s)"
 	}
-	if *s.web.WebSystemdSocket {
+	if s.systemdSocket {
 		return "; its page is on the socket that systemd opened"
 	}
 	var urls []string
-	for _, address := range *s.web.WebListenAddresses {
+	for _, address := range s.addresses {
 		urls = append(urls, scheme+"://"+reachable(address)+s.telemetryPath)
 	}
 	return "; its page is " + strings.Join(urls, " and ")
@@ -320,7 +320,7 @@ func (r *running) publish(s *sensors.Snapshot) {
 		}
 	}
 	if r.textfile != "" {
-		err := exporter.WriteTextfile(r.textfile, s, exporter.Options{Build: build(), Clock: r.clock, Log: r.log.Logger})
+		err := r.page.WriteTextfile(r.textfile)
 		if err != nil && !r.textfileFailed {
 			r.log.Error("the textfile can't be written; the daemon goes on without it", "file", r.textfile, "err", err)
 		}
@@ -444,10 +444,10 @@ func (s *settings) listen(p *daemon.Process) ([]net.Listener, error) {
 	if len(given) > 0 {
 		return given, nil
 	}
-	if *s.web.WebSystemdSocket {
+	if s.systemdSocket {
 		return nil, errors.New("--web.systemd-socket: no socket was handed over: enable dormouse.socket, or leave the flag out")
 	}
-	return exporter.Listen(*s.web.WebListenAddresses)
+	return exporter.Listen(s.addresses)
 }
 
 func build() exporter.Build {

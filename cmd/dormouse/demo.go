@@ -18,8 +18,7 @@ var demoConfig []byte
 func defineDemo(c *kingpin.CmdClause) command {
 	s := &settings{board: "sim", every: "10s"}
 	s.logLevelFlags(c)
-	s.daemonFlags(c, "stderr", "")
-	c.GetFlag("web.listen-address").Default("localhost:9367")
+	s.daemonFlags(c, "localhost:9367", "stderr", "")
 	return func(stdout, stderr io.Writer) error {
 		d := daemon.New("dormouse")
 		d.DetachProcess = daemon.DetachNever
@@ -42,7 +41,7 @@ func (s *settings) introduce(w io.Writer, snapshot *sensors.Snapshot, clock expo
 		return err
 	}
 	if s.serve {
-		address := "http://" + reachable((*s.web.WebListenAddresses)[0])
+		address := "http://" + reachable(s.addresses[0])
 		if _, err := fmt.Fprintf(w, demoLinks, address, address, s.telemetryPath, address); err != nil {
 			return err
 		}

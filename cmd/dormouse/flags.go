@@ -9,8 +9,6 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/promslog"
 	promslogflag "github.com/prometheus/common/promslog/flag"
-	"github.com/prometheus/exporter-toolkit/web"
-	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/sensors"
@@ -26,7 +24,9 @@ type settings struct {
 	board          string
 
 	serve         bool
-	web           *web.FlagConfig
+	addresses     []string
+	systemdSocket bool
+	webConfigFile string
 	telemetryPath string
 	lifecycle     bool
 	textfile      string
@@ -64,10 +64,15 @@ func (s *settings) wiringFlags(c *kingpin.CmdClause) {
 }
 
 // daemonFlags are those of a process that stays: run and start.
-func (s *settings) daemonFlags(c *kingpin.CmdClause, logOutput, pidFile string) {
+func (s *settings) daemonFlags(c *kingpin.CmdClause, address, logOutput, pidFile string) {
 	c.Flag("web", "Serve the page for Prometheus; --no-web for a daemon that only writes --textfile or runs tasks.").
 		Default("true").BoolVar(&s.serve)
-	s.web = kingpinflag.AddFlags(c, defaultAddress)
+	// The names are those of the exporter-toolkit.
+	c.Flag("web.listen-address", "Address to serve the page on: :9367, 127.0.0.1:9367, [::1]:9367. Repeatable.").
+		PlaceHolder("ADDRESS").Default(address).StringsVar(&s.addresses)
+	c.Flag("web.systemd-socket", "Serve the page on the sockets that systemd opened.").BoolVar(&s.systemdSocket)
+	c.Flag("web.config.file", "TLS and passwords, in the format of the Prometheus exporter-toolkit; read at start and at SIGHUP.").
+		PlaceHolder("FILE").StringVar(&s.webConfigFile)
 	c.Flag("web.telemetry-path", "Path of the page for Prometheus.").Default("/metrics").StringVar(&s.telemetryPath)
 	c.Flag("web.enable-lifecycle", "Let a POST to /-/reload reload the configuration.").BoolVar(&s.lifecycle)
 	c.Flag("textfile", "Also write the readings to a file for node_exporter's textfile collector, after each wake.").
@@ -102,10 +107,7 @@ func (s *settings) pidFileFlag(c *kingpin.CmdClause, value string) {
 // absolutePaths makes every path absolute, from the directory that they were
 // meant from: that of the command that was typed, which the daemon has left.
 func (s *settings) absolutePaths(from string) {
-	paths := []*string{&s.configFile, &s.textfile, &s.stateDirectory, &s.pidFile, &s.workingDirectory}
-	if s.web != nil {
-		paths = append(paths, s.web.WebConfigFile)
-	}
+	paths := []*string{&s.configFile, &s.webConfigFile, &s.textfile, &s.stateDirectory, &s.pidFile, &s.workingDirectory}
 	if s.logOutput != "stderr" && s.logOutput != "syslog" {
 		paths = append(paths, &s.logOutput)
 	}

@@ -44,7 +44,7 @@ func (s *settings) readFiles() (*inputs, error) {
 		return nil, err
 	}
 	in := &inputs{Config: config, WebFiles: map[string][]byte{}}
-	path := *s.web.WebConfigFile
+	path := s.webConfigFile
 	if path == "" {
 		return in, nil
 	}
@@ -80,7 +80,7 @@ func (in *inputs) web(s *settings) (*exporter.WebConfig, error) {
 	if in.Web == nil {
 		return nil, nil
 	}
-	web, err := exporter.ParseWebConfig(*s.web.WebConfigFile, in.Web, func(name string) ([]byte, error) {
+	web, err := exporter.ParseWebConfig(s.webConfigFile, in.Web, func(name string) ([]byte, error) {
 		data, ok := in.WebFiles[name]
 		if !ok {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}

@@ -67,7 +67,7 @@ func defineRestart(c *kingpin.CmdClause) command {
 	s := &settings{}
 	s.wiringFlags(c)
 	s.logLevelFlags(c)
-	s.daemonFlags(c, "syslog", defaultPIDFile())
+	s.daemonFlags(c, defaultAddress, "syslog", defaultPIDFile())
 	return func(stdout, stderr io.Writer) error {
 		if _, arrived := daemon.Handover(); !arrived {
 			if err := s.fromHere(); err != nil {
