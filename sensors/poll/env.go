@@ -33,7 +33,7 @@ type reader struct {
 
 func (p *Poller) newReader(cfg *sensors.SensorConfig) *reader {
 	r := &reader{p: p, cfg: cfg, done: make(chan error, 1), log: p.log.With("sensor", cfg.Name)}
-	if _, addr, ok := chipOf(cfg); ok {
+	if _, addr, ok := cfg.I2C(); ok {
 		r.device = &i2c.Dev{Bus: (*readerBus)(r), Addr: uint16(addr)}
 	}
 	return r

@@ -68,6 +68,7 @@ type good struct {
 
 // A chip is read by one sensor at a time.
 type chip struct {
+	bus  sensors.Bus
 	last *sensor // to be read, or being read; nil: none
 }
 
@@ -140,8 +141,6 @@ func (p *Poller) release(s *sensor) {
 
 func (s *sensor) holds() bool { return s.reader != nil && s.reader.holds() }
 
-func chipOf(cfg *sensors.SensorConfig) (sensors.Bus, sensors.Address, bool) { return cfg.I2C() }
-
 // order finds who shares a chip and who is read after whom. A reference that
 // closes a circle is left out: check refuses those.
 func (set *set) order() {
@@ -153,10 +152,10 @@ func (set *set) order() {
 	chips := map[key]*chip{}
 	for _, s := range set.sensors {
 		s.rank, s.after, s.chip = 0, nil, nil
-		if bus, addr, ok := chipOf(s.cfg); ok {
+		if bus, addr, ok := s.cfg.I2C(); ok {
 			k := key{s.cfg.Driver, bus, addr}
 			if chips[k] == nil {
-				chips[k] = &chip{}
+				chips[k] = &chip{bus: bus}
 			}
 			s.chip = chips[k]
 		}
@@ -222,9 +221,7 @@ func (p *Poller) wake(cause string) {
 				s.waitFor(s.chip.last)
 			}
 			s.chip.last = s
-		}
-		if bus, _, ok := chipOf(s.cfg); ok {
-			s.bus = p.useBus(bus)
+			s.bus = p.useBus(s.chip.bus)
 		}
 		p.useRail(s)
 	}
