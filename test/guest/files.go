@@ -149,7 +149,9 @@ func httpRequest(q protocol.HTTPRequest, body []byte) (any, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	request.Header = q.Header
+	if q.Header != nil {
+		request.Header = q.Header
+	}
 	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
 	if q.Unix != "" {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {

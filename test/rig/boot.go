@@ -50,7 +50,7 @@ type Machine struct {
 	console *console
 	port    net.Conn
 	exited  chan struct{} // closed when QEMU has ended
-	dir     string        // of the initramfs
+	dir     string        // of the initramfs and the ACPI table
 
 	writing sync.Mutex // one frame at a time
 	mu      sync.Mutex
@@ -150,6 +150,10 @@ func boot(ctx context.Context, o Options, im image, dir string) (*Machine, error
 	if err := writeInitrd(initrd, im.base, o.Files); err != nil {
 		return nil, fmt.Errorf("writing the initramfs: %w", err)
 	}
+	thermal := filepath.Join(dir, "thermal.aml")
+	if err := os.WriteFile(thermal, thermalTable(), 0o644); err != nil {
+		return nil, err
+	}
 	// The port's other end is inherited by QEMU as descriptor 3: no path, no race.
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -174,6 +178,7 @@ func boot(ctx context.Context, o Options, im image, dir string) (*Machine, error
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
 		"-kernel", im.vmlinux, "-initrd", initrd,
 		"-append", strings.TrimSpace("console=ttyS0 panic=-1 quiet mitigations=off " + o.Append),
+		"-acpitable", "file=" + thermal,
 		"-device", "virtio-serial-pci", "-chardev", "socket,id=rig,fd=3",
 		"-device", "virtserialport,chardev=rig,name=" + protocol.PortName,
 	}, o.QEMU...)...)

@@ -381,7 +381,7 @@ func addModules(archive *cpio, dir string, gpioSim []byte) error {
 		if content == nil {
 			path, ok := files[name]
 			if !ok {
-				return fmt.Errorf("Debian's kernel has no module %s", name)
+				return fmt.Errorf("the kernel package has no module %s", name)
 			}
 			var err error
 			if content, err = os.ReadFile(path); err != nil {

@@ -4,7 +4,6 @@ package rig
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -319,10 +318,11 @@ func TestOneWire(t *testing.T) {
 }
 
 func TestThermalZone(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	m := Start(t, Options{})
-	zones, err := m.List(ctx, "/sys/class/thermal")
-	must(t, err)
-	t.Logf("%+v", zones)
+	for name, want := range map[string]string{"temp": fmt.Sprint(ThermalMillidegrees), "type": "acpitz"} {
+		got, err := m.ReadFile(t.Context(), ThermalZone+"/"+name)
+		if err != nil || strings.TrimSpace(string(got)) != want {
+			t.Errorf("%s is %q, %v, want %s", name, got, err, want)
+		}
+	}
 }
