@@ -32,7 +32,7 @@ func (c *Context) prepare(s Situation, detached bool) (p *prepared, err error) {
 	p = &prepared{plan: &plan{
 		Situation: s, Detached: detached, Name: c.Name,
 		Chroot: c.ChrootDirectory, Directory: c.workingDirectory(),
-		Umask: c.Umask, PreventCore: c.PreventCore, Signals: c.SignalMap, PIDFile: c.PIDFile,
+		PreventCore: c.PreventCore, Signals: c.SignalMap, PIDFile: c.PIDFile,
 		Explain: c.Explain != nil, Private: c.privateVariables(), Handover: c.Handover,
 	}}
 	defer func() {
@@ -210,7 +210,7 @@ func (c *Context) launch(p *prepared) (_ *child, err error) {
 	c.step("make an environment of what a daemon needs",
 		"the starter's belongs to a session that ends, and may hold secrets (daemon(7), step 4)")
 	env := append(c.cleanEnvironment(os.Environ(), p.who),
-		fmt.Sprintf("%s=%s:%d", stageVariable, stageLeader, p.plan.Files.Plan))
+		stageSetting(stageLeader, p.plan.Files.Plan, os.Getpid()))
 	if c.NoNewPrivileges {
 		c.step("give up gaining privileges (no_new_privs)",
 			"neither the daemon nor a child shall become another user by executing a setuid program (prctl(2))")
@@ -399,7 +399,7 @@ func startDaemon(p *plan, r *reporter) error {
 	for fd := range slices.Max(p.Files.all()) + 1 {
 		pass = append(pass, uintptr(fd))
 	}
-	env := append(without(os.Environ(), stageVariable), fmt.Sprintf("%s=%s:%d", stageVariable, stageDaemon, p.Files.Plan))
+	env := append(without(os.Environ(), stageVariable), stageSetting(stageDaemon, p.Files.Plan, os.Getppid()))
 	pid, err := forkExec(self, os.Args, pass, env, attr)
 	if err != nil {
 		return fmt.Errorf("execute %s: %w", self, err)

@@ -51,7 +51,7 @@ func torment() error {
 		}
 	}
 	unix.Umask(0o077)
-	signal.Ignore(syscall.SIGCHLD, syscall.SIGHUP)
+	signal.Ignore(syscall.SIGCHLD, syscall.SIGHUP, syscall.SIGCONT)
 	var term unix.Sigset_t
 	term.Val[0] |= 1<<(syscall.SIGTERM-1) | 1<<(syscall.SIGUSR1-1)
 	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &term, nil); err != nil {
@@ -83,7 +83,7 @@ func (h *helper) hostile() *exec.Cmd {
 	cmd := h.command()
 	cmd.Dir = h.dir
 	cmd.Env = append(cmd.Env, tormentVariable+"=1", "JUNK="+junk, "LD_PRELOAD=", "IFS=x", "DISPLAY=:0",
-		stageVariable+"=daemon:20", "LISTEN_FDS=3", "LISTEN_PID=1", "LC_TIME=C")
+		stageVariable+"=daemon:20:1", "LISTEN_FDS=3", "LISTEN_PID=1", "LC_TIME=C")
 	return cmd
 }
 
@@ -150,6 +150,9 @@ func (h *helper) clean(d *description, pid int) {
 	}
 	if status["Name"] != "helper" {
 		t.Errorf("the process is named %q", status["Name"])
+	}
+	if ign := status.signals("SigIgn").String(); ign != "TSTP TTIN TTOU" {
+		t.Errorf("it ignores %s", ign)
 	}
 	if status["NoNewPrivs"] != "1" {
 		t.Error("it may gain privileges")
@@ -261,10 +264,17 @@ func TestUnlikelyStageVariables(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unsealed.Close()
-	for _, value := range []string{"", "daemon", "daemon:", "daemon:x", "daemon:0", "daemon:2", "daemon:9999", "leader:9999",
-		fmt.Sprintf("other:%d", f.Fd()), fmt.Sprintf("daemon:%d", f.Fd()), fmt.Sprintf("daemon:%d", unsealed.Fd())} {
-		if stage, p := resume(value); stage != "" || p != nil {
-			t.Errorf("%q is taken for stage %q", value, stage)
+	for _, value := range []string{"", "daemon", "daemon:", "daemon:x:1", "daemon:3:x", "daemon:0:1", "daemon:2:1", "daemon:9999:1", "leader:9999:1",
+		fmt.Sprintf("other:%d:1", f.Fd()), fmt.Sprintf("daemon:%d:1", f.Fd()), fmt.Sprintf("daemon:%d:1", unsealed.Fd())} {
+		if stage, p, err := resume(value); stage != "" || p != nil || err != nil {
+			t.Errorf("%q is taken for stage %q, %v", value, stage, err)
+		}
+	}
+	// From the starter itself a plan that can't be read must not start it all over.
+	for _, starter := range []int{os.Getpid(), os.Getppid()} {
+		value := fmt.Sprintf("daemon:%d:%d", unsealed.Fd(), starter)
+		if stage, p, err := resume(value); stage != "" || p != nil || err == nil || !strings.Contains(err.Error(), "not sealed") {
+			t.Errorf("%q: stage %q, %v, %v", value, stage, p, err)
 		}
 	}
 }
@@ -286,9 +296,9 @@ func TestPlanTravels(t *testing.T) {
 	if err := unix.Dup3(int(f.Fd()), want.Files.Plan, unix.O_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
-	stage, got := resume(fmt.Sprintf("leader:%d", want.Files.Plan))
-	if stage != stageLeader || got == nil {
-		t.Fatalf("stage %q, plan %v", stage, got)
+	stage, got, err := resume(fmt.Sprintf("leader:%d:1", want.Files.Plan))
+	if stage != stageLeader || got == nil || err != nil {
+		t.Fatalf("stage %q, plan %v, %v", stage, got, err)
 	}
 	a, _ := json.Marshal(want) // it was marshalled before
 	b, _ := json.Marshal(got)

@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strconv"
 	"syscall"
 )
 
@@ -88,7 +87,7 @@ func (c *Context) executeAnew(p *prepared) error {
 	if err := inherit(p.plan.Files.all()); err != nil {
 		return err
 	}
-	env := append(c.withSettings(os.Environ()), stageVariable+"="+stageDaemon+":"+strconv.Itoa(p.plan.Files.Plan))
+	env := append(c.withSettings(os.Environ()), stageSetting(stageDaemon, p.plan.Files.Plan, os.Getpid()))
 	err = syscall.Exec(p.path, os.Args, env)
 	disinherit(p.plan.Files.all())
 	return &os.PathError{Op: "execute", Path: p.path, Err: err}

@@ -24,7 +24,6 @@ type plan struct {
 
 	Chroot      string
 	Directory   string
-	Umask       int
 	PreventCore bool
 	// Become is nil where the process already is who it is to be.
 	Become *identity
@@ -60,9 +59,9 @@ func (f files) all() []int {
 
 const planMagic = "daemon plan 1"
 
-// stageVariable tells a run which one it is, and the descriptor of its plan:
-// "leader:3". It counts only together with a sealed memfd that holds a plan, so
-// setting it by hand, or inheriting it, changes nothing.
+// stageVariable tells a run which one it is, the descriptor of its plan and who
+// started it: "leader:3:1234". It counts only together with a sealed memfd that
+// holds a plan, so setting it by hand, or inheriting it, changes nothing.
 const stageVariable = "DAEMON_STAGE"
 
 // The stages that are told by the variable.
@@ -75,7 +74,11 @@ const (
 var resumed *plan
 
 func init() {
-	stage, p := resume(os.Getenv(stageVariable))
+	stage, p, err := resume(os.Getenv(stageVariable))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(ExitFailed)
+	}
 	_ = os.Unsetenv(stageVariable) // fails only for a name that isn't one
 	switch stage {
 	case stageLeader:
@@ -95,18 +98,33 @@ func Handover() (data []byte, ok bool) {
 	return resumed.Handover, true
 }
 
-// resume reads the plan that the stage variable's value tells of.
-func resume(value string) (stage string, p *plan) {
-	stage, number, ok := strings.Cut(value, ":")
-	fd, err := strconv.Atoi(number)
-	if !ok || err != nil || fd < 3 || stage != stageLeader && stage != stageDaemon {
-		return "", nil
+// stageSetting is the variable for a process that is executed on behalf of the
+// starter.
+func stageSetting(stage string, fd, starter int) string {
+	return fmt.Sprintf("%s=%s:%d:%d", stageVariable, stage, fd, starter)
+}
+
+// resume reads the plan that the stage variable's value tells of. It fails where
+// the value is from this process's own starter and the plan can't be read: going
+// on as if nothing were set would start a daemon that starts a daemon, and so on.
+func resume(value string) (stage string, p *plan, err error) {
+	parts := strings.Split(value, ":")
+	if len(parts) != 3 || parts[0] != stageLeader && parts[0] != stageDaemon {
+		return "", nil, nil
+	}
+	fd, fdErr := strconv.Atoi(parts[1])
+	starter, pidErr := strconv.Atoi(parts[2])
+	if fdErr != nil || pidErr != nil || fd < 3 {
+		return "", nil, nil
 	}
 	p, err = readPlan(fd)
-	if err != nil {
-		return "", nil // whoever set the variable, it wasn't a starter
+	switch {
+	case err == nil:
+		return parts[0], p, nil
+	case starter == os.Getppid() || starter == os.Getpid():
+		return "", nil, fmt.Errorf("daemon: take over from process %d, which started this one: plan in descriptor %d: %w", starter, fd, err)
 	}
-	return stage, p
+	return "", nil, nil // whoever set the variable, it wasn't a starter
 }
 
 const planSeals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE

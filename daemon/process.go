@@ -115,7 +115,6 @@ func (p *Process) settle() error {
 	if err := unix.Chdir(p.plan.Directory); err != nil {
 		return fmt.Errorf("change the working directory to %s: %w", p.plan.Directory, err)
 	}
-	unix.Umask(p.plan.Umask)
 	if p.plan.PreventCore {
 		p.report.step("forbid core dumps", "a dump holds all that the daemon knows, passwords too (PEP 3143, prevent_core)")
 		return forbidCore()
