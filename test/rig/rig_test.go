@@ -196,10 +196,11 @@ func TestUnpackKernelRefuses(t *testing.T) {
 		return p
 	}
 	for want, p := range map[string][]byte{
-		"no bzImage":           []byte("MZ"),
-		"lies outside its":     image(0, 5000, ""),
-		"isn't packed by xz":   image(0, 8, "\x1f\x8b345678"),
-		"unpacking the kernel": image(0, 10, "\xfd7zXZ\x00abcd"),
+		"no bzImage":            []byte("MZ"),
+		"lies outside its 1024": image(0, 5000, ""),
+		"lies outside its 1027": image(0, 3, "\xfd7z"),
+		"isn't packed by xz":    image(0, 8, "\x1f\x8b345678"),
+		"unpacking the kernel":  image(0, 10, "\xfd7zXZ\x00abcd"),
 	} {
 		if _, err := unpackKernel(t.Context(), p); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

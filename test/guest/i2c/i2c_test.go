@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.org/dormouse/test/guest/usbip"
@@ -93,6 +94,10 @@ func TestChips(t *testing.T) {
 			{write: []byte{0xf5, 0xa0, 0xf4, 0x27}}, {write: []byte{0xe0, 0xb6}},
 			{write: []byte{0xf4}}, {read: []byte{0, 0}},
 		}},
+		{"bmp280 takes pairs of register and value", BMP280(), []step{
+			{write: []byte{0xf4, 0xf4, 0x99, 0x20}}, {write: []byte{0xf4}}, {read: []byte{0xf4, 0x00}},
+			{write: []byte{0x99}}, {read: []byte{0xff}}, // calibration is read-only
+		}},
 		{"bme280 humidity counts from ctrl_meas on", BME280(), []step{
 			{write: []byte{0xd0}}, {read: []byte{0x60}},
 			{write: []byte{0xe1}}, {read: []byte{0x69, 0x01, 0x00, 0x14, 0x25, 0x03, 0x1e}},
@@ -102,7 +107,7 @@ func TestChips(t *testing.T) {
 		}},
 		{"tmp102 powers up at 0, then measures", TMP102(400), []step{
 			{write: []byte{1}}, {read: []byte{0x60, 0xa0}},
-			{write: []byte{0}}, {read: []byte{0, 0}}, {wait: 35 * ms, read: []byte{0x19, 0x00}},
+			{write: []byte{0, 0x12, 0x34}}, {read: []byte{0, 0}}, {wait: 35 * ms, read: []byte{0x19, 0x00}},
 			{write: []byte{3}}, {read: []byte{0x50, 0x00}},
 		}},
 		{"tmp102 negative, one shot", TMP102(-400), []step{
@@ -193,23 +198,25 @@ func TestFaults(t *testing.T) {
 }
 
 func TestHangEndsWhenLifted(t *testing.T) {
-	b, _ := newBus(t, 0x76, Registers(nil))
-	if err := b.SetFault(0, Hang); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan bool)
-	go func() { done <- b.Write(0x76, []byte{0}) }()
-	select {
-	case <-done:
-		t.Fatal("a transfer ended on a hung bus")
-	default:
-	}
-	if err := b.SetFault(0, Healthy); err != nil {
-		t.Fatal(err)
-	}
-	if !<-done {
-		t.Error("the transfer failed after the hang was lifted")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := newBus(t, 0x76, Registers(nil))
+		if err := b.SetFault(0, Hang); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan bool, 1)
+		go func() { done <- b.Write(0x76, []byte{0}) }()
+		synctest.Wait()
+		if len(done) != 0 {
+			t.Fatal("a transfer ended on a hung bus")
+		}
+		if err := b.SetFault(0, Healthy); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(done) == 0 || !<-done {
+			t.Error("the transfer failed, or hangs on, after the hang was lifted")
+		}
+	})
 }
 
 func TestPowerLossResetsAChip(t *testing.T) {
