@@ -132,6 +132,20 @@ func TestTask(t *testing.T) {
 	t.Error(err)
 }
 
+func TestTail(t *testing.T) {
+	var words tail
+	for i := range 10_000 {
+		fmt.Fprintf(&words, "%09d\n", i)
+	}
+	if len(words.end) > tailSize || !bytes.HasSuffix(words.end, []byte("000009998\n000009999\n")) {
+		t.Errorf("keeps %d bytes that end in %q", len(words.end), words.end[len(words.end)-20:])
+	}
+	r := ran{words: tail{[]byte(strings.Repeat("€", 1000))}}
+	if got := r.messages(); len(got) > 310 || !strings.HasPrefix(got, ": …€") || !strings.HasSuffix(got, "€") {
+		t.Errorf("a long line becomes %d bytes: %q", len(got), got)
+	}
+}
+
 // TestChildrenDie: a pipe that every process of the run holds open tells when
 // the last of them is gone.
 func TestChildrenDie(t *testing.T) {
@@ -227,7 +241,7 @@ func TestWorldOfAProgram(t *testing.T) {
 	out := filepath.Join(dir, "out")
 	script := `exec >$OUT; env | sort; pwd; ls -l /proc/$$/fd | sed -n 's/.* -> //p'; cut -d' ' -f1,5,6 /proc/$$/stat; cat; echo end`
 	w := newWorld(t, shell(script, "output", "none", "directory", dir,
-		"env", sensors.JoinList("OUT="+out, "LANG=de_DE.UTF-8", "WITH=a=b c")))
+		"env", sensors.JoinList("OUT="+out, "HOME=/elsewhere", "WITH=a=b c")))
 	if _, err := w.sense(t, long); err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +269,7 @@ func TestWorldOfAProgram(t *testing.T) {
 	// PWD, OLDPWD, SHLVL and _ are the shell's own.
 	got = without(got, "PWD=", "OLDPWD=", "SHLVL=", "_=")
 	want := []string{
-		"HOME=" + me.HomeDir, "LANG=de_DE.UTF-8", "LOGNAME=" + me.Username, "OUT=" + out, "PATH=" + path, "USER=" + me.Username, "WITH=a=b c",
+		"HOME=/elsewhere", "LANG=C.UTF-8", "LOGNAME=" + me.Username, "OUT=" + out, "PATH=" + path, "USER=" + me.Username, "WITH=a=b c",
 		dir,
 		"/dev/null", out, "pipe",
 		"leads its group and session",
@@ -293,7 +307,8 @@ func TestUser(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err := newWorld(t, shell(script, "output", "none", "user", "daemon", "env", "OUT="+out)).sense(t, long)
+	w := newWorld(t, shell(script, "output", "none", "user", "daemon", "env", "OUT="+out))
+	_, err := w.sense(t, long)
 	if os.Getuid() != 0 {
 		if !errors.Is(err, syscall.EPERM) || !strings.Contains(err.Error(), "only root") {
 			t.Errorf("got %v, want EPERM with advice", err)
@@ -310,6 +325,13 @@ func TestUser(t *testing.T) {
 	groups, err := u.GroupIds()
 	if err != nil {
 		t.Fatal(err)
+	}
+	p := &program{}
+	if _, err := p.become("daemon"); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Trim(fmt.Sprint(p.account.Groups), "[]"); got != strings.Join(groups, " ") {
+		t.Errorf("it would have the groups %s, want %s", got, groups)
 	}
 	text, err := os.ReadFile(out)
 	if err != nil {

@@ -159,6 +159,10 @@ func TestSwitchWatched(t *testing.T) {
 	if again := sense(t, d, s); !cmp.Equal(again, got) {
 		t.Errorf("nothing happened, and yet %v became %v", got, again)
 	}
+	line.Drive(at.Add(400*time.Millisecond), false)
+	if last := sense(t, d, s)["last_change_timestamp"]; math.Abs(last-want-0.4) > 0.1 {
+		t.Errorf("last change %.3f, want %.3f", last, want+0.4)
+	}
 	if line.Opened != 1 || line.Closed != 0 {
 		t.Errorf("opened %d times, closed %d times: it isn't held", line.Opened, line.Closed)
 	}
