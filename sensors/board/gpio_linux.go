@@ -352,6 +352,7 @@ type line struct {
 	mu      sync.Mutex
 	fd      int      // -1: closed
 	waiting *os.File // of WaitEdge
+	value   unix.GPIOV2LineValues
 	events  [16]unix.GPIOV2LineEvent
 	toBoot  time.Duration // boot-time clock minus monotonic clock
 }
@@ -363,32 +364,34 @@ func (l *line) failed(doing string, err error) error {
 	return fmt.Errorf("line %s: %s: %w", l.ref, doing, err)
 }
 
-func (l *line) values(request uintptr, v *unix.GPIOV2LineValues) error {
+// values gets or sets the line's value.
+func (l *line) values(request uintptr, active bool) (bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fd < 0 {
-		return os.ErrClosed
+		return false, os.ErrClosed
 	}
-	return l.kernel.ioctl(uintptr(l.fd), request, unsafe.Pointer(v))
+	l.value = unix.GPIOV2LineValues{Mask: 1}
+	if active {
+		l.value.Bits = 1
+	}
+	err := l.kernel.ioctl(uintptr(l.fd), request, unsafe.Pointer(&l.value))
+	return l.value.Bits&1 != 0, err
 }
 
 func (l *line) Active() (bool, error) {
-	v := unix.GPIOV2LineValues{Mask: 1}
-	if err := l.values(unix.GPIO_V2_LINE_GET_VALUES_IOCTL, &v); err != nil {
+	active, err := l.values(unix.GPIO_V2_LINE_GET_VALUES_IOCTL, false)
+	if err != nil {
 		return false, l.failed("read its level", err)
 	}
-	return v.Bits&1 != 0, nil
+	return active, nil
 }
 
 func (l *line) SetActive(active bool) error {
 	if !l.output {
 		return fmt.Errorf("line %s is an input and can't be driven", l.ref)
 	}
-	v := unix.GPIOV2LineValues{Mask: 1}
-	if active {
-		v.Bits = 1
-	}
-	if err := l.values(unix.GPIO_V2_LINE_SET_VALUES_IOCTL, &v); err != nil {
+	if _, err := l.values(unix.GPIO_V2_LINE_SET_VALUES_IOCTL, active); err != nil {
 		return l.failed("drive it", err)
 	}
 	return nil

@@ -132,13 +132,16 @@ func (l *lineModel) values(request uintptr, v *unix.GPIOV2LineValues) error {
 		return unix.EINVAL
 	case request == unix.GPIO_V2_LINE_SET_VALUES_IOCTL:
 		l.value = v.Bits&1 != 0
-	case l.value:
-		v.Bits = 1
+	default:
+		v.Bits = 0
+		if l.value {
+			v.Bits = 1
+		}
 	}
 	return nil
 }
 
-// edge writes n events with the monotonic clock's present time stamp.
+// edges writes n events with the monotonic clock's present time stamp.
 func (l *lineModel) edges(t testing.TB, first, n int) (stamp time.Duration) {
 	t.Helper()
 	var now unix.Timespec
@@ -481,7 +484,7 @@ func TestEdgesDoNotAllocate(t *testing.T) {
 		if _, err := l.Active(); err != nil {
 			t.Error(err)
 		}
-	}); n > 1 { // the values of Active, as the modelled ioctl is a variable
+	}); n != 0 {
 		t.Errorf("%v allocations per look", n)
 	}
 	check(t, l.Close())
@@ -558,9 +561,16 @@ func TestClockDistance(t *testing.T) {
 	if first < -time.Millisecond {
 		t.Errorf("the boot-time clock is %v behind", first)
 	}
-	near := first + 900*time.Microsecond
-	if got, err := monotonicToBoot(near); err != nil || got != near && (got-first).Abs() > time.Millisecond {
-		t.Errorf("a small difference moved it from %v to %v, %v", near, got, err)
+	near := first + 100*time.Microsecond
+	for try := 0; ; try++ { // again if it was preempted between the clocks
+		got, err := monotonicToBoot(near)
+		check(t, err)
+		if got == near {
+			break
+		}
+		if try == 100 {
+			t.Fatalf("a small difference moves it from %v to %v", near, got)
+		}
 	}
 	if got, err := monotonicToBoot(first - time.Hour); err != nil || (got-first).Abs() > time.Second {
 		t.Errorf("after an hour's suspend: %v, %v, want %v", got, err, first)
