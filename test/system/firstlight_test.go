@@ -3,6 +3,7 @@
 package system
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math"
@@ -49,7 +50,7 @@ func TestStartDetachesAndReadsRealWires(t *testing.T) {
 		d := b.start(t, wiring...)
 		info, err := b.Inspect(t.Context(), d.pid)
 		must(t, err)
-		if info.Parent != 1 || info.Cwd != "/" || info.Files[0] != "/dev/null" || info.Files[1] != "/dev/null" || info.Files[2] != "/dev/null" {
+		if info.Parent != 1 || info.Cwd != "/" || info.Files[0] != "/dev/null" || info.Files[1] != "/dev/null" || info.Files[2] != d.dir+"/log" {
 			t.Errorf("the daemon isn't detached: %+v", info)
 		}
 		if pid, err := b.ReadFile(t.Context(), d.pidFile()); err != nil || strings.TrimSpace(string(pid)) != strconv.Itoa(d.pid) {
@@ -61,8 +62,8 @@ func TestStartDetachesAndReadsRealWires(t *testing.T) {
 		page := d.page()
 		page.want(t, map[string]float64{
 			`sensor_temperature_celsius{room="greenhouse",sensor="greenhouse"}`: 25.08,
-			`sensor_temperature_celsius{room="",sensor="cellar"}`:               -25,
-			`sensor_temperature_celsius{room="",sensor="frost"}`:                -10.125,
+			`sensor_temperature_celsius{sensor="cellar"}`:                       -25,
+			`sensor_temperature_celsius{sensor="frost"}`:                        -10.125,
 			`sensor_active{sensor="door"}`:                                      1,
 			`sensor_pulses_total{sensor="rain"}`:                                0,
 		})
@@ -103,12 +104,7 @@ func TestTheKernelsDriversAgree(t *testing.T) {
 			}
 			dir, err := b.bus.Bind(t.Context(), c.driver, c.address)
 			must(t, err)
-			bound := true
-			t.Cleanup(func() {
-				if bound {
-					must(t, b.bus.Unbind(t.Context(), c.address))
-				}
-			})
+			unbind := later(t, func(ctx context.Context) error { return b.bus.Unbind(ctx, c.address) })
 			for name, want := range c.attributes {
 				if got, err := b.Attribute(t.Context(), dir, name); err != nil || !strings.HasPrefix(got, want) {
 					t.Errorf("the kernel's %s says %s %q, %v; want %s", c.driver, name, got, err, want)
@@ -122,8 +118,7 @@ func TestTheKernelsDriversAgree(t *testing.T) {
 				!strings.Contains(during.Error, fmt.Sprintf("echo %d-%04x > /sys/bus/i2c/drivers/%s/unbind", b.bus.Number, c.address, c.driver)) {
 				t.Errorf("while the kernel drives the chip: up %t, %s: %s", *during.Up, during.Reason, during.Error)
 			}
-			must(t, b.bus.Unbind(t.Context(), c.address))
-			bound = false
+			unbind()
 			if after := d.read()[c.sensor]; !*after.Up {
 				t.Errorf("after the kernel let go: %s", after.Error)
 			}

@@ -64,6 +64,23 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// later does something when the test ends, or as soon as the returned function
+// is called: what a test changes on the bench it puts right again.
+func later(t *testing.T, do func(context.Context) error) (now func()) {
+	var once sync.Once
+	now = func() {
+		t.Helper()
+		once.Do(func() {
+			// The test's own context has ended before its cleanups run.
+			if err := do(context.WithoutCancel(t.Context())); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Cleanup(now)
+	return now
+}
+
 // eventually asks until it is told that all is well. What it waits for comes
 // within moments; only a failure takes the whole of patience.
 func eventually(t testing.TB, ask func() error) {

@@ -1,0 +1,213 @@
+//go:build system
+
+package system
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// series are those of one sensor's readings on a page.
+func (p page) series(sensor string) []string {
+	var found []string
+	for line := range strings.Lines(string(p)) {
+		if strings.HasPrefix(line, "sensor_") && strings.Contains(line, `sensor="`+sensor+`"`) {
+			found = append(found, strings.TrimSpace(line))
+		}
+	}
+	return found
+}
+
+func TestASensorPulledOutIsGoneAndReturnsByItself(t *testing.T) {
+	b := newBench(t)
+	d := b.start(t, b.wiringFlags()...)
+	others := []string{"cellar", "frost", "door", "rain"}
+	check := func(when string, up bool, downLines, backLines int) {
+		t.Helper()
+		sensors := d.read()
+		page := d.page()
+		for _, name := range others {
+			if s := sensors[name]; !*s.Up || len(page.series(name)) == 0 {
+				t.Errorf("%s: %s doesn't go on: %q\n%q", when, name, s.Error, page.series(name))
+			}
+		}
+		want, n := 0.0, 0
+		if up {
+			want, n = 1, 2
+		}
+		page.want(t, map[string]float64{`dormouse_sensor_up{sensor="greenhouse"}`: want})
+		if series := page.series("greenhouse"); len(series) != n {
+			t.Errorf("%s: %d series, want %d: %q", when, len(series), n, series)
+		}
+		if down, back := d.logged("sensor is down"), d.logged("sensor is back"); down != downLines || back != backLines {
+			t.Errorf("%s: %d lines say down, %d back; want %d and %d:\n%s", when, down, back, downLines, backLines, d.log())
+		}
+		if n := d.logged("sensor=greenhouse"); n != downLines+backLines {
+			t.Errorf("%s: %d lines tell of the sensor, want %d:\n%s", when, n, downLines+backLines, d.log())
+		}
+	}
+	check("before", true, 0, 0)
+	must(t, b.bus.PullOut(t.Context(), bmp280Address))
+	putBack := later(t, func(ctx context.Context) error { return b.bus.PutBack(ctx, bmp280Address) })
+	check("pulled out", false, 1, 0)
+	check("still out", false, 1, 0)
+	errors, ok := d.page().value(`dormouse_sensor_read_errors_total{reason="no_answer",sensor="greenhouse"}`)
+	if !ok || errors != 2 {
+		t.Errorf("%v errors were counted (there: %t), want 2", errors, ok)
+	}
+	putBack()
+	check("put back", true, 1, 1)
+	check("later", true, 1, 1)
+}
+
+// A whole adapter may go, and come back with another number of its own.
+func TestABusPulledOutHarmsItsOwnSensorsOnly(t *testing.T) {
+	b := newBench(t)
+	d := b.start(t, b.wiringFlags()...)
+	d.read()
+	must(t, b.bus.Remove(t.Context()))
+	plugIn := later(t, b.bus.Return)
+	up := func() (names []string) {
+		t.Helper()
+		for name, s := range d.read() {
+			if *s.Up {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		return names
+	}
+	if got := up(); !slices.Equal(got, []string{"door", "frost", "rain"}) {
+		t.Errorf("without the bus %v are up", got)
+	}
+	number := b.bus.Number
+	plugIn()
+	if b.bus.Number != number {
+		t.Fatalf("bus %d returned as %d", number, b.bus.Number)
+	}
+	if got := up(); len(got) != 5 {
+		t.Errorf("with the bus again only %v are up:\n%s", got, d.log())
+	}
+}
+
+// broken is a configuration of which only the last sensor can be read, and for
+// each other what its message must say and what its reason is.
+func (b *bench) broken() (args []string, said map[string][]string, reasons map[string]string) {
+	return []string{
+			fmt.Sprintf("--sensor=absent=bme280,bus=%d,addr=0x77", b.bus.Number), // its supply is off
+			fmt.Sprintf("--sensor=empty=tmp102,bus=%d,addr=0x4b", b.bus.Number),
+			fmt.Sprintf("--sensor=stranger=bme280,bus=%d,addr=0x76,power=GPIO%d", b.bus.Number, heldLine),
+			"--sensor=nobus=sht4x,bus=9,addr=0x44",
+			fmt.Sprintf("--sensor=held=switch,pin=GPIO%d", heldLine+1),
+			"--sensor=nochip=pulse,pin=gpiochip7:3",
+			"--sensor=noprobe=w1,id=28-00000000beef",
+			fmt.Sprintf("--sensor=good=tmp102,bus=%d,addr=0x49", b.bus.Number),
+		}, map[string][]string{
+			"absent":   {"no answer at 0x77 on I2C bus ", "check the wiring"},
+			"empty":    {"no answer at 0x4b on I2C bus ", "check the wiring"},
+			"stranger": {"line GPIO5 (pin 29) is held by \"fan-control\"", "stop that, or wire another line"},
+			"nobus":    {"I2C bus 9: there is no /dev/i2c-9", "raspi-config", fmt.Sprintf("buses here: %d", b.bus.Number)},
+			"held":     {"line GPIO6 (pin 31) is held by \"doorbell\"", "stop that, or wire another line"},
+			"nochip":   {"gpiochip7"},
+			"noprobe":  {"28-00000000beef"},
+		}, map[string]string{
+			"absent": "no_answer", "empty": "no_answer", "stranger": "busy", "nobus": "io",
+			"held": "busy", "nochip": "io", "noprobe": "no_answer",
+		}
+}
+
+// hold has other programs hold two lines until the test ends.
+func (b *bench) hold(t *testing.T) {
+	t.Helper()
+	for i, consumer := range []string{"fan-control", "doorbell"} {
+		must(t, b.header.Hold(t.Context(), heldLine+i, consumer))
+		later(t, func(ctx context.Context) error { return b.header.Drop(ctx, heldLine+i) })
+	}
+}
+
+func TestAbsentHeldAndMissingNeverStopTheDaemon(t *testing.T) {
+	b := newBench(t)
+	b.hold(t)
+	args, said, reasons := b.broken()
+	d := b.start(t, args...)
+	sensors := d.read()
+	page := d.page()
+	for name, words := range said {
+		s := sensors[name]
+		if *s.Up || s.Reason != reasons[name] {
+			t.Errorf("%s is up: %t; reason %q, want %q: %s", name, *s.Up, s.Reason, reasons[name], s.Error)
+		}
+		for _, w := range words {
+			if !strings.Contains(s.Error, w) {
+				t.Errorf("%s says %q, which lacks %q", name, s.Error, w)
+			}
+		}
+		if series := page.series(name); len(series) != 0 {
+			t.Errorf("%s has readings: %q", name, series)
+		}
+		page.want(t, map[string]float64{`dormouse_sensor_up{sensor="` + name + `"}`: 0})
+		if n := d.logged("sensor is down", "sensor="+name+" "); n != 1 {
+			t.Errorf("%d lines of the log tell of %s, want 1:\n%s", n, name, d.log())
+		}
+	}
+	page.want(t, map[string]float64{
+		`sensor_temperature_celsius{sensor="good"}`: -10.125,
+		`dormouse_sensor_up{sensor="good"}`:         1,
+	})
+	if len(sensors) != len(said)+1 {
+		t.Errorf("%d sensors are known: %v", len(sensors), slices.Sorted(maps.Keys(sensors)))
+	}
+}
+
+func TestAHeldLineReturnsByItself(t *testing.T) {
+	b := newBench(t)
+	must(t, b.header.Hold(t.Context(), heldLine, "fan-control"))
+	drop := later(t, func(ctx context.Context) error { return b.header.Drop(ctx, heldLine) })
+	d := b.start(t, fmt.Sprintf("--sensor=meter=pulse,pin=GPIO%d", heldLine))
+	if meter := d.read()["meter"]; *meter.Up {
+		t.Errorf("a line that another holds is counted: %+v", meter)
+	}
+	drop()
+	if meter := d.read()["meter"]; !*meter.Up {
+		t.Errorf("a line that was given back isn't taken: %s", meter.Error)
+	}
+	if down, back := d.logged("sensor is down"), d.logged("sensor is back"); down != 1 || back != 1 {
+		t.Errorf("%d lines say down, %d back, want one each:\n%s", down, back, d.log())
+	}
+}
+
+func TestCheckHardwareReportsWhatIsMissing(t *testing.T) {
+	b := newBench(t)
+	b.hold(t)
+	args, said, _ := b.broken()
+	stdout, stderr, status := b.run(t, append([]string{"check", "--hardware"}, args...)...)
+	if status != 1 {
+		t.Errorf("exit status %d, want 1", status)
+	}
+	for name, words := range said {
+		report := regexp.MustCompile(`(?m)^` + name + ` is down: .*$`).FindString(stdout)
+		if report == "" {
+			t.Errorf("nothing is said about %s", name)
+		}
+		for _, w := range words {
+			if !strings.Contains(report, w) {
+				t.Errorf("%q lacks %q", report, w)
+			}
+		}
+	}
+	if !strings.Contains(stdout, "\ngood answers\n") {
+		t.Error("the good one isn't said to answer")
+	}
+	if t.Failed() {
+		t.Logf("stdout:\n%s\nstderr:\n%s", stdout, stderr)
+	}
+	stdout, stderr, status = b.run(t, append([]string{"check", "--hardware"}, b.wiringFlags()...)...)
+	if status != 0 || strings.Contains(stdout, "is down") {
+		t.Errorf("with all of it there: exit status %d\n%s%s", status, stdout, stderr)
+	}
+}
