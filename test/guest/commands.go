@@ -62,7 +62,7 @@ func (g *guest) start(c protocol.Command, stdin []byte) (any, []byte, error) {
 		// A daemon inherits the pipes unless it closes them: don't wait for it.
 		WaitDelay: time.Second,
 	}
-	if stdin != nil {
+	if len(stdin) > 0 { // else /dev/null
 		cmd.Stdin = bytes.NewReader(stdin)
 	}
 	if c.Env == nil {

@@ -56,6 +56,12 @@ func TestCommandsAndFiles(t *testing.T) {
 			t.Error("a process was waited for twice")
 		}
 	})
+	t.Run("no stdin", func(t *testing.T) {
+		e, err := m.Exec(ctx, "readlink", "/proc/self/fd/0")
+		if err != nil || string(e.Stdout) != "/dev/null\n" {
+			t.Errorf("%+v, %v: %s", e, err, e.Stdout)
+		}
+	})
 	t.Run("signals", func(t *testing.T) {
 		p, err := m.Start(ctx, Command{Argv: []string{"sleep", "1000"}}, nil)
 		must(t, err)

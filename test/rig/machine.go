@@ -113,10 +113,9 @@ type Process struct {
 	m   *Machine
 }
 
-// Start starts a program in a session of its own, without a terminal. stdin
-// nil is /dev/null.
+// Start starts a program in a session of its own, without a terminal. An empty
+// stdin is /dev/null.
 func (m *Machine) Start(ctx context.Context, c Command, stdin []byte) (*Process, error) {
-	// An empty body is no standard input, too: JSON can't tell nil from empty.
 	s, _, err := call[protocol.Started](ctx, m, protocol.MethodStart, c, stdin)
 	if err != nil {
 		return nil, err
