@@ -125,7 +125,7 @@ func (s *settings) stderr(d *daemon.Context) (*os.File, error) {
 	if _, ok := daemon.Handover(); ok || d.DetachProcess == daemon.DetachNever || s.logOutput == "syslog" || s.logOutput == "stderr" {
 		return nil, nil
 	}
-	f, err := daemon.OpenLog(s.logOutput)
+	f, err := d.OpenLog(s.logOutput)
 	if err != nil {
 		return nil, fmt.Errorf("--log.output: %w", err)
 	}
@@ -295,6 +295,9 @@ func (r *running) end(polled chan error, control net.Listener) error {
 		}
 	case <-ctx.Done():
 		errs = append(errs, fmt.Errorf("the poller didn't end within %s", stopTimeout))
+	}
+	if len(errs) == 0 {
+		r.log.Info("stopped", "rails", "off")
 	}
 	errs = append(errs, r.server.Shutdown(ctx))
 	if control != nil {
