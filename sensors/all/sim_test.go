@@ -22,8 +22,8 @@ func (c clock) SleepUntil(ctx context.Context, at sensors.Instant) error {
 // times and on the arithmetic.
 func TestSimulatedChips(t *testing.T) {
 	world := sim.Values{
-		RoomTemperature: 21.5, RoomHumidity: 48, Pressure: 100800,
-		GardenTemperature: -3.25, GardenHumidity: 91,
+		GreenhouseTemperature: 21.5, GreenhouseHumidity: 48, Pressure: 100800,
+		OfficeTemperature: -3.25, OfficeHumidity: 91,
 		CellarTemperature: 0,
 		Inputs:            [4]float64{1.25, 3.7, 0.001, 0},
 	}
