@@ -1,0 +1,142 @@
+//go:build system
+
+package inits
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+const sysvLog = "/var/log/dormouse.log"
+
+// bootSysvinit starts System V init as process 1.
+func bootSysvinit(t *testing.T, prepare func(*machine)) *machine {
+	t.Helper()
+	m := newMachine(t, "--log.output="+sysvLog)
+	m.install(source("init.d/dormouse"), "/etc/init.d/dormouse", 0o755)
+	m.host("chroot", m.root, "update-rc.d", "dormouse", "defaults")
+	if prepare != nil {
+		prepare(m)
+	}
+	const mounts = `cd "$0" && mount -t proc proc proc && mount -t tmpfs run run && mount -t tmpfs dev dev &&
+for d in null zero full random urandom tty; do touch dev/$d && mount --bind /dev/$d dev/$d || exit; done; exec chroot . /sbin/init`
+	m.start("unshare", "--fork", "--kill-child", "--pid", "--mount", "--uts", "--ipc", "--net", "sh", "-c", mounts, m.root)
+	m.eventually(func() error {
+		if level, _ := m.exec("runlevel"); strings.TrimSpace(level) != "N 2" {
+			return fmt.Errorf("runlevel %q", level)
+		}
+		return nil
+	})
+	return m
+}
+
+func (m *machine) awaitLog(text string) {
+	m.Helper()
+	m.eventually(func() error {
+		if log := m.read(m.root + sysvLog); !strings.Contains(log, text) {
+			return fmt.Errorf("no %q in the log:\n%s", text, log)
+		}
+		return nil
+	})
+}
+
+func TestSysvinit(t *testing.T) {
+	m := bootSysvinit(t, nil)
+	// Started at boot.
+	m.eventually(func() error {
+		out, code := m.exec("service", "dormouse", "status")
+		if code != 0 || !strings.Contains(out, "3 of 3 sensors up") {
+			return fmt.Errorf("exit status %d: %s", code, out)
+		}
+		return nil
+	})
+	if out := m.do("dormouse", "inspect"); strings.Contains(out, "\nfail") || !regexp.MustCompile(`privileges +user (\d+) .*ambient 0000000000000000; no_new_privs 1`).MatchString(out) || strings.Contains(out, "user 0 ") {
+		t.Errorf("inspect says\n%s", out)
+	}
+
+	const service = "service"
+	pid := m.do("cat", "/run/dormouse/dormouse.pid")
+	m.wants(0, service, "dormouse", "start") // LSB: running already is a success
+	if again := m.do("cat", "/run/dormouse/dormouse.pid"); again != pid {
+		t.Errorf("start of what runs made %s of process %s", again, pid)
+	}
+	m.wants(0, service, "dormouse", "reload")
+	m.wants(0, service, "dormouse", "force-reload")
+	if again := m.do("cat", "/run/dormouse/dormouse.pid"); again != pid {
+		t.Errorf("reload made %s of process %s", again, pid)
+	}
+	m.wants(0, service, "dormouse", "restart")
+	if again := m.do("cat", "/run/dormouse/dormouse.pid"); again == pid {
+		t.Error("restart left the process")
+	}
+	m.wants(2, service, "dormouse", "dance")
+	m.wants(0, service, "dormouse", "stop")
+	m.wants(3, service, "dormouse", "status")
+	m.wants(0, service, "dormouse", "stop")
+	m.wants(7, service, "dormouse", "reload")
+	m.wants(0, service, "dormouse", "restart") // starts what doesn't run
+	m.wants(0, service, "dormouse", "status")
+
+	// A wrong configuration: what runs stays.
+	m.inside("/etc/dormouse/dormouse.yml", threeSensors+"  - {name: cellar, driver: none, addr: 0x48}\n")
+	m.wants(6, service, "dormouse", "reload")
+	m.wants(6, service, "dormouse", "restart")
+	m.wants(0, service, "dormouse", "status")
+	m.do(service, "dormouse", "stop")
+	m.wants(6, service, "dormouse", "start")
+	if err := os.Remove(m.root + "/etc/dormouse/dormouse.yml"); err != nil {
+		t.Fatal(err)
+	}
+	if out := m.wants(6, service, "dormouse", "start"); !strings.Contains(out, "/etc/dormouse/dormouse.yml is missing") {
+		t.Errorf("without a configuration: %s", out)
+	}
+	m.inside("/etc/dormouse/dormouse.yml", threeSensors)
+
+	// Killed: the pidfile is left, and the next start isn't hindered by it.
+	m.do(service, "dormouse", "start")
+	m.do("kill", "-9", m.do("cat", "/run/dormouse/dormouse.pid"))
+	m.eventually(func() error {
+		if out, code := m.exec(service, "dormouse", "status"); code != 1 {
+			return fmt.Errorf("status after kill -9: %d\n%s", code, out)
+		}
+		return nil
+	})
+	m.do(service, "dormouse", "start")
+	m.wants(0, service, "dormouse", "status")
+
+	// Halt while a rail is up, for a program that takes its time.
+	m.inside("/etc/dormouse/dormouse.yml", threeSensors+
+		"  - {name: camera, driver: command, argv: [/bin/sleep, \"3600\"], output: none, power: probes, timeout: 2h}\n")
+	m.do(service, "dormouse", "reload")
+	m.eventually(func() error {
+		if out, code := m.exec("pgrep", "-xu", "dormouse", "sleep"); code != 0 {
+			return fmt.Errorf("the program isn't running: %s", out)
+		}
+		return nil
+	})
+	m.do("truncate", "-s0", sysvLog)
+	began := time.Now()
+	m.do("init", "0")
+	m.halted()
+	t.Logf("halt took %s", time.Since(began).Round(10*time.Millisecond))
+	m.awaitLog("msg=stopping")
+	m.awaitLog(`msg=stopped rails=off`)
+	if counts := m.read(m.root + "/var/lib/dormouse/counters.json"); !strings.Contains(counts, `"rain"`) {
+		t.Errorf("the counts weren't kept: %q", counts)
+	}
+}
+
+func TestSysvinitWithoutProgram(t *testing.T) {
+	m := bootSysvinit(t, func(m *machine) {
+		if err := os.Remove(m.root + "/usr/bin/dormouse"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	m.wants(5, "service", "dormouse", "start")
+	m.wants(4, "service", "dormouse", "status")
+	m.wants(0, "service", "dormouse", "stop")
+}
