@@ -15,6 +15,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
+	"golang.org/x/sys/unix"
 
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/alarm"
@@ -113,6 +114,9 @@ func (s *settings) describe(d *daemon.Context) {
 	}
 	d.User, d.Group = s.user, s.group
 	d.SupplementaryGroups = wireGroups
+	if s.wakeSuspended {
+		d.AmbientCapabilities = []uintptr{unix.CAP_WAKE_ALARM}
+	}
 	d.ReleaseExecutable = daemon.Release(s.release)
 	d.SignalMap[syscall.SIGUSR1] = eventRead
 	d.SignalMap[syscall.SIGUSR2] = eventDump
@@ -201,7 +205,7 @@ func (s *settings) serveUntilTold(p *daemon.Process, cfg *sensors.Config, web *e
 	for _, w := range cfg.Warnings {
 		log.Warn(w.Error())
 	}
-	clock, err := alarm.New()
+	clock, err := s.openClock()
 	if err != nil {
 		return err
 	}
@@ -248,7 +252,10 @@ func (s *settings) serveUntilTold(p *daemon.Process, cfg *sensors.Config, web *e
 	}
 	log.Info("started", "version", version.Version, "sensors", len(cfg.Sensors), "pid", os.Getpid(), "copied_to", p.Copied())
 
-	err = r.follow(ctx, failed, polled)
+	alive, err := r.watchdog(ctx)
+	if err == nil {
+		err = r.follow(ctx, failed, polled, alive)
+	}
 	log.Info("stopping")
 	stopping := p.Stopping()
 	cancel()
@@ -256,7 +263,7 @@ func (s *settings) serveUntilTold(p *daemon.Process, cfg *sensors.Config, web *e
 }
 
 // follow does what is asked until the end is asked for, or comes by itself.
-func (r *running) follow(ctx context.Context, failed, polled chan error) error {
+func (r *running) follow(ctx context.Context, failed, polled chan error, alive <-chan struct{}) error {
 	for {
 		select {
 		case <-r.process.Done():
@@ -266,6 +273,10 @@ func (r *running) follow(ctx context.Context, failed, polled chan error) error {
 		case err := <-polled:
 			polled <- nil // for end, which waits for it
 			return fmt.Errorf("poll: %w", err)
+		case <-alive:
+			if err := r.process.Alive(); err != nil {
+				r.log.Debug("the supervisor can't be told", "err", err)
+			}
 		case answer := <-r.reloads:
 			answer <- r.reload()
 		case event := <-r.process.Events():

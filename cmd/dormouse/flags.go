@@ -40,6 +40,7 @@ type settings struct {
 	umask            octal
 	workingDirectory string
 	release          string
+	wakeSuspended    bool
 
 	// Of the demonstration: a configuration that is in no file, and what to do
 	// after the first wake.
@@ -87,6 +88,7 @@ func (s *settings) daemonFlags(c *kingpin.CmdClause, address, logOutput, pidFile
 	c.Flag("umask", "File creation mask, octal.").Default("022").SetValue(&s.umask)
 	c.Flag("working-directory", "Working directory. Any but / keeps that directory's file system mounted.").
 		Default("/").StringVar(&s.workingDirectory)
+	c.Flag("wake-suspended", "Also wake a suspended machine to read its sensors, where its clock chip can.").BoolVar(&s.wakeSuspended)
 	c.Flag("release-executable", "Run from a copy in memory so that the file system of the executable can be unmounted: auto does so only where it is on a removable mount.").
 		Default("auto").EnumVar(&s.release, "auto", "always", "never")
 }
