@@ -131,7 +131,7 @@ var (
 	LastChange  = quantity("last_change_timestamp", Seconds, Gauge, "Unix time of the switch's last change.", nil)
 
 	Pulses        = quantity("pulses", None, Counter, "Pulses that the kernel saw.", nil)
-	Precipitation = quantity("precipitation", Meters, Counter, "Precipitation counted, as depth.", nil)
+	Precipitation = quantity("precipitation", Rain, Counter, "Precipitation counted, as depth.", nil)
 	Volume        = quantity("volume", CubicMeters, Counter, "Volume counted.", nil)
 	Rotations     = quantity("rotations", None, Counter, "Rotations counted.", nil)
 

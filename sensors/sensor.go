@@ -73,8 +73,11 @@ type Env interface {
 	// the sensor is a Holder that keeps it.
 	Line(option string, c LineConfig) (Line, error)
 	Files() Files
-	// Start starts a program and returns when it runs; the caller waits for it.
+	// Start starts a program and Wait waits for it, as the methods of cmd do.
+	// They let the daemon tell its own children from strangers, for whom it has
+	// to wait where it is process 1.
 	Start(cmd *exec.Cmd) error
+	Wait(cmd *exec.Cmd) error
 
 	Now() Instant
 	Sleep(ctx context.Context, d time.Duration) error

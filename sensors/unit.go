@@ -25,6 +25,8 @@ type Unit struct {
 
 type scale struct{ factor, offset float64 }
 
+var lengths = map[string]scale{"mm": {1e-3, 0}, "cm": {1e-2, 0}, "km": {1e3, 0}, "in": {0.0254, 0}, "ft": {0.3048, 0}}
+
 // The base units of all readings.
 var (
 	Celsius = &Unit{Suffix: "celsius", Symbol: "°C", Decimals: 2, accepts: map[string]scale{
@@ -46,8 +48,8 @@ var (
 		"kJ": {1e3, 0}, "Wh": {3600, 0}, "kWh": {3.6e6, 0}}}
 	Ohms = &Unit{Suffix: "ohms", Symbol: "Ω", Decimals: 1, accepts: map[string]scale{
 		"ohm": {1, 0}, "mohm": {1e-3, 0}, "mΩ": {1e-3, 0}, "kohm": {1e3, 0}, "kΩ": {1e3, 0}, "MΩ": {1e6, 0}}}
-	Meters = &Unit{Suffix: "meters", Symbol: "m", Decimals: 4, accepts: map[string]scale{
-		"mm": {1e-3, 0}, "cm": {1e-2, 0}, "km": {1e3, 0}, "in": {0.0254, 0}, "ft": {0.3048, 0}}}
+	Meters      = &Unit{Suffix: "meters", Symbol: "m", Decimals: 4, accepts: lengths}
+	Rain        = &Unit{Suffix: "meters", Symbol: "m", Shown: "mm", ShownScale: 1000, Decimals: 2, accepts: lengths}
 	CubicMeters = &Unit{Suffix: "cubic_meters", Symbol: "m³", Shown: "l", ShownScale: 1000, Decimals: 2, accepts: map[string]scale{
 		"m3": {1, 0}, "l": {1e-3, 0}, "L": {1e-3, 0}, "ml": {1e-6, 0}, "mL": {1e-6, 0}, "dm3": {1e-3, 0}, "ft3": {0.028316846592, 0}}}
 	Grams = &Unit{Suffix: "grams", Symbol: "g", Decimals: 2, accepts: map[string]scale{

@@ -112,13 +112,30 @@ func (s *settings) busyMounts() []string {
 
 // checkHardware reads everything once and reports what fails.
 func (s *settings) checkHardware(ctx context.Context, stdout io.Writer, cfg *sensors.Config) error {
-	snapshot, clock, err := s.oneWake(ctx, cfg, nil)
+	var names []string
+	for _, sensor := range cfg.Sensors {
+		if sensor.Driver.Name == "command" {
+			// It may be a backup, or worse.
+			if _, err := fmt.Fprintf(stdout, "%s is a program: not run; `dormouse read %s` does\n", sensor.Name, sensor.Name); err != nil {
+				return err
+			}
+			continue
+		}
+		names = append(names, sensor.Name)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	snapshot, clock, err := s.oneWake(ctx, cfg, names)
 	if err != nil {
 		return err
 	}
 	defer clock.Close()
 	failed := 0
 	for _, result := range snapshot.Results {
+		if !result.Tried {
+			continue
+		}
 		text := "answers"
 		if !result.Up {
 			failed++

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 	"syscall"
@@ -220,7 +219,7 @@ func (s *settings) serveUntilTold(p *daemon.Process, cfg *sensors.Config, web *e
 	r.page = exporter.New(options)
 	if r.poller, err = poll.New(poll.Options{
 		Config: cfg, Board: b, Clock: clock, Log: log.Logger, Publish: r.publish,
-		StateDirectory: s.stateDirectory, Start: startChild,
+		StateDirectory: s.stateDirectory, Start: daemon.StartChild, Wait: daemon.WaitChild,
 	}); err != nil {
 		return err
 	}
@@ -480,17 +479,11 @@ func runtimeSettings() []string {
 	return settings
 }
 
-func startChild(cmd *exec.Cmd) error { return daemon.StartChild(cmd) }
-
 // openBoard finds the wires: the machine's own, or a simulated board's, whose
 // world is another one each time.
 func openBoard(kind string, clock *alarm.Clock) board.Board {
 	if kind == "sim" {
 		return sim.New(clock, uint64(time.Now().UnixNano()))
 	}
-	b, err := board.Open("auto")
-	if err != nil {
-		panic(err)
-	}
-	return b
+	return board.Open()
 }

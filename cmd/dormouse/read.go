@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/sensors"
@@ -148,7 +149,7 @@ func (s *settings) oneWake(ctx context.Context, cfg *sensors.Config, names []str
 		return nil, nil, err
 	}
 	b := openBoard(s.board, clock)
-	poller, err := poll.New(poll.Options{Config: cfg, Board: b, Clock: clock, Log: log.Logger, StateDirectory: s.stateDirectory, Start: startChild})
+	poller, err := poll.New(poll.Options{Config: cfg, Board: b, Clock: clock, Log: log.Logger, StateDirectory: s.stateDirectory, Start: daemon.StartChild, Wait: daemon.WaitChild})
 	if err != nil {
 		return nil, nil, errors.Join(err, clock.Close())
 	}

@@ -350,14 +350,7 @@ func TestTxDoesNotAllocate(t *testing.T) {
 }
 
 func TestOpen(t *testing.T) {
-	b, err := Open("auto")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b.Model() == "" || b.Model() == "<unknown>" {
-		t.Errorf("Model() = %q", b.Model())
-	}
-	if _, err := Open("pi"); err == nil || !strings.Contains(err.Error(), `"pi"`) {
-		t.Errorf("Open of nonsense: %v", err)
+	if model := Open().Model(); model == "" || model == "<unknown>" {
+		t.Errorf("Model() = %q", model)
 	}
 }

@@ -3,8 +3,6 @@
 package board
 
 import (
-	"fmt"
-
 	"example.org/dormouse/sensors"
 	"periph.io/x/host/v3/distro"
 )
@@ -15,15 +13,9 @@ type linux struct {
 	files  *files
 }
 
-// Open gives the board of that kind. "auto" is the machine itself, whatever it
-// is; nothing is opened before a wire is asked for. The simulated board is
-// made by package sim.
-func Open(kind string) (Board, error) {
-	if kind != "auto" {
-		return nil, fmt.Errorf("there is no board %q: auto is the machine itself", kind)
-	}
-	return newLinux("/", ioctl), nil
-}
+// Open gives the machine's own board, whatever it is. Nothing is opened before
+// a wire is asked for. The simulated board is made by package sim.
+func Open() Inspector { return newLinux("/", ioctl) }
 
 func newLinux(root string, call ioctlFunc) *linux {
 	return &linux{kernel: &kernel{root: root, ioctl: call}, files: newFiles(root)}

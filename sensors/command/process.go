@@ -196,7 +196,7 @@ func run(ctx context.Context, e sensors.Env, cmd *exec.Cmd, keepOutput bool) (*r
 	r.took = e.Now().Sub(began)
 
 	var status *exec.ExitError
-	if err := cmd.Wait(); err != nil && !errors.As(err, &status) {
+	if err := e.Wait(cmd); err != nil && !errors.As(err, &status) {
 		return nil, sensors.Errorf(sensors.IO, "exit status of %s: %w", cmd.Path, err)
 	}
 	how := cmd.ProcessState.Sys().(syscall.WaitStatus)

@@ -49,6 +49,7 @@ func (r *reader) Files() sensors.Files      { return r.p.board.Files() }
 func (r *reader) Now() sensors.Instant      { return r.p.clock.Now() }
 func (r *reader) Log() *slog.Logger         { return r.log }
 func (r *reader) Start(cmd *exec.Cmd) error { return r.p.start(cmd) }
+func (r *reader) Wait(cmd *exec.Cmd) error  { return r.p.wait(cmd) }
 
 func (r *reader) Line(option string, c sensors.LineConfig) (sensors.Line, error) {
 	ref := r.cfg.Options.Line(option)

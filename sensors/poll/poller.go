@@ -49,9 +49,10 @@ type Options struct {
 	Publish func(*sensors.Snapshot)
 	// StateDirectory is where counts outlive the process; empty: they don't.
 	StateDirectory string
-	// Start starts a driver's program; nil: (*exec.Cmd).Start.
-	Start func(*exec.Cmd) error
-	Log   *slog.Logger // nil: slog.Default()
+	// Start and Wait are for the programs of drivers; nil: the methods of
+	// exec.Cmd.
+	Start, Wait func(*exec.Cmd) error
+	Log         *slog.Logger // nil: slog.Default()
 }
 
 // A Poller reads the sensors of a configuration. Its methods may be called
@@ -62,6 +63,7 @@ type Poller struct {
 	log     *slog.Logger
 	publish func(*sensors.Snapshot)
 	start   func(*exec.Cmd) error
+	wait    func(*exec.Cmd) error
 	states  *states
 
 	owner    chan struct{} // held by whoever runs the loop
@@ -124,10 +126,10 @@ func New(o Options) (*Poller, error) {
 		o.Publish = func(*sensors.Snapshot) {}
 	}
 	if o.Start == nil {
-		o.Start = (*exec.Cmd).Start
+		o.Start, o.Wait = (*exec.Cmd).Start, (*exec.Cmd).Wait
 	}
 	p := &Poller{
-		board: o.Board, clock: o.Clock, log: o.Log, publish: o.Publish, start: o.Start,
+		board: o.Board, clock: o.Clock, log: o.Log, publish: o.Publish, start: o.Start, wait: o.Wait,
 		owner: make(chan struct{}, 1), requests: make(chan *request), done: make(chan *sensor),
 		agenda: newAgenda(), timer: o.Clock.NewTimer(), railUse: map[string]*rail{},
 		buses: map[sensors.Bus]*bus{}, families: map[string]*family{},

@@ -115,6 +115,9 @@ func (e *Env) Line(option string, c sensors.LineConfig) (sensors.Line, error) {
 // Start starts the program for real.
 func (e *Env) Start(cmd *exec.Cmd) error { return cmd.Start() }
 
+// Wait waits for a program that runs for real.
+func (e *Env) Wait(cmd *exec.Cmd) error { return cmd.Wait() }
+
 func (e *Env) Sleep(ctx context.Context, d time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
