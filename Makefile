@@ -50,8 +50,10 @@ bench: ## a wake of ten sensors, a scrape, and the wake-ups of the sleeping proc
 	go test -run '^$$' -bench . -benchmem ./...
 	go test -tags bench -run '^TestIdle' -v -count=1 ./test/...
 
-.PHONY: build
-build: $(addprefix dist/dormouse-linux-,armv6 armv7 arm64 amd64) ## static release binaries in dist/
+releases = $(addprefix dist/dormouse-linux-,armv6 armv7 arm64 amd64)
+
+.PHONY: build $(releases)
+build: $(releases) ## static release binaries in dist/
 
 dist/dormouse-linux-armv6: export GOARCH=arm
 dist/dormouse-linux-armv6: export GOARM=6
@@ -59,8 +61,8 @@ dist/dormouse-linux-armv7: export GOARCH=arm
 dist/dormouse-linux-armv7: export GOARM=7
 dist/dormouse-linux-arm64: export GOARCH=arm64
 dist/dormouse-linux-amd64: export GOARCH=amd64
-.PHONY: dist/dormouse-linux-armv6 dist/dormouse-linux-armv7 dist/dormouse-linux-arm64 dist/dormouse-linux-amd64
-dist/dormouse-linux-%:
+# A static pattern rule: make looks for no implicit one for a phony target.
+$(releases): dist/dormouse-linux-%:
 	CGO_ENABLED=0 GOOS=linux go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/dormouse
 
 .PHONY: rename
