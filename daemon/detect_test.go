@@ -2,8 +2,6 @@ package daemon
 
 import (
 	"maps"
-	"os"
-	"syscall"
 	"testing"
 )
 
@@ -50,18 +48,5 @@ func TestWhetherToDetach(t *testing.T) {
 		if got := c.detaches(tt.situation); got != tt.want {
 			t.Errorf("%s under %s: %v", tt.detach, tt.situation, got)
 		}
-	}
-}
-
-func TestReadStat(t *testing.T) {
-	s, err := readStat(os.Getpid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.parent != os.Getppid() || s.group != syscall.Getpgrp() {
-		t.Errorf("got %+v", s)
-	}
-	if _, err := readStat(1 << 30); !os.IsNotExist(err) {
-		t.Errorf("no such process: %v", err)
 	}
 }

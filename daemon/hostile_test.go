@@ -1,8 +1,9 @@
+//go:build !emulated
+
 package daemon
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -85,27 +86,6 @@ func (h *helper) hostile() *exec.Cmd {
 	cmd.Env = append(cmd.Env, tormentVariable+"=1", "JUNK="+junk, "LD_PRELOAD=", "IFS=x", "DISPLAY=:0",
 		stageVariable+"=daemon:20:1", "LISTEN_FDS=3", "LISTEN_PID=1", "LC_TIME=C")
 	return cmd
-}
-
-// pty opens a terminal of its own.
-func pty(t *testing.T) (master *os.File, slave *os.File) {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return master, slave
 }
 
 // clean asserts every point of a well-behaved daemon, for one that was detached.
@@ -253,63 +233,6 @@ func TestNeverAcquiresATerminal(t *testing.T) {
 	}
 }
 
-func TestUnlikelyStageVariables(t *testing.T) {
-	f, err := (&plan{}).write()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	unsealed, err := memfd("unsealed", unix.MFD_NOEXEC_SEAL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unsealed.Close()
-	for _, value := range []string{"", "daemon", "daemon:", "daemon:x:1", "daemon:3:x", "daemon:0:1", "daemon:2:1", "daemon:9999:1", "leader:9999:1",
-		fmt.Sprintf("other:%d:1", f.Fd()), fmt.Sprintf("daemon:%d:1", f.Fd()), fmt.Sprintf("daemon:%d:1", unsealed.Fd())} {
-		if stage, p, err := resume(value); stage != "" || p != nil || err != nil {
-			t.Errorf("%q is taken for stage %q, %v", value, stage, err)
-		}
-	}
-	// From the starter itself a plan that can't be read must not start it all over.
-	for _, starter := range []int{os.Getpid(), os.Getppid()} {
-		value := fmt.Sprintf("daemon:%d:%d", unsealed.Fd(), starter)
-		if stage, p, err := resume(value); stage != "" || p != nil || err == nil || !strings.Contains(err.Error(), "not sealed") {
-			t.Errorf("%q: stage %q, %v, %v", value, stage, p, err)
-		}
-	}
-}
-
-func TestPlanTravels(t *testing.T) {
-	// The plan holds its own descriptor's number.
-	place, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer place.Close()
-	want := &plan{Name: "x", Files: files{Plan: int(place.Fd()), Report: 4, Preserved: []int{7}},
-		Signals: DefaultSignals(), Handover: bytes.Repeat([]byte("y"), 1<<20)}
-	f, err := want.write()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := unix.Dup3(int(f.Fd()), want.Files.Plan, unix.O_CLOEXEC); err != nil {
-		t.Fatal(err)
-	}
-	stage, got, err := resume(fmt.Sprintf("leader:%d:1", want.Files.Plan))
-	if stage != stageLeader || got == nil || err != nil {
-		t.Fatalf("stage %q, plan %v, %v", stage, got, err)
-	}
-	a, _ := json.Marshal(want) // it was marshalled before
-	b, _ := json.Marshal(got)
-	if !bytes.Equal(a, b) {
-		t.Errorf("got %s\nwant %s", b, a)
-	}
-	if fds := got.Files.all(); !slices.Equal(fds, []int{want.Files.Plan, 4, 7}) {
-		t.Errorf("descriptors %v", fds)
-	}
-}
-
 func TestStartFails(t *testing.T) {
 	for _, tt := range []struct {
 		mode, limit string
@@ -425,21 +348,5 @@ func TestWorkingDirectoryCannotBeEntered(t *testing.T) {
 	out, code := h.start()
 	if code != 1 || !strings.Contains(out, "change the working directory to "+h.plan.WorkingDirectory+": no such file") {
 		t.Errorf("exit status %d, output %q", code, out)
-	}
-}
-
-func TestContextIsChecked(t *testing.T) {
-	c := New("")
-	c.ChrootDirectory, c.WorkingDirectory, c.PIDFile = "a", "b", "c"
-	c.Umask = 0o1000
-	c.DetachProcess, c.ReleaseExecutable = "perhaps", "perhaps"
-	c.Environment = []string{"novalue"}
-	c.SignalMap = map[syscall.Signal]Event{syscall.SIGKILL: Terminate}
-	_, err := c.Open()
-	for _, want := range []string{"name \"\"", "chroot directory \"a\"", "working directory \"b\"", "pidfile \"c\"", "umask 01000",
-		"detach \"perhaps\"", "release of the executable \"perhaps\"", "environment \"novalue\"", "signal killed"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("no %q in %v", want, err)
-		}
 	}
 }

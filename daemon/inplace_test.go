@@ -1,9 +1,10 @@
+//go:build !emulated
+
 package daemon
 
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,8 +16,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // stay starts a command that doesn't detach, and waits until it is ready.
@@ -217,14 +216,6 @@ func TestSupervisorIsNotified(t *testing.T) {
 	}
 }
 
-func TestSupervisorIsGone(t *testing.T) {
-	n := notifier{active: true}
-	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "none"))
-	if err := n.send("READY=1"); !errors.Is(err, unix.ENOENT) {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestSocketsFromSupervisor(t *testing.T) {
 	h := newHelper(t)
 	h.plan.DetachProcess = DetachAuto
@@ -274,21 +265,6 @@ func TestSuperserver(t *testing.T) {
 		t.Errorf("situation %q", d.Situation)
 	}
 	h.finish(cmd)
-}
-
-func TestListenDescriptors(t *testing.T) {
-	self := fmt.Sprint(os.Getpid())
-	for _, tt := range []struct {
-		pid, fds string
-		want     []int
-	}{
-		{self, "2", []int{3, 4}}, {self, "0", nil}, {self, "-1", nil}, {self, "x", nil}, {self, "99999", nil}, {"1", "2", nil}, {"", "", nil},
-	} {
-		got := listenDescriptors(func(key string) string { return map[string]string{"LISTEN_PID": tt.pid, "LISTEN_FDS": tt.fds}[key] })
-		if !slices.Equal(got, tt.want) {
-			t.Errorf("%+v: %v", tt, got)
-		}
-	}
 }
 
 // A dead standard error must not end the daemon.

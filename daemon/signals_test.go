@@ -1,74 +1,13 @@
 package daemon
 
 import (
-	"bytes"
 	"os"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-func TestBurstOfSignals(t *testing.T) {
-	h := newHelper(t)
-	pid := h.mustStart()
-	for i := range 1000 {
-		if err := syscall.Kill(pid, []syscall.Signal{syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGTSTP, syscall.SIGTTIN}[i%4]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	h.await("event reload")
-	if s := Status(h.pidFile); s.PID != pid {
-		t.Fatalf("status %+v", s)
-	}
-	h.stop()
-	log, err := os.ReadFile(h.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(string(log), "event terminate"); n != 1 {
-		t.Errorf("%d terminations in\n%s", n, log)
-	}
-}
-
-func TestStopOfAStoppedDaemon(t *testing.T) {
-	h := newHelper(t)
-	pid := h.mustStart()
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	h.stop()
-	if _, err := os.Lstat(h.pidFile); !os.IsNotExist(err) {
-		t.Errorf("the pidfile is left: %v", err)
-	}
-}
-
-func TestTerminateWhileStarting(t *testing.T) {
-	h := newHelper(t)
-	h.plan.Mode = "hang"
-	cmd := h.command()
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	h.await("waiting")
-	s := Status(h.pidFile)
-	if !s.Starting || s.PID == 0 || s.PID == cmd.Process.Pid {
-		t.Fatalf("status %+v; the starter is %d", s, cmd.Process.Pid)
-	}
-	if err := syscall.Kill(s.PID, syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err == nil || !strings.Contains(out.String(), "ended before it was ready") {
-		t.Errorf("%v: %s", err, out.String())
-	}
-	if s := Status(h.pidFile); s.Code != StatusStopped {
-		t.Errorf("status %+v", s)
-	}
-}
 
 func TestReceiver(t *testing.T) {
 	r := receive(map[syscall.Signal]Event{syscall.SIGUSR1: "one", syscall.SIGUSR2: "two", syscall.SIGWINCH: Terminate}, true)
