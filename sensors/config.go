@@ -195,7 +195,7 @@ func (c *SensorConfig) source() string {
 			return fmt.Sprintf("%s %s %s", c.Driver.Name, o.Name, v)
 		}
 	}
-	return c.Driver.Name
+	return "by the kernel"
 }
 
 // SameDevice tells whether other is the same sensor at the same place with the
