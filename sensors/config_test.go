@@ -162,7 +162,7 @@ func TestWiring(t *testing.T) {
 	}
 	for i, want := range []string{
 		"I2C bus 1, address 0x76, power GPIO17 (pin 11)", "I2C bus 3, address 0x48, power vcc on GPIO4 (pin 7)", "GPIO27 (pin 13)",
-		"out GPIO5 (pin 29), echo gpiochip1:2", "program /bin/true", "thermal zone x", "/sys/x", "thermal"} {
+		"out GPIO5 (pin 29), echo gpiochip1:2", "program /bin/true", "thermal zone x", "/sys/x", "by the kernel"} {
 		if got := c.Sensors[i].Wiring(); got != want {
 			t.Errorf("wiring of %s is %q, want %q", c.Sensors[i].Name, got, want)
 		}
