@@ -1,0 +1,128 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"log/syslog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/prometheus/common/promslog"
+)
+
+func levelAndFormat(t *testing.T, level, format string) (*promslog.Level, *promslog.Format) {
+	t.Helper()
+	l, f := promslog.NewLevel(), promslog.NewFormat()
+	if err := errors.Join(l.Set(level), f.Set(format)); err != nil {
+		t.Fatal(err)
+	}
+	return l, f
+}
+
+// Each record reaches syslog with its own severity, facility daemon (3), and
+// without what syslog adds itself.
+func TestSyslogSeverities(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	server, err := net.ListenPacket("unixgram", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	out, err := syslog.Dial("unixgram", path, syslog.LOG_DAEMON|syslog.LOG_INFO, "dormouse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	for _, format := range []string{"logfmt", "json"} {
+		level, f := levelAndFormat(t, "debug", format)
+		log := slog.New(formatForSyslog(out, level, f)).With("sensor", "pond")
+		for _, test := range []struct {
+			log  func(string, ...any)
+			want string // facility 3 times eight and the severity, RFC 5424 section 6.2.1
+		}{{log.Error, "<27>"}, {log.Warn, "<28>"}, {log.Info, "<30>"}, {log.Debug, "<31>"}} {
+			test.log("down", "err", "no answer")
+			buf := make([]byte, 1024)
+			n, _, err := server.ReadFrom(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			line := string(buf[:n])
+			if !strings.HasPrefix(line, test.want) || !strings.Contains(line, "down") || !strings.Contains(line, "pond") || !strings.Contains(line, "no answer") {
+				t.Errorf("%s: got %q, want %s and what was logged", format, line, test.want)
+			}
+			if strings.Contains(line, "time") || strings.Contains(line, "level") {
+				t.Errorf("%s: %q repeats what syslog tells", format, line)
+			}
+		}
+	}
+}
+
+func TestLogFileErrors(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(filepath.Join(dir, "elsewhere"), link); err != nil {
+		t.Fatal(err)
+	}
+	level, format := levelAndFormat(t, "info", "logfmt")
+	for path, want := range map[string]error{
+		filepath.Join(dir, "no", "log"): syscall.ENOENT,
+		link:                            syscall.ELOOP,
+		dir:                             syscall.EISDIR,
+	} {
+		if _, err := newLogger(path, level, format); !errors.Is(err, want) || !strings.Contains(err.Error(), "--log.output") {
+			t.Errorf("%s: %v, want %v and the flag", path, err, want)
+		}
+	}
+}
+
+// A file that can't be opened again leaves the old one in use.
+func TestFailedReopenKeepsTheLog(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "logs")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "log")
+	level, format := levelAndFormat(t, "info", "logfmt")
+	log, err := newLogger(path, level, format)
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := dir + ".moved"
+	if err := os.Rename(dir, moved); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Reopen(); !errors.Is(err, syscall.ENOENT) {
+		t.Errorf("reopen in a directory that is gone: %v", err)
+	}
+	log.Info("still here")
+	if text, err := os.ReadFile(filepath.Join(moved, "log")); err != nil || !strings.Contains(string(text), "still here") {
+		t.Errorf("the old log holds %q, %v", text, err)
+	}
+}
+
+func TestOctal(t *testing.T) {
+	var o octal
+	if err := o.Set("027"); err != nil || o != 0o27 || o.String() != "027" {
+		t.Errorf("027 became %v, %v", o, err)
+	}
+	for _, wrong := range []string{"", "8", "1777", "-1", "rw"} {
+		if err := o.Set(wrong); err == nil || !strings.Contains(err.Error(), "022") {
+			t.Errorf("%q: %v", wrong, err)
+		}
+	}
+}
+
+func TestReachable(t *testing.T) {
+	for address, want := range map[string]string{
+		":9367": "localhost:9367", "0.0.0.0:1": "localhost:1", "[::]:2": "localhost:2",
+		"127.0.0.1:3": "127.0.0.1:3", "[::1]:4": "[::1]:4", "pi.lan:5": "pi.lan:5",
+	} {
+		if got := reachable(address); got != want {
+			t.Errorf("reachable(%q) = %q, want %q", address, got, want)
+		}
+	}
+}
