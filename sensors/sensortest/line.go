@@ -19,6 +19,12 @@ type Line struct {
 	Opened int
 	Closed int
 
+	// What answers on the line: called after it was asked for or reconfigured,
+	// and after an output was driven. It may drive the levels of moments to
+	// come: their edges are there to be read at once.
+	OnConfig func(c sensors.LineConfig)
+	OnSet    func(active bool)
+
 	mu     sync.Mutex
 	active bool
 	seq    uint32
@@ -34,17 +40,43 @@ const kernelBuffer = 16
 
 func (l *Line) open(c sensors.LineConfig) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.OpenErr != nil {
+		l.mu.Unlock()
 		return l.OpenErr
 	}
-	l.Config, l.seq, l.queue = c, 0, nil
+	l.seq, l.queue = 0, nil
 	l.edge = make(chan struct{}, 1)
 	l.Opened++
+	l.configure(c)
+	l.mu.Unlock()
+	l.configured(c)
+	return nil
+}
+
+func (l *Line) configure(c sensors.LineConfig) {
+	l.Config = c
 	if c.Output {
 		l.active = c.Active
 		l.Sets = append(l.Sets, c.Active)
 	}
+}
+
+func (l *Line) configured(c sensors.LineConfig) {
+	if l.OnConfig != nil {
+		l.OnConfig(c)
+	}
+}
+
+func (l *Line) Reconfigure(c sensors.LineConfig) error {
+	l.mu.Lock()
+	if err := l.usable(); err != nil {
+		l.mu.Unlock()
+		return err
+	}
+	c.Buffer = l.Config.Buffer
+	l.configure(c)
+	l.mu.Unlock()
+	l.configured(c)
 	return nil
 }
 
@@ -97,6 +129,16 @@ func (l *Line) Active() (bool, error) {
 }
 
 func (l *Line) SetActive(active bool) error {
+	if err := l.set(active); err != nil {
+		return err
+	}
+	if l.OnSet != nil {
+		l.OnSet(active)
+	}
+	return nil
+}
+
+func (l *Line) set(active bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.usable(); err != nil {
