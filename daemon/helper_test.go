@@ -186,8 +186,17 @@ func describe(p *Process) (string, error) {
 		}
 		d.Preserved = append(d.Preserved, string(text))
 	}
+	// Not by a shell, which may unblock signals by itself.
 	var out strings.Builder
-	child := exec.Command("/bin/sh", "-c", "cat /proc/self/status; echo ---; ls -l /proc/self/fd; echo ---; env; exit 7")
+	status := exec.Command("cat", "/proc/self/status")
+	status.Stdout = &out
+	if err := errors.Join(StartChild(status), WaitChild(status)); err != nil {
+		return "", err
+	}
+	d.Child = out.String()
+
+	out.Reset()
+	child := exec.Command("/bin/sh", "-c", "ls -l /proc/self/fd; echo ---; env; exit 7")
 	child.Stdout = &out
 	if err := StartChild(child); err != nil {
 		return "", err
@@ -198,8 +207,7 @@ func describe(p *Process) (string, error) {
 		return "", fmt.Errorf("child: %w", err)
 	}
 	d.ChildExit = exit.ExitCode()
-	parts := strings.Split(out.String(), "---\n")
-	d.Child, d.ChildFDs, d.ChildEnvironment = parts[0], parts[1], parts[2]
+	d.ChildFDs, d.ChildEnvironment, _ = strings.Cut(out.String(), "---\n")
 	text, err := json.Marshal(d)
 	return "description " + string(text), err
 }

@@ -124,16 +124,19 @@ func (x *examination) descriptors() Point {
 	if err != nil {
 		return x.cannot(p, err)
 	}
+	var fds []int
 	for _, entry := range entries {
-		fd, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			continue
+		if fd, err := strconv.Atoi(entry.Name()); err == nil {
+			fds = append(fds, fd)
 		}
-		target, err := os.Readlink(x.dir + "/fd/" + entry.Name())
+	}
+	slices.Sort(fds)
+	for _, fd := range fds {
+		target, err := os.Readlink(fmt.Sprintf("%s/fd/%d", x.dir, fd))
 		if err != nil {
 			continue // closed meanwhile
 		}
-		info, err := readStatus(x.dir + "/fdinfo/" + entry.Name())
+		info, err := readStatus(fmt.Sprintf("%s/fdinfo/%d", x.dir, fd))
 		if err != nil {
 			continue
 		}
