@@ -75,8 +75,15 @@ type RailConfig struct {
 	Line      LineRef
 	ActiveLow bool
 	Settle    time.Duration // from switching on to stable
-	Origin    Origin
-	Implicit  bool // made from a sensor's power=LINE
+	// MaxOn is how long it may be on at a stretch; then it is switched off,
+	// whoever uses it. Zero: as long as it is used.
+	MaxOn time.Duration
+	// After names the rails that must be up and settled before it is switched
+	// on; they go down after it. Lead is how long they take to settle.
+	After    []string
+	Lead     time.Duration
+	Origin   Origin
+	Implicit bool // made from a sensor's power=LINE
 }
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)

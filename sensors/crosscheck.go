@@ -12,6 +12,7 @@ func (l *loader) crossCheck() {
 	l.checkChips()
 	l.checkLines()
 	l.checkReferences()
+	l.checkOnTimes()
 	for _, r := range l.cfg.Rails {
 		if !l.railUsed[r] {
 			l.cfg.Warnings = append(l.cfg.Warnings, &Problem{r.Origin, "rail " + r.Name, "", fmt.Errorf("no sensor uses it: give one power=%s", r.Name)})
@@ -168,6 +169,16 @@ func (l *loader) checkReferences() {
 	for _, c := range l.cfg.Sensors {
 		if !done[c.Name] {
 			visit(c)
+		}
+	}
+}
+
+// checkOnTimes: a rail is on for long enough to warm its sensors up.
+func (l *loader) checkOnTimes() {
+	for _, c := range l.cfg.Sensors {
+		if r := c.Rail; r != nil && r.MaxOn > 0 && c.Warmup >= r.MaxOn {
+			l.complain(l.originOf(c, "warmup"), "sensor "+c.Name, "warmup", fmt.Errorf("%s is no shorter than max-on of rail %s (%s), %s: the rail would be switched off before the sensor is read",
+				formatDuration(c.Warmup), r.Name, l.railOrigin(r, "max-on"), formatDuration(r.MaxOn)))
 		}
 	}
 }

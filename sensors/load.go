@@ -24,7 +24,7 @@ type Source struct {
 // everything that is wrong at once.
 func Load(src Source) (*Config, error) {
 	l := &loader{cfg: &Config{}, defaults: map[string]setting{}, railUsed: map[*RailConfig]bool{},
-		names: map[string]Origin{}, origins: map[*SensorConfig]map[string]Origin{}}
+		railKeys: map[*RailConfig]map[string]Origin{}, names: map[string]Origin{}, origins: map[*SensorConfig]map[string]Origin{}}
 	var stanzas []*stanza
 	if src.File != "" {
 		d := readYAML(src.File, src.Data)
@@ -61,6 +61,7 @@ type loader struct {
 	problems Problems
 	defaults map[string]setting // what holds for sensors that don't say otherwise
 	railUsed map[*RailConfig]bool
+	railKeys map[*RailConfig]map[string]Origin   // where each key of a rail was written
 	names    map[string]Origin                   // of the sensors, broken ones too
 	origins  map[*SensorConfig]map[string]Origin // of their keys
 }
@@ -255,23 +256,12 @@ func (l *loader) rails(stanzas []*stanza) {
 			l.complain(s.origin, s.subject(), "", fmt.Errorf("%q is a line, so it can't be the name of a rail: give it another, such as supply", s.name))
 		}
 		keys := map[string]Origin{}
+		l.railKeys[r] = keys
 		for _, set := range s.settings {
 			if l.twice(s, set, keys) {
 				continue
 			}
-			text, err := plain(set)
-			switch {
-			case err != nil:
-			case set.key == "active":
-				active := Option{Type: EnumOption, Choices: []string{"high", "low"}}
-				_, err = active.Parse(text)
-				r.ActiveLow = text == "low"
-			case set.key == "settle":
-				r.Settle, err = ParseDuration(text)
-			default:
-				keys := []string{"active", "settle"}
-				err = fmt.Errorf("is no key of a rail: active and settle are%s", didYouMean(set.key, keys))
-			}
+			err := r.set(set)
 			if err != nil {
 				l.complain(set.origin, s.subject(), set.key, err)
 			}
@@ -289,6 +279,122 @@ func (l *loader) rails(stanzas []*stanza) {
 		}
 		l.cfg.Rails = append(l.cfg.Rails, r)
 	}
+	l.railOrder()
+}
+
+// railKeys are the keys of a rail, besides its name and line.
+var railKeys = []string{"active", "settle", "max-on", "after"}
+
+// set reads one of the rail's keys.
+func (r *RailConfig) set(set setting) error {
+	if set.key == "after" {
+		list, err := words(set)
+		r.After = list
+		return err
+	}
+	text, err := plain(set)
+	if err != nil {
+		return err
+	}
+	switch set.key {
+	case "active":
+		active := Option{Type: EnumOption, Choices: []string{"high", "low"}}
+		_, err = active.Parse(text)
+		r.ActiveLow = text == "low"
+	case "settle":
+		r.Settle, err = ParseDuration(text)
+	case "max-on":
+		if r.MaxOn, err = ParseDuration(text); err == nil && r.MaxOn == 0 {
+			err = errors.New("0s would never let it be on: leave max-on out where there is no limit")
+		}
+	default:
+		err = fmt.Errorf("is no key of a rail: %s are%s", strings.Join(railKeys, ", "), didYouMean(set.key, railKeys))
+	}
+	return err
+}
+
+// railOrder checks which rail waits for which, and adds up how long for.
+func (l *loader) railOrder() {
+	byName := map[string]*RailConfig{}
+	var names []string
+	for _, r := range l.cfg.Rails {
+		byName[r.Name] = r
+		names = append(names, r.Name)
+	}
+	for _, r := range l.cfg.Rails {
+		for _, name := range r.After {
+			other := byName[name]
+			switch {
+			case other == nil:
+				l.complain(l.railOrigin(r, "after"), "rail "+r.Name, "after", fmt.Errorf("there is no rail %q%s: it names rails that are defined, not lines", name, didYouMean(name, names)))
+			case other == r:
+				l.complain(l.railOrigin(r, "after"), "rail "+r.Name, "after", errors.New("is the rail itself"))
+			case other.MaxOn > 0 && other.MaxOn <= other.Settle+r.Settle:
+				l.complain(l.railOrigin(r, "after"), "rail "+r.Name, "after", fmt.Errorf("max-on of rail %s (%s), %s, is over before both have settled", name, l.railOrigin(other, "max-on"), formatDuration(other.MaxOn)))
+			default:
+				l.railUsed[other] = true
+			}
+		}
+	}
+	done := map[*RailConfig]bool{}
+	var path []*RailConfig
+	var visit func(r *RailConfig)
+	visit = func(r *RailConfig) {
+		path = append(path, r)
+		for _, name := range r.After {
+			other := byName[name]
+			if other == nil || other == r {
+				continue
+			}
+			if i := slices.Index(path, other); i >= 0 {
+				l.complain(l.railOrigin(r, "after"), "rail "+r.Name, "after", l.railCircle(path[i:]))
+			} else if !done[other] {
+				visit(other)
+			}
+		}
+		path = path[:len(path)-1]
+		done[r] = true
+	}
+	for _, r := range l.cfg.Rails {
+		if !done[r] {
+			visit(r)
+		}
+	}
+	for _, r := range l.cfg.Rails {
+		before := map[*RailConfig]bool{r: true}
+		r.addLead(r, byName, before)
+		if r.MaxOn > 0 && r.MaxOn <= r.Settle {
+			l.complain(l.railOrigin(r, "max-on"), "rail "+r.Name, "max-on", fmt.Errorf("%s is no longer than settle, %s: it would be switched off before anything is read", formatDuration(r.MaxOn), formatDuration(r.Settle)))
+		}
+	}
+}
+
+// addLead adds up the settling times of all that of waits for, each once.
+func (r *RailConfig) addLead(of *RailConfig, byName map[string]*RailConfig, seen map[*RailConfig]bool) {
+	for _, name := range of.After {
+		if other := byName[name]; other != nil && !seen[other] {
+			seen[other] = true
+			r.Lead += other.Settle
+			r.addLead(other, byName, seen)
+		}
+	}
+}
+
+// railCircle is the error of rails each of which waits for the next.
+func (l *loader) railCircle(circle []*RailConfig) error {
+	var b strings.Builder
+	for _, r := range circle {
+		fmt.Fprintf(&b, "%s (%s) after ", r.Name, l.railOrigin(r, "after"))
+	}
+	return fmt.Errorf("the rails wait for each other in a circle, %s%s: one of them must come first", b.String(), circle[0].Name)
+}
+
+// railOrigin is where a rail's key was written.
+func (l *loader) railOrigin(r *RailConfig, key string) Origin {
+	if o, ok := l.railKeys[r][key]; ok {
+		return o
+	}
+	return r.Origin
 }
 
 // named checks a stanza's name.
