@@ -57,6 +57,27 @@ func TestReaperTakesStrangersOnly(t *testing.T) {
 	}
 	all.Wait()
 
+	// One that has ended and isn't waited for yet is not to be taken either.
+	late := exec.Command("/bin/sh", "-c", "exit 5")
+	if err := StartChild(late); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		s, err := readStat(late.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.state == "Z" {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	reapStrangers()
+	var exit *exec.ExitError
+	if err := WaitChild(late); !errors.As(err, &exit) || exit.ExitCode() != 5 {
+		t.Errorf("a child that ended before it was waited for: %v", err)
+	}
+
 	cmd := exec.Command("/bin/sh", "-c", "sleep 0.05 & echo $!")
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -119,6 +119,19 @@ func TestForegroundWithPIDFile(t *testing.T) {
 	}
 }
 
+// Dirty signals alone are reason enough to execute the program anew.
+func TestForegroundCleansSignals(t *testing.T) {
+	h := newHelper(t)
+	h.plan.DetachProcess = DetachNever
+	h.plan.NoNewPrivileges = false
+	cmd := h.stay(h.hostile())
+	child := h.describe().child(t)
+	if ign, blk := child.signals("SigIgn"), child.signals("SigBlk"); ign != 0 || blk != 0 {
+		t.Errorf("a child has ignored %v, blocked %v", ign, blk)
+	}
+	h.finish(cmd)
+}
+
 // Without anything to change there is no second execution.
 func TestForegroundCleanAlready(t *testing.T) {
 	h := newHelper(t)

@@ -24,7 +24,19 @@ func TestUnlikelyStageVariables(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unsealed.Close()
-	for _, value := range []string{"", "daemon", "daemon:", "daemon:x:1", "daemon:3:x", "daemon:0:1", "daemon:2:1", "daemon:9999:1", "leader:9999:1",
+	// Sealed, and yet not a plan.
+	other, err := memfd("other", unix.MFD_NOEXEC_SEAL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := fmt.Fprintf(other, `{"Files":{"Plan":%d}}`, other.Fd()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.FcntlInt(other.Fd(), unix.F_ADD_SEALS, planSeals); err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []string{fmt.Sprintf("daemon:%d:1", other.Fd()), "", "daemon", "daemon:", "daemon:x:1", "daemon:3:x", "daemon:0:1", "daemon:2:1", "daemon:9999:1", "leader:9999:1",
 		fmt.Sprintf("other:%d:1", f.Fd()), fmt.Sprintf("daemon:%d:1", f.Fd()), fmt.Sprintf("daemon:%d:1", unsealed.Fd())} {
 		if stage, p, err := resume(value); stage != "" || p != nil || err != nil {
 			t.Errorf("%q is taken for stage %q, %v", value, stage, err)
