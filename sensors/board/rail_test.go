@@ -1,13 +1,16 @@
 package board
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.org/dormouse/daemon/alarm"
@@ -322,4 +325,239 @@ func TestRailWithManyUsers(t *testing.T) {
 			t.Fatalf("step %d is %q, want %s", i, step, want)
 		}
 	}
+}
+
+// timed is a recorder whose notes begin with the time since it was made.
+type timed struct {
+	*recorder
+	clock *alarm.Fake
+	from  alarm.Instant
+}
+
+func (b *timed) OpenLine(ref sensors.LineRef, c sensors.LineConfig, consumer string) (sensors.Line, error) {
+	l, err := b.recorder.OpenLine(ref, c, consumer)
+	if err != nil {
+		return nil, err
+	}
+	b.stamp("%s on", ref.Key())
+	return &timedLine{l, b, ref.Key()}, nil
+}
+
+func (b *timed) stamp(format string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.log = append(b.log, b.clock.Now().Sub(b.from).String()+" "+fmt.Sprintf(format, args...))
+}
+
+// what is noted of the time, without the recorder's own notes.
+func (b *timed) what() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(b.log), func(s string) bool { return strings.HasPrefix(s, "open ") })
+}
+
+type timedLine struct {
+	sensors.Line
+	b   *timed
+	key string
+}
+
+func (l *timedLine) SetActive(active bool) error {
+	l.b.stamp("%s %v", l.key, active)
+	return l.b.driveErr
+}
+func (l *timedLine) Close() error { return nil }
+
+// chain is three rails: probes after boost after main, and boost and level
+// beside each other.
+func chain(t *testing.T, change ...func(map[string]*sensors.RailConfig)) (*timed, *Rails, *bytes.Buffer) {
+	t.Helper()
+	clock := fakeClock()
+	t.Cleanup(func() { check(t, clock.Close()) })
+	b := &timed{recorder: newRecorder(), clock: clock, from: clock.Now()}
+	ms := time.Millisecond
+	probes := &sensors.RailConfig{Name: "probes", Settle: 5 * ms, After: []string{"boost", "level"}}
+	boost := &sensors.RailConfig{Name: "boost", Settle: 20 * ms, After: []string{"main"}}
+	level := &sensors.RailConfig{Name: "level", After: []string{"main"}}
+	main := &sensors.RailConfig{Name: "main", Settle: 100 * ms}
+	configs := []*sensors.RailConfig{probes, boost, level, main}
+	byName := map[string]*sensors.RailConfig{}
+	for i, c := range configs {
+		c.Line = sensors.LineRef{BCM: i}
+		byName[c.Name] = c
+	}
+	for _, c := range change {
+		c(byName)
+	}
+	rails := NewRails(configs, b, clock)
+	var log bytes.Buffer
+	rails.Log = slog.New(slog.NewTextHandler(&log, nil))
+	return b, rails, &log
+}
+
+// until lets time pass until it is done.
+func (b *timed) until(t *testing.T, done chan error) error {
+	t.Helper()
+	for {
+		synctest.Wait()
+		select {
+		case err := <-done:
+			return err
+		default:
+		}
+		next, ok := b.clock.Next()
+		if !ok {
+			t.Fatal("nobody waits, and it isn't done")
+		}
+		b.clock.Advance(next.Sub(b.clock.Now()))
+	}
+}
+
+func (b *timed) raise(t *testing.T, rails *Rails, name string) error {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- rails.Up(context.Background(), name, 0) }()
+	return b.until(t, done)
+}
+
+func TestRailsRiseAfterOthersAndFallBeforeThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, rails, _ := chain(t)
+		check(t, b.raise(t, rails, "probes"))
+		check(t, b.raise(t, rails, "level")) // one of its own, shared
+		check(t, rails.Down("probes"))
+		check(t, rails.Down("probes")) // one too many takes nothing from level
+		b.stamp("probes are down")
+		check(t, rails.Down("level"))
+		want := []string{"0s GPIO3 on", "100ms GPIO1 on", "120ms GPIO2 on", "120ms GPIO0 on",
+			"125ms GPIO0 false", "125ms GPIO1 false", "125ms probes are down", "125ms GPIO2 false", "125ms GPIO3 false"}
+		if got := b.what(); !slices.Equal(got, want) {
+			t.Errorf("got\n%q, want\n%q", got, want)
+		}
+	})
+}
+
+func TestAllDownGoesBackwards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, rails, _ := chain(t)
+		check(t, b.raise(t, rails, "probes"))
+		check(t, rails.AllDown())
+		want := []string{"125ms GPIO0 false", "125ms GPIO2 false", "125ms GPIO1 false", "125ms GPIO3 false"}
+		if got := b.what()[4:]; !slices.Equal(got, want) {
+			t.Errorf("got\n%q, want\n%q", got, want)
+		}
+	})
+}
+
+func TestRailThatFailsTakesTheOthersDown(t *testing.T) {
+	for _, when := range []string{"opening fails", "cancelled"} {
+		synctest.Test(t, func(t *testing.T) {
+			b, rails, _ := chain(t)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			done := make(chan error, 1)
+			go func() { done <- rails.Up(ctx, "probes", 0) }()
+			synctest.Wait()
+			b.clock.Advance(100 * time.Millisecond) // main and boost are on
+			synctest.Wait()
+			want := unix.EBUSY
+			if when == "cancelled" {
+				cancel()
+			} else {
+				b.mu.Lock()
+				b.openErr = want
+				b.mu.Unlock()
+			}
+			err := b.until(t, done)
+			if when == "cancelled" && !errors.Is(err, context.Canceled) || when != "cancelled" && !errors.Is(err, want) {
+				t.Errorf("%s: %v", when, err)
+			}
+			if when != "cancelled" && !strings.HasPrefix(err.Error(), "rail probes comes after rail level: rail level: switch on: ") {
+				t.Errorf("error %q doesn't name the rails", err)
+			}
+			for _, w := range rails.Wires() {
+				if w.Active {
+					t.Errorf("%s: rail %s is still on", when, w.Name)
+				}
+			}
+			got := b.what()
+			if n := len(got); !strings.HasSuffix(got[n-2], "GPIO1 false") || !strings.HasSuffix(got[n-1], "GPIO3 false") {
+				t.Errorf("%s: they went down as %q", when, got)
+			}
+		})
+	}
+}
+
+func TestRailIsOnForItsTimeAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, rails, log := chain(t, func(c map[string]*sensors.RailConfig) { c["boost"].MaxOn = time.Second })
+		check(t, b.raise(t, rails, "probes"))
+		reading, cancel := rails.While(context.Background(), "probes")
+		defer cancel()
+		other, cancelOther := rails.While(context.Background(), "level")
+		defer cancelOther()
+		b.clock.Advance(974 * time.Millisecond)
+		synctest.Wait()
+		if reading.Err() != nil {
+			t.Fatalf("ended before its time: %v", context.Cause(reading))
+		}
+		b.clock.Advance(time.Millisecond)
+		synctest.Wait()
+		// What comes after the one goes first; what doesn't stays.
+		want := []string{"1.1s GPIO0 false", "1.1s GPIO1 false"}
+		if got := b.what()[4:]; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		why := context.Cause(reading)
+		if sensors.ReasonOf(why) != sensors.Timeout || !strings.Contains(why.Error(), "rail boost was on for 1s, its max-on, and was switched off") {
+			t.Errorf("the reading ended with %v", why)
+		}
+		if other.Err() != nil {
+			t.Errorf("a rail that doesn't depend on it went off: %v", context.Cause(other))
+		}
+		if !strings.Contains(log.String(), "a rail was on for too long") || !strings.Contains(log.String(), "rail=boost") || !strings.Contains(log.String(), "max-on=1s") {
+			t.Errorf("logged: %s", log.String())
+		}
+		if w := rails.Wires()[1]; w.Active || w.OnTime != time.Second {
+			t.Errorf("boost is %+v", w)
+		}
+
+		// It stays off while those are there who used it.
+		for _, name := range []string{"boost", "probes"} {
+			if err := b.raise(t, rails, name); err == nil || !strings.Contains(err.Error(), "its max-on") {
+				t.Errorf("Up(%s) of a rail that was cut off: %v", name, err)
+			}
+		}
+		late, cancelLate := rails.While(context.Background(), "probes")
+		defer cancelLate()
+		synctest.Wait()
+		if !strings.Contains(fmt.Sprint(context.Cause(late)), "its max-on") {
+			t.Errorf("While of a rail that was cut off: %v", context.Cause(late))
+		}
+		check(t, rails.Down("probes"))
+		check(t, b.raise(t, rails, "boost"))
+		// A time of power that ended well limits no later one.
+		b.clock.Advance(900 * time.Millisecond)
+		check(t, rails.Down("boost"))
+		check(t, b.raise(t, rails, "boost"))
+		b.clock.Advance(900 * time.Millisecond)
+		synctest.Wait()
+		if w := rails.Wires()[1]; !w.Active {
+			t.Error("the limit of the time before cut this one off")
+		}
+		check(t, rails.AllDown())
+	})
+}
+
+func TestRailThatCantBeCutOffIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, rails, log := chain(t, func(c map[string]*sensors.RailConfig) { c["main"].MaxOn = time.Second })
+		check(t, b.raise(t, rails, "main"))
+		b.driveErr = unix.EIO
+		b.clock.Advance(time.Second)
+		synctest.Wait()
+		if !strings.Contains(log.String(), "can't switch a rail off") || !strings.Contains(log.String(), unix.EIO.Error()) {
+			t.Errorf("logged: %s", log.String())
+		}
+	})
 }

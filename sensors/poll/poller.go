@@ -140,7 +140,7 @@ func New(o Options) (*Poller, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.rails = board.NewRails(o.Config.Rails, p.board, p.clock)
+	p.rails = p.newRails(o.Config.Rails)
 	p.states = loadStates(o.StateDirectory, o.Log, o.Clock.Now())
 	p.install(next)
 	return p, nil
@@ -500,7 +500,7 @@ func (p *Poller) snapshot(now sensors.Instant) *sensors.Snapshot {
 func (p *Poller) acceptReload(r *request) {
 	old := p.set.Load()
 	if !sameRails(old.config.Rails, r.config.Rails) {
-		r.rails = board.NewRails(r.config.Rails, p.board, p.clock)
+		r.rails = p.newRails(r.config.Rails)
 	}
 	p.reload = r
 	for _, s := range old.sensors {
@@ -598,6 +598,12 @@ func sameConfig(a, b *sensors.SensorConfig) bool {
 	x.Origin, y.Origin = sensors.Origin{}, sensors.Origin{}
 	x.Driver, y.Driver, x.Options, y.Options, x.Rail, y.Rail = nil, nil, nil, nil, nil, nil
 	return a.SameDevice(b) && reflect.DeepEqual(x, y)
+}
+
+func (p *Poller) newRails(configs []*sensors.RailConfig) *board.Rails {
+	rails := board.NewRails(configs, p.board, p.clock)
+	rails.Log = p.log
+	return rails
 }
 
 func sameRails(a, b []*sensors.RailConfig) bool {

@@ -268,7 +268,20 @@ func (p *Poller) dueRead(ctx context.Context, s *sensor) error {
 			return err
 		}
 		s.raised = true
+		powered, cancel := p.rails.While(ctx, s.cfg.Power)
+		defer cancel()
+		err := p.attempts(powered, s)
+		if powered.Err() != nil && ctx.Err() == nil {
+			// Without power nothing that was read counts.
+			return context.Cause(powered)
+		}
+		return err
 	}
+	return p.attempts(ctx, s)
+}
+
+// attempts reads once, and again where that fails.
+func (p *Poller) attempts(ctx context.Context, s *sensor) error {
 	for left := s.cfg.Retries; ; left-- {
 		err := p.attempt(ctx, s)
 		if err == nil || left <= 0 || s.stuck != nil || ctx.Err() != nil {
@@ -414,7 +427,7 @@ func (s *sensor) longest() time.Duration {
 	attempts := time.Duration(s.cfg.Retries + 1)
 	d := attempts*(s.cfg.Timeout+grace) + (attempts-1)*retryPause + margin
 	if s.cfg.Rail != nil {
-		d += s.cfg.Rail.Settle + s.cfg.Warmup
+		d += s.cfg.Rail.Lead + s.cfg.Rail.Settle + s.cfg.Warmup
 	}
 	return d
 }

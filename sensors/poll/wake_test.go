@@ -703,3 +703,40 @@ func TestNewRefuses(t *testing.T) {
 		}
 	})
 }
+
+func TestReadOfARailThatWasOnForTooLong(t *testing.T) {
+	in(t, func(w *world) {
+		probes := supply("probes", "GPIO17")
+		probes.MaxOn = 2 * time.Second
+		// Slow says nothing but good, yet what it reads after the cut is nothing.
+		slow := w.sensor("slow", powered(probes, 0), retries(2), func(f *fake) {
+			f.cfg.Timeout = 10 * time.Second
+			f.sense = func(ctx context.Context, e sensors.Env, r *sensors.Report) error {
+				r.Set(sensors.Temperature, 21)
+				_ = e.Sleep(ctx, 5*time.Second)
+				return nil
+			}
+		})
+		other := w.sensor("other")
+		w.run(slow.cfg, other.cfg)
+		w.pass(3 * time.Second)
+		w.wantDown("slow", sensors.Timeout, "rail probes was on for 2s, its max-on", "holds a line")
+		w.want("other", 1)
+		if want := []string{"0s GPIO17 true", "2s GPIO17 false"}; !slices.Equal(w.driven, want) {
+			t.Errorf("driven %q, want %q", w.driven, want)
+		}
+		if len(slow.reads) != 1 {
+			t.Errorf("read at %v: without power there is nothing to try again", slow.reads)
+		}
+		if n := len(w.lines("a rail was on for too long", "rail=probes")); n != 1 {
+			t.Errorf("logged %d times", n)
+		}
+		// It comes back by itself, with the next read.
+		slow.sense = func(ctx context.Context, e sensors.Env, r *sensors.Report) error {
+			r.Set(sensors.Temperature, 21)
+			return nil
+		}
+		w.pass(time.Minute)
+		w.want("slow", 21)
+	})
+}
