@@ -7,6 +7,7 @@ import (
 	"context"
 	"debug/elf"
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,40 +21,19 @@ import (
 	"example.org/dormouse/test/rig"
 )
 
-// notUnderQEMU lists all tests that QEMU's user mode can't run, and why. The
-// code is the same on ARM; what these tests look at is not there.
-var notUnderQEMU = []struct {
-	pkg, why string
-	tests    []string // nil: all of the package
-}{
-	{
-		pkg: "cmd/dormouse",
-		why: "each starts the ARM binary that it has built, which the host's kernel can't execute; TestReleaseBinaries runs it in QEMU",
-	},
-	{
-		pkg: "daemon",
-		why: "they start their own test binary again, or a program that they build, for ARM, which the host's kernel can't execute",
-		tests: []string{
-			"TestStartIsReady", "TestRunsFromMemory", "TestAutoDoesNotCopyWhatStays", "TestCopyToDisk", "TestCopyToMemory",
-			"TestHostileStart", "TestHostileStartWithClosedStandardStreams", "TestTerminalHangsUp", "TestNeverAcquiresATerminal",
-			"TestStartFails", "TestStartInterrupted", "TestExplain", "TestFilesArePreserved", "TestEnvironmentSettings",
-			"TestWorkingDirectoryCannotBeEntered", "TestForegroundIsClean", "TestForegroundWithPIDFile", "TestForegroundCleanAlready",
-			"TestForegroundFails", "TestSupervisorIsNotified", "TestSocketsFromSupervisor", "TestSuperserver", "TestBrokenPipe",
-			"TestForegroundTerminalHangsUp", "TestSecondStartIsRefused", "TestPIDFileRemovedByHand", "TestFiveStartsAtOnce",
-			"TestStaleAndReusedPID", "TestKilledThenStarted", "TestPIDFileOfAnotherKind", "TestPIDFileWithoutDirectory",
-			"TestBurstOfSignals", "TestStopOfAStoppedDaemon", "TestTerminateWhileStarting", "TestExampleInAModuleOfItsOwn",
-		},
-	},
-	{
-		pkg:   "daemon",
-		why:   "QEMU 7.2 doesn't know prctl(PR_SET_CHILD_SUBREAPER) and answers EINVAL",
-		tests: []string{"TestReaperTakesStrangersOnly"},
-	},
-	{
-		pkg:   "daemon",
-		why:   "QEMU makes up /proc/self/stat, with 0 for the group and the session",
-		tests: []string{"TestReadStat"},
-	},
+// notUnderQEMU is all that QEMU's user mode can't run, and why: whole packages,
+// and files that the build tag "emulated" leaves out. The code is the same on
+// ARM; what these tests look at is not there.
+var notUnderQEMU = map[string]string{
+	"cmd/dormouse":            "each test starts the ARM binary that it has built, which the host's kernel can't execute; TestReleaseBinaries runs that one in QEMU",
+	"daemon/bench_test.go":    "starts itself again, an ARM program that the host's kernel can't execute",
+	"daemon/children_test.go": "QEMU 7.2 answers prctl(PR_SET_CHILD_SUBREAPER) with EINVAL",
+	"daemon/copy_test.go":     "executes copies of itself",
+	"daemon/helper_test.go":   "how the others start themselves again",
+	"daemon/hostile_test.go":  "starts itself again",
+	"daemon/inplace_test.go":  "starts itself again",
+	"daemon/start_test.go":    "starts itself again, and reads /proc/self/stat, which QEMU makes up",
+	"daemon/stranger_test.go": "builds and starts another ARM program",
 }
 
 // moduleRoot is the directory of go.mod.
@@ -76,52 +56,41 @@ func TestTheUnitTestsPassOn32BitARM(t *testing.T) {
 		return string(out), err
 	}
 	const module = "example.org/dormouse/"
-	skipped, whole := map[string][]string{}, []string{}
-	for _, n := range notUnderQEMU {
-		if n.tests == nil {
-			whole = append(whole, module+n.pkg)
-		}
-		skipped[module+n.pkg] = append(skipped[module+n.pkg], n.tests...)
-	}
-	out, err := goTool("list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}", "./...")
-	must(t, err)
-	packages := slices.DeleteFunc(strings.Fields(out), func(p string) bool { return slices.Contains(whole, p) })
-
-	for _, p := range packages {
-		if len(skipped[p]) == 0 {
-			continue
-		}
-		// An entry that names nothing would hide that its test has moved.
-		existing, err := exec.Command("go", "test", "-list", ".", p).CombinedOutput()
+	list := func(format string, tags ...string) []string {
+		t.Helper()
+		out, err := goTool(slices.Concat([]string{"list", "-f", format}, tags, []string{"./..."})...)
 		if err != nil {
-			t.Fatalf("listing the tests of %s: %v\n%s", p, err, existing)
+			t.Fatalf("go list: %v\n%s", err, out)
 		}
-		for _, name := range skipped[p] {
-			if !slices.Contains(strings.Fields(string(existing)), name) {
-				t.Errorf("%s has no %s: take it out of notUnderQEMU", p, name)
-			}
-		}
+		return strings.Fields(strings.ReplaceAll(out, module, ""))
 	}
-	var rest []string
-	for _, p := range packages {
-		if tests := skipped[p]; len(tests) > 0 {
-			t.Run(strings.TrimPrefix(p, module), func(t *testing.T) {
-				out, err := goTool("test", "-exec="+qemu, "-timeout=4m", "-skip=^("+strings.Join(tests, "|")+")$", p)
-				if err != nil || !strings.HasPrefix(out, "ok ") {
-					t.Errorf("%v\n%s", err, out)
-				}
-			})
-			continue
+	const tag = "-tags=emulated"
+	packages := list("{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}", tag)
+	// What is left out is what the list above says, no more and no less.
+	const ignored = "{{$p := .ImportPath}}{{range .IgnoredGoFiles}}{{$p}}/{{.}} {{end}}"
+	usual := list(ignored)
+	left := slices.DeleteFunc(list(ignored, tag), func(file string) bool { return slices.Contains(usual, file) })
+	packages = slices.DeleteFunc(packages, func(p string) bool {
+		_, out := notUnderQEMU[p]
+		if out {
+			left = append(left, p)
 		}
-		rest = append(rest, p)
-	}
-	t.Run("all of the others", func(t *testing.T) {
-		out, err := goTool(append([]string{"test", "-exec=" + qemu, "-timeout=4m"}, rest...)...)
-		passed := len(regexp.MustCompile(`(?m)^ok\s`).FindAllString(out, -1))
-		if err != nil || passed != len(rest) || len(rest) < 10 {
-			t.Errorf("%d of %d packages passed: %v\n%s", passed, len(rest), err, out)
-		}
+		return out
 	})
+	slices.Sort(left)
+	if listed := slices.Sorted(maps.Keys(notUnderQEMU)); !slices.Equal(left, listed) {
+		t.Errorf("%q is left out, and the list says %q", left, listed)
+	}
+
+	args := []string{"test", tag, "-exec=" + qemu, "-timeout=4m"}
+	for _, p := range packages {
+		args = append(args, module+p)
+	}
+	out, err := goTool(args...)
+	passed := len(regexp.MustCompile(`(?m)^ok\s`).FindAllString(out, -1))
+	if err != nil || passed != len(packages) || len(packages) < 10 {
+		t.Errorf("%d of %d packages passed: %v\n%s", passed, len(packages), err, out)
+	}
 }
 
 func TestReleaseBinaries(t *testing.T) {

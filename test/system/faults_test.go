@@ -65,7 +65,7 @@ func TestASensorPulledOutIsGoneAndReturnsByItself(t *testing.T) {
 	check("later", true, 1, 1)
 }
 
-// A whole adapter may go, and come back with another number of its own.
+// A whole adapter may go, as a USB plug does, and come back.
 func TestABusPulledOutHarmsItsOwnSensorsOnly(t *testing.T) {
 	b := newBench(t)
 	d := b.start(t, b.wiringFlags()...)

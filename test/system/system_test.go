@@ -28,22 +28,24 @@ import (
 const patience = time.Minute
 
 func TestMain(m *testing.M) {
-	status := m.Run()
-	if err := errors.Join(closeBench(), os.RemoveAll(scratch)); err != nil {
+	status, err := runAll(m)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		status = 1
 	}
 	os.Exit(status)
 }
 
-// scratch holds what the tests share, until the last of them has ended.
-var scratch = func() string {
-	dir, err := os.MkdirTemp("", "dormouse-system-")
-	if err != nil {
-		panic(err)
+// scratch is a directory for what the tests share.
+var scratch string
+
+func runAll(m *testing.M) (status int, err error) {
+	if scratch, err = os.MkdirTemp("", "dormouse-system-"); err != nil {
+		return 0, err
 	}
-	return dir
-}()
+	status = m.Run()
+	return status, errors.Join(closeBench(), os.RemoveAll(scratch))
+}
 
 // binary is dormouse as `make build` makes it for this machine.
 var binary = sync.OnceValues(func() (string, error) {
