@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -72,7 +73,14 @@ func describeWiring(w io.Writer, cfg *sensors.Config) error {
 		if rail.ActiveLow {
 			level = "low"
 		}
-		fmt.Fprintf(tw, "%s\trail\t%s, on when %s, settles in %s\n", rail.Name, rail.Line, level, rail.Settle)
+		more := ""
+		if rail.MaxOn > 0 {
+			more += fmt.Sprintf(", on for %s at most", rail.MaxOn)
+		}
+		if len(rail.After) > 0 {
+			more += ", after " + strings.Join(rail.After, ", ")
+		}
+		fmt.Fprintf(tw, "%s\trail\t%s, on when %s, settles in %s%s\n", rail.Name, rail.Line, level, rail.Settle, more)
 	}
 	for _, sensor := range cfg.Sensors {
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", sensor.Name, sensor.Driver.Name, sensor.Wiring(), when(sensor.Schedule))
