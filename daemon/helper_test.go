@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 
 func (h *helperPlan) run() int {
 	c := &h.Context
-	c.KeepEnvironment = append(c.KeepEnvironment, helperVariable)
+	c.KeepEnvironment = append(c.KeepEnvironment, helperVariable, "GORACE")
 	if _, resumed := Handover(); !resumed {
 		if h.Log != "" {
 			log, err := c.OpenLog(h.Log)
@@ -259,7 +259,8 @@ func (h *helper) command() *exec.Cmd {
 		h.t.Fatal(err)
 	}
 	cmd := exec.Command(self, "start", "-flag")
-	cmd.Env = append(os.Environ(), helperVariable+"="+string(text))
+	// Built with the race detector, each run would wait a second at its end.
+	cmd.Env = append(os.Environ(), helperVariable+"="+string(text), "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
 

@@ -84,7 +84,7 @@ func TestStickIsReleased(t *testing.T) {
 				if foreground {
 					h.plan.DetachProcess = DetachNever
 					again := h.command()
-					cmd.Env = append(cmd.Env, again.Env[len(again.Env)-1])
+					cmd.Env = append(cmd.Env, again.Env...)
 					h.stay(cmd)
 				} else {
 					h.ready(h.runCommand(cmd))
