@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -146,6 +147,23 @@ func (s *ignoredSet) withDefaults(f func() error) error {
 	signal.Notify(caught, s.sigs...)
 	defer signal.Ignore(s.sigs...)
 	return f()
+}
+
+// init undoes what was inherited for the signals that C libraries keep for
+// themselves (signal(7), "Real-time signals"), which package signal passes over.
+// GNU make 4.3 leaves them ignored in what it starts, and so they would be in
+// the daemon and in all its children.
+func init() {
+	const ignore, first, last = 1, 32, 34
+	for sig := uintptr(first); sig <= last; sig++ {
+		var old, byDefault [4]uint64 // at least struct sigaction, on every architecture
+		const setSize = 8
+		unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&old)), setSize, 0, 0)
+		// The handler is the structure's first word.
+		if *(*uintptr)(unsafe.Pointer(&old)) == ignore {
+			unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&byDefault)), 0, setSize, 0, 0)
+		}
+	}
 }
 
 // cleanSignals makes every signal's action the default, and none blocked, for
