@@ -3,6 +3,7 @@
 package system
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -152,6 +153,8 @@ func TestPulsesAreCountedExactlyAndWakeNobody(t *testing.T) {
 			return nil
 		})
 		idle := wakeUps(func() { b.sleep(t, window) })
+		// The scheduler's own record is asked, too.
+		must(t, b.TraceStart(t.Context(), "sched/sched_wakeup"))
 		pulsing := wakeUps(func() {
 			clocks, err := b.Clocks(t.Context())
 			must(t, err)
@@ -161,6 +164,14 @@ func TestPulsesAreCountedExactlyAndWakeNobody(t *testing.T) {
 				t.Errorf("the pulses took %s, less than the window without them", took)
 			}
 		})
+		trace, err := b.TraceStop(t.Context())
+		must(t, err)
+		if !bytes.Contains(trace, []byte("sched_wakeup: comm=")) || bytes.Contains(trace, []byte("LOST")) {
+			t.Errorf("the scheduler's record isn't whole: %d bytes", len(trace))
+		}
+		if n := bytes.Count(trace, []byte("sched_wakeup: comm=dormouse ")); int64(n) > idle {
+			t.Errorf("the scheduler recorded %d wake-ups while pulses came", n)
+		}
 		t.Logf("wake-ups: %d without pulses, %d with %d pulses", idle, pulsing, pulses)
 		if pulsing > idle {
 			t.Errorf("%d wake-ups in %s with %d pulses, %d without", pulsing, window, pulses, idle)
