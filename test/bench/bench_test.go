@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"math"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+func TestFigures(t *testing.T) {
+	for _, tt := range []struct {
+		values []float64
+		want   figure
+		text   string
+	}{
+		{[]float64{3, 1, 2}, figure{2, 1, 3}, "2.0 (1.0–3.0)"},
+		{[]float64{4, 1}, figure{2.5, 1, 4}, "2.5 (1.0–4.0)"},
+		{[]float64{7, 7}, figure{7, 7, 7}, "7.0"},
+	} {
+		got := figureOf(tt.values)
+		if got != tt.want || got.with("%.1f") != tt.text {
+			t.Errorf("%v: %v, %q; want %v, %q", tt.values, got, got.with("%.1f"), tt.want, tt.text)
+		}
+	}
+	if none := figureOf(nil); !math.IsNaN(none.mid) || none.with("%.1f") != "–" {
+		t.Errorf("of nothing: %v", none)
+	}
+	if got, want := over([]float64{2, 9}, []float64{1, 3}), (figure{2.5, 2, 3}); got != want {
+		t.Errorf("ratios: %v, want %v", got, want)
+	}
+}
+
+func TestCostIsBasePlusWakes(t *testing.T) {
+	b := &benchmark{plan: plan{every: 2 * time.Second}}
+	minute := func(wakeups int, cpu time.Duration) load {
+		return load{window: time.Minute, wakeups: wakeups, cpu: cpu}
+	}
+	// 2 wake-ups and 0.1 ms a minute at rest; 30 wakes of 3 wake-ups and 0.2 ms.
+	c := b.costOf(&row{program: &program{}, rest: []load{minute(1, 50*time.Microsecond), minute(3, 150*time.Microsecond)}, wakes: []load{minute(92, 6100*time.Microsecond)}})
+	near := func(name string, got, want float64) {
+		if math.Abs(got-want) > 1e-6 {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+	near("wake-ups an hour at rest", c.wakeups, 120)
+	near("wake-ups of a wake", c.perWakeups.mid, 3)
+	near("µs of a wake", c.perWake.mid, 200)
+	wakeups, cpu := c.at(5 * time.Minute)
+	near("wake-ups an hour at 5 min", wakeups, 120+12*3)
+	near("ms an hour at 5 min", cpu, 6+12*0.2)
+}
+
+func TestUsageOfAProcess(t *testing.T) {
+	cat := exec.Command("/bin/cat")
+	in, err := cat.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cat.Start(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := usageOf(cat.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.cpu <= 0 || len(before.threads) != 1 {
+		t.Errorf("a process that began has %+v", before)
+	}
+	f, err := footprintOf(cat.Process.Pid)
+	if err != nil || f.own <= 0 || f.rss < f.own || f.threads != 1 || f.fds < 3 {
+		t.Errorf("its memory is %+v, %v", f, err)
+	}
+	if err := in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil { // until it has ended, and is a zombie that nobody waited for
+		_, err = usageOf(cat.Process.Pid)
+	}
+	if !errors.Is(err, os.ErrProcessDone) {
+		t.Errorf("of a zombie: %v", err)
+	}
+	if err := cat.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if after := (usage{at: before.at, threads: map[string]bool{}}); !after.since(before).lost {
+		t.Error("a thread that ended goes unnoticed")
+	}
+}
