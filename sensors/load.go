@@ -23,6 +23,16 @@ type Source struct {
 // Load makes the configuration. Its error is of type Problems and holds
 // everything that is wrong at once.
 func Load(src Source) (*Config, error) {
+	cfg, err := Draft(src)
+	if err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
+// Draft is Load for who wants to show a configuration with its errors: beside
+// them it returns what could be understood. Nothing may be read by it.
+func Draft(src Source) (*Config, error) {
 	l := &loader{cfg: &Config{}, defaults: map[string]setting{}, railUsed: map[*RailConfig]bool{},
 		railKeys: map[*RailConfig]map[string]Origin{}, names: map[string]Origin{}, origins: map[*SensorConfig]map[string]Origin{}}
 	var stanzas []*stanza
@@ -51,7 +61,7 @@ func Load(src Source) (*Config, error) {
 	l.crossCheck()
 	l.problems.sort()
 	if len(l.problems) > 0 {
-		return nil, l.problems
+		return l.cfg, l.problems
 	}
 	return l.cfg, nil
 }

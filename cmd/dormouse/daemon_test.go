@@ -367,7 +367,7 @@ func TestCheck(t *testing.T) {
 func TestHelpAndDrivers(t *testing.T) {
 	p := newPlace(t)
 	help := p.must("--help")
-	for _, command := range []string{"run", "start", "stop", "restart", "reload", "status", "inspect", "read", "check", "drivers", "demo"} {
+	for _, command := range []string{"run", "start", "stop", "restart", "reload", "status", "inspect", "read", "check", "pinout", "drivers", "demo"} {
 		if !strings.Contains(help, command) {
 			t.Errorf("--help doesn't list %s:\n%s", command, help)
 		}

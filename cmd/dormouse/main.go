@@ -63,6 +63,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	add("inspect", helpInspect, defineInspect)
 	add("read", helpRead, defineRead)
 	add("check", helpCheck, defineCheck)
+	add("pinout", helpPinout, definePinout)
 	add("drivers", "List the drivers, or tell all about one: quantities, options, wiring, timing, data sheet.", defineDrivers)
 	add("demo", helpDemo, defineDemo)
 
@@ -123,6 +124,8 @@ const helpStart = `Detach, and return when the daemon is ready, with its address
 const helpRead = `Read the sensors once, now, and print what they say. Where a daemon has the same sensors it is asked for fresh readings. Exits with 1 if any failed.`
 
 const helpCheck = `Tell every mistake of the configuration at once, with file, line and key; and the wiring in words. --hardware also reads each sensor once and tells what doesn't answer, and why.`
+
+const helpPinout = `Draw the 40-pin header with what is wired where, and tell what can't be: a line that is used twice, that has another function at present, or that somebody else holds. A wrong configuration is drawn as far as it is understood; then the exit status is 6.`
 
 const helpDemo = `Run the whole daemon on a simulated board: a dozen sensors at short intervals, the page for Prometheus, and a status page. Needs no hardware and no root.`
 
