@@ -113,7 +113,7 @@ func (s *settings) describe(d *daemon.Context) {
 	}
 	d.User, d.Group = s.user, s.group
 	d.SupplementaryGroups = wireGroups
-	if s.wakeSuspended {
+	if s.wakeSuspended && s.user != "" { // root has it anyway, and so has who was given it
 		d.AmbientCapabilities = []uintptr{unix.CAP_WAKE_ALARM}
 	}
 	d.ReleaseExecutable = daemon.Release(s.release)
