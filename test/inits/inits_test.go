@@ -234,7 +234,13 @@ func (p *place) procStatus(pid int) map[string]string {
 }
 
 // source is a file of the repository.
-func source(name string) string { return filepath.Join("..", "..", name) }
+func source(name string) string {
+	path, err := filepath.Abs(filepath.Join("..", "..", name))
+	if err != nil {
+		panic(err) // the working directory is gone
+	}
+	return path
+}
 
 // rootFS is the root file system with both inits.
 func rootFS(p *place) string {
@@ -247,4 +253,29 @@ func rootFS(p *place) string {
 		p.Fatal(err)
 	}
 	return root
+}
+
+// loopDevice is a disk with an empty ext4 on it, as a block device.
+func loopDevice(p *place) string {
+	p.Helper()
+	image := p.path("image")
+	p.host("truncate", "-s", "64M", image)
+	p.host("mkfs.ext4", "-q", image)
+	device := p.host("losetup", "--find", "--show", image)
+	p.Cleanup(func() { p.host("losetup", "--detach", device) })
+	return device
+}
+
+// free checks that nobody uses a block device: the kernel grants it exclusively
+// only where it is mounted nowhere, in no namespace.
+func free(p *place, device string) {
+	p.Helper()
+	fd, err := unix.Open(device, unix.O_RDONLY|unix.O_EXCL|unix.O_CLOEXEC, 0)
+	if err != nil {
+		p.Errorf("the device %s is still in use: %v", device, err)
+		return
+	}
+	if err := unix.Close(fd); err != nil {
+		p.Error(err)
+	}
 }

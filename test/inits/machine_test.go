@@ -106,15 +106,16 @@ func startTied(cmd *exec.Cmd) error {
 	return <-started
 }
 
-// start boots the machine with a command whose only child becomes its init.
-func (m *machine) start(name string, args ...string) {
+// start boots the machine in a process namespace, which ends as a whole: with a
+// command that becomes, or whose only descendant is, the init of that name.
+func (m *machine) start(init string, command ...string) {
 	m.Helper()
 	console, err := os.Create(m.path("console"))
 	if err != nil {
 		m.Fatal(err)
 	}
 	defer console.Close()
-	m.boot = exec.Command(name, args...)
+	m.boot = exec.Command("unshare", append([]string{"--fork", "--kill-child", "--pid", "--mount-proc"}, command...)...)
 	m.boot.Stdout, m.boot.Stderr = console, console
 	if err := startTied(m.boot); err != nil {
 		m.Fatal(err)
@@ -125,14 +126,17 @@ func (m *machine) start(name string, args ...string) {
 		}
 		m.pullThePlug()
 	})
-	pid := m.boot.Process.Pid
 	m.eventually(func() error {
-		children := strings.Fields(m.read(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid)))
-		if len(children) != 1 {
-			return fmt.Errorf("children of %s: %v\n%s", name, children, m.read("console"))
+		for pid := m.boot.Process.Pid; ; {
+			if m.read(fmt.Sprintf("/proc/%d/comm", pid)) == init+"\n" {
+				m.leader = pid
+				return nil
+			}
+			child, _, _ := strings.Cut(m.read(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid)), " ")
+			if pid, err = strconv.Atoi(child); err != nil {
+				return fmt.Errorf("no %s yet: %w\n%s", init, err, m.read("console"))
+			}
 		}
-		m.leader, err = strconv.Atoi(children[0])
-		return err
 	})
 }
 
@@ -141,8 +145,8 @@ func last(s string, n int) string { return s[max(0, len(s)-n):] }
 // pullThePlug ends what is left of the machine.
 func (m *machine) pullThePlug() {
 	if m.boot.ProcessState == nil {
-		_ = syscall.Kill(m.leader, syscall.SIGKILL) // its parent wasn't waited for, so it is this or nobody
-		_ = m.boot.Wait()                           // killed or not: it is gone
+		_ = m.boot.Process.Kill() // and with it all that is in its namespace
+		_ = m.boot.Wait()         // killed or not: it is gone
 	}
 	// systemd-nspawn leaves its control groups behind.
 	for line := range strings.Lines(m.read("/proc/self/cgroup")) {
@@ -173,7 +177,9 @@ func removeGroups(dir string) {
 // exec runs a program inside the machine.
 func (m *machine) exec(args ...string) (out string, code int) {
 	m.Helper()
-	cmd := exec.Command("nsenter", append([]string{"-t", strconv.Itoa(m.leader), "-m", "-u", "-i", "-n", "-p", "-r", "-w"}, args...)...)
+	ctx, cancel := context.WithTimeout(m.Context(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"-t", strconv.Itoa(m.leader), "-m", "-u", "-i", "-n", "-p", "-r", "-w"}, args...)...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "SYSTEMD_PAGER=", "SYSTEMD_COLORS=0"}
 	return m.finish(cmd)
 }
@@ -206,7 +212,7 @@ func (m *machine) halted() {
 	select {
 	case <-ended: // init's own status says nothing
 	case <-time.After(30 * time.Second):
-		_ = syscall.Kill(m.leader, syscall.SIGKILL)
+		_ = m.boot.Process.Kill()
 		<-ended
 		m.Fatalf("the machine didn't halt\n%s", m.read("console"))
 	}

@@ -24,7 +24,7 @@ func bootSysvinit(t *testing.T, prepare func(*machine)) *machine {
 	}
 	const mounts = `cd "$0" && mount -t proc proc proc && mount -t tmpfs run run && mount -t tmpfs dev dev &&
 for d in null zero full random urandom tty; do touch dev/$d && mount --bind /dev/$d dev/$d || exit; done; exec chroot . /sbin/init`
-	m.start("unshare", "--fork", "--kill-child", "--pid", "--mount", "--uts", "--ipc", "--net", "sh", "-c", mounts, m.root)
+	m.start("init", "unshare", "--mount", "--uts", "--ipc", "--net", "sh", "-c", mounts, m.root)
 	m.eventually(func() error {
 		if level, _ := m.exec("runlevel"); strings.TrimSpace(level) != "N 2" {
 			return fmt.Errorf("runlevel %q", level)
