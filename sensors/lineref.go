@@ -27,7 +27,8 @@ type HeaderPin struct {
 }
 
 // ParseLine reads a line: GPIO17 or 17 (the BCM number), BOARD11 (the header's
-// pin), CHIP:OFFSET, or a line's name.
+// pin), CHIP:OFFSET, or a line's name. The names of the header's lines are the
+// same line on every kernel, whichever of its names that kernel gives it.
 func ParseLine(text string) (LineRef, error) {
 	none := LineRef{Text: text, BCM: -1, Offset: -1}
 	if text == "" {
@@ -65,11 +66,25 @@ func ParseLine(text string) (LineRef, error) {
 	if _, ok := digits(strings.TrimPrefix(text, "gpiochip")); ok {
 		return none, fmt.Errorf("%q is a chip: add which of its lines, as in %s:17", text, text)
 	}
+	if n, ok := headerNames[text]; ok {
+		none.BCM = n
+		return none, nil
+	}
 	if !validLineName(text) {
 		return none, fmt.Errorf("%q is no line: write GPIO17, 17 (the BCM number), BOARD11 (the header's pin), CHIP:OFFSET or a line's name", text)
 	}
 	none.Name = text
 	return none, nil
+}
+
+// headerNames are the names of the header's lines that aren't their number, as
+// the gpio-line-names of mainline's device trees have them (bcm2711-rpi-4-b.dts
+// and its neighbours of the Pi 1 to 3). Raspberry Pi OS calls all but the first
+// two GPIO2 to GPIO27. TXD0 and RXD0 aren't among them: these are the header's on
+// a Pi 1 and the Bluetooth chip's on a Pi 4.
+var headerNames = map[string]int{
+	"ID_SDA": 0, "ID_SCL": 1, "ID_SD": 0, "ID_SC": 1, "SDA1": 2, "SCL1": 3, "GPIO_GCLK": 4,
+	"SPI_CE1_N": 7, "SPI_CE0_N": 8, "SPI_MISO": 9, "SPI_MOSI": 10, "SPI_SCLK": 11, "TXD1": 14, "RXD1": 15,
 }
 
 // maxBCM is the last line a header's chip has: GPIO53 on the Pi 1 to 3 and the

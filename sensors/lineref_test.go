@@ -18,6 +18,11 @@ func TestParseLine(t *testing.T) {
 		{"gpiochip0:17", "gpiochip0:17", "gpiochip0:17"},
 		{"/dev/gpiochip0:17", "gpiochip0:17", "gpiochip0:17"},
 		{"pinctrl-rp1:4", "pinctrl-rp1:4", "pinctrl-rp1:4"},
+		{"ID_SDA", "GPIO0", "GPIO0 (pin 27)"},
+		{"GPIO_GCLK", "GPIO4", "GPIO4 (pin 7)"},
+		{"RXD1", "GPIO15", "GPIO15 (pin 10)"},
+		{"TXD0", "TXD0", "TXD0"}, // another line on another model
+		{"sda1", "sda1", "sda1"}, // the kernel's names have their case
 		{"SENSOR_EN", "SENSOR_EN", "SENSOR_EN"},
 		{"BOARD_LED", "BOARD_LED", "BOARD_LED"},
 	} {

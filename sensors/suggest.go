@@ -22,6 +22,10 @@ func didYouMean(word string, known []string) string {
 	return fmt.Sprintf(" (did you mean %s?)", best)
 }
 
+// DidYouMean names the nearest of the known words, as in " (did you mean
+// GPIO17?)"; it is empty where none is near.
+func DidYouMean(word string, known []string) string { return didYouMean(word, known) }
+
 // editDistance is the number of letters to insert, delete or replace
 // (Levenshtein), where swapping two neighbours counts as one (Damerau).
 func editDistance(a, b string) int {

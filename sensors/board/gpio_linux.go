@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -124,6 +125,23 @@ func (k *kernel) eachChip(visit func(c *chip, again bool) (more bool)) (failed [
 	return failed, nil
 }
 
+// onI2C is how the kernel names a device on an I2C bus: 1-0020 is the one at
+// 0x20 on bus 1 (Documentation/i2c/instantiating-devices.rst).
+var onI2C = regexp.MustCompile(`^[0-9]+-[0-9a-f]{4}$`)
+
+// expander is the chip that a device on an I2C bus is, as gpiochip2. Its number
+// may be another after the next boot, and expanders of one kind have one label.
+func (k *kernel) expander(device string) (name string, ok bool, err error) {
+	if !onI2C.MatchString(device) {
+		return "", false, nil
+	}
+	found, err := filepath.Glob(k.path("/sys/bus/i2c/devices/" + device + "/gpiochip*"))
+	if err != nil || len(found) == 0 {
+		return "", false, err
+	}
+	return filepath.Base(found[0]), true, nil
+}
+
 // A place is one line of one chip.
 type place struct {
 	node   string // of the chip: "gpiochip0"
@@ -138,6 +156,13 @@ func (p place) String() string { return fmt.Sprintf("%s line %d", p.chip, p.offs
 func (k *kernel) find(ref sensors.LineRef) (place, error) {
 	var found, others []place
 	var infoErr error
+	var names []string // that there are, where one is looked for
+	wanted := ref.Chip
+	if name, ok, err := k.expander(ref.Chip); err != nil {
+		return place{}, fmt.Errorf("line %s: %w", ref, err)
+	} else if ok {
+		wanted = name
+	}
 	failed, err := k.eachChip(func(c *chip, again bool) bool {
 		p := place{node: c.node, chip: c.String(), lines: c.lines, offset: ref.Offset}
 		switch {
@@ -148,13 +173,14 @@ func (k *kernel) find(ref sensors.LineRef) (place, error) {
 				return false
 			}
 		case ref.Chip != "":
-			if ref.Chip == c.node || ref.Chip == c.name {
+			if wanted == c.node || wanted == c.name {
 				found = []place{p}
 				return false
 			}
-			if ref.Chip == c.label && !again {
+			if wanted == c.label && !again {
 				found = append(found, p)
 			}
+			names = append(names, c.label)
 		case !again:
 			for i := range c.lines {
 				info, err := c.info(i)
@@ -162,10 +188,12 @@ func (k *kernel) find(ref sensors.LineRef) (place, error) {
 					infoErr = errors.Join(infoErr, fmt.Errorf("%s line %d: %w", c, i, err))
 					break
 				}
-				if unix.ByteSliceToString(info.Name[:]) == ref.Name {
+				name := unix.ByteSliceToString(info.Name[:])
+				if name == ref.Name {
 					p.offset = i
 					found = append(found, p)
 				}
+				names = append(names, name)
 			}
 		}
 		if !again {
@@ -176,6 +204,8 @@ func (k *kernel) find(ref sensors.LineRef) (place, error) {
 	switch {
 	case err != nil:
 		return place{}, fmt.Errorf("line %s: %w", ref, err)
+	case len(found) > 1 && ref.Chip != "":
+		return place{}, sensors.Errorf(sensors.IO, "line %s is ambiguous: it is %s and %s: name an expander by its bus and address, as in 1-0020:%d, or any chip by its number", ref, found[0], found[1], ref.Offset)
 	case len(found) > 1:
 		return place{}, sensors.Errorf(sensors.IO, "line %s is ambiguous: it is %s and %s: write it as CHIP:OFFSET", ref, found[0], found[1])
 	case len(found) == 1 && found[0].offset >= found[0].lines:
@@ -185,11 +215,11 @@ func (k *kernel) find(ref sensors.LineRef) (place, error) {
 	case infoErr != nil:
 		return place{}, fmt.Errorf("line %s: %w", ref, infoErr)
 	}
-	return place{}, notFound(ref, others, failed)
+	return place{}, notFound(ref, others, names, failed)
 }
 
 // notFound says why none of the chips has the line.
-func notFound(ref sensors.LineRef, others []place, failed []chipError) error {
+func notFound(ref sensors.LineRef, others []place, known []string, failed []chipError) error {
 	for _, f := range failed {
 		if errors.Is(f.err, fs.ErrPermission) {
 			return sensors.Errorf(sensors.IO, "line %s: %s may not be opened: add the daemon's user to the group gpio (a systemd unit may also need DeviceAllow=char-gpiochip): %w", ref, f.path, f.err)
@@ -210,9 +240,9 @@ func notFound(ref sensors.LineRef, others []place, failed []chipError) error {
 	case ref.BCM >= 0:
 		return sensors.Errorf(sensors.IO, "line %s: no chip of the 40-pin header is here (its label would be %s): write the line as CHIP:OFFSET; chips here: %s", ref, strings.Join(headerLabels, ", "), here)
 	case ref.Chip != "":
-		return sensors.Errorf(sensors.IO, "line %s: there is no chip %s; chips here: %s", ref, ref.Chip, here)
+		return sensors.Errorf(sensors.IO, "line %s: there is no chip %s%s; chips here: %s", ref, ref.Chip, sensors.DidYouMean(ref.Chip, known), here)
 	}
-	return sensors.Errorf(sensors.IO, "no line has the name %s: gpioinfo lists the names; chips here: %s", ref, here)
+	return sensors.Errorf(sensors.IO, "no line has the name %s%s: gpioinfo lists the names; chips here: %s", ref, sensors.DidYouMean(ref.Name, known), here)
 }
 
 // LineInfo tells where a line is and who holds it, without taking it.

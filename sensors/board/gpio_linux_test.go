@@ -228,6 +228,8 @@ func TestFindLine(t *testing.T) {
 		{"GPIO54", "error: there is no line GPIO54: gpiochip2 (pinctrl-rp1) has 54 lines, 0 to 53"},
 		{"gpiochip10:17", "error: there is no line gpiochip10:17: gpiochip10 (gpio-brcmstb@107d517c00) has 17 lines, 0 to 16"},
 		{"gpiochip9:1", "error: line gpiochip9:1: there is no chip gpiochip9; chips here: gpiochip0 (gpio-brcmstb@107d508500), gpiochip2 (pinctrl-rp1), gpiochip10 (gpio-brcmstb@107d517c00)"},
+		{"FAN_PMW", "error: no line has the name FAN_PMW (did you mean FAN_PWM?): gpioinfo lists the names; chips here: gpiochip0 (gpio-brcmstb@107d508500), gpiochip2 (pinctrl-rp1), gpiochip10 (gpio-brcmstb@107d517c00)"},
+		{"pinctrl-rpi:1", "error: line pinctrl-rpi:1: there is no chip pinctrl-rpi (did you mean pinctrl-rp1?); chips here: gpiochip0 (gpio-brcmstb@107d508500), gpiochip2 (pinctrl-rp1), gpiochip10 (gpio-brcmstb@107d517c00)"},
 		{"NOTHING", "error: no line has the name NOTHING: gpioinfo lists the names; chips here: gpiochip0 (gpio-brcmstb@107d508500), gpiochip2 (pinctrl-rp1), gpiochip10 (gpio-brcmstb@107d517c00)"},
 	} {
 		p, err := pi5(t).board().kernel.find(parseLine(t, tt.line))
@@ -248,6 +250,63 @@ func TestAmbiguousLabel(t *testing.T) {
 	})
 	if _, err := k.board().LineInfo(parseLine(t, "pcf8574:3")); err == nil || !strings.Contains(err.Error(), "is ambiguous: it is gpiochip0 (pcf8574) line 3 and gpiochip1 (pcf8574) line 3") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The header's lines are found by the names of either kernel on either.
+func TestLineNamesOfBothKernels(t *testing.T) {
+	raspberryPiOS := []string{"ID_SDA", "ID_SCL"}
+	for i := 2; i < 28; i++ {
+		raspberryPiOS = append(raspberryPiOS, fmt.Sprintf("GPIO%d", i))
+	}
+	// bcm2711-rpi-4-b.dts of Linux 6.12, as far as the header goes.
+	mainline := []string{"ID_SDA", "ID_SCL", "SDA1", "SCL1", "GPIO_GCLK", "GPIO5", "GPIO6", "SPI_CE1_N", "SPI_CE0_N", "SPI_MISO", "SPI_MOSI", "SPI_SCLK",
+		"GPIO12", "GPIO13", "TXD1", "RXD1", "GPIO16", "GPIO17", "GPIO18", "GPIO19", "GPIO20", "GPIO21", "GPIO22", "GPIO23", "GPIO24", "GPIO25", "GPIO26", "GPIO27"}
+	for label, names := range map[string][]string{"pinctrl-bcm2711": mainline, "pinctrl-bcm2835": mainline, "pinctrl-rp1": raspberryPiOS} {
+		k := newGPIOKernel(t, map[string]*chipModel{
+			"gpiochip0": {name: "gpiochip0", label: "raspberrypi-exp-gpio", names: []string{"BT_ON", "WL_ON"}},
+			"gpiochip1": {name: "gpiochip1", label: label, names: append(slices.Clone(names), "TXD0")},
+		})
+		for _, scheme := range [][]string{raspberryPiOS, mainline} {
+			for bcm, name := range scheme {
+				p, err := k.board().kernel.find(parseLine(t, name))
+				if err != nil || p.node != "gpiochip1" || p.offset != bcm {
+					t.Errorf("%s on %s: %s, %v, want line %d", name, label, p, err, bcm)
+				}
+			}
+		}
+		// What isn't the header's everywhere is looked up.
+		if p, err := k.board().kernel.find(parseLine(t, "TXD0")); err != nil || p.offset != 28 {
+			t.Errorf("TXD0 on %s: %s, %v", label, p, err)
+		}
+	}
+}
+
+func TestExpanderByItsAddress(t *testing.T) {
+	k := newGPIOKernel(t, map[string]*chipModel{
+		"gpiochip0": {name: "gpiochip0", label: "pinctrl-rp1", names: lineNames(54, nil)},
+		"gpiochip1": {name: "gpiochip1", label: "mcp23017", names: lineNames(16, nil)},
+		"gpiochip2": {name: "gpiochip2", label: "mcp23017", names: lineNames(16, nil)},
+		"gpiochip3": {name: "gpiochip3", label: "1-0024", names: lineNames(16, nil)}, // as gpio-pca953x does
+	})
+	makeFile(t, k.root, "/sys/bus/i2c/devices/1-0020/gpiochip2/dev", "254:2\n")
+	makeFile(t, k.root, "/sys/bus/i2c/devices/1-0021/gpiochip1/dev", "254:1\n")
+	for _, tt := range []struct{ line, want string }{
+		{"1-0020:3", "gpiochip2 (mcp23017) line 3"},
+		{"1-0021:15", "gpiochip1 (mcp23017) line 15"},
+		{"1-0024:0", "gpiochip3 (1-0024) line 0"},
+		{"1-0020:16", "error: there is no line 1-0020:16: gpiochip2 (mcp23017) has 16 lines, 0 to 15"},
+		{"mcp23017:3", "error: line mcp23017:3 is ambiguous: it is gpiochip1 (mcp23017) line 3 and gpiochip2 (mcp23017) line 3: name an expander by its bus and address, as in 1-0020:3, or any chip by its number"},
+		{"1-0022:3", "error: line 1-0022:3: there is no chip 1-0022 (did you mean 1-0024?); chips here: gpiochip0 (pinctrl-rp1), gpiochip1 (mcp23017), gpiochip2 (mcp23017), gpiochip3 (1-0024)"},
+	} {
+		p, err := k.board().kernel.find(parseLine(t, tt.line))
+		got := p.String()
+		if err != nil {
+			got = "error: " + err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%s:\n got %s\nwant %s", tt.line, got, tt.want)
+		}
 	}
 }
 
@@ -274,7 +333,7 @@ func TestNoLine(t *testing.T) {
 		t.Errorf("line info fails: %v", err)
 	}
 	for _, errno := range []unix.Errno{unix.EACCES, unix.EPERM} {
-		err := notFound(parseLine(t, "GPIO17"), nil, []chipError{{"/dev/gpiochip0", errno}})
+		err := notFound(parseLine(t, "GPIO17"), nil, nil, []chipError{{"/dev/gpiochip0", errno}})
 		if !errors.Is(err, errno) || !strings.Contains(err.Error(), "group gpio") {
 			t.Errorf("%v: %v", errno, err)
 		}
