@@ -389,7 +389,7 @@ func TestHelpAndDrivers(t *testing.T) {
 			t.Errorf("drivers %s:\n%s", d.Name, text)
 		}
 	}
-	if want := []string{"ads1115", "bme280", "command", "pulse", "sht4x", "switch", "thermal", "tmp102", "w1"}; !slices.Equal(names, want) {
+	if want := []string{"ads1115", "bme280", "command", "dht", "duty", "echo", "frequency", "hx711", "pulse", "sht4x", "switch", "thermal", "tmp102", "w1"}; !slices.Equal(names, want) {
 		t.Errorf("the drivers are %v, want %v", names, want)
 	}
 	if _, stderr, code := p.run("drivers", "bme208"); code != 2 || !strings.Contains(stderr, "bme280") {

@@ -33,13 +33,14 @@ func debounceOption(standard, help string) sensors.Option {
 	return sensors.Option{Name: "debounce", Type: sensors.DurationOption, Default: standard, Range: &sensors.Range{Min: 0, Max: 10}, Help: help}
 }
 
+// bias is the pull resistor that the shared option asks for.
+func bias(o *sensors.Options) sensors.Bias {
+	return map[string]sensors.Bias{"up": sensors.PullUp, "down": sensors.PullDown, "off": sensors.BiasOff, "as-is": sensors.BiasAsIs}[o.Text("pull")]
+}
+
 // input is the configuration of the line that the shared options give.
 func input(o *sensors.Options) sensors.LineConfig {
-	bias := map[string]sensors.Bias{"up": sensors.PullUp, "down": sensors.PullDown, "off": sensors.BiasOff, "as-is": sensors.BiasAsIs}
-	return sensors.LineConfig{
-		ActiveLow: o.Text("active") == "low",
-		Bias:      bias[o.Text("pull")],
-	}
+	return sensors.LineConfig{ActiveLow: o.Text("active") == "low", Bias: bias(o)}
 }
 
 // A counter is a line whose edges the kernel counts while nobody looks. It

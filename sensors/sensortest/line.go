@@ -19,11 +19,13 @@ type Line struct {
 	Opened int
 	Closed int
 
-	// What answers on the line: called after it was asked for or reconfigured,
-	// and after an output was driven. It may drive the levels of moments to
-	// come: their edges are there to be read at once.
+	// What answers on the line. OnConfig is called after it was asked for or
+	// reconfigured, OnSet after an output was driven: they may drive the levels
+	// of moments to come, whose edges are there to be read at once. Level, if
+	// set, is the level of an input when it is looked at.
 	OnConfig func(c sensors.LineConfig)
 	OnSet    func(active bool)
+	Level    func() bool
 
 	mu     sync.Mutex
 	active bool
@@ -124,6 +126,9 @@ func (l *Line) Active() (bool, error) {
 	defer l.mu.Unlock()
 	if err := l.usable(); err != nil {
 		return false, err
+	}
+	if l.Level != nil && !l.Config.Output {
+		return l.Level(), nil
 	}
 	return l.active, nil
 }
