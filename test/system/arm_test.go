@@ -4,7 +4,6 @@ package system
 
 import (
 	"bytes"
-	"context"
 	"debug/elf"
 	"encoding/json"
 	"maps"
@@ -15,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/test/rig"
@@ -36,18 +34,11 @@ var notUnderQEMU = map[string]string{
 	"daemon/stranger_test.go": "builds and starts another ARM program",
 }
 
-// moduleRoot is the directory of go.mod.
-func moduleRoot(t *testing.T) string {
-	t.Helper()
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
-	must(t, err)
-	return strings.TrimSpace(string(out))
-}
-
 func TestTheUnitTestsPassOn32BitARM(t *testing.T) {
 	qemu, err := rig.QEMUUser(t.Context(), "arm")
 	must(t, err)
-	root := moduleRoot(t)
+	root, err := moduleRoot()
+	must(t, err)
 	goTool := func(args ...string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), "go", args...)
 		cmd.Dir = root
@@ -94,14 +85,8 @@ func TestTheUnitTestsPassOn32BitARM(t *testing.T) {
 }
 
 func TestReleaseBinaries(t *testing.T) {
-	root := moduleRoot(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	build := exec.CommandContext(ctx, "make", "build")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("make build: %v\n%s", err, out)
-	}
+	dir, err := releases()
+	must(t, err)
 	for _, c := range []struct {
 		name    string
 		class   elf.Class
@@ -114,7 +99,7 @@ func TestReleaseBinaries(t *testing.T) {
 		{"amd64", elf.ELFCLASS64, elf.EM_X86_64, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			path := filepath.Join(root, "dist", "dormouse-linux-"+c.name)
+			path := filepath.Join(dir, "dormouse-linux-"+c.name)
 			file, err := elf.Open(path)
 			must(t, err)
 			defer file.Close()

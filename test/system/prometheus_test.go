@@ -261,7 +261,9 @@ func TestPrometheusScrapesTheDaemon(t *testing.T) {
 // blocks are the fenced blocks of a language in a document of this project.
 func blocks(t *testing.T, document, language string) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(moduleRoot(t), "docs", document))
+	root, err := moduleRoot()
+	must(t, err)
+	text, err := os.ReadFile(filepath.Join(root, "docs", document))
 	must(t, err)
 	var found []string
 	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {

@@ -28,35 +28,40 @@ import (
 const patience = time.Minute
 
 func TestMain(m *testing.M) {
-	status, err := runAll(m)
-	if err != nil {
+	status := m.Run()
+	if err := closeBench(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		status = 1
 	}
 	os.Exit(status)
 }
 
-// scratch is a directory for what the tests share.
-var scratch string
-
-func runAll(m *testing.M) (status int, err error) {
-	if scratch, err = os.MkdirTemp("", "dormouse-system-"); err != nil {
-		return 0, err
-	}
-	status = m.Run()
-	return status, errors.Join(closeBench(), os.RemoveAll(scratch))
-}
-
-// binary is dormouse as `make build` makes it for this machine.
-var binary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(scratch, "dormouse")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "example.org/dormouse/cmd/dormouse")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building dormouse: %w\n%s", err, out)
-	}
-	return path, nil
+// moduleRoot is the directory of go.mod.
+var moduleRoot = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	return strings.TrimSpace(string(out)), err
 })
+
+// releases makes what ships, from nothing, since an old binary must not pass for
+// it, and returns the directory.
+var releases = sync.OnceValues(func() (string, error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return "", err
+	}
+	build := exec.Command("make", "clean", "build")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("make clean build: %w\n%s", err, out)
+	}
+	return filepath.Join(root, "dist"), nil
+})
+
+// binary is the release that this machine and the guest run.
+func binary() (string, error) {
+	dir, err := releases()
+	return filepath.Join(dir, "dormouse-linux-amd64"), err
+}
 
 // must stops a test at an error of something that isn't its subject.
 func must(t testing.TB, err error) {
@@ -102,14 +107,12 @@ const (
 	railedAddress = 0x77 // the same chip again, supplied by railLine
 	lm75Address   = 0x48 // −25.0 °C
 	tmp102Address = 0x49 // −10.125 °C
-	emptyAddress  = 0x4b
 
-	railLine   = 17
-	lowRail    = 18 // a supply that a low level switches on; pulled up
-	rainLine   = 22
-	doorLine   = 27
-	motionLine = 23
-	heldLine   = 5
+	railLine = 17
+	lowRail  = 18 // a supply that a low level switches on; pulled up
+	rainLine = 22
+	doorLine = 27
+	heldLine = 5
 )
 
 // frost is the thermometer on the 1-Wire bus, at −10.125 °C.
