@@ -130,7 +130,7 @@ func (s *settings) stderr(d *daemon.Context) (*os.File, error) {
 	}
 	f, err := d.OpenLog(s.logOutput)
 	if err != nil {
-		return nil, fmt.Errorf("--log.output: %w", err)
+		return nil, fmt.Errorf("--log.output: %w: choose a file in a directory that exists and that can be written to", err)
 	}
 	d.Stderr = f
 	return f, nil
@@ -198,6 +198,8 @@ func (s *settings) serveUntilTold(p *daemon.Process, cfg *sensors.Config, web *e
 	if err != nil {
 		return err
 	}
+	log.Info("starting", "version", version.Version, "pid", os.Getpid())
+	s.tryPlaces(p, log)
 	for _, w := range p.Warnings() {
 		log.Warn(w)
 	}
@@ -249,7 +251,7 @@ func (s *settings) serveUntilTold(p *daemon.Process, cfg *sensors.Config, web *e
 	if err := p.Ready(fmt.Sprintf("%d sensors", len(cfg.Sensors))); err != nil {
 		return err
 	}
-	log.Info("started", "version", version.Version, "sensors", len(cfg.Sensors), "pid", os.Getpid(), "copied_to", p.Copied())
+	log.Info("started", "sensors", len(cfg.Sensors), "copied_to", p.Copied())
 
 	alive, err := r.watchdog(ctx)
 	if err == nil {

@@ -51,12 +51,22 @@ func (l *logger) Reopen() error {
 	return l.file.Reopen()
 }
 
+// trouble is why the last line was lost, if it was.
+func (l *logger) trouble() error {
+	if l.file == nil {
+		return nil
+	}
+	l.file.mu.Lock()
+	defer l.file.mu.Unlock()
+	return l.file.failed
+}
+
 type logFile struct {
 	path string
 
 	mu     sync.Mutex
 	file   *os.File
-	failed bool // the last write failed, and it was said
+	failed error // the last write, and it was said
 }
 
 func (f *logFile) Reopen() error {
@@ -83,10 +93,10 @@ func (f *logFile) Write(line []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n, err := f.file.Write(line)
-	if err != nil && !f.failed {
+	if err != nil && f.failed == nil {
 		fmt.Fprintf(os.Stderr, "dormouse: the log can't be written, lines are lost until it can: %v\n", err)
 	}
-	f.failed = err != nil
+	f.failed = err
 	return n, err
 }
 
