@@ -28,7 +28,7 @@ const pidFileFlags = unix.O_RDWR | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_NONBL
 // isn't nil. It fails with *RunningError where somebody holds it.
 func lockPIDFile(path string, who *identity) (*pidFile, error) {
 	if err := makeDirectory(filepath.Dir(path), who); err != nil {
-		return nil, fmt.Errorf("pidfile %s: %w", path, err)
+		return nil, fmt.Errorf("pidfile %s: %w; make the directory it is to be in, or name another place", path, err)
 	}
 	for {
 		p, err := tryPIDFile(path, who)
@@ -51,7 +51,7 @@ func tryPIDFile(path string, who *identity) (*pidFile, error) {
 	case errors.Is(err, unix.EACCES):
 		return nil, WithExitCode(fmt.Errorf("open pidfile %s: %w; choose another place, or start as a user who may write there", path, err), ExitPrivileges)
 	case err != nil:
-		return nil, fmt.Errorf("open pidfile %s: %w", path, err)
+		return nil, fmt.Errorf("open pidfile %s: %w; name another place, which can be written to", path, err)
 	}
 	p := &pidFile{path: path, file: os.NewFile(uintptr(fd), path)}
 	if err := p.take(who); err != nil {
@@ -170,10 +170,10 @@ func (p *pidFile) moved() (bool, error) {
 func (p *pidFile) write(pid int) error {
 	text := strconv.Itoa(pid) + "\n"
 	if _, err := p.file.WriteAt([]byte(text), 0); err != nil {
-		return fmt.Errorf("write pidfile %s: %w", p.path, err)
+		return fmt.Errorf("write pidfile %s: %w; make room there, or name another place", p.path, err)
 	}
 	if err := p.file.Truncate(int64(len(text))); err != nil {
-		return fmt.Errorf("write pidfile %s: %w", p.path, err)
+		return fmt.Errorf("write pidfile %s: %w; make room there, or name another place", p.path, err)
 	}
 	return nil
 }
