@@ -465,11 +465,12 @@ func TestTLSFromNowOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s *Server
+	server := make(chan *Server, 1)
 	s, addr := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		s.SetWebConfig(config) // while a request runs
+		(<-server).SetWebConfig(config) // while a request runs
 		plain(w, http.StatusOK, "done")
 	}), nil)
+	server <- s
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)

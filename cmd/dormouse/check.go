@@ -20,7 +20,7 @@ import (
 func defineCheck(c *kingpin.CmdClause) command {
 	s := &settings{}
 	s.wiringFlags(c)
-	s.logLevelFlags(c)
+	s.logLevelFlags(c, "error") // what fails is told by the report
 	s.daemonFlags(c, defaultAddress, "syslog", defaultPIDFile())
 	hardware := c.Flag("hardware", "Also read each sensor once, and tell what doesn't answer.").Bool()
 	return func(stdout, stderr io.Writer) error {

@@ -42,7 +42,7 @@ var wireGroups = []string{"gpio", "i2c", "spi", "dialout", "video"}
 func defineRun(c *kingpin.CmdClause) command {
 	s := &settings{}
 	s.wiringFlags(c)
-	s.logLevelFlags(c)
+	s.logLevelFlags(c, "info")
 	s.daemonFlags(c, defaultAddress, "stderr", "")
 	return func(stdout, stderr io.Writer) error {
 		d := daemon.New("dormouse")
@@ -54,7 +54,7 @@ func defineRun(c *kingpin.CmdClause) command {
 func defineStart(c *kingpin.CmdClause) command {
 	s := &settings{}
 	s.wiringFlags(c)
-	s.logLevelFlags(c)
+	s.logLevelFlags(c, "info")
 	s.daemonFlags(c, defaultAddress, "syslog", defaultPIDFile())
 	explain := c.Flag("explain", "Tell each step and its reason as it is taken.").Bool()
 	return func(stdout, stderr io.Writer) error {

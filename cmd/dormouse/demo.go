@@ -17,7 +17,7 @@ var demoConfig []byte
 
 func defineDemo(c *kingpin.CmdClause) command {
 	s := &settings{board: "sim", every: "10s"}
-	s.logLevelFlags(c)
+	s.logLevelFlags(c, "info")
 	s.daemonFlags(c, "localhost:9367", "stderr", "")
 	return func(stdout, stderr io.Writer) error {
 		d := daemon.New("dormouse")

@@ -93,9 +93,9 @@ func (s *settings) daemonFlags(c *kingpin.CmdClause, address, logOutput, pidFile
 		Default("auto").EnumVar(&s.release, "auto", "always", "never")
 }
 
-func (s *settings) logLevelFlags(c *kingpin.CmdClause) {
+func (s *settings) logLevelFlags(c *kingpin.CmdClause, level string) {
 	s.logLevel, s.logFormat = promslog.NewLevel(), promslog.NewFormat()
-	c.Flag(promslogflag.LevelFlagName, promslogflag.LevelFlagHelp).Default("info").
+	c.Flag(promslogflag.LevelFlagName, promslogflag.LevelFlagHelp).Default(level).
 		HintOptions(promslog.LevelFlagOptions...).SetValue(s.logLevel)
 	c.Flag(promslogflag.FormatFlagName, promslogflag.FormatFlagHelp).Default("logfmt").
 		HintOptions(promslog.FormatFlagOptions...).SetValue(s.logFormat)

@@ -66,7 +66,7 @@ func defineRestart(c *kingpin.CmdClause) command {
 	timeout := c.Flag("timeout", "How long to wait for the daemon to end.").Default("10s").Duration()
 	s := &settings{}
 	s.wiringFlags(c)
-	s.logLevelFlags(c)
+	s.logLevelFlags(c, "info")
 	s.daemonFlags(c, defaultAddress, "syslog", defaultPIDFile())
 	return func(stdout, stderr io.Writer) error {
 		if _, arrived := daemon.Handover(); !arrived {

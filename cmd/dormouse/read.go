@@ -23,7 +23,7 @@ import (
 func defineRead(c *kingpin.CmdClause) command {
 	s := &settings{}
 	s.wiringFlags(c)
-	s.logLevelFlags(c)
+	s.logLevelFlags(c, "error") // what fails is told by the table
 	s.pidFileFlag(c, defaultPIDFile())
 	s.logOutput = "stderr"
 	format := c.Flag("format", "How to print the readings: a table with units, the JSON of /readings.json, or Prometheus' text format.").
