@@ -1,0 +1,187 @@
+//go:build system
+
+package inits
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// often is a configuration that is read every second, and counts.
+const often = `sensors:
+  - {name: office, driver: sht4x, addr: 0x44, every: 1s}
+  - {name: rain, driver: pulse, pin: GPIO22, every: 1s}
+`
+
+// spoiled is a directory in which nothing can be written.
+func spoiled(p *place, kind string) string {
+	p.Helper()
+	dir := p.path(kind)
+	switch kind {
+	case "full":
+		p.mount(kind, dir, "tmpfs", 0, "size=4k,mode=0755")
+		fill(p, dir)
+	case "read-only":
+		p.mount(kind, dir, "tmpfs", unix.MS_RDONLY, "")
+	case "vanished":
+		return filepath.Join(dir, "with", "its", "parents")
+	}
+	return dir
+}
+
+func fill(p *place, dir string) {
+	p.Helper()
+	f, err := os.Create(filepath.Join(dir, "fill"))
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer f.Close()
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	if !errors.Is(err, unix.ENOSPC) {
+		p.Fatalf("fill %s: %v", dir, err)
+	}
+}
+
+func TestStartOnASpoiledDisk(t *testing.T) {
+	const full, readOnly, vanished = "no space left on device", "read-only file system", "no such file or directory"
+	for _, tt := range []struct {
+		kind, flag string
+		code       int
+		wants      []string
+		log        string // also in the log
+	}{
+		{"full", "--pid-file=%s/x.pid", 1, []string{"pidfile", full, "make room there"}, ""},
+		{"read-only", "--pid-file=%s/x.pid", 1, []string{"pidfile", readOnly, "name another place"}, ""},
+		{"vanished", "--pid-file=%s/x.pid", 1, []string{"pidfile", vanished, "make the directory"}, ""},
+		{"full", "--log.output=%s/log", 0, []string{"warning: --log.output", full, "make room there"}, ""},
+		{"read-only", "--log.output=%s/log", 1, []string{"--log.output", readOnly, "choose a file"}, ""},
+		{"vanished", "--log.output=%s/log", 1, []string{"--log.output", vanished, "choose a file"}, ""},
+		{"full", "--state.directory=%s", 0, []string{"warning: --state.directory", full, "choose a directory"}, "won't be kept"},
+		{"read-only", "--state.directory=%s", 0, []string{"warning: --state.directory", readOnly, "choose a directory"}, "won't be kept"},
+		{"vanished", "--state.directory=%s", 0, nil, ""}, // it is made
+		{"full", "--textfile=%s/x.prom", 0, nil, full},
+		{"read-only", "--textfile=%s/x.prom", 0, nil, readOnly},
+		{"vanished", "--textfile=%s/x.prom", 0, nil, vanished},
+	} {
+		flag, _, _ := strings.Cut(tt.flag, "=")
+		t.Run(tt.kind+" "+flag, func(t *testing.T) {
+			p := newPlace(t)
+			p.write("dormouse.yml", often)
+			args := []string{"start", "--board=sim", "--no-web", "--config.file=dormouse.yml", fmt.Sprintf(tt.flag, spoiled(p, tt.kind))}
+			if flag != "--log.output" {
+				args = append(args, "--log.output=log")
+			}
+			out, code := p.run(args...)
+			t.Cleanup(func() { p.run("stop") })
+			if code != tt.code {
+				t.Errorf("exit status %d, want %d", code, tt.code)
+			}
+			for _, want := range tt.wants {
+				if !strings.Contains(out, want) {
+					t.Errorf("no %q in %q", want, out)
+				}
+			}
+			if tt.wants == nil && strings.Contains(out, "warning") {
+				t.Errorf("a needless warning: %s", out)
+			}
+			if code != 0 {
+				return
+			}
+			p.eventually(func() error {
+				if status, code := p.run("status"); code != 0 || !strings.Contains(status, "2 of 2 sensors up") {
+					return fmt.Errorf("status: %d\n%s", code, status)
+				}
+				if log := p.read("log"); !strings.Contains(log, tt.log) {
+					return fmt.Errorf("no %q in the log:\n%s", tt.log, log)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// While it runs the disk fills, becomes read-only or is lost: it goes on serving
+// and says so once.
+func TestDiskIsSpoiledWhileRunning(t *testing.T) {
+	for kind, spoil := range map[string]func(p *place, disk string){
+		"full": fill,
+		"read-only": func(p *place, disk string) {
+			if err := unix.Mount("", disk, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+				p.Fatal(err)
+			}
+		},
+		"vanished": func(p *place, disk string) {
+			for _, name := range []string{"run/dormouse.pid", "state", "text"} {
+				if err := os.RemoveAll(filepath.Join(disk, name)); err != nil {
+					p.Fatal(err)
+				}
+			}
+		},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			p := newPlace(t)
+			p.write("dormouse.yml", often)
+			disk := p.path("disk")
+			p.mount("disk", disk, "tmpfs", 0, "size=64k,mode=0755")
+			for _, dir := range []string{"run", "state", "text"} {
+				if err := os.Mkdir(filepath.Join(disk, dir), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			log := p.path("log")
+			if kind == "full" {
+				log = filepath.Join(disk, "log")
+			}
+			pidFile := "--pid-file=" + filepath.Join(disk, "run", "dormouse.pid")
+			if kind == "read-only" { // the kernel refuses that while a file is open for writing
+				pidFile = "--pid-file=" + p.path("run/dormouse.pid")
+			}
+			p.must("start", "--board=sim", "--web.listen-address=127.0.0.1:0", "--config.file=dormouse.yml", "--log.output="+log,
+				"--state.directory="+filepath.Join(disk, "state"), "--textfile="+filepath.Join(disk, "text", "x.prom"), pidFile)
+			t.Cleanup(func() { p.run("stop", pidFile) })
+			if kind == "full" {
+				p.write("log", p.read(log)) // for scrape
+			}
+			p.up(nil, "office")
+			spoil(p, disk)
+
+			// It polls and serves on: reads are counted.
+			reads := func() string {
+				page, _, err := p.scrape(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, after, _ := strings.Cut(page, `dormouse_sensor_reads_total{sensor="office"} `)
+				n, _, _ := strings.Cut(after, "\n")
+				return n
+			}
+			seen := map[string]bool{}
+			p.eventually(func() error {
+				if seen[reads()] = true; len(seen) < 4 {
+					return fmt.Errorf("read %d times", len(seen))
+				}
+				return nil
+			})
+			if said := strings.Count(p.read(log), "the textfile can't be written"); said != 1 && kind != "full" {
+				t.Errorf("said %d times, want once:\n%s", said, p.read(log))
+			}
+			if out, code := p.run("status", pidFile); code != 0 {
+				t.Errorf("status: %d\n%s", code, out)
+			}
+			if out, code := p.run("stop", pidFile); code != 0 || !strings.Contains(out, "has ended") {
+				t.Errorf("stop: %d\n%s", code, out)
+			}
+			if out, code := p.run("status", pidFile); code != 3 {
+				t.Errorf("status after the stop: %d\n%s", code, out)
+			}
+		})
+	}
+}
