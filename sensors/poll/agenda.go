@@ -93,7 +93,9 @@ func (e *entry) plan(began, now sensors.Instant, wall time.Time) {
 		e.next = e.slot(max(began.Add(e.slack), now))
 		return
 	}
-	e.served = e.target
+	if wall.IsZero() || !e.target.After(wall.Add(early)) {
+		e.served = e.target // else it was read for another reason
+	}
 	if wall.IsZero() {
 		e.target, e.next = time.Time{}, 0
 		return
