@@ -63,7 +63,7 @@ var (
 )
 
 // Wake causes and kinds of context switch, each a series from the start.
-var wakeCauses = []string{sensors.WakeStart, sensors.WakeTimer, sensors.WakeRequest, sensors.WakeReload, sensors.WakeClock}
+var wakeCauses = []string{sensors.WakeStart, sensors.WakeTimer, sensors.WakeRequest, sensors.WakeReload, sensors.WakeClock, sensors.WakeEdge}
 
 // A family is one metric family of ours.
 type family struct {

@@ -146,6 +146,10 @@ func (l *loader) checkReferences() {
 	visit = func(c *SensorConfig) {
 		path = append(path, c.Name)
 		for _, o := range c.Driver.Options {
+			if o.Type == SensorsOption {
+				l.checkNames(c, o.Name, names)
+				continue
+			}
 			ref, ok := c.Options.values[o.Name].(string)
 			if o.Type != SensorRefOption || !ok {
 				continue
@@ -169,6 +173,16 @@ func (l *loader) checkReferences() {
 	for _, c := range l.cfg.Sensors {
 		if !done[c.Name] {
 			visit(c)
+		}
+	}
+}
+
+// checkNames: the sensors that an option names exist.
+func (l *loader) checkNames(c *SensorConfig, option string, known []string) {
+	list, _ := c.Options.values[option].([]string)
+	for _, name := range list {
+		if _, ok := l.names[name]; !ok {
+			l.complain(l.originOf(c, option), "sensor "+c.Name, option, fmt.Errorf("there is no sensor %q%s", name, didYouMean(name, known)))
 		}
 	}
 }

@@ -672,7 +672,7 @@ func (d *Driver) noChannel(name string) error {
 
 // optionText is the text that Option.Parse takes: lists joined.
 func optionText(o Option, set setting) (string, error) {
-	if o.Type == ListOption || o.Type == MapOption {
+	if o.Type == ListOption || o.Type == MapOption || o.Type == SensorsOption && set.isList {
 		list, err := words(set)
 		return JoinList(list...), err
 	}

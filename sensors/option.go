@@ -30,6 +30,7 @@ const (
 	OutputOption    // the same, driven
 	PathOption      // an absolute path
 	SensorRefOption // another sensor's name
+	SensorsOption   // names of sensors, with commas or blanks between them
 	ListOption      // several texts: an argument vector
 	MapOption       // NAME=VALUE texts: an environment
 )
@@ -222,6 +223,8 @@ func (o Option) Parse(text string) (any, error) {
 			return nil, fmt.Errorf("%q can't be a sensor's name: letters, digits, _ . - and at most 64 of them", text)
 		}
 		return text, nil
+	case SensorsOption:
+		return parseNames(text)
 	case ListOption:
 		return strings.Split(text, listSeparator), nil
 	case MapOption:
@@ -236,6 +239,23 @@ func (o Option) Parse(text string) (any, error) {
 		return m, nil
 	}
 	return text, nil
+}
+
+// parseNames reads the names of sensors, each once.
+func parseNames(text string) ([]string, error) {
+	var names []string
+	for _, name := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(listSeparator+", ", r) }) {
+		if !validName(name) {
+			return nil, fmt.Errorf("%q can't be a sensor's name: letters, digits, _ . - and at most 64 of them", name)
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, errors.New("names no sensor")
+	}
+	return names, nil
 }
 
 // listSeparator stands between the elements of a list once the configuration

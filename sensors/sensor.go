@@ -28,6 +28,26 @@ type Holder interface {
 	io.Closer
 }
 
+// A Watcher is a Holder of a line whose edges may wake the daemon.
+type Watcher interface {
+	Holder
+	// Watch is asked for after each read, and not during one.
+	Watch() Watch
+}
+
+// A Watch says what an edge is to bring about.
+type Watch struct {
+	Line Line // to wait on; nil: none at present
+	// Wake names the sensors that are then read at once, besides this one.
+	Wake []string
+	// Limit is the least time from one such wake to the next: what comes
+	// sooner is read when it has passed, so that a storm of edges costs one
+	// wake in this time.
+	Limit time.Duration
+	// Changed tells that the last read found an edge that nobody waited for.
+	Changed bool
+}
+
 // A Keeper is a Sensor whose count outlives the process. State may be asked
 // for at any time but during Sense; Restore is called at most once, before
 // the first Sense, with what State returned in an earlier life.

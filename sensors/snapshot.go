@@ -67,4 +67,5 @@ const (
 	WakeRequest = "request" // SIGUSR1, or a fresh reading asked for
 	WakeReload  = "reload"
 	WakeClock   = "clock" // the wall clock was stepped
+	WakeEdge    = "edge"  // of a line that is watched
 )

@@ -1,6 +1,7 @@
 // Package lines are the drivers of single GPIO lines: a level that is looked
 // at, edges that are counted. The kernel debounces, numbers and time-stamps;
-// nothing here waits for an edge, so nothing here wakes the process.
+// nothing here waits for an edge, so nothing here wakes the process (of a switch
+// with wake, sensors/poll waits).
 //
 // A held line that is lost (its chip was unplugged, its driver unloaded) is
 // taken again at a later read, and what was counted until then stays.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -94,6 +95,11 @@ func TestOptionsRefused(t *testing.T) {
 		{"switch", map[string]string{"pin": "GPIO27", "pull": "high"}, "none of up, down, off, as-is"},
 		{"switch", map[string]string{"pin": "GPIO27", "debounce": "11s"}, "outside"},
 		{"switch", map[string]string{"pin": "GPIO27", "debounce": "10ms", "transitions": "no"}, "leave one of the two out"},
+		{"switch", map[string]string{"pin": "GPIO27", "wake": "room", "transitions": "no"}, "nobody holds the line"},
+		{"switch", map[string]string{"pin": "GPIO27", "wake-limit": "5s"}, "no effect without wake"},
+		{"switch", map[string]string{"pin": "GPIO27", "wake": "room", "wake-limit": "1ms"}, "outside"},
+		{"switch", map[string]string{"pin": "GPIO27", "wake": ", "}, "names no sensor"},
+		{"switch", map[string]string{"pin": "GPIO27", "wake": "room,a/b"}, `"a/b" can't be a sensor's name`},
 		{"pulse", map[string]string{"pin": "GPIO22", "per-pulse": "1l"}, "add quantity"},
 		{"pulse", map[string]string{"pin": "GPIO22", "quantity": "volume"}, "per-pulse: is missing: how much volume is one pulse? (its unit: m³)"},
 		{"pulse", map[string]string{"pin": "GPIO22", "quantity": "rotations"}, "a plain number"},
@@ -109,6 +115,37 @@ func TestOptionsRefused(t *testing.T) {
 				t.Errorf("got %v, want %q in it", err, tc.want)
 			}
 		})
+	}
+}
+
+func TestSwitchThatWakes(t *testing.T) {
+	d, e, line := world(t, "switch", map[string]string{})
+	if _, ok := build(t, d, e).(sensors.Watcher); ok {
+		t.Error("a switch without wake is watched")
+	}
+	d, e, line = world(t, "switch", map[string]string{"wake": "room, hall,room", "wake-limit": "5s"})
+	s := build(t, d, e)
+	watch := func() sensors.Watch { return s.(sensors.Watcher).Watch() }
+	if w := watch(); w.Line != line || w.Changed || w.Limit != 5*time.Second || !slices.Equal(w.Wake, []string{"room", "hall"}) {
+		t.Errorf("watch is %+v", w)
+	}
+	line.Drive(sensortest.Start, true)
+	sense(t, d, s)
+	if w := watch(); !w.Changed {
+		t.Error("a change was read and isn't told")
+	}
+	sense(t, d, s)
+	if w := watch(); w.Changed {
+		t.Error("a change is told twice")
+	}
+	line.Drive(sensortest.Start, false)
+	sense(t, d, s)
+	line.Err = syscall.ENODEV
+	if _, _, err := sensortest.Sense(t.Context(), t, d, s); err == nil {
+		t.Error("no error of a line that is gone")
+	}
+	if w := watch(); w.Line != nil || w.Changed {
+		t.Errorf("watch of a line that is gone is %+v", w)
 	}
 }
 

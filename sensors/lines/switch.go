@@ -14,7 +14,7 @@ func init() {
 		Summary:   "switch, reed contact, motion or float sensor on a GPIO line: its level, its changes and the time of the last",
 		Datasheet: "Linux, Documentation/userspace-api/gpio/chardev.rst and include/uapi/linux/gpio.h (version 2)",
 		Wiring:    "3.3 V at most. A contact between the line and ground: pull=up, active=low. Long cables want a resistor of some kΩ to 3.3 V instead of pull=up",
-		Timing:    "none: the level is read as it is. Changes are numbered and time-stamped by the kernel as they happen and looked up at the read",
+		Timing:    "none: the level is read as it is. Changes are numbered and time-stamped by the kernel as they happen and looked up at the read; only with wake do they wake the daemon",
 		Options: []sensors.Option{
 			pinOption("the line: GPIO27, BOARD13, CHIP:OFFSET or a line's name"),
 			pullOption(),
@@ -22,12 +22,22 @@ func init() {
 			debounceOption("10ms", "how long a level must last to count as a change; the kernel rounds it up to its ticks of 4 or 10 ms"),
 			{Name: "transitions", Type: sensors.BoolOption, Default: "yes",
 				Help: "count changes, for which the line is held between reads; no opens it for the read alone"},
+			{Name: "wake", Type: sensors.SensorsOption,
+				Help: "sensors that are read at once when it changes, and the switch with them; its own name alone for nobody else"},
+			{Name: "wake-limit", Type: sensors.DurationOption, Default: "1s", Range: &sensors.Range{Min: 0.1, Max: 86400},
+				Help: "least time between two such wakes: changes that come sooner are read when it has passed"},
 		},
 		Measures:     []*sensors.Quantity{sensors.Active, sensors.Transitions, sensors.LastChange},
 		Unverifiable: "a level is all there is: a cut or shorted wire reads as what pull or the short makes of it",
 		Check: func(o *sensors.Options) error {
 			if o.Given("debounce") && !o.Bool("transitions") {
 				return &sensors.OptionError{Key: "debounce", Err: fmt.Errorf("has no effect with transitions=no: the level is read as it is; leave one of the two out")}
+			}
+			if o.Given("wake") && !o.Bool("transitions") {
+				return &sensors.OptionError{Key: "wake", Err: fmt.Errorf("has no effect with transitions=no: nobody holds the line between reads; leave one of the two out")}
+			}
+			if o.Given("wake-limit") && !o.Given("wake") {
+				return &sensors.OptionError{Key: "wake-limit", Err: fmt.Errorf("has no effect without wake: name the sensors to be read at a change")}
 			}
 			return nil
 		},
@@ -47,7 +57,11 @@ func newSwitch(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &watched{counter: n}, nil
+	s := &watched{counter: n}
+	if e.Options().Given("wake") {
+		return &waking{s}, nil
+	}
+	return s, nil
 }
 
 // level is a switch that is looked at and let go.
@@ -78,13 +92,15 @@ func (s *level) Sense(ctx context.Context, r *sensors.Report) error {
 // watched is a switch whose changes are counted.
 type watched struct {
 	*counter
-	known  bool // whether there was a read before
-	active bool // at the last read
-	last   sensors.Instant
-	shown  float64 // last as Unix time, as it was reported
+	known   bool // whether there was a read before
+	active  bool // at the last read
+	changed bool // seen by the last read
+	last    sensors.Instant
+	shown   float64 // last as Unix time, as it was reported
 }
 
 func (s *watched) Sense(ctx context.Context, r *sensors.Report) error {
+	s.changed = false
 	taken, err := s.take(ctx)
 	if err != nil {
 		return err
@@ -95,6 +111,7 @@ func (s *watched) Sense(ctx context.Context, r *sensors.Report) error {
 	if err != nil {
 		return err
 	}
+	s.changed = changed
 	active, err := s.level()
 	if err != nil {
 		return err
@@ -114,6 +131,19 @@ func (s *watched) Sense(ctx context.Context, r *sensors.Report) error {
 		r.Set(sensors.LastChange, s.stable(wall))
 	}
 	return nil
+}
+
+// waking is a switch whose changes wake the daemon.
+type waking struct{ *watched }
+
+// Watch gives the line to wait on, unless it is lost.
+func (s *waking) Watch() sensors.Watch {
+	o := s.env.Options()
+	w := sensors.Watch{Wake: o.List("wake"), Limit: o.Duration("wake-limit"), Changed: s.changed}
+	if s.line != nil {
+		w.Line = s.line
+	}
+	return w
 }
 
 // stable is the Unix time of the last change. The offset between the clocks

@@ -69,6 +69,7 @@ type Poller struct {
 	owner    chan struct{} // held by whoever runs the loop
 	requests chan *request // to the loop
 	done     chan *sensor  // reads that ended
+	edges    chan *watch   // that had an edge
 	set      atomic.Pointer[set]
 	latest   atomic.Pointer[sensors.Snapshot]
 
@@ -87,6 +88,7 @@ type Poller struct {
 	complete bool            // all of a wake's reads have ended
 	waiting  []*request
 	reload   *request // waits for reads that it broke off
+	watching bool     // edges are waited for
 	stopped  bool
 
 	awake      time.Duration
@@ -130,10 +132,10 @@ func New(o Options) (*Poller, error) {
 	}
 	p := &Poller{
 		board: o.Board, clock: o.Clock, log: o.Log, publish: o.Publish, start: o.Start, wait: o.Wait,
-		owner: make(chan struct{}, 1), requests: make(chan *request), done: make(chan *sensor),
+		owner: make(chan struct{}, 1), requests: make(chan *request), done: make(chan *sensor), edges: make(chan *watch),
 		agenda: newAgenda(), timer: o.Clock.NewTimer(), railUse: map[string]*rail{},
 		buses: map[sensors.Bus]*bus{}, families: map[string]*family{},
-		wakes: map[string]uint64{sensors.WakeStart: 0, sensors.WakeTimer: 0, sensors.WakeRequest: 0, sensors.WakeReload: 0, sensors.WakeClock: 0},
+		wakes: map[string]uint64{sensors.WakeStart: 0, sensors.WakeTimer: 0, sensors.WakeRequest: 0, sensors.WakeReload: 0, sensors.WakeClock: 0, sensors.WakeEdge: 0},
 	}
 	p.set.Store(&set{config: &sensors.Config{}, byName: map[string]*sensor{}})
 	next, err := p.build(o.Config)
@@ -250,9 +252,9 @@ func (p *Poller) loop(ctx context.Context, only *request) (*sensors.Snapshot, er
 	var cancel context.CancelFunc
 	p.reading, cancel = context.WithCancel(ctx)
 	defer cancel()
-	requests, jumps := p.requests, p.clock.Jumps()
+	requests, jumps, edges := p.requests, p.clock.Jumps(), p.edges
 	if only != nil {
-		requests, jumps = nil, nil
+		requests, jumps, edges = nil, nil, nil
 		p.accept(only, false)
 	} else {
 		p.begin()
@@ -268,9 +270,9 @@ func (p *Poller) loop(ctx context.Context, only *request) (*sensors.Snapshot, er
 		if err := p.arm(only == nil); err != nil {
 			return nil, p.breakOff(cancel, err)
 		}
-		accepting := requests
+		accepting, woken := requests, edges
 		if p.reload != nil {
-			accepting = nil // first this
+			accepting, woken = nil, nil // first this
 		}
 		select {
 		case <-ctx.Done():
@@ -291,6 +293,8 @@ func (p *Poller) loop(ctx context.Context, only *request) (*sensors.Snapshot, er
 			p.finish(s)
 		case <-jumps:
 			p.jumped()
+		case w := <-woken:
+			p.edge(w)
 		case r := <-accepting:
 			p.accept(r, true)
 		}
@@ -336,7 +340,9 @@ func (p *Poller) arm(scheduled bool) error {
 
 // begin is the first wake: everything with an interval that wasn't read yet.
 func (p *Poller) begin() {
+	p.watching = true
 	for _, s := range p.set.Load().sensors {
+		p.startWatch(s)
 		if s.cron == nil && !s.result.Tried && !s.active {
 			p.enlist(s)
 		}

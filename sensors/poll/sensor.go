@@ -49,6 +49,12 @@ type sensor struct {
 	keepsRail  bool // between reads too: it holds a line
 	unpowered  bool // its rail was switched off under it
 
+	// Of one whose line may wake the daemon.
+	watch  *watch          // nil: nobody waits
+	wakes  []string        // whom it wakes
+	woken  sensors.Instant // when it last did
+	byEdge bool            // an edge has asked for the read under way
+
 	// While active the goroutine of the read owns these.
 	reader *reader
 	stuck  *reader // was left behind
@@ -105,6 +111,10 @@ var noErrors = func() map[sensors.Reason]uint64 {
 func (s *sensor) inherit(o *sensor) {
 	s.reader, s.stuck, s.since, s.keepsRail, s.retry = o.reader, o.stuck, o.since, o.keepsRail, o.retry
 	o.reader, o.stuck, o.keepsRail = nil, nil, false
+	s.watch, s.wakes, s.woken, o.watch = o.watch, o.wakes, o.woken, nil
+	if s.watch != nil {
+		s.watch.sensor = s
+	}
 	s.failed, s.logged, s.panicked = o.failed, o.logged, o.panicked
 	r := o.result
 	r.Readings, r.Failures, r.Expires = nil, nil, 0
@@ -118,6 +128,7 @@ func (s *sensor) inherit(o *sensor) {
 
 // release ends what a sensor holds between polls.
 func (p *Poller) release(s *sensor) {
+	s.stopWatch()
 	if s.reader != nil {
 		p.keepState(s)
 		if err := s.reader.close(); err != nil {
@@ -394,6 +405,7 @@ func (p *Poller) finish(s *sensor) {
 		s.reader.sensor = nil // its rail is off: it is built again
 	}
 	p.plan(s, now)
+	p.startWatch(s)
 	for _, d := range s.dependents {
 		if d.pending--; d.pending == 0 {
 			p.launch(d)

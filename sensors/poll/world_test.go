@@ -242,6 +242,8 @@ type fake struct {
 	builds int
 	reads  []time.Duration // when, since boot
 	closed int
+
+	changed, lost bool // of one that is watched
 }
 
 // fakeSensor is one object of a fake.
@@ -416,7 +418,8 @@ type fakeBoard struct {
 	locks  map[sensors.Bus]chan struct{}
 	lines  map[string]int // in use
 	now    func() alarm.Instant
-	driven []string // when, since boot, which output became what
+	edges  map[string]chan error // of lines that are waited for: what WaitEdge returns
+	driven []string              // when, since boot, which output became what
 }
 
 func (b *fakeBoard) note(format string, args ...any) {
@@ -424,7 +427,7 @@ func (b *fakeBoard) note(format string, args ...any) {
 }
 
 func newFakeBoard() *fakeBoard {
-	return &fakeBoard{opened: map[sensors.Bus]int{}, closed: map[sensors.Bus]int{}, locks: map[sensors.Bus]chan struct{}{}, lines: map[string]int{},
+	return &fakeBoard{opened: map[sensors.Bus]int{}, closed: map[sensors.Bus]int{}, locks: map[sensors.Bus]chan struct{}{}, lines: map[string]int{}, edges: map[string]chan error{},
 		tx: func(bus sensors.Bus, addr uint16, w, r []byte) error {
 			for i := range r {
 				r[i] = byte(addr)
@@ -497,6 +500,36 @@ func (l *fakeLine) SetActive(active bool) error {
 	defer l.b.mu.Unlock()
 	l.b.note("%s %v", l.key, active)
 	return nil
+}
+
+func (l *fakeLine) WaitEdge(ctx context.Context) error {
+	l.b.mu.Lock()
+	if l.b.edges[l.key] == nil {
+		l.b.edges[l.key] = make(chan error)
+	}
+	edges := l.b.edges[l.key]
+	l.b.mu.Unlock()
+	select {
+	case err := <-edges:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// edge gives an edge to who waits for it, and tells whether anybody does.
+func (b *fakeBoard) edge(key string, err error) bool {
+	synctest.Wait()
+	b.mu.Lock()
+	edges := b.edges[key]
+	b.mu.Unlock()
+	select {
+	case edges <- err:
+		synctest.Wait()
+		return true
+	default:
+		return false
+	}
 }
 
 func (l *fakeLine) Active() (bool, error) { return true, nil }
