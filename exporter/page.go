@@ -2,8 +2,6 @@ package exporter
 
 import (
 	"bytes"
-	"compress/gzip"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -43,11 +41,7 @@ type page struct {
 // serveMetrics answers with a page, rendering it if nobody did before.
 func (e *Exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	want := e.negotiate.page(r.Header)
-	p, err := e.renderer.page(e, want)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
+	p := e.renderer.page(e, want)
 	header := w.Header()
 	for name, values := range p.header {
 		header[name] = values
@@ -70,11 +64,10 @@ type renderer struct {
 	problems   map[string]bool // said already
 	unwritable map[string]bool // the same, by family
 	text       bytes.Buffer
-	packed     bytes.Buffer
-	gzip       *gzip.Writer
+	packer     packer
 }
 
-func (r *renderer) page(e *Exporter, want pageKey) (*page, error) {
+func (r *renderer) page(e *Exporter, want pageKey) *page {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ed := e.current.Load()
@@ -84,15 +77,12 @@ func (r *renderer) page(e *Exporter, want pageKey) (*page, error) {
 		ed.expires = nextExpiry(ed.facts.snapshot, v.now)
 		ed.wall, ed.wallOK = v.wallAtBoot()
 	}
-	if p := ed.pages[want]; p != nil {
-		return p, nil
+	p := ed.pages[want]
+	if p == nil {
+		p = r.render(v, want)
+		ed.pages[want] = p
 	}
-	p, err := r.render(v, want)
-	if err != nil {
-		return nil, err
-	}
-	ed.pages[want] = p
-	return p, nil
+	return p
 }
 
 // leastStep is the step of the wall clock that makes a page's times wrong;
@@ -148,7 +138,7 @@ func nextExpiry(s *sensors.Snapshot, now sensors.Instant) sensors.Instant {
 	return next
 }
 
-func (r *renderer) render(v view, want pageKey) (*page, error) {
+func (r *renderer) render(v view, want pageKey) *page {
 	body := r.encode(want.format, r.gather(v))
 	header := http.Header{
 		"Content-Type":           {string(want.format)},
@@ -156,36 +146,11 @@ func (r *renderer) render(v view, want pageKey) (*page, error) {
 		"X-Content-Type-Options": {"nosniff"},
 	}
 	if want.gzip {
-		if err := r.pack(body); err != nil {
-			return nil, err
-		}
-		body = r.packed.Bytes()
+		body = r.packer.pack(body)
 		header["Content-Encoding"] = []string{"gzip"}
 	}
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
-	return &page{body: bytes.Clone(body), header: header}, nil
-}
-
-func (r *renderer) pack(body []byte) error {
-	r.packed.Reset()
-	if r.gzip == nil {
-		// A page of 14 kB becomes 2.0 kB in a third of the time, and with less
-		// memory, that the default level takes to make 1.9 kB of it.
-		z, err := gzip.NewWriterLevel(&r.packed, gzip.BestSpeed)
-		if err != nil {
-			return fmt.Errorf("compress the page: %w", err)
-		}
-		r.gzip = z
-	} else {
-		r.gzip.Reset(&r.packed)
-	}
-	if _, err := r.gzip.Write(body); err != nil {
-		return fmt.Errorf("compress the page: %w", err)
-	}
-	if err := r.gzip.Close(); err != nil {
-		return fmt.Errorf("compress the page: %w", err)
-	}
-	return nil
+	return &page{body: bytes.Clone(body), header: header}
 }
 
 // textfile renders what the text file holds.
