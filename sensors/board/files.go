@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,6 +41,39 @@ func (f *files) WriteFile(ctx context.Context, path string, data []byte) error {
 	return f.access(ctx, "write", path, func(real string) (func(), error) {
 		return func() {}, writeAll(real, data)
 	})
+}
+
+// mostAtOnce is more than the attributes have that ReadAtOnce is for: a name or
+// a number.
+const mostAtOnce = 256
+
+// ReadAtOnce reads an attribute behind which there is nothing but memory or a
+// register of the processor, of at most 255 bytes, in this goroutine and by raw
+// system calls: an ordinary one tells the runtime that it may block, which
+// wakes its monitor thread, and that costs more than the reading. Never use it
+// for what may wait for a bus: it would hold up all of the process. One
+// read(2) gives an attribute whole (Linux, Documentation/filesystems/sysfs.rst).
+func (f *files) ReadAtOnce(path string) ([]byte, error) {
+	name, err := unix.ByteSliceFromString(filepath.Join(f.root, path))
+	if err != nil {
+		return nil, FileError("read", path, err)
+	}
+	cwd := unix.AT_FDCWD
+	fd, _, errno := unix.RawSyscall6(unix.SYS_OPENAT, uintptr(cwd), uintptr(unsafe.Pointer(&name[0])),
+		unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOCTTY, 0, 0, 0)
+	if errno != 0 {
+		return nil, FileError("read", path, errno)
+	}
+	data := make([]byte, mostAtOnce)
+	n, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&data[0])), mostAtOnce)
+	unix.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+	switch {
+	case errno != 0:
+		return nil, FileError("read", path, errno)
+	case n == mostAtOnce:
+		return nil, FileError("read", path, fmt.Errorf("has more than %d bytes: %w", mostAtOnce-1, unix.EFBIG))
+	}
+	return data[:n], nil
 }
 
 // Glob is filepath.Glob.

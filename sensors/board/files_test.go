@@ -35,6 +35,26 @@ func TestReadAndWriteFiles(t *testing.T) {
 	}
 }
 
+func TestReadAtOnce(t *testing.T) {
+	root := t.TempDir()
+	f := newFiles(root)
+	for _, content := range []string{"", "48312\n", strings.Repeat("x", mostAtOnce-1)} {
+		makeFile(t, root, "/sys/temp", content)
+		if got, err := f.ReadAtOnce("/sys/temp"); err != nil || string(got) != content {
+			t.Errorf("read %q, want %q: %v", got, content, err)
+		}
+	}
+	makeFile(t, root, "/sys/big", strings.Repeat("x", mostAtOnce))
+	for path, want := range map[string]error{"/sys/missing": unix.ENOENT, "/sys": unix.EISDIR, "/sys/big": unix.EFBIG, "/sys/\x00": unix.EINVAL} {
+		if got, err := f.ReadAtOnce(path); !errors.Is(err, want) || got != nil {
+			t.Errorf("%s: got %q, %v; want %v", path, got, err, want)
+		}
+	}
+	if n := testing.AllocsPerRun(10, func() { _, _ = f.ReadAtOnce("/sys/temp") }); n > 5 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func TestGlobFiles(t *testing.T) {
 	root := t.TempDir()
 	makeFile(t, root, "/sys/bus/w1/devices/28-1/temperature", "")

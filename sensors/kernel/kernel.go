@@ -21,6 +21,25 @@ func readText(ctx context.Context, f sensors.Files, path string) (string, error)
 	return strings.TrimSpace(string(data)), nil
 }
 
+// atOnce is what board's files have besides, for attributes that never keep
+// their reader waiting.
+type atOnce interface {
+	ReadAtOnce(path string) ([]byte, error)
+}
+
+// readAtOnce is readText of such an attribute.
+func readAtOnce(ctx context.Context, f sensors.Files, path string) (string, error) {
+	quick, ok := f.(atOnce)
+	if !ok {
+		return readText(ctx, f, path)
+	}
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	data, err := quick.ReadAtOnce(path)
+	return strings.TrimSpace(string(data)), err
+}
+
 // milli reads a number of thousandths, as the kernel writes temperatures.
 func milli(path, text string) (int, error) {
 	v, err := strconv.ParseInt(text, 10, 32)

@@ -85,7 +85,7 @@ func newZone(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 
 func (z *zone) Sense(ctx context.Context, r *sensors.Report) error {
 	// The number may have become another zone's when a driver was reloaded.
-	typ, err := readText(ctx, z.env.Files(), z.dir+"/type")
+	typ, err := readAtOnce(ctx, z.env.Files(), z.dir+"/type") // a name in memory
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,11 @@ func (z *zone) Sense(ctx context.Context, r *sensors.Report) error {
 		return sensors.Errorf(sensors.Identity, "%s was %s and is now %s: looked for anew at the next read", z.dir, z.typ, excerpt(typ))
 	}
 	file := z.dir + "/temp"
-	text, err := readText(ctx, z.env.Files(), file)
+	read := readText
+	if z.typ == processorZone {
+		read = readAtOnce // registers of the processor: bcm2835_thermal, bcm2711_thermal
+	}
+	text, err := read(ctx, z.env.Files(), file)
 	if err != nil {
 		return err
 	}
