@@ -133,6 +133,11 @@ var (
 	Pulses        = quantity("pulses", None, Counter, "Pulses that the kernel saw.", nil)
 	Precipitation = quantity("precipitation", Rain, Counter, "Precipitation counted, as depth.", nil)
 	Volume        = quantity("volume", CubicMeters, Counter, "Volume counted.", nil)
+	Flow          = quantity("flow", CubicMetersPerSecond, Gauge, "Volume per time, mean since the read before.", &Range{0, 1e6})
+	Speed         = quantity("speed", MetersPerSecond, Gauge, "Speed, mean since the read before.", &Range{0, 1e5})
+	Gust          = quantity("gust", MetersPerSecond, Gauge, "Speed at the shortest time between two pulses since the read before.", &Range{0, 1e5})
+	ShortestGap   = quantity("shortest_gap", Seconds, Gauge, "Shortest time between two pulses since the read before.", &Range{0, 366 * 86400})
+	CountedSince  = quantity("counted_since_timestamp", Seconds, Gauge, "Unix time since when every pulse was counted: before, there may be a gap.", nil)
 	Rotations     = quantity("rotations", None, Counter, "Rotations counted.", nil)
 
 	Frequency = quantity("frequency", Hertz, Gauge, "Frequency.", &Range{0, 1e12})

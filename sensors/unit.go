@@ -52,6 +52,10 @@ var (
 	Rain        = &Unit{Suffix: "meters", Symbol: "m", Shown: "mm", ShownScale: 1000, Decimals: 2, accepts: lengths}
 	CubicMeters = &Unit{Suffix: "cubic_meters", Symbol: "m³", Shown: "l", ShownScale: 1000, Decimals: 2, accepts: map[string]scale{
 		"m3": {1, 0}, "l": {1e-3, 0}, "L": {1e-3, 0}, "ml": {1e-6, 0}, "mL": {1e-6, 0}, "dm3": {1e-3, 0}, "ft3": {0.028316846592, 0}}}
+	CubicMetersPerSecond = &Unit{Suffix: "cubic_meters_per_second", Symbol: "m³/s", Shown: "l/min", ShownScale: 60_000, Decimals: 2, accepts: map[string]scale{
+		"m3/s": {1, 0}, "l/min": {1. / 60_000, 0}, "l/s": {1e-3, 0}, "l/h": {1. / 3.6e6, 0}, "m³/h": {1. / 3600, 0}, "m3/h": {1. / 3600, 0}}}
+	MetersPerSecond = &Unit{Suffix: "meters_per_second", Symbol: "m/s", Decimals: 2, accepts: map[string]scale{
+		"km/h": {1 / 3.6, 0}, "kn": {1852. / 3600, 0}, "mph": {0.44704, 0}}}
 	Grams = &Unit{Suffix: "grams", Symbol: "g", Decimals: 2, accepts: map[string]scale{
 		"mg": {1e-3, 0}, "kg": {1e3, 0}}}
 	GramsPerCubicMeter = &Unit{Suffix: "grams_per_cubic_meter", Symbol: "g/m³", Shown: "µg/m³", ShownScale: 1e6, Decimals: 1, accepts: map[string]scale{

@@ -10,6 +10,7 @@ package lines
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"example.org/dormouse/sensors"
 )
@@ -52,8 +53,9 @@ type counter struct {
 	config sensors.LineConfig
 	line   sensors.Line // nil: lost, to be taken at the next read
 	edges  []sensors.Edge
-	seq    uint32 // of the newest edge seen since the line was taken
-	count  uint64 // of all edges seen
+	since  sensors.Instant // when the line was taken
+	seq    uint32          // of the newest edge seen since then
+	count  uint64          // of all edges seen
 }
 
 // newCounter takes the line, so that counting begins at once and not at the
@@ -79,7 +81,7 @@ func (n *counter) take(ctx context.Context) (taken bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	n.line, n.seq = line, 0
+	n.line, n.seq, n.since = line, 0, n.env.Now()
 	return true, nil
 }
 
@@ -97,6 +99,21 @@ func (n *counter) drain() (newest sensors.Edge, ok bool, err error) {
 	n.count += uint64(newest.Seq - n.seq)
 	n.seq = newest.Seq
 	return newest, true, nil
+}
+
+// steady is a moment as Unix time, as it was reported before.
+type steady struct{ shown float64 }
+
+// stable is the Unix time of a moment that wall shows. The offset between the
+// clocks is never measured twice the same, and the wall clock is slewed: the
+// time reported first stays, unless the clock was stepped meanwhile.
+func (s *steady) stable(wall time.Time) float64 {
+	const step = 1 // seconds
+	t := float64(wall.UnixMilli()) / 1000
+	if d := t - s.shown; d > step || d < -step {
+		s.shown = t
+	}
+	return s.shown
 }
 
 // level reads the level as it is now.

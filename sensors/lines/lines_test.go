@@ -119,11 +119,11 @@ func TestOptionsRefused(t *testing.T) {
 }
 
 func TestSwitchThatWakes(t *testing.T) {
-	d, e, line := world(t, "switch", map[string]string{})
+	d, e, _ := world(t, "switch", map[string]string{})
 	if _, ok := build(t, d, e).(sensors.Watcher); ok {
 		t.Error("a switch without wake is watched")
 	}
-	d, e, line = world(t, "switch", map[string]string{"wake": "room, hall,room", "wake-limit": "5s"})
+	d, e, line := world(t, "switch", map[string]string{"wake": "room, hall,room", "wake-limit": "5s"})
 	s := build(t, d, e)
 	watch := func() sensors.Watch { return s.(sensors.Watcher).Watch() }
 	if w := watch(); w.Line != line || w.Changed || w.Limit != 5*time.Second || !slices.Equal(w.Wake, []string{"room", "hall"}) {

@@ -4,17 +4,34 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"example.org/dormouse/sensors"
 )
 
-// counted are the quantities that pulses can stand for.
-var counted = map[string]*sensors.Quantity{
-	"precipitation": sensors.Precipitation,
-	"volume":        sensors.Volume,
-	"energy":        sensors.Energy,
-	"rotations":     sensors.Rotations,
+// A meaning is what pulses can stand for.
+type meaning struct {
+	total *sensors.Quantity // that pulses add to; nil: none
+	rate  *sensors.Quantity // that is had of the pulses per time; nil: none
+	unit  *sensors.Unit     // of what one pulse is
+	gust  *sensors.Quantity // that is had of the shortest gap; nil: none
 }
+
+var meanings = map[string]meaning{
+	"precipitation": {total: sensors.Precipitation, unit: sensors.Precipitation.Unit},
+	"volume":        {total: sensors.Volume, rate: sensors.Flow, unit: sensors.Volume.Unit},
+	"energy":        {total: sensors.Energy, rate: sensors.Power, unit: sensors.Energy.Unit},
+	"rotations":     {total: sensors.Rotations, rate: sensors.Frequency, unit: sensors.Rotations.Unit},
+	// One pulse is the way that the air goes meanwhile: metres per second per hertz.
+	"speed": {rate: sensors.Speed, gust: sensors.Gust, unit: sensors.Meters},
+}
+
+// plain is what pulses are that stand for nothing.
+var plain = meaning{rate: sensors.Frequency}
+
+// mostGaps is how many edges the kernel keeps for one who looks at each: its
+// own limit (GPIO_V2_LINES_MAX*16, drivers/gpio/gpiolib-cdev.c).
+const mostGaps = 1024
 
 func init() {
 	sensors.Register(&sensors.Driver{
@@ -30,12 +47,15 @@ func init() {
 			debounceOption("0s", "how long a level must last to count: 10ms for a reed contact, none for an electronic output. The kernel rounds it up to its ticks of 4 or 10 ms, and pulses shorter than that are lost"),
 			{Name: "edge", Type: sensors.EnumOption, Choices: []string{"rising", "falling", "both"}, Default: "rising",
 				Help: "what counts: becoming active, becoming inactive, or each"},
-			{Name: "quantity", Type: sensors.EnumOption, Choices: []string{"precipitation", "volume", "energy", "rotations"},
+			{Name: "quantity", Type: sensors.EnumOption, Choices: []string{"precipitation", "volume", "energy", "rotations", "speed"},
 				Help: "what the pulses stand for; without it they are only counted"},
 			{Name: "per-pulse", Type: sensors.TextOption,
-				Help: "how much one pulse is, with its unit: 0.2794mm, 1l, 1.25Wh (a meter of 800 pulses per kWh), 0.5"},
+				Help: "how much one pulse is, with its unit: 0.2794mm, 1l, 1.25Wh (a meter of 800 pulses per kWh), 0.5; of speed the way of one pulse, 0.667m where 1 Hz is 0.667 m/s"},
+			{Name: "gap", Type: sensors.BoolOption, Default: "no",
+				Help: "also tell the shortest time between two pulses, and of speed the gust that it stands for; absent where more than 1024 pulses came between two reads"},
 		},
-		Measures:     []*sensors.Quantity{sensors.Pulses, sensors.Precipitation, sensors.Volume, sensors.Energy, sensors.Rotations},
+		Measures: []*sensors.Quantity{sensors.Pulses, sensors.Precipitation, sensors.Volume, sensors.Energy, sensors.Rotations,
+			sensors.Frequency, sensors.Flow, sensors.Power, sensors.Speed, sensors.Gust, sensors.ShortestGap, sensors.CountedSince},
 		Unverifiable: "no pulses and a cut wire look the same",
 		Check: func(o *sensors.Options) error {
 			_, err := perPulse(o)
@@ -50,17 +70,17 @@ func perPulse(o *sensors.Options) (float64, error) {
 	wrong := func(format string, args ...any) (float64, error) {
 		return 0, &sensors.OptionError{Key: "per-pulse", Err: fmt.Errorf(format, args...)}
 	}
-	q := counted[o.Text("quantity")]
-	text := o.Text("per-pulse")
+	name, text := o.Text("quantity"), o.Text("per-pulse")
+	unit := meanings[name].unit
 	switch {
-	case q == nil && text == "":
+	case unit == nil && text == "":
 		return 0, nil
-	case q == nil:
-		return wrong("says how much of something that isn't named: add quantity, one of precipitation, volume, energy, rotations")
+	case unit == nil:
+		return wrong("says how much of something that isn't named: add quantity, one of precipitation, volume, energy, rotations, speed")
 	case text == "":
-		return wrong("is missing: how much %s is one pulse? (its unit: %s)", q.Name, unitName(q))
+		return wrong("is missing: how much %s is one pulse? (its unit: %s)", name, unitName(unit))
 	}
-	v, err := q.Unit.Parse(text)
+	v, err := unit.Parse(text)
 	if err != nil {
 		return 0, &sensors.OptionError{Key: "per-pulse", Err: err}
 	}
@@ -70,18 +90,26 @@ func perPulse(o *sensors.Options) (float64, error) {
 	return v, nil
 }
 
-func unitName(q *sensors.Quantity) string {
-	if q.Unit.Symbol == "" {
+func unitName(u *sensors.Unit) string {
+	if u.Symbol == "" {
 		return "none, a plain number"
 	}
-	return q.Unit.Symbol
+	return u.Symbol
 }
 
 // pulse is a counter and what it stands for.
 type pulse struct {
 	*counter
-	quantity *sensors.Quantity // nil: pulses only
-	each     float64
+	meaning
+	each float64 // how much one pulse is; zero where it stands for nothing
+	gaps bool    // are told
+
+	// As of the read before.
+	readAt    sensors.Instant // zero: there was none since the line was taken
+	readCount uint64
+	newest    sensors.Instant // pulse; zero: not known
+
+	steady // since when it counts
 	// offset is what the total holds beyond count*each: not zero only after
 	// each was configured anew. Computed from the count, a total of a million
 	// pulses has one rounding error and not a million.
@@ -97,33 +125,88 @@ func newPulse(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 	config := input(o)
 	config.Debounce = o.Duration("debounce")
 	config.Edges = map[string]sensors.EdgeKind{"rising": sensors.RisingEdge, "falling": sensors.FallingEdge, "both": sensors.BothEdges}[o.Text("edge")]
+	if o.Bool("gap") {
+		config.Buffer = mostGaps
+	}
 	n, err := newCounter(ctx, e, config)
 	if err != nil {
 		return nil, err
 	}
-	return &pulse{counter: n, quantity: counted[o.Text("quantity")], each: each}, nil
+	p := &pulse{counter: n, meaning: plain, each: each, gaps: o.Bool("gap")}
+	if m, ok := meanings[o.Text("quantity")]; ok {
+		p.meaning = m
+	}
+	return p, nil
 }
 
 func (p *pulse) Sense(ctx context.Context, r *sensors.Report) error {
-	if _, err := p.take(ctx); err != nil {
+	taken, err := p.take(ctx)
+	if err != nil {
 		return err
 	}
-	if _, _, err := p.drain(); err != nil {
+	if taken {
+		p.readAt, p.newest, p.steady = 0, 0, steady{}
+	}
+	before := p.seq
+	newest, _, err := p.drain()
+	if err != nil {
 		return err
 	}
+	now := p.env.Now()
 	// Older kernels have no edges of a chip that is gone, and no error either:
 	// its level fails on all.
 	if _, err := p.level(); err != nil {
 		return err
 	}
 	r.Set(sensors.Pulses, float64(p.count))
-	if p.quantity != nil {
-		r.Set(p.quantity, p.total())
+	if p.total != nil {
+		r.Set(p.total, p.sum())
+	}
+	if passed := now.Sub(p.readAt).Seconds(); p.rate != nil && !p.readAt.IsZero() && passed > 0 {
+		r.Set(p.rate, float64(p.count-p.readCount)*p.perPulse()/passed)
+	}
+	p.readAt, p.readCount = now, p.count
+	if gap, ok := p.shortestGap(p.seq - before); ok && p.gaps {
+		r.Set(sensors.ShortestGap, gap.Seconds())
+		if p.gust != nil && gap > 0 {
+			r.Set(p.gust, p.each/gap.Seconds())
+		}
+	}
+	if len(p.edges) > 0 {
+		p.newest = newest.At
+	}
+	if wall, ok := p.since.Wall(); ok {
+		r.Set(sensors.CountedSince, p.stable(wall))
 	}
 	return nil
 }
 
-func (p *pulse) total() float64 { return p.offset + float64(p.count)*p.each }
+// shortestGap is the shortest time between two of the n pulses that came since
+// the read before, and the one before them. It isn't known where one of them
+// was lost, for that may have been the one, and where there aren't two.
+func (p *pulse) shortestGap(n uint32) (gap time.Duration, ok bool) {
+	if uint32(len(p.edges)) != n {
+		return 0, false
+	}
+	last := p.newest
+	for _, e := range p.edges {
+		if d := e.At.Sub(last); !last.IsZero() && (!ok || d < gap) {
+			gap, ok = d, true
+		}
+		last = e.At
+	}
+	return gap, ok
+}
+
+// perPulse is what one pulse adds to the rate.
+func (p *pulse) perPulse() float64 {
+	if p.unit == nil {
+		return 1
+	}
+	return p.each
+}
+
+func (p *pulse) sum() float64 { return p.offset + float64(p.count)*p.each }
 
 // kept is what outlives the process.
 type kept struct {
@@ -139,8 +222,8 @@ const keptVersion = 1
 // State is the count as of the last Sense.
 func (p *pulse) State() ([]byte, error) {
 	k := kept{Version: keptVersion, Pulses: p.count, Each: p.each, Offset: p.offset}
-	if p.quantity != nil {
-		k.Quantity = p.quantity.Name
+	if p.total != nil {
+		k.Quantity = p.total.Name
 	}
 	return json.Marshal(k)
 }
@@ -161,8 +244,8 @@ func (p *pulse) Restore(state []byte) error {
 	}
 	p.count = k.Pulses
 	switch {
-	case p.quantity == nil:
-	case p.quantity.Name != k.Quantity:
+	case p.total == nil:
+	case p.total.Name != k.Quantity:
 		p.offset = -float64(k.Pulses) * p.each
 	case p.each == k.Each:
 		p.offset = k.Offset

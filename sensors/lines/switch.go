@@ -3,7 +3,6 @@ package lines
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"example.org/dormouse/sensors"
 )
@@ -96,7 +95,7 @@ type watched struct {
 	active  bool // at the last read
 	changed bool // seen by the last read
 	last    sensors.Instant
-	shown   float64 // last as Unix time, as it was reported
+	steady
 }
 
 func (s *watched) Sense(ctx context.Context, r *sensors.Report) error {
@@ -118,7 +117,7 @@ func (s *watched) Sense(ctx context.Context, r *sensors.Report) error {
 	}
 	switch {
 	case changed:
-		s.last, s.shown = newest.At, 0
+		s.last, s.steady = newest.At, steady{}
 	case taken && s.known && active != s.active:
 		// It changed while nobody held the line: when, nobody knows.
 		s.last = 0
@@ -144,18 +143,6 @@ func (s *waking) Watch() sensors.Watch {
 		w.Line = s.line
 	}
 	return w
-}
-
-// stable is the Unix time of the last change. The offset between the clocks
-// is never measured twice the same, and the wall clock is slewed: the time
-// reported first stays, unless the clock was stepped meanwhile.
-func (s *watched) stable(wall time.Time) float64 {
-	const step = 1 // seconds
-	t := float64(wall.UnixMilli()) / 1000
-	if d := t - s.shown; d > step || d < -step {
-		s.shown = t
-	}
-	return s.shown
 }
 
 func number(active bool) float64 {
