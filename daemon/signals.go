@@ -171,10 +171,20 @@ func init() {
 // its thread. Signals the starter ignored or blocked would stay so otherwise,
 // and a daemon with SIGTERM blocked can't be stopped; daemon(7), steps 2 and 3.
 func cleanSignals() (restore func(), err error) {
+	status, err := readStatus("/proc/thread-self/status")
+	if err != nil {
+		return nil, err
+	}
 	// Not signal.Reset, which restores what was inherited. A caught signal
-	// becomes the default at the execution.
+	// becomes the default at the execution. Only those that are ignored: a TERM
+	// that was caught here would be lost, and whoever sent it would wait for ever.
 	caught := make(chan os.Signal, 1)
-	signal.Notify(caught)
+	ignored := status.signals("SigIgn")
+	for sig := syscall.Signal(1); sig <= 64; sig++ {
+		if ignored.has(sig) {
+			signal.Notify(caught, sig)
+		}
+	}
 	var none unix.Sigset_t
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &none, nil); err != nil {
 		signal.Stop(caught)
