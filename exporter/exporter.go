@@ -84,7 +84,7 @@ func New(o Options) *Exporter {
 		e.telemetry = "/metrics"
 	}
 	e.telemetry = "/" + strings.TrimLeft(e.telemetry, "/")
-	e.renderer.log, e.renderer.unwritable = o.Log, make(map[string]bool)
+	e.renderer.log, e.renderer.resident, e.renderer.unwritable = o.Log, e.process.resident, make(map[string]bool)
 	e.current.Store(&edition{facts: facts{
 		usage: e.process.usage(), started: e.process.started,
 		reloaded: true, reloadedAt: o.Clock.Now(),
@@ -94,7 +94,7 @@ func New(o Options) *Exporter {
 
 // Publish makes s what the next scrape sees. It renders nothing, so that a
 // wake costs the same with and without a scraper; the process's own figures
-// are taken here, with four system calls that don't block.
+// are taken here, with a system call that doesn't block.
 func (e *Exporter) Publish(s *sensors.Snapshot) {
 	u := e.process.usage()
 	e.change(func(f *facts) { f.snapshot, f.usage = s, u })

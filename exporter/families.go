@@ -57,7 +57,7 @@ var (
 	cpuSeconds = newFamily("process_cpu_seconds_total", sensors.Counter,
 		"User and system CPU time spent, as of the last wake.")
 	residentBytes = newFamily("process_resident_memory_bytes", sensors.Gauge,
-		"Resident memory size, as of the last wake.")
+		"Resident memory size, as of the first scrape after the last wake.")
 	startTime = newFamily("process_start_time_seconds", sensors.Gauge,
 		"Unix time of the process's start.")
 )
@@ -90,6 +90,7 @@ type view struct {
 	// textfile leaves out what the process says of itself: node_exporter,
 	// which reads the file, has families of the same names about itself.
 	textfile bool
+	resident uint64 // bytes the process has in memory; 0: unknown
 }
 
 // expired tells whether r should have been read again by now. Its readings are
@@ -337,8 +338,8 @@ func (c *collector) processItself() {
 	c.one(switches, float64(c.usage.voluntary), "voluntary")
 	c.one(switches, float64(c.usage.involuntary), "involuntary")
 	c.one(cpuSeconds, c.usage.cpu.Seconds())
-	if c.usage.resident != 0 {
-		c.one(residentBytes, float64(c.usage.resident))
+	if c.resident != 0 {
+		c.one(residentBytes, float64(c.resident))
 	}
 	c.time(startTime, c.started)
 }

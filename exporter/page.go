@@ -58,7 +58,8 @@ func (e *Exporter) view(f facts) view {
 // A renderer makes pages, one at a time: who asks meanwhile waits, and shares
 // what was made. Publishing doesn't wait for it.
 type renderer struct {
-	log *slog.Logger
+	log      *slog.Logger
+	resident func() uint64 // the process's memory in bytes; 0: unknown
 
 	mu         sync.Mutex
 	problems   map[string]bool // said already
@@ -139,6 +140,7 @@ func nextExpiry(s *sensors.Snapshot, now sensors.Instant) sensors.Instant {
 }
 
 func (r *renderer) render(v view, want pageKey) *page {
+	v.resident = r.resident()
 	body := r.encode(want.format, r.gather(v))
 	header := http.Header{
 		"Content-Type":           {string(want.format)},

@@ -16,7 +16,6 @@ import (
 type usage struct {
 	cpu                    time.Duration // user and system
 	voluntary, involuntary uint64        // context switches
-	resident               uint64        // bytes; 0: unknown
 }
 
 // process measures the process it is part of.
@@ -40,11 +39,12 @@ func (p *process) usage() usage {
 		u.cpu = time.Duration(r.Utime.Nano() + r.Stime.Nano())
 		u.voluntary, u.involuntary = uint64(r.Nvcsw), uint64(r.Nivcsw)
 	}
-	u.resident = p.resident()
 	return u
 }
 
-// resident is the second field of /proc/self/statm, in pages; see proc(5).
+// resident is the second field of /proc/self/statm, in pages; see proc(5). It
+// is read for a page and not at each wake: it takes longer than all else that
+// a wake does for the page.
 func (p *process) resident() uint64 {
 	var buf [128]byte
 	n := readRaw(statm, buf[:])

@@ -48,8 +48,8 @@ func TestUsage(t *testing.T) {
 	if u.cpu <= 0 || u.cpu > time.Hour {
 		t.Errorf("CPU time is %v", u.cpu)
 	}
-	if u.resident < 1<<20 || u.resident > 1<<32 {
-		t.Errorf("%d bytes are resident", u.resident)
+	if r := p.resident(); r < 1<<20 || r > 1<<32 {
+		t.Errorf("%d bytes are resident", r)
 	}
 	if age := alarm.Now().Sub(p.started); age < 0 || age > time.Hour {
 		t.Errorf("the process is %v old", age)
@@ -88,7 +88,8 @@ func TestStartOf(t *testing.T) {
 // Without /proc, as in a bare chroot, the figures are left out.
 func TestPageWithoutProc(t *testing.T) {
 	e := newExporter(house(), newClock())
-	e.change(func(f *facts) { f.usage.resident, f.started = 0, 0 })
+	e.renderer.resident = func() uint64 { return 0 }
+	e.change(func(f *facts) { f.started = 0 })
 	text := scrape(e)
 	for _, name := range []string{"process_resident_memory_bytes", "process_start_time_seconds"} {
 		if got := series(text, name); got != nil {
