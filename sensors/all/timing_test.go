@@ -1,7 +1,11 @@
 package all
 
 import (
+	"os"
+	"regexp"
+	"slices"
 	"syscall"
+	"testing"
 	"time"
 
 	"example.org/dormouse/sensors"
@@ -151,5 +155,28 @@ func scaleWorld(e *sensortest.Env) {
 			return true
 		}
 		return pulse > 0 && raw>>(24-pulse)&1 == 1
+	}
+}
+
+// What docs/gpio-timing.md shows is accepted.
+func TestTimingExamples(t *testing.T) {
+	text, err := os.ReadFile("../../docs/gpio-timing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	for _, b := range blocks {
+		cfg, err := sensors.Load(sensors.Source{File: "gpio-timing.yml", Data: []byte(b[1])})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, driver := range []string{"frequency", "duty", "echo", "dht", "hx711"} {
+			if !slices.ContainsFunc(cfg.Sensors, func(c *sensors.SensorConfig) bool { return c.Driver.Name == driver }) {
+				t.Errorf("there is no example of %s", driver)
+			}
+		}
+	}
+	if len(blocks) == 0 {
+		t.Error("there is no example")
 	}
 }

@@ -10,8 +10,8 @@ import (
 
 // fastest is the frequency in hertz up to which edges are believed: an
 // interrupt controller holds one edge of a line back, so a second that comes
-// while the first waits is lost and nobody knows. 100 µs are a latency that a
-// busy Pi Zero keeps.
+// while the first waits is lost and nobody knows. It leaves the kernel 100 µs
+// for each.
 const fastest = 10e3
 
 // mostEdges is the largest buffer that the kernel gives a line: 16 events for
