@@ -65,8 +65,11 @@ func TestUsageOfAProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if before.cpu <= 0 || len(before.threads) != 1 {
-		t.Errorf("a process that began has %+v", before)
+	for before.cpu == 0 && err == nil { // until it has run
+		before, err = usageOf(cat.Process.Pid)
+	}
+	if err != nil || len(before.threads) != 1 {
+		t.Errorf("a process that began has %+v, %v", before, err)
 	}
 	f, err := footprintOf(cat.Process.Pid)
 	if err != nil || f.own <= 0 || f.rss < f.own || f.threads != 1 || f.fds < 3 {

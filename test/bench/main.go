@@ -88,7 +88,7 @@ func bench(p plan) error {
 	if err := describe(all, sensor); err != nil {
 		return err
 	}
-	b := &benchmark{plan: p}
+	b := &benchmark{plan: p, dir: dir}
 	defer b.stop()
 	for _, step := range []func() error{
 		func() error { return b.start(all) },
@@ -142,6 +142,7 @@ type row struct {
 
 type benchmark struct {
 	plan
+	dir  string
 	rows []*row
 }
 
@@ -320,7 +321,7 @@ func (b *benchmark) manyScrapes() error {
 			return err
 		}
 		for range quarters {
-			if err := r.strain(s, b.scrapes/quarters); err != nil {
+			if err := r.strain(b.dir, s, b.scrapes/quarters); err != nil {
 				return fmt.Errorf("%s: %w", r.name, err)
 			}
 			f, err := footprintOf(r.sleeping.pid())
@@ -334,14 +335,13 @@ func (b *benchmark) manyScrapes() error {
 	return nil
 }
 
-func (r *row) strain(s *scraper, scrapes int) error {
+func (r *row) strain(dir string, s *scraper, scrapes int) error {
 	if !r.ours {
 		return s.times(scrapes / 10)
 	}
 	const perQuarter = polls / quarters
 	for range perQuarter {
-		// SIGUSR1 asks for a poll of all sensors.
-		if err := r.sleeping.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+		if err := askToPoll(pidFile(dir, r.sleeping.port)); err != nil {
 			return err
 		}
 		if err := s.times(scrapes / perQuarter); err != nil {

@@ -86,8 +86,10 @@ func oursCommand(binary, dir string, port int, every time.Duration) []string {
 	return []string{binary, "run", "--log.level=error", "--state.directory=" + dir,
 		"--sensor=cpu=thermal,zone=" + zoneType + ",every=" + every.String(),
 		"--sensor=forty=command,output=prometheus,every=24h,argv=/bin/cat " + filepath.Join(dir, "forty.prom"),
-		"--web.listen-address=127.0.0.1:" + strconv.Itoa(port)}
+		"--web.listen-address=127.0.0.1:" + strconv.Itoa(port), "--pid-file=" + pidFile(dir, port)}
 }
+
+func pidFile(dir string, port int) string { return filepath.Join(dir, strconv.Itoa(port)+".pid") }
 
 // forty is a page of 40 series.
 func forty() []byte {

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"strings"
 )
 
 // A scraper asks for pages as Prometheus does, over one connection where the
@@ -48,6 +52,25 @@ func (s *scraper) times(n int) error {
 		}
 	}
 	return nil
+}
+
+// askToPoll has dormouse read its kernel sensor now, by its control socket.
+func askToPoll(pidFile string) error {
+	c := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimSuffix(pidFile, ".pid")+".sock")
+		},
+	}}
+	response, err := c.Post("http://control/read?name=cpu", "", nil)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	if err = errors.Join(err, response.Body.Close()); err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("asking for a poll: %s", response.Status)
+	}
+	return err
 }
 
 func (s *scraper) close() { s.client.CloseIdleConnections() }

@@ -39,17 +39,15 @@ func (s *start) measure(binary, dir string) error {
 	if err != nil {
 		return err
 	}
-	pidFile := filepath.Join(dir, "start.pid")
 	args := oursCommand(binary, dir, port, never)
 	args[1] = "start"
-	args = append(args, "--log.output="+filepath.Join(dir, "start.log"), "--pid-file="+pidFile)
-	args = append(args, "--release-executable="+s.release)
+	args = append(args, "--log.output="+filepath.Join(dir, "start.log"), "--release-executable="+s.release)
 	begin := time.Now()
 	if err := run(args[0], args[1:]...); err != nil {
 		return err
 	}
 	s.took = append(s.took, float64(time.Since(begin).Microseconds())/1000)
-	text, err := os.ReadFile(pidFile)
+	text, err := os.ReadFile(pidFile(dir, port))
 	if err != nil {
 		return err
 	}
@@ -58,7 +56,7 @@ func (s *start) measure(binary, dir string) error {
 		return err
 	}
 	s.after, err = footprintOf(pid)
-	return errors.Join(err, stopDaemon(binary, pidFile, pid))
+	return errors.Join(err, stopDaemon(binary, pidFile(dir, port), pid))
 }
 
 func stopDaemon(binary, pidFile string, pid int) error {
