@@ -125,19 +125,22 @@ func TestTermAtAnyTime(t *testing.T) {
 	t.Run("during the start", func(t *testing.T) {
 		p := newPlace(t)
 		died := map[string]int{}
-		for i := range 25 {
+		for i := range 80 {
 			cmd := p.launch(threeSensors)
-			time.Sleep(time.Duration(i) * time.Millisecond) // another moment each time
+			moment := time.Duration(i) * 300 * time.Microsecond // another one each time
+			time.Sleep(moment)
 			p.send(cmd, syscall.SIGTERM)
+			late := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() }) // the error tells
 			err := cmd.Wait()
+			late.Stop()
 			died[fmt.Sprint(err)]++
 			// Until it catches signals it ends as any program; after that, well.
 			var exit *exec.ExitError
 			if err != nil && (!errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM) {
-				t.Errorf("after %d ms: %v", i, err)
+				t.Errorf("after %v: %v", moment, err)
 			}
 			if out, code := p.run("status"); code != 3 {
-				t.Errorf("after %d ms: status %d: %s", i, code, out)
+				t.Errorf("after %v: status %d: %s", moment, code, out)
 			}
 		}
 		t.Logf("ended by %v", died)
