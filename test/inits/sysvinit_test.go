@@ -130,13 +130,20 @@ func TestSysvinit(t *testing.T) {
 	}
 }
 
-func TestSysvinitWithoutProgram(t *testing.T) {
+func TestSysvinitWithoutProgramOrUser(t *testing.T) {
 	m := bootSysvinit(t, func(m *machine) {
 		if err := os.Remove(m.root + "/usr/bin/dormouse"); err != nil {
 			t.Fatal(err)
 		}
+		m.host("sed", "-i", "/^dormouse:/d", m.root+"/etc/passwd")
 	})
 	m.wants(5, "service", "dormouse", "start")
 	m.wants(4, "service", "dormouse", "status")
 	m.wants(0, "service", "dormouse", "stop")
+	// It comes, and with no user of its own it runs as root.
+	m.install(binary, "/usr/bin/dormouse", 0o755)
+	m.wants(0, "service", "dormouse", "start")
+	if user := m.do("ps", "-C", "dormouse", "-o", "user="); user != "root" {
+		t.Errorf("it runs as %q", user)
+	}
 }
