@@ -52,9 +52,9 @@ func newStepWatch() (*stepWatch, error) {
 	return &stepWatch{timer: timer}, nil
 }
 
-// farAway is later than any time the wall clock is set to and fits the
-// seconds of a 32-bit system call.
-const farAway = (math.MaxInt32 - 86400) * int64(time.Second)
+// farAway is later than any time the wall clock is set to, and fits the seconds
+// of the system call: the year 2038 where these have 32 bits, 2106 elsewhere.
+const farAway = (math.MaxInt32 - 86400) * int64(time.Second) << (^uint(0) >> 63)
 
 // arm must be called again after each step.
 func (s *stepWatch) arm() error {
@@ -82,7 +82,7 @@ func (c *Clock) watch(s *stepWatch) {
 			return
 		}
 		if !errors.Is(err, unix.ECANCELED) {
-			return // it fired: the clock shows 2038, see farAway
+			return // it fired: see farAway
 		}
 	}
 }
