@@ -1,0 +1,123 @@
+//go:build system
+
+package gpio
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// A hundred thousand pulses come in bursts over several polls and a reload. What
+// is counted is what the kernel itself counted in /proc/interrupts, and nobody
+// was woken for it.
+func TestAHundredThousandPulses(t *testing.T) {
+	const line, bursts, each = 22, 10, 10_000
+	b := newBench(t)
+	yaml := "sensors: [{name: meter, driver: pulse, pin: GPIO22, quantity: volume, per-pulse: 1l, every: %s}]"
+	d := b.start(t, fmt.Sprintf(yaml, "1h"))
+	d.read()
+	since := d.value(`sensor_counted_since_timestamp_seconds{sensor="meter"}`)
+	d.asleep()
+	idle := d.wakeUps(func() { b.sleep(t, time.Second) })
+	total := 0
+	for burst := range bursts {
+		woken := d.wakeUps(func() {
+			b.pulses(t, line, each, 0)
+		})
+		total += each
+		if woken > idle {
+			t.Errorf("burst %d woke the daemon %d times, %d without pulses", burst, woken, idle)
+		}
+		switch burst {
+		case 3, 7:
+			d.read()
+			if got := d.value(`sensor_pulses_total{sensor="meter"}`); got != float64(total) {
+				t.Errorf("after burst %d %v pulses are counted, want %d", burst, got, total)
+			}
+			d.asleep()
+		case 5:
+			d.reload(fmt.Sprintf(yaml, "2h"))
+			d.asleep()
+		}
+	}
+	// Each pulse is an interrupt: rising edges alone are asked for.
+	if kernel := b.interrupts(t, "dormouse meter"); kernel != total {
+		t.Errorf("the kernel has counted %d interrupts of %d pulses", kernel, total)
+	}
+	d.read()
+	if got := d.value(`sensor_pulses_total{sensor="meter"}`); got != float64(total) {
+		t.Errorf("%v pulses are counted, want %d", got, total)
+	}
+	if got, want := d.value(`sensor_volume_cubic_meters_total{sensor="meter"}`), float64(total)/1000; got < want-1e-9 || got > want+1e-9 {
+		t.Errorf("%v m³, want %v", got, want)
+	}
+	if now := d.value(`sensor_counted_since_timestamp_seconds{sensor="meter"}`); now != since {
+		t.Errorf("it counts since %v, but the line was held since %v", now, since)
+	}
+	if rate := d.value(`sensor_flow_cubic_meters_per_second{sensor="meter"}`); rate <= 0 {
+		t.Errorf("the flow is %v", rate)
+	}
+}
+
+// A contact that bounces: the kernel sees each bounce, and counts one change.
+func TestBouncesAreOnePulse(t *testing.T) {
+	const line, n, bounces = 23, 20, 25
+	b := newBench(t)
+	d := b.start(t, "sensors: [{name: contact, driver: pulse, pin: GPIO23, debounce: 50ms}, {name: door, driver: switch, pin: GPIO24, debounce: 50ms}]")
+	d.read()
+	d.asleep()
+	woken := d.wakeUps(func() {
+		for range n {
+			for _, up := range []bool{true, false} {
+				for _, l := range []int{line, line + 1} {
+					b.pulses(t, l, bounces, 0)
+					must(t, b.header.SetPull(t.Context(), l, up))
+				}
+				b.sleep(t, 200*time.Millisecond)
+			}
+		}
+	})
+	if woken > 0 {
+		t.Errorf("the daemon was woken %d times", woken)
+	}
+	if kernel, least := b.interrupts(t, "dormouse contact"), n*bounces; kernel < least {
+		t.Errorf("the kernel saw %d edges, want at least %d: nothing bounced", kernel, least)
+	}
+	d.read()
+	if got := d.value(`sensor_pulses_total{sensor="contact"}`); got != n {
+		t.Errorf("%v pulses are counted, want %d", got, n)
+	}
+	if got := d.value(`sensor_transitions_total{sensor="door"}`); got != 2*n {
+		t.Errorf("%v transitions are counted, want %d", got, 2*n)
+	}
+}
+
+// The shortest gap is the kernel's, and absent where a pulse was dropped.
+func TestShortestGap(t *testing.T) {
+	const line = 25
+	b := newBench(t)
+	d := b.start(t, "sensors: [{name: wind, driver: pulse, pin: GPIO25, quantity: speed, per-pulse: 0.5m, gap: yes}]")
+	d.read()
+	gaps := func() map[string]float64 {
+		t.Helper()
+		values := map[string]float64{}
+		for _, r := range d.read()["wind"].Readings {
+			values[r.Quantity] = *r.Value
+		}
+		return values
+	}
+	b.pulses(t, line, 5, 100*time.Millisecond)
+	got := gaps()
+	if gap := got["shortest_gap"]; gap < 0.05 || gap > 0.15 || got["gust"] != 0.5/gap {
+		t.Errorf("pulses 100 ms apart: %v", got)
+	}
+	b.pulses(t, line, 2000, 0)
+	if _, ok := gaps()["shortest_gap"]; ok {
+		t.Error("a gap is told though pulses were dropped")
+	}
+	b.pulses(t, line, 3, 100*time.Millisecond)
+	if gap, ok := gaps()["shortest_gap"]; !ok || gap < 0.05 {
+		t.Errorf("after that the gap is %v (there: %t)", gap, ok)
+	}
+}
