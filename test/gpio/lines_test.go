@@ -1,0 +1,233 @@
+//go:build system
+
+package gpio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Lines that are held, absent, misspelt or pulled out: each message says what
+// to do, the daemon goes on, and the sensor returns by itself.
+func TestLinesThatAreNotToBeHad(t *testing.T) {
+	b := newBench(t)
+	must(t, b.header.Hold(t.Context(), 5, "gpioset"))
+	d := b.start(t, `rails: [{name: pump, line: PUMP_EN}]
+sensors:
+  - {name: held, driver: pulse, pin: GPIO5}
+  - {name: float, driver: switch, pin: FLOAT, debounce: 0s, wake: float}
+  - {name: tank, driver: command, argv: [/bin/echo, 1], power: pump}
+  - {name: misspelt, driver: switch, pin: FLAOT}
+  - {name: absent, driver: switch, pin: "1-0020:3"}
+  - {name: offset, driver: switch, pin: "expander:4"}
+  - {name: nearly, driver: switch, pin: "expandre:3"}
+  - {name: schematic, driver: switch, pin: GPIO_GCLK, transitions: no}
+  - {name: door, driver: switch, pin: BOARD13}
+`)
+	sensors := d.read()
+	d.down(sensors["held"], `line GPIO5 (pin 29) is held by "gpioset"`, "stop that, or wire another line")
+	d.down(sensors["misspelt"], "no line has the name FLAOT (did you mean FLOAT?)", "chips here: ")
+	d.down(sensors["absent"], "there is no chip 1-0020")
+	d.down(sensors["offset"], "there is no line expander:4", "has 4 lines, 0 to 3")
+	d.down(sensors["nearly"], "there is no chip expandre (did you mean expander?)")
+	for _, name := range []string{"float", "tank", "schematic", "door"} {
+		if s := sensors[name]; !*s.Up {
+			t.Errorf("%s is down: %s", name, s.Error)
+		}
+	}
+
+	must(t, b.header.Drop(t.Context(), 5))
+	must(t, b.expander.Remove(t.Context()))
+	sensors = d.read()
+	if s := sensors["held"]; !*s.Up {
+		t.Errorf("a line that was given back isn't taken: %s", s.Error)
+	}
+	if s := sensors["door"]; !*s.Up {
+		t.Errorf("a line of another chip went down with it: %s", s.Error)
+	}
+	d.down(sensors["float"])
+	d.down(sensors["tank"], "rail pump", "no line has the name PUMP_EN")
+
+	must(t, b.expander.Return(t.Context()))
+	sensors = d.read()
+	for _, name := range []string{"float", "tank"} {
+		if s := sensors[name]; !*s.Up {
+			t.Errorf("%s didn't return with its chip: %s", name, s.Error)
+		}
+	}
+	// The switch that returned wakes the daemon again.
+	woken := d.value(`dormouse_wakeups_total{cause="edge"}`)
+	must(t, b.expander.SetPull(t.Context(), 0, true))
+	eventually(t, func() error {
+		if n := d.value(`dormouse_wakeups_total{cause="edge"}`); n != woken+1 {
+			return fmt.Errorf("%v wakes by an edge, want %v", n, woken+1)
+		}
+		return nil
+	})
+	must(t, b.expander.SetPull(t.Context(), 0, false))
+}
+
+func TestADoorWakesTheRoom(t *testing.T) {
+	b := newBench(t)
+	d := b.start(t, `sensors:
+  - {name: door, driver: switch, pin: GPIO27, wake: [room]}
+  - {name: room, driver: command, argv: [/bin/echo, 21]}
+  - {name: other, driver: command, argv: [/bin/echo, 7]}
+`)
+	d.read()
+	reads := func(name string) float64 { return d.value(`dormouse_sensor_reads_total{sensor="` + name + `"}`) }
+	door, room, other := reads("door"), reads("room"), reads("other")
+	d.asleep()
+	must(t, b.header.SetPull(t.Context(), 27, true))
+	eventually(t, func() error {
+		if reads("room") != room+1 || reads("door") != door+1 {
+			return fmt.Errorf("door was read %v times, room %v times", reads("door")-door, reads("room")-room)
+		}
+		return nil
+	})
+	if got := d.value(`sensor_active{sensor="door"}`); got != 1 {
+		t.Errorf("the page says that the door is at %v", got)
+	}
+	if reads("other") != other {
+		t.Error("a sensor that isn't named was read, too")
+	}
+	must(t, b.header.SetPull(t.Context(), 27, false))
+}
+
+// An edge storm on a waking switch: what is due is read, the page answers, and
+// the wakes are bounded.
+func TestEdgeStorm(t *testing.T) {
+	const line, edges = 26, 60_000
+	b := newBench(t)
+	d := b.start(t, `sensors:
+  - {name: cable, driver: switch, pin: GPIO26, debounce: 0s, wake: [room]}
+  - {name: room, driver: command, argv: [/bin/echo, 21]}
+  - {name: clock, driver: command, argv: [/bin/echo, 7], every: 1s}
+`)
+	d.read()
+	reads := func() float64 { return d.value(`dormouse_sensor_reads_total{sensor="clock"}`) }
+	wakes := func() float64 { return d.value(`dormouse_wakeups_total{cause="edge"}`) }
+	polled, woken := reads(), wakes()
+	from, err := b.Clocks(t.Context())
+	must(t, err)
+	storm := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		_, err := b.header.Pulses(ctx, line, edges/2, 0)
+		storm <- err
+	}()
+	scrapes, slowest := 0, time.Duration(0)
+	for over := false; !over; {
+		began := time.Now()
+		d.page()
+		slowest = max(slowest, time.Since(began))
+		scrapes++
+		select {
+		case err := <-storm:
+			must(t, err)
+			over = true
+		default:
+		}
+	}
+	to, err := b.Clocks(t.Context())
+	must(t, err)
+	took := (to.Monotonic - from.Monotonic).Seconds()
+	polled, woken = reads()-polled, wakes()-woken
+	t.Logf("%.0f edges a second for %.1f s: %v polls, %v wakes, %d scrapes, the slowest %s", edges/took, took, polled, woken, scrapes, slowest)
+	if rate := edges / took; rate < 10_000 {
+		t.Errorf("the guest made %.0f edges a second only: no storm", rate)
+	}
+	if polled < took-2 {
+		t.Errorf("a sensor that is due each second was read %v times in %.1f s", polled, took)
+	}
+	if woken < 1 || woken > took+2 {
+		t.Errorf("%v wakes by edges in %.1f s", woken, took)
+	}
+	if slowest > 2*time.Second {
+		t.Errorf("a scrape took %s", slowest)
+	}
+	// The last edge of all is read, though nobody was woken for most.
+	eventually(t, func() error {
+		if got := d.value(`sensor_transitions_total{sensor="cable"}`); got != edges {
+			return fmt.Errorf("%v transitions, want %d", got, edges)
+		}
+		return nil
+	})
+}
+
+var goroutines = regexp.MustCompile(`goroutines=(\d+)`)
+
+// Two dozen lines at once, a quarter of which may wake the daemon: what they
+// cost the process doesn't grow with what happens on them.
+func TestTwoDozenLines(t *testing.T) {
+	b := newBench(t)
+	yaml := "sensors:\n"
+	for line := 4; line < 28; line++ {
+		switch line % 4 {
+		case 0:
+			yaml += fmt.Sprintf("  - {name: s%d, driver: switch, pin: %d, debounce: 0s, wake: s%d, wake-limit: 100ms}\n", line, line, line)
+		case 1:
+			yaml += fmt.Sprintf("  - {name: s%d, driver: switch, pin: %d, debounce: 0s}\n", line, line)
+		default:
+			yaml += fmt.Sprintf("  - {name: s%d, driver: pulse, pin: %d}\n", line, line)
+		}
+	}
+	d := b.start(t, yaml)
+	cost := func() (fds, threads, gos int) {
+		t.Helper()
+		info, err := b.Inspect(t.Context(), d.pid)
+		must(t, err)
+		before := strings.Count(d.log(), "goroutines=")
+		must(t, b.Kill(t.Context(), d.pid, syscall.SIGUSR2))
+		var found [][]string
+		eventually(t, func() error {
+			if found = goroutines.FindAllStringSubmatch(d.log(), -1); len(found) == before {
+				return errors.New("the state isn't in the log")
+			}
+			return nil
+		})
+		gos, err = strconv.Atoi(found[len(found)-1][1])
+		must(t, err)
+		return len(info.Files), info.Threads, gos
+	}
+	burst := func(n int) {
+		t.Helper()
+		for line := 4; line < 28; line++ {
+			b.pulses(t, line, n, 0)
+		}
+	}
+	burst(10)
+	d.read()
+	d.asleep()
+	fds, threads, gos := cost()
+	t.Logf("%d descriptors, %d threads, %d goroutines", fds, threads, gos)
+	const rounds, each = 5, 100
+	for range rounds {
+		burst(each)
+		d.read()
+	}
+	d.asleep()
+	if f, th, g := cost(); f != fds || th > threads || g != gos {
+		t.Errorf("%d descriptors, %d threads, %d goroutines have become %d, %d, %d", fds, threads, gos, f, th, g)
+	}
+	for name, s := range d.read() {
+		want := float64(10 + rounds*each)
+		line, err := strconv.Atoi(strings.TrimPrefix(name, "s"))
+		must(t, err)
+		series := fmt.Sprintf("sensor_pulses_total{sensor=%q}", name)
+		if line%4 < 2 {
+			want, series = 2*want, fmt.Sprintf("sensor_transitions_total{sensor=%q}", name)
+		}
+		if got := d.value(series); !*s.Up || got != want {
+			t.Errorf("%s is %v, want %v (up %t: %s)", series, got, want, *s.Up, s.Error)
+		}
+	}
+}

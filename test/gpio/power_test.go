@@ -1,0 +1,256 @@
+//go:build system
+
+package gpio
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.org/dormouse/test/rig"
+)
+
+// step is one thing that happened to a rail's line.
+type step struct {
+	line int
+	on   bool
+	at   time.Duration
+}
+
+// steps are the switchings of the header's lines, in the kernel's own order. A
+// line that was let go while it was on, or was an output before it had its
+// level, is an error: somebody would have seen a glitch.
+func (b *bench) steps(t *testing.T, events []rig.GPIOEvent, lines ...int) []step {
+	t.Helper()
+	var all []step
+	on, valued := map[int]bool{}, map[int]bool{}
+	for _, e := range events {
+		line := e.GPIO - b.header.Base
+		switch {
+		case !slices.Contains(lines, line):
+		case e.Direction && e.Out && !valued[line]:
+			t.Errorf("line %d became an output before it had a level: %+v", line, e)
+		case e.Direction && !e.Out && on[line]:
+			t.Errorf("line %d was let go while it was on: %+v", line, e)
+		case !e.Direction && e.Out:
+			if !valued[line] && !e.High {
+				t.Errorf("line %d was driven low before it was switched on: %+v", line, e)
+			}
+			valued[line] = true
+			if on[line] != e.High {
+				all = append(all, step{line, e.High, e.At})
+			}
+			on[line] = e.High
+		}
+	}
+	return all
+}
+
+// free checks that lines are as they are pulled, down, and held by nobody.
+func (b *bench) free(t *testing.T, d *daemon, lines ...int) {
+	t.Helper()
+	for _, line := range lines {
+		if high, err := b.header.Value(t.Context(), line); err != nil || high {
+			t.Errorf("line %d is high: %t, %v", line, high, err)
+		}
+	}
+	info, err := b.Inspect(t.Context(), d.pid)
+	if err != nil {
+		return // it has ended
+	}
+	for _, file := range info.Files {
+		if strings.Contains(file, "gpio") {
+			t.Errorf("a line is still held: %s", file)
+		}
+	}
+}
+
+// program is a sensor that takes a while: a program on a rail.
+func program(name, rail, seconds, timeout string) string {
+	return "  - {name: " + name + ", driver: command, argv: [/bin/sh, -c, \"sleep " + seconds + "; echo 1\"], retries: 0, timeout: " + timeout + ", power: " + rail + "}\n"
+}
+
+func TestRailsRiseInTheirOrder(t *testing.T) {
+	const main, boost, probes = 5, 6, 13
+	b := newBench(t)
+	d := b.start(t, `rails:
+  - {name: probes, line: GPIO13, settle: 20ms, after: boost}
+  - {name: boost, line: GPIO6, settle: 100ms, after: main}
+  - {name: main, line: GPIO5, settle: 50ms}
+sensors:
+`+program("moist", "probes", "0.2", "5s")+program("other", "main", "1", "5s"))
+	d.read()
+	trace, err := b.TraceGPIO(t.Context())
+	must(t, err)
+	for name, s := range d.read() {
+		if !*s.Up {
+			t.Errorf("%s: %s", name, s.Error)
+		}
+	}
+	events, err := trace.Stop(t.Context())
+	must(t, err)
+	got := b.steps(t, events, main, boost, probes)
+	t.Logf("the kernel's record: %+v", got)
+	want := []step{{main, true, 0}, {boost, true, 50 * time.Millisecond}, {probes, true, 150 * time.Millisecond},
+		{probes, false, 370 * time.Millisecond}, {boost, false, 370 * time.Millisecond}, {main, false, 1050 * time.Millisecond}}
+	if len(got) != len(want) {
+		t.Fatalf("%d switchings, want %d", len(got), len(want))
+	}
+	for i, w := range want {
+		if got[i].line != w.line || got[i].on != w.on {
+			t.Errorf("switching %d is %+v, want line %d on %t", i, got[i], w.line, w.on)
+		}
+		// Never sooner than the settling times say.
+		if since := got[i].at - got[0].at; since < w.at-time.Millisecond {
+			t.Errorf("line %d became %t after %s, sooner than %s", w.line, w.on, since, w.at)
+		}
+	}
+	b.free(t, d, main, boost, probes)
+}
+
+func TestARailIsCutOffAfterItsTime(t *testing.T) {
+	const heater = 5
+	b := newBench(t)
+	d := b.start(t, "rails: [{name: heater, line: GPIO5, max-on: 700ms}]\nsensors:\n"+
+		program("slow", "heater", "30", "1m")+"  - {name: seven, driver: command, argv: [/bin/echo, 7]}\n")
+	d.read() // that of the start
+	trace, err := b.TraceGPIO(t.Context())
+	must(t, err)
+	sensors := d.read()
+	events, err := trace.Stop(t.Context())
+	must(t, err)
+	d.down(sensors["slow"], "rail heater was on for 700ms, its max-on, and was switched off")
+	if s := sensors["seven"]; !*s.Up {
+		t.Errorf("another sensor is down for it: %s", s.Error)
+	}
+	got := b.steps(t, events, heater)
+	if len(got) != 2 || got[1].on {
+		t.Fatalf("the line was switched as %+v", got)
+	}
+	if on := got[1].at - got[0].at; on < 700*time.Millisecond || on > 1200*time.Millisecond {
+		t.Errorf("it was on for %s", on)
+	}
+	if log := d.log(); !strings.Contains(log, "a rail was on for too long") || !strings.Contains(log, "rail=heater") {
+		t.Errorf("it isn't logged:\n%s", log)
+	}
+	b.free(t, d, heater)
+	if on := d.value(`dormouse_rail_on_seconds_total{line="GPIO5 (pin 29)",rail="heater"}`); on < 1.4 {
+		t.Errorf("it was on for %v s in two reads", on)
+	}
+}
+
+// What each end of the daemon, or of a read, leaves on the lines while a rail is
+// up. The kernel's gpio-sim makes a line that is let go an input, as the mainline
+// drivers do.
+func TestWhatIsLeftOnTheLines(t *testing.T) {
+	const first, second = 5, 6
+	yaml := "rails: [{name: first, line: GPIO5}, {name: second, line: GPIO6, after: first}]\nsensors:\n"
+	up := func(t *testing.T, b *bench) {
+		t.Helper()
+		eventually(t, func() error {
+			high, err := b.header.Value(t.Context(), second)
+			if err == nil && !high {
+				err = errors.New("the rail isn't up")
+			}
+			return err
+		})
+	}
+	ended := func(t *testing.T, d *daemon) {
+		t.Helper()
+		eventually(t, func() error {
+			if _, err := d.b.ReadFile(t.Context(), "/proc/"+strconv.Itoa(d.pid)+"/stat"); err == nil {
+				return errors.New("it still runs")
+			}
+			return nil
+		})
+	}
+	down := []step{{line: second}, {line: first}}
+
+	t.Run("TERM", func(t *testing.T) {
+		b := newBench(t)
+		trace, err := b.TraceGPIO(t.Context())
+		must(t, err)
+		d := b.start(t, yaml+program("slow", "second", "30", "1m"))
+		up(t, b)
+		must(t, b.Kill(t.Context(), d.pid, syscall.SIGTERM))
+		ended(t, d)
+		events, err := trace.Stop(t.Context())
+		must(t, err)
+		b.wantDown(t, events, down)
+		b.free(t, d, first, second)
+	})
+	t.Run("kill -9", func(t *testing.T) {
+		b := newBench(t)
+		trace, err := b.TraceGPIO(t.Context())
+		must(t, err)
+		d := b.start(t, yaml+program("slow", "second", "3", "1m"))
+		up(t, b)
+		must(t, b.Kill(t.Context(), d.pid, syscall.SIGKILL))
+		ended(t, d)
+		events, err := trace.Stop(t.Context())
+		must(t, err)
+		for _, e := range events {
+			if !e.Direction && e.Out && !e.High {
+				t.Errorf("somebody drove a line off: %+v", e)
+			}
+		}
+		// Nobody drives them: each follows its resistor.
+		b.free(t, d, first, second)
+		// The next daemon takes them, and leaves them off.
+		d.configure(yaml + program("slow", "second", "0", "1m"))
+		d.launch()
+		if s := d.read()["slow"]; !*s.Up {
+			t.Errorf("after the restart: %s", s.Error)
+		}
+		b.free(t, d, first, second)
+	})
+	t.Run("abort", func(t *testing.T) { // as in a fault of the runtime
+		b := newBench(t)
+		d := b.start(t, yaml+program("slow", "second", "3", "1m"))
+		up(t, b)
+		must(t, b.Kill(t.Context(), d.pid, syscall.SIGABRT))
+		ended(t, d)
+		b.free(t, d, first, second)
+	})
+	t.Run("a read that doesn't end", func(t *testing.T) {
+		b := newBench(t)
+		d := b.start(t, yaml+program("slow", "second", "60", "500ms"))
+		d.read()
+		trace, err := b.TraceGPIO(t.Context())
+		must(t, err)
+		s := d.read()["slow"]
+		events, err := trace.Stop(t.Context())
+		must(t, err)
+		d.down(s)
+		b.wantDown(t, events, down)
+		b.free(t, d, first, second)
+	})
+	t.Run("reload", func(t *testing.T) {
+		b := newBench(t)
+		d := b.start(t, yaml+program("slow", "second", "30", "1m"))
+		up(t, b)
+		d.reload("rails: [{name: first, line: GPIO5}]\nsensors:\n" + program("quick", "first", "0", "1m"))
+		if s := d.read()["quick"]; !*s.Up {
+			t.Errorf("after the reload: %s", s.Error)
+		}
+		b.free(t, d, first, second)
+	})
+}
+
+// wantDown checks which lines were switched off, in their order.
+func (b *bench) wantDown(t *testing.T, events []rig.GPIOEvent, want []step) {
+	t.Helper()
+	var got []step
+	for _, s := range b.steps(t, events, 5, 6) {
+		if !s.on {
+			got = append(got, step{line: s.line})
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("switched off were %+v, want %+v", got, want)
+	}
+}
