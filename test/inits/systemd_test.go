@@ -232,6 +232,16 @@ func TestUnitFiles(t *testing.T) {
 		t.Errorf("with the drop-in: %.1f, want 2.0 at most", figure)
 	}
 
+	// One sandbox for both: what a reading needs is the same.
+	sandbox := func(unit string) string {
+		_, text, _ := strings.Cut(m.read(source("systemd/"+unit)), "\nDevicePolicy=")
+		text, _, _ = strings.Cut(text, "\n[Install]")
+		return regexp.MustCompile(`(?m)^(#.*)?\n`).ReplaceAllString(strings.TrimSpace(text)+"\n", "")
+	}
+	if daemon, reading := sandbox("dormouse.service"), sandbox("dormouse-read.service"); daemon != reading || daemon == "" {
+		t.Errorf("the sandboxes differ:\n%s\n--- dormouse-read.service:\n%s", daemon, reading)
+	}
+
 	// sysusers.d made the user, with the groups of the wires.
 	groups := strings.Fields(m.do("id", "-Gn", "dormouse"))
 	for _, group := range []string{"dormouse", "gpio", "i2c", "spi", "dialout", "video"} {
