@@ -36,8 +36,14 @@ lint: ## staticcheck, and vet for the Pi Zero
 race: ## the tests under the race detector (needs gcc)
 	CGO_ENABLED=1 go test -race $(TESTFLAGS) ./...
 
+# The race detector links with libc.
+.PHONY: compiler
+compiler:
+	@command -v gcc >/dev/null && test -e /usr/include/stdlib.h || \
+	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends gcc libc6-dev </dev/null; }
+
 .PHONY: test-system
-test-system: lint race ## as root on Debian: a real kernel, Prometheus, 32-bit ARM; installs what it needs
+test-system: compiler lint race ## as root on Debian: a real kernel, Prometheus, 32-bit ARM; installs what it needs
 	go test -tags system -count=1 -timeout 20m $(TESTFLAGS) ./test/... ./daemon/...
 
 .PHONY: fuzz
