@@ -473,7 +473,7 @@ func build() exporter.Build {
 // environment doesn't say otherwise; docs/cost.md has the measurements.
 func runtimeSettings() []string {
 	var settings []string
-	for _, s := range []string{"GOMAXPROCS=1", "GOGC=25", "GOMEMLIMIT=24MiB"} {
+	for _, s := range []string{"GOMAXPROCS=1", gcSetting, "GOMEMLIMIT=24MiB"} {
 		if name, _, _ := strings.Cut(s, "="); os.Getenv(name) == "" {
 			settings = append(settings, s)
 		}

@@ -18,3 +18,7 @@ var forceGCPeriod int64
 const eighteenYears = 1 << 59
 
 func init() { forceGCPeriod = 2 * eighteenYears }
+
+// gcSetting keeps the heap small. The runtime forces no collection any more, so
+// that nothing but allocation brings one about.
+const gcSetting = "GOGC=25"
