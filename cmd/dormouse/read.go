@@ -70,6 +70,11 @@ func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format st
 	options := exporter.Options{Build: build(), Clock: clock}
 	switch {
 	case s.textfile != "":
+		if s.stateDirectory != "" {
+			if err := countOn(s.stateDirectory, snapshot, clock); err != nil {
+				fmt.Fprintln(stderr, "dormouse:", err) // the readings count more
+			}
+		}
 		err = exporter.WriteTextfile(s.textfile, snapshot, options)
 	case format == "prometheus":
 		err = exporter.Text(stdout, snapshot, options)

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/sensors"
+)
+
+// oneRun is the snapshot of a single run.
+func oneRun(up bool, now sensors.Instant) *sensors.Snapshot {
+	r := sensors.Result{Name: "cpu", Driver: "thermal", Reads: 1, Up: up, NextRead: now.Add(time.Minute), Errors: map[sensors.Reason]uint64{}}
+	if up {
+		r.LastSuccess = now
+	} else {
+		r.Errors[sensors.IO] = 1
+	}
+	return &sensors.Snapshot{Results: []sensors.Result{r}, Stats: sensors.Stats{Awake: time.Second, Wakes: map[string]uint64{sensors.WakeRequest: 1}}}
+}
+
+func TestCountersGoOnFromRunToRun(t *testing.T) {
+	dir := t.TempDir()
+	wall := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	run := func(up bool, uptime time.Duration, at time.Time) sensors.Result {
+		t.Helper()
+		clock := alarm.NewFake(alarm.Instant(uptime), at)
+		s := oneRun(up, clock.Now())
+		if err := countOn(dir, s, clock.Clock); err != nil {
+			t.Fatal(err)
+		}
+		return s.Results[0]
+	}
+	run(true, time.Hour, wall)
+	second := run(false, 2*time.Hour, wall.Add(time.Hour))
+	if second.Reads != 2 || second.Errors[sensors.IO] != 1 || !second.NextRead.IsZero() {
+		t.Errorf("second run: %+v", second)
+	}
+	if want := alarm.Instant(time.Hour); second.LastSuccess != want {
+		t.Errorf("its last success is %v, want the first run's, %v", second.LastSuccess, want)
+	}
+	// After a reboot, the last success lies before the boot.
+	third := run(false, time.Minute, wall.Add(2*time.Hour))
+	if third.Reads != 3 || third.Errors[sensors.IO] != 2 || third.LastSuccess != alarm.Instant(time.Minute-2*time.Hour) {
+		t.Errorf("after a reboot: %+v", third)
+	}
+	// In 1970 no time can be told, and none is forgotten.
+	if s := run(false, time.Second, time.Unix(0, 0)); !s.LastSuccess.IsZero() {
+		t.Errorf("in 1970 the last success is %v", s.LastSuccess)
+	}
+	if s := run(false, time.Hour, wall.Add(3*time.Hour)); s.LastSuccess != alarm.Instant(time.Hour-3*time.Hour) || s.Reads != 5 {
+		t.Errorf("with a true clock again: %+v", s)
+	}
+	clock := alarm.NewFake(1, wall)
+	s := oneRun(true, 1)
+	s.Results[0].Driver = "w1"
+	if err := countOn(dir, s, clock.Clock); err != nil || s.Results[0].Reads != 1 {
+		t.Errorf("another driver inherits: %+v, %v", s.Results[0], err)
+	}
+	if s.Stats.Wakes[sensors.WakeRequest] != 6 || s.Stats.Awake != 6*time.Second {
+		t.Errorf("stats: %+v", s.Stats)
+	}
+}
+
+func TestRunsThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, runsFile)
+	clock := alarm.NewFake(1, time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
+	for _, text := range []string{"{", `{"version":2}`} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s := oneRun(true, 1)
+		err := countOn(dir, s, clock.Clock)
+		if err == nil || !strings.Contains(err.Error(), "begin anew") || s.Results[0].Reads != 1 {
+			t.Errorf("%s: %v, %d reads", text, err, s.Results[0].Reads)
+		}
+		if aside, err := os.ReadFile(path + ".damaged"); err != nil || string(aside) != text {
+			t.Errorf("%s: put aside: %q, %v", text, aside, err)
+		}
+		if err := countOn(dir, oneRun(true, 1), clock.Clock); err != nil {
+			t.Errorf("%s: the run after: %v", text, err)
+		}
+	}
+	s := oneRun(true, 1)
+	if err := countOn(path, s, clock.Clock); err == nil || !strings.Contains(err.Error(), "--state.directory") {
+		t.Errorf("no directory but a file: %v", err)
+	}
+}
+
+// Nothing resident: the counters of the text file don't begin anew.
+func TestTextfileRunByRun(t *testing.T) {
+	p := newPlace(t)
+	for n := range 3 {
+		p.must("read", "--board=sim", "--sensor=t=tmp102,addr=0x48", "--textfile=out.prom")
+		text := p.read("out.prom")
+		if want := "dormouse_sensor_reads_total{sensor=\"t\"} " + string(rune('1'+n)) + "\n"; !strings.Contains(text, want) {
+			t.Errorf("run %d: no %q in\n%s", n+1, want, text)
+		}
+		if strings.Contains(text, "dormouse_sensor_next_read_timestamp_seconds{") {
+			t.Errorf("run %d: it knows the next", n+1)
+		}
+	}
+}
