@@ -138,6 +138,11 @@ func (c *Context) detach() (*Process, error) {
 	}
 	// The daemon holds the locks now; these copies go without removing anything.
 	var errs []error
+	// The leader's go with it. It is about to end, but might outlive a daemon that
+	// is stopped at once, whose lock would then still be held.
+	if _, err := waitPID(child.leader); err != nil && !errors.Is(err, unix.ECHILD) {
+		errs = append(errs, fmt.Errorf("wait for the session's leader: %w", err))
+	}
 	if p.pidfile != nil {
 		errs = append(errs, p.pidfile.file.Close())
 	}
