@@ -35,6 +35,9 @@ type Options struct {
 	Files map[string]string
 	// Append adds to the kernel's command line.
 	Append string
+	// Suspends boots a kernel that can be suspended to RAM, once: a second
+	// suspend ends at once. It takes some seconds longer to boot.
+	Suspends bool
 	// QEMU adds to QEMU's arguments.
 	QEMU []string
 }
@@ -173,10 +176,14 @@ func boot(ctx context.Context, o Options, im image, dir string) (*Machine, error
 	if o.Memory == 0 {
 		o.Memory = 256
 	}
+	kernel := im.vmlinux
+	if o.Suspends {
+		kernel = im.bzImage
+	}
 	m.qemu = exec.Command("qemu-system-x86_64", append([]string{
 		"-accel", "tcg", "-cpu", "max", "-M", "q35", "-m", fmt.Sprint(o.Memory), "-smp", "1",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
-		"-kernel", im.vmlinux, "-initrd", initrd,
+		"-kernel", kernel, "-initrd", initrd,
 		"-append", strings.TrimSpace("console=ttyS0 panic=-1 quiet mitigations=off " + o.Append),
 		"-acpitable", "file=" + thermal,
 		"-device", "virtio-serial-pci", "-chardev", "socket,id=rig,fd=3",

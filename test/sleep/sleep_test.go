@@ -1,0 +1,295 @@
+//go:build system
+
+package sleep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.org/dormouse/test/rig"
+)
+
+// patience bounds every wait for something that takes moments on an idle host.
+const patience = time.Minute
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually asks until it is told that all is well.
+func eventually(t testing.TB, ask func() error) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if err = ask(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("still after %s: %v", patience, err)
+}
+
+// boot starts a machine with dormouse on it.
+func boot(t *testing.T, o rig.Options) *rig.Machine {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "dormouse")
+	build := exec.Command("go", "build", "-trimpath", "-tags=release", "-ldflags=-s -w -checklinkname=0", "-o", binary, "example.org/dormouse/cmd/dormouse")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building dormouse: %v\n%s", err, out)
+	}
+	o.Files = map[string]string{"usr/bin/dormouse": binary}
+	return rig.Start(t, o)
+}
+
+// A sleeper is a daemon in the guest, with a sensor that is read at an interval
+// and one that is read at the full hour.
+type sleeper struct {
+	*testing.T
+	m      *rig.Machine
+	client http.Client
+}
+
+func start(t *testing.T, m *rig.Machine, every time.Duration, flags ...string) *sleeper {
+	t.Helper()
+	argv := append([]string{"dormouse", "run", "--web.listen-address=127.0.0.1:9367", "--state.directory=/tmp",
+		"--sensor=often=thermal,every=" + every.String(), `--sensor=hourly=thermal,at="0 * * * *"`}, flags...)
+	p, err := m.Start(t.Context(), rig.Command{Argv: argv}, nil)
+	must(t, err)
+	s := &sleeper{T: t, m: m, client: http.Client{Transport: m.Transport("")}}
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		must(t, p.Kill(ctx, syscall.SIGTERM))
+		exit, err := p.Wait(ctx)
+		if err != nil || exit.Status != 0 {
+			t.Errorf("dormouse ended with %v", err)
+		}
+		if t.Failed() {
+			t.Logf("dormouse said:\n%s", exit.Stderr)
+		}
+	})
+	eventually(t, func() error { _, err := s.look(); return err })
+	return s
+}
+
+// A look is the page and the clocks of the moment.
+type look struct {
+	series map[string]float64
+	rig.Clocks
+}
+
+func (s *sleeper) look() (look, error) {
+	l := look{series: map[string]float64{}}
+	q, err := http.NewRequestWithContext(s.Context(), http.MethodGet, "http://127.0.0.1:9367/metrics", nil)
+	if err != nil {
+		return l, err
+	}
+	response, err := s.client.Do(q)
+	if err != nil {
+		return l, err
+	}
+	body, err := io.ReadAll(response.Body)
+	if err = errors.Join(err, response.Body.Close()); err != nil {
+		return l, err
+	}
+	for line := range strings.Lines(string(body)) {
+		line = strings.TrimSpace(line)
+		value := strings.LastIndexByte(line, ' ') + 1
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		if l.series[line[:max(value-1, 0)]], err = strconv.ParseFloat(line[value:], 64); err != nil {
+			return l, fmt.Errorf("%q: %w", line, err)
+		}
+	}
+	l.Clocks, err = s.m.Clocks(s.Context())
+	return l, err
+}
+
+func (s *sleeper) see() look {
+	s.Helper()
+	l, err := s.look()
+	must(s.T, err)
+	return l
+}
+
+// get is a series, NaN where there is none.
+func (l look) get(name string) float64 {
+	v, ok := l.series[name]
+	if !ok {
+		return math.NaN()
+	}
+	return v
+}
+
+const jumps = "dormouse_clock_jumps_total"
+
+func reads(sensor string) string {
+	return fmt.Sprintf("dormouse_sensor_reads_total{sensor=%q}", sensor)
+}
+
+func (l look) age(sensor string) float64 {
+	return seconds(l.Realtime) - l.get(fmt.Sprintf("dormouse_sensor_last_success_timestamp_seconds{sensor=%q}", sensor))
+}
+
+func (l look) next(sensor string) float64 {
+	return l.get(fmt.Sprintf("dormouse_sensor_next_read_timestamp_seconds{sensor=%q}", sensor)) - seconds(l.Realtime)
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixNano()) / 1e9 }
+
+// set sets the guest's wall clock, and returns when the daemon has noticed.
+func (s *sleeper) set(to time.Time) look {
+	s.Helper()
+	before := s.see()
+	setClock(s.T, s.m, to)
+	var after look
+	eventually(s.T, func() (err error) {
+		if after, err = s.look(); err == nil && after.get(jumps) != before.get(jumps)+1 {
+			err = fmt.Errorf("%v clock jumps after %v", after.get(jumps), before.get(jumps))
+		}
+		return err
+	})
+	return after
+}
+
+func setClock(t *testing.T, m *rig.Machine, to time.Time) {
+	t.Helper()
+	exit, err := m.Exec(t.Context(), "date", "-u", "-s", "@"+strconv.FormatInt(to.Unix(), 10))
+	if err != nil || exit.Status != 0 {
+		t.Fatalf("setting the clock: %+v, %v", exit, err)
+	}
+}
+
+// half is half past an hour: no hour ends while the test runs.
+var half = time.Date(2027, time.March, 3, 12, 30, 0, 0, time.UTC)
+
+const every = 2 * time.Second
+
+func TestClockIsSetDuringASleep(t *testing.T) {
+	m := boot(t, rig.Options{})
+	setClock(t, m, time.Unix(600, 0)) // a Pi boots in 1970
+	s := start(t, m, every)
+	eventually(t, func() error {
+		if l := s.see(); l.get(reads("often")) < 2 {
+			return fmt.Errorf("%v reads", l.get(reads("often")))
+		}
+		return nil
+	})
+	first := s.see()
+	for name := range first.series {
+		if strings.HasSuffix(name, "_timestamp_seconds") || strings.Contains(name, "_timestamp_seconds{") {
+			t.Errorf("in 1970 the page has %s", name)
+		}
+	}
+	if n := first.get(reads("hourly")); n != 0 {
+		t.Errorf("in 1970, %v reads at full hours", n)
+	}
+
+	hourly := 0.0
+	for _, step := range []struct {
+		name string
+		to   func(now time.Time) time.Time
+		due  float64 // reads at full hours: one where the step passes over any
+		next float64 // minutes to the next one
+	}{
+		{"from 1970 to 12:30", func(time.Time) time.Time { return half }, 0, 30},
+		{"an hour forward", func(now time.Time) time.Time { return now.Add(time.Hour) }, 1, 30},
+		// 13 h was read, and isn't read again.
+		{"an hour back", func(now time.Time) time.Time { return now.Add(-time.Hour) }, 0, 90},
+		{"a day forward", func(now time.Time) time.Time { return now.Add(24 * time.Hour) }, 1, 30},
+		// What was read late a moment ago was meant for 14 h of this day.
+		{"a day back", func(now time.Time) time.Time { return now.Add(-24 * time.Hour) }, 0, 150},
+	} {
+		t.Run(step.name, func(t *testing.T) {
+			s.T = t
+			before := s.see()
+			after := s.set(step.to(before.Realtime))
+			hourly += step.due
+			eventually(t, func() (err error) {
+				if after, err = s.look(); err == nil && after.get(reads("hourly")) != hourly {
+					err = fmt.Errorf("%v reads at full hours, want %v", after.get(reads("hourly")), hourly)
+				}
+				return err
+			})
+			// The interval goes on as if nothing had happened, for three more reads.
+			eventually(t, func() (err error) {
+				if after, err = s.look(); err == nil && after.get(reads("often")) < before.get(reads("often"))+3 {
+					err = fmt.Errorf("%v reads after %v", after.get(reads("often")), before.get(reads("often")))
+				}
+				return err
+			})
+			passed := (after.Boottime - before.Boottime).Seconds() / every.Seconds()
+			if n := after.get(reads("often")) - before.get(reads("often")); n > passed+1 || n < passed-1.5 {
+				t.Errorf("%v reads in the time of %.1f", n, passed)
+			}
+			if n := after.get(reads("hourly")); n != hourly {
+				t.Errorf("%v reads at full hours, want %v", n, hourly)
+			}
+			if n := after.get(jumps) - before.get(jumps); n != 1 {
+				t.Errorf("%v clock jumps for one", n)
+			}
+			if age := after.age("often"); !(age >= 0 && age < 2*every.Seconds()) {
+				t.Errorf("the last success is %.3f s old", age)
+			}
+			if next := after.next("often"); !(next > -1 && next <= every.Seconds()+1) {
+				t.Errorf("the next read is in %.3f s", next)
+			}
+			if next := after.next("hourly") / 60; !(next > step.next-10 && next <= step.next) {
+				t.Errorf("the next read at a full hour is in %.1f min, want %v at most", next, step.next)
+			}
+		})
+		s.T = t
+	}
+}
+
+// The machine is suspended between two reads. Nothing but the alarm wakes it.
+func TestAlarmWakesASuspendedMachine(t *testing.T) {
+	const every = 12 * time.Second
+	m := boot(t, rig.Options{Suspends: true})
+	s := start(t, m, every, "--wake-suspended")
+	must(t, m.WriteFile(t.Context(), "/sys/power/mem_sleep", []byte("deep"), 0o644))
+	var before look
+	eventually(t, func() (err error) { // until it has just been read
+		if before, err = s.look(); err == nil && !(before.next("often") > 8) {
+			err = fmt.Errorf("the next read is in %.1f s", before.next("often"))
+		}
+		return err
+	})
+	must(t, m.WriteFile(t.Context(), "/sys/power/state", []byte("mem"), 0o644)) // returns when it is awake
+	var after look
+	eventually(t, func() (err error) {
+		if after, err = s.look(); err == nil && after.get(reads("often")) == before.get(reads("often")) {
+			err = errors.New("no read since")
+		}
+		return err
+	})
+	suspended := (after.Boottime - before.Boottime) - (after.Monotonic - before.Monotonic)
+	if suspended < 2*time.Second || suspended > every {
+		t.Errorf("the machine was suspended for %v", suspended)
+	}
+	if n := after.get(reads("often")) - before.get(reads("often")); n != 1 {
+		t.Errorf("%v reads in %v", n, after.Boottime-before.Boottime)
+	}
+	if age := after.age("often"); !(age >= 0 && age < every.Seconds()) {
+		t.Errorf("the last success is %.3f s old", age)
+	}
+	if n := after.get(jumps); n != before.get(jumps) {
+		t.Errorf("resuming counted as %v clock jumps", n-before.get(jumps))
+	}
+	t.Logf("suspended for %v", suspended)
+}
