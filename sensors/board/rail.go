@@ -191,6 +191,37 @@ func (r *Rails) AllDown() error {
 
 var errSwitchedOff = errors.New("all rails were switched off")
 
+// Rest drives the rails off that nobody has raised and for which it is asked,
+// once, and lets them go: a process that was killed may have left them on, and
+// the drivers of Raspberry Pi's kernel keep the level of an output that is let
+// go. It goes on after an error.
+func (r *Rails) Rest(wanted func(name string) bool) error {
+	var errs []error
+	for _, one := range r.falling {
+		if !wanted(one.config.Name) {
+			continue
+		}
+		if err := one.rest(); err != nil {
+			errs = append(errs, fmt.Errorf("rail %s: switch off: %w", one.config.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *rail) rest() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.line != nil {
+		return nil
+	}
+	c := sensors.LineConfig{Output: true, ActiveLow: r.config.ActiveLow}
+	line, err := r.board.OpenLine(r.config.Line, c, "dormouse "+r.config.Name)
+	if err != nil {
+		return err
+	}
+	return line.Close()
+}
+
 // limit switches a rail off that is on for longer than it may be, and before it
 // those that come after it. on is its present time of power.
 func (r *Rails) limit(on context.Context, one *rail, at alarm.Instant) {

@@ -488,6 +488,30 @@ func TestRailThatFailsTakesTheOthersDown(t *testing.T) {
 	}
 }
 
+func TestRest(t *testing.T) {
+	b := newRecorder()
+	rails := testRails(t, b, fakeClock())
+	check(t, rails.Up(t.Context(), "shed", 0))
+	b.log = nil
+	check(t, rails.Rest(func(string) bool { return true }))
+	if want := []string{`open GPIO17 active=false low=false by "dormouse garden"`, letGo}; !slices.Equal(b.log, want) {
+		t.Errorf("got %q, want %q: what is in use stays", b.log, want)
+	}
+	check(t, rails.AllDown())
+	b.log = nil
+	check(t, rails.Rest(func(name string) bool { return name == "shed" }))
+	if want := []string{`open GPIO27 active=false low=true by "dormouse shed"`, "close GPIO27"}; !slices.Equal(b.log, want) {
+		t.Errorf("got %q, want %q", b.log, want)
+	}
+	b.openErr = unix.EBUSY
+	if err := rails.Rest(func(string) bool { return true }); !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "rail garden") || !strings.Contains(err.Error(), "rail shed") {
+		t.Errorf("got %v, want EBUSY of both", err)
+	}
+	if w := rails.Wires(); w[0].OnTime != 0 {
+		t.Errorf("to rest is to be on: %+v", w)
+	}
+}
+
 func TestRailIsOnForItsTimeAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, rails, log := chain(t, func(c map[string]*sensors.RailConfig) { c["boost"].MaxOn = time.Second })

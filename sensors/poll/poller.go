@@ -347,8 +347,22 @@ func (p *Poller) begin() {
 			p.enlist(s)
 		}
 	}
+	p.restRails()
 	p.wake(sensors.WakeStart)
 	p.change() // the page exists even where nothing is due
+}
+
+// restRails switches off what an earlier process may have left on, where no
+// read will do it now: a valve whose time is tomorrow.
+func (p *Poller) restRails() {
+	soon := map[string]bool{}
+	for _, s := range p.due {
+		soon[s.cfg.Power] = true
+	}
+	if err := p.rails.Rest(func(name string) bool { return !soon[name] }); err != nil {
+		// The read that needs it tells as an error what is wrong with it.
+		p.log.Debug("can't make sure that a rail is off", "err", err)
+	}
 }
 
 // ring is the timer: somebody is due, or the wake has lasted long enough to be

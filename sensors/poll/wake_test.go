@@ -704,6 +704,20 @@ func TestNewRefuses(t *testing.T) {
 	})
 }
 
+// What a killed process left on goes off at the start, unless a read does it.
+func TestRailsAreOffAtTheStart(t *testing.T) {
+	in(t, func(w *world) { // at noon
+		valve := w.sensor("valve", at("30 12 * * *"), powered(supply("valve", "GPIO18"), 0))
+		a := w.sensor("a", powered(supply("vcc", "GPIO17"), 0))
+		w.run(valve.cfg, a.cfg)
+		w.pass(time.Second)
+		equal(t, "outputs", w.driven, []string{"0s GPIO18 false", "0s GPIO17 true", "10ms GPIO17 false"})
+		if w.inUse("GPIO18") != 0 {
+			t.Error("the valve's line is held")
+		}
+	})
+}
+
 func TestReadOfARailThatWasOnForTooLong(t *testing.T) {
 	in(t, func(w *world) {
 		probes := supply("probes", "GPIO17")
