@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -22,9 +23,16 @@ import (
 
 // socketAddress is derived from the pidfile's path, without symbolic links in its
 // directory, and from the device it lies on: containers that share a network
-// namespace have the same paths, on devices of their own.
+// namespace have the same paths, on devices of their own. Where the directory was
+// removed, the nearest one above it that is there tells both. The name is the same
+// then, unless what was removed is a mount point or a symbolic link.
 func socketAddress(path string) (unix.Sockaddr, error) {
-	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	above, rest := filepath.Dir(path), filepath.Base(path)
+	dir, err := filepath.EvalSymlinks(above)
+	for errors.Is(err, fs.ErrNotExist) && above != filepath.Dir(above) {
+		above, rest = filepath.Dir(above), filepath.Join(filepath.Base(above), rest)
+		dir, err = filepath.EvalSymlinks(above)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +40,7 @@ func socketAddress(path string) (unix.Sockaddr, error) {
 	if err := unix.Stat(dir, &st); err != nil {
 		return nil, &os.PathError{Op: "stat", Path: dir, Err: err}
 	}
-	return &unix.SockaddrUnix{Name: fmt.Sprintf("@daemon-%s", hash(fmt.Sprintf("%d %s", st.Dev, filepath.Join(dir, filepath.Base(path)))))}, nil
+	return &unix.SockaddrUnix{Name: fmt.Sprintf("@daemon-%s", hash(fmt.Sprintf("%d %s", st.Dev, filepath.Join(dir, rest))))}, nil
 }
 
 // lockSocket takes the name that belongs to the pidfile. trusted are the users

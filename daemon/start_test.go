@@ -62,6 +62,39 @@ func TestPIDFileRemovedByHand(t *testing.T) {
 	}
 }
 
+// Its directory may be removed as well, and those above, and be made anew by a
+// second start.
+func TestPIDFileDirectoryRemovedByHand(t *testing.T) {
+	h := newHelper(t)
+	h.pidFile = filepath.Join(h.dir, "run", "helper", "helper.pid")
+	h.plan.PIDFile = h.pidFile
+	if err := os.MkdirAll(filepath.Dir(h.pidFile), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	pid := h.mustStart()
+	for _, dir := range []string{filepath.Dir(h.pidFile), filepath.Join(h.dir, "run")} {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		if s := Status(h.pidFile); s.Code != StatusRunning || s.PID != pid || !strings.Contains(s.Text, "was removed") {
+			t.Errorf("without %s: status %+v, want running as %d", dir, s, pid)
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(h.pidFile), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := h.start(); code != 1 || !strings.Contains(out, fmt.Sprintf("already running as process %d", pid)) {
+		t.Errorf("a second start: exit status %d, output %q", code, out)
+	}
+	if err := os.RemoveAll(filepath.Join(h.dir, "run")); err != nil {
+		t.Fatal(err)
+	}
+	h.stop()
+	if s := Status(h.pidFile); s.Code != StatusStopped {
+		t.Errorf("status %+v after stop", s)
+	}
+}
+
 func TestFiveStartsAtOnce(t *testing.T) {
 	h := newHelper(t)
 	type result struct {
