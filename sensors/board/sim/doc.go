@@ -8,7 +8,9 @@
 //	thermal     /sys/class/thermal/thermal_zone0
 //	header      54 lines, of which GPIO4 to GPIO27 can be wired:
 //	            16 float switch, 22 rain gauge, 23 motion, 24 water meter,
-//	            25 energy meter, 26 anemometer, 27 door; others follow their pull
+//	            25 energy meter, 26 anemometer, 27 door; 4 DHT22, 12 and 13
+//	            trigger and echo of an HC-SR04, 20 and 21 data and clock of an
+//	            HX711; others follow their pull
 //
 // Values move slowly and plausibly; the same seed and the same moments give
 // the same values. Nothing runs by itself: no goroutine, no timer. What has

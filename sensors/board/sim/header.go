@@ -28,6 +28,7 @@ type pin struct {
 	gone     bool
 	manual   bool // level was set by SetInput; the script is over
 	level    bool
+	wire     *wire // what answers in time; nil: nothing
 }
 
 // SetInput drives the line bcm from outside, from now on; whatever the script
@@ -185,7 +186,7 @@ func (b *Board) OpenLine(ref sensors.LineRef, c sensors.LineConfig, consumer str
 		l.script = &s
 	}
 	p.line, p.consumer = l, consumer
-	b.powerChanged(offset, now)
+	b.driven(offset, now)
 	return l, nil
 }
 
@@ -225,18 +226,30 @@ func (l *line) input(at sensors.Instant) bool {
 	switch {
 	case l.pin.manual:
 		return l.pin.level
+	case l.pin.wire != nil && l.pin.wire.look != nil:
+		return l.pin.wire.look(at)
+	case l.pin.wire != nil:
+		l.catchUp(at)
+		return l.pin.wire.high
 	case l.script != nil:
 		return l.script.level(l.board.seed, l.bcm, at, l.config.Debounce)
 	}
 	return l.config.Bias == sensors.PullUp
 }
 
-// catchUp records the edges of the script until now.
+// catchUp records the edges of the script, or of what answers, until now.
 func (l *line) catchUp(now sensors.Instant) {
 	if l.script != nil && !l.pin.manual && l.config.Edges != sensors.NoEdge {
 		l.script.edges(l.board.seed, l.bcm, l.since, now, l.config.Debounce, func(at sensors.Instant, high bool) bool {
 			l.record(at, high)
 			return true
+		})
+	}
+	if w := l.pin.wire; w != nil && !l.pin.manual {
+		w.arrive(now, func(at sensors.Instant, high bool) {
+			if at.After(l.since) {
+				l.record(at, high)
+			}
 		})
 	}
 	l.since = now
@@ -291,7 +304,7 @@ func (l *line) SetActive(active bool) error {
 	}
 	if level := active != l.config.ActiveLow; level != l.level {
 		l.level = level
-		l.board.powerChanged(l.bcm, l.board.clock.Now())
+		l.board.driven(l.bcm, l.board.clock.Now())
 	}
 	return nil
 }

@@ -20,6 +20,6 @@ func (l *line) Reconfigure(c sensors.LineConfig) error {
 	l.catchUp(now)
 	l.config = c
 	l.level = c.Active != c.ActiveLow
-	l.board.powerChanged(l.bcm, now)
+	l.board.driven(l.bcm, now)
 	return nil
 }

@@ -50,6 +50,7 @@ func New(clock board.Clock, seed uint64) *Board {
 		s.chip.reset(b.start)
 	}
 	b.files = newFileTree(b)
+	b.wireTimed()
 	return b
 }
 
@@ -159,6 +160,20 @@ func (b *Board) slot(addr uint16) *slot {
 		panic(fmt.Sprintf("sim: no chip is modelled at 0x%02x", addr))
 	}
 	return s
+}
+
+// driven tells what is wired to the line bcm that an output drives it, or that
+// it is one no more.
+func (b *Board) driven(bcm int, now sensors.Instant) {
+	b.powerChanged(bcm, now)
+	w, l := b.pins[bcm].wire, b.pins[bcm].line
+	switch {
+	case w == nil || l == nil:
+	case l.config.Output && w.pulled != nil:
+		w.pulled(now, l.level)
+	case !l.config.Output && w.released != nil:
+		w.released(now)
+	}
 }
 
 // powerChanged starts the chips anew that the output bcm supplies from now on.

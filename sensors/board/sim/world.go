@@ -8,7 +8,7 @@ import (
 
 // Values are what the board's sensors would measure at one moment if they
 // were perfect: temperatures in °C, humidities in percent, pressure in pascals,
-// inputs in volts.
+// inputs in volts, distances in metres, masses in grams.
 type Values struct {
 	GreenhouseTemperature float64 // BME280
 	GreenhouseHumidity    float64
@@ -19,6 +19,10 @@ type Values struct {
 	PondTemperature       float64    // DS18B20
 	ProcessorTemperature  float64    // thermal zone
 	Inputs                [4]float64 // ADS1115: soil probe, half the battery, light, ground
+	ShedTemperature       float64    // DHT22
+	ShedHumidity          float64
+	CisternDistance       float64 // HC-SR04: metres down to the water
+	BeehiveMass           float64 // HX711: grams
 }
 
 // world is the one that New makes from its seed.
@@ -42,6 +46,10 @@ func (w world) at(at sensors.Instant) Values {
 			1.4 + 1.2*day + 0.1*w.wave(18, t, 211),
 			0.0004 + 0.0002*w.wave(19, t, 59),
 		},
+		ShedTemperature: 14 + 6*day + 0.8*w.wave(20, t, 2700),
+		ShedHumidity:    61 - 9*day + 3*w.wave(21, t, 3300),
+		CisternDistance: 1.1 + 0.4*w.wave(22, t, 2*86400) + 0.01*w.wave(23, t, 83),
+		BeehiveMass:     31500 + 900*w.wave(24, t, 6*86400) + 350*day + 15*w.wave(25, t, 419),
 	}
 }
 
