@@ -103,7 +103,11 @@ func bench(p plan) error {
 	if err != nil {
 		return err
 	}
-	b.print(os.Stdout, starts)
+	activations, err := measureActivations(filepath.Join(dir, "dormouse-release"), dir, p.starts)
+	if err != nil {
+		return err
+	}
+	b.print(os.Stdout, starts, activations)
 	return nil
 }
 

@@ -123,11 +123,14 @@ func (b *benchmark) row(name string) *row {
 	return nil
 }
 
-func (b *benchmark) print(w io.Writer, starts []start) {
+func (b *benchmark) print(w io.Writer, starts []start, activations activation) {
 	b.printCosts(w)
 	b.printScrapes(w)
 	b.printMemory(w)
 	printStarts(w, starts)
+	wake := b.costOf(b.row("dormouse, release")).perWake.mid / 1000
+	fmt.Fprintf(w, "\nNothing resident: a run of read --textfile takes %s ms and %s ms of CPU, that of %.0f wakes of the daemon\n",
+		figureOf(activations.took).with("%.0f"), figureOf(activations.cpu).with("%.1f"), figureOf(activations.cpu).mid/wake)
 	b.printBars(w)
 }
 

@@ -67,6 +67,25 @@ func stopDaemon(binary, pidFile string, pid int) error {
 	return nil
 }
 
+// An activation is one run of `dormouse read --textfile`, as a timer starts it
+// where nothing is to be resident.
+type activation struct{ took, cpu []float64 } // ms
+
+func measureActivations(binary, dir string, n int) (activation, error) {
+	var a activation
+	for range n {
+		cmd := exec.Command(binary, "read", "--log.level=error", "--state.directory="+dir,
+			"--sensor=cpu=thermal,zone="+zoneType, "--textfile="+filepath.Join(dir, "activation.prom"))
+		begin := time.Now()
+		if err := output(cmd); err != nil {
+			return a, err
+		}
+		a.took = append(a.took, ms(time.Since(begin)))
+		a.cpu = append(a.cpu, ms(cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()))
+	}
+	return a, nil
+}
+
 // pageSize starts ours for a moment, to know how large its page is.
 func pageSize(dir string) func(string) (int, error) {
 	return func(binary string) (n int, err error) {
