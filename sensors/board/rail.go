@@ -191,14 +191,18 @@ func (r *Rails) AllDown() error {
 
 var errSwitchedOff = errors.New("all rails were switched off")
 
-// Rest drives the rails off that nobody has raised and for which it is asked,
-// once, and lets them go: a process that was killed may have left them on, and
-// the drivers of Raspberry Pi's kernel keep the level of an output that is let
-// go. It goes on after an error.
-func (r *Rails) Rest(wanted func(name string) bool) error {
+// Rest drives the rails off that nobody has raised, once, and lets them go: a
+// process that was killed may have left them on, and the drivers of Raspberry
+// Pi's kernel keep the level of an output that is let go. Those that are about
+// to be raised it leaves alone, with what they come after. It goes on after an
+// error.
+func (r *Rails) Rest(soon func(name string) bool) error {
 	var errs []error
 	for _, one := range r.falling {
-		if !wanted(one.config.Name) {
+		raised := func(other *rail) bool {
+			return soon(other.config.Name) && (other == one || other.comesAfter(one))
+		}
+		if slices.ContainsFunc(r.order, raised) {
 			continue
 		}
 		if err := one.rest(); err != nil {

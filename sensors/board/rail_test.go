@@ -339,7 +339,7 @@ func (b *timed) OpenLine(ref sensors.LineRef, c sensors.LineConfig, consumer str
 	if err != nil {
 		return nil, err
 	}
-	b.stamp("%s on", ref.Key())
+	b.stamp("%s %s", ref.Key(), map[bool]string{true: "on", false: "taken off"}[c.Active])
 	return &timedLine{l, b, ref.Key()}, nil
 }
 
@@ -493,22 +493,30 @@ func TestRest(t *testing.T) {
 	rails := testRails(t, b, fakeClock())
 	check(t, rails.Up(t.Context(), "shed", 0))
 	b.log = nil
-	check(t, rails.Rest(func(string) bool { return true }))
+	check(t, rails.Rest(func(string) bool { return false }))
 	if want := []string{`open GPIO17 active=false low=false by "dormouse garden"`, letGo}; !slices.Equal(b.log, want) {
 		t.Errorf("got %q, want %q: what is in use stays", b.log, want)
 	}
 	check(t, rails.AllDown())
 	b.log = nil
-	check(t, rails.Rest(func(name string) bool { return name == "shed" }))
+	check(t, rails.Rest(func(name string) bool { return name == "garden" }))
 	if want := []string{`open GPIO27 active=false low=true by "dormouse shed"`, "close GPIO27"}; !slices.Equal(b.log, want) {
 		t.Errorf("got %q, want %q", b.log, want)
 	}
 	b.openErr = unix.EBUSY
-	if err := rails.Rest(func(string) bool { return true }); !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "rail garden") || !strings.Contains(err.Error(), "rail shed") {
+	if err := rails.Rest(func(string) bool { return false }); !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "rail garden") || !strings.Contains(err.Error(), "rail shed") {
 		t.Errorf("got %v, want EBUSY of both", err)
 	}
 	if w := rails.Wires(); w[0].OnTime != 0 {
 		t.Errorf("to rest is to be on: %+v", w)
+	}
+}
+
+func TestRestLeavesAloneWhatIsAboutToBeRaised(t *testing.T) {
+	b, rails, _ := chain(t)
+	check(t, rails.Rest(func(name string) bool { return name == "boost" })) // and main before it
+	if want := []string{"0s GPIO0 taken off", "0s GPIO2 taken off"}; !slices.Equal(b.what(), want) {
+		t.Errorf("taken were %q, want %q", b.what(), want)
 	}
 }
 

@@ -359,7 +359,7 @@ func (p *Poller) restRails() {
 	for _, s := range p.due {
 		soon[s.cfg.Power] = true
 	}
-	if err := p.rails.Rest(func(name string) bool { return !soon[name] }); err != nil {
+	if err := p.rails.Rest(func(name string) bool { return soon[name] }); err != nil {
 		// The read that needs it tells as an error what is wrong with it.
 		p.log.Debug("can't make sure that a rail is off", "err", err)
 	}
