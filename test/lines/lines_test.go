@@ -15,9 +15,9 @@ import (
 	"example.org/dormouse/test/rig"
 )
 
-// machine has a header, the real binary, and what answers it. A virtual
-// nanosecond is a quarter of an instruction: 250 million of them a second, like
-// a small Pi.
+// machine has a header, the real binary, and what answers it. It
+// takes a virtual nanosecond for each instruction, so that the kernel's timer
+// tick, some thousands of them, is no longer than a few microseconds.
 func machine(t *testing.T) *rig.Machine {
 	t.Helper()
 	dir := t.TempDir()
@@ -31,7 +31,7 @@ func machine(t *testing.T) *rig.Machine {
 		}
 		files["usr/bin/"+name] = target
 	}
-	m := rig.Start(t, rig.Options{Files: files, QEMU: []string{"-icount", "shift=2"}})
+	m := rig.Start(t, rig.Options{Files: files, QEMU: []string{"-icount", "shift=0"}})
 	if _, err := m.AddHeader(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -10,12 +10,13 @@
 // echo of width 0. The last of a list goes on for ever. It ends with the
 // program, with its exit status.
 //
-// It has real-time priority, so that it sees a pulse of the program while it
-// lasts, and calls the kernel without telling Go's scheduler, whose help would
-// cost more time than the pulses last.
+// What answers has real-time priority, so that it sees a pulse of the program
+// while it lasts. All calls the kernel without telling Go's scheduler, whose help
+// would cost more time than the pulses last.
 package main
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -64,10 +65,6 @@ func run(args []string) (status int, err error) {
 		err = child.Wait()
 		ended.Store(true)
 	}()
-	fifo := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 10}
-	if err := unix.SchedSetAttr(0, &fifo, 0); err != nil {
-		return 0, err
-	}
 	answer(ended.Load)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -185,24 +182,20 @@ func nap(until time.Duration) {
 }
 
 // spin waits until a moment and returns it, so that one wait follows another
-// without drift. The last of it isn't slept, to be on time.
+// without drift. It doesn't sleep: a busy host wakes the machine late.
 func spin(until time.Duration) time.Duration {
-	const early = 100 * time.Microsecond
-	if now() < until-early {
-		nap(until - early)
-	}
 	for now() < until {
 	}
 	return until
 }
 
-// await looks at a level every few microseconds and tells whether it came.
-func await(l line, high bool, stop func() bool) bool {
+// await looks at a level again and again and tells whether it came.
+func await(l line, high bool, every time.Duration, stop func() bool) bool {
 	for l.high() != high {
 		if stop() {
 			return false
 		}
-		nap(now() + 50*time.Microsecond)
+		nap(now() + every)
 	}
 	return true
 }
@@ -217,6 +210,14 @@ func release(value, pull line, stop func() bool) bool {
 		nap(now() + 50*time.Microsecond)
 	}
 	return true
+}
+
+// first lets this thread run before all others.
+func first() {
+	fifo := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 10}
+	if err := unix.SchedSetAttr(0, &fifo, 0); err != nil {
+		panic(err)
+	}
 }
 
 // signal has a period and is high for a part of it.
@@ -241,8 +242,10 @@ func take[T any](list *[]T) T {
 
 // echo answers the end of each trigger pulse.
 func echo(trigger, pull line, widths []time.Duration, stop func() bool) {
+	first()
 	pull.drive(false)
-	for await(trigger, true, stop) && await(trigger, false, stop) {
+	const often = 25 * time.Microsecond // a trigger pulse is hardly longer
+	for await(trigger, true, often, stop) && await(trigger, false, often, stop) {
 		width := take(&widths)
 		if width == 0 {
 			continue
@@ -254,21 +257,47 @@ func echo(trigger, pull line, widths []time.Duration, stop func() bool) {
 	}
 }
 
-// late is how long the modelled DHT takes to answer, where a real one takes 20
-// to 40 µs: gpio-sim's interrupts are handled in a thread that the kernel makes
-// when the line begins to listen, and that takes it a millisecond here.
-const late = 2 * time.Millisecond
+// listening waits until the program has an interrupt on its line. A real DHT
+// answers within 40 µs and waits for nobody; but to begin to listen the kernel
+// makes a thread, for which this machine may take milliseconds, and has some
+// things to do when it is there.
+func listening(stop func() bool) bool {
+	fd, err := unix.Open("/proc/interrupts", unix.O_RDONLY, 0)
+	if err != nil {
+		panic(err)
+	}
+	defer unix.Close(fd)
+	text := make([]byte, 64<<10)
+	for !stop() {
+		read := 0
+		for {
+			n, _, errno := unix.RawSyscall6(unix.SYS_PREAD64, uintptr(fd), uintptr(unsafe.Pointer(&text[read])), uintptr(len(text)-read), uintptr(read), 0, 0)
+			if errno != 0 {
+				panic(errno)
+			}
+			if read += int(n); n == 0 || read == len(text) {
+				break
+			}
+		}
+		if bytes.Contains(text[:read], []byte("dormouse")) {
+			return true
+		}
+		nap(now() + 100*time.Microsecond)
+	}
+	return false
+}
 
 // dht answers when the line, whose resistor pulls it up, is let go of.
 func dht(value, pull line, frames [][]byte, stop func() bool) {
 	const us = time.Microsecond
+	first()
 	pull.drive(true)
-	for await(value, false, stop) && release(value, pull, stop) {
+	for await(value, false, 300*us, stop) && release(value, pull, stop) && listening(stop) {
 		frame := take(&frames)
 		if len(frame) == 0 {
 			continue
 		}
-		at := now() + late
+		at := now() + 1000*us
 		pulse := func(low, high time.Duration) {
 			spin(at)
 			pull.drive(false)
