@@ -46,6 +46,10 @@ compiler:
 test-system: compiler lint race ## as root on Debian: a real kernel, Prometheus, 32-bit ARM; installs what it needs
 	go test -tags system -count=1 -timeout 20m $(TESTFLAGS) ./test/... ./daemon/...
 
+.PHONY: soak
+soak: ## as root: the tests that take their time, at full length (the daemon stopped for a minute)
+	DORMOUSE_SOAK=1 go test -tags system -count=1 $(TESTFLAGS) -run StoppedAndContinued ./test/inits
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (30s)
 	@set -e; for pkg in $$(go list ./...); do \
