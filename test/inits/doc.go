@@ -4,6 +4,7 @@
 // under bursts of signals.
 //
 // The tests need root and run in a mount namespace of their own, so that nothing
-// they mount is seen outside. The sensors are those of the simulated board; the
-// wires are the business of package test/rig.
+// they mount is seen outside. The sensors are those of the simulated board, except
+// where the unit's devices are the subject: there systemd runs in the machine of
+// package test/rig, on real wires.
 package inits
