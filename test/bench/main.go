@@ -271,7 +271,10 @@ func (b *benchmark) asleepAgain() error {
 
 const (
 	rounds   = 8
-	perRound = 500
+	perRound = 100
+	// between lies between two scrapes: programs that are asked again before
+	// they have gone to sleep don't show what it costs to wake them.
+	between = 4 * time.Millisecond
 )
 
 // scrape scrapes all in turn, round after round, over connections that are
@@ -294,9 +297,13 @@ func (b *benchmark) scrape() error {
 			if err != nil {
 				return err
 			}
-			if err := s.times(perRound); err != nil {
-				return fmt.Errorf("%s: %w", r.name, err)
+			for range perRound {
+				time.Sleep(between)
+				if err := s.times(1); err != nil {
+					return fmt.Errorf("%s: %w", r.name, err)
+				}
 			}
+			time.Sleep(between)
 			after, err := r.sleeping.usage()
 			if err != nil {
 				return err
