@@ -244,8 +244,22 @@ func TestSocketLockByPlace(t *testing.T) {
 	if a.(*unix.SockaddrUnix).Name != b.(*unix.SockaddrUnix).Name {
 		t.Errorf("one place, two names: %v, %v", a, b)
 	}
-	if _, err := socketAddress(filepath.Join(dir, "none", "pid")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("no directory: %v", err)
+	// The name outlives the directory.
+	if err := os.Remove(filepath.Join(dir, "real")); err != nil {
+		t.Fatal(err)
+	}
+	c, err := socketAddress(filepath.Join(dir, "real", "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.(*unix.SockaddrUnix).Name != c.(*unix.SockaddrUnix).Name {
+		t.Errorf("one place, two names: %v, %v without the directory", a, c)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := socketAddress(filepath.Join(dir, "file", "none", "pid")); !errors.Is(err, unix.ENOTDIR) {
+		t.Errorf("below a file: %v", err)
 	}
 }
 
