@@ -85,7 +85,7 @@ func grasp(ctx context.Context, pidFile string) (*handle, error) {
 	for {
 		s := Status(pidFile)
 		if s.Code == StatusUnknown {
-			return nil, errors.New(s.Text)
+			return nil, &PIDFileError{errors.New(s.Text)}
 		}
 		if !s.Running() {
 			return nil, ErrNotRunning

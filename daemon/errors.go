@@ -39,6 +39,13 @@ func (e *RunningError) Error() string {
 	return fmt.Sprintf("already running as process %d, which holds %s; stop it first", e.PID, e.PIDFile)
 }
 
+// PIDFileError is that the pidfile can't be had, written or read, for a reason
+// which another place for it may not have. Programs name the flag that sets it.
+type PIDFileError struct{ Err error }
+
+func (e *PIDFileError) Error() string { return e.Err.Error() }
+func (e *PIDFileError) Unwrap() error { return e.Err }
+
 // StartError is a daemon's failure before it was ready, as its starter sees it.
 type StartError struct {
 	Text string

@@ -25,16 +25,21 @@ type pidFile struct {
 const pidFileFlags = unix.O_RDWR | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
 
 // lockPIDFile opens and locks the file, empty, readable to all, and who's if who
-// isn't nil. It fails with *RunningError where somebody holds it.
+// isn't nil. It fails with *RunningError where somebody holds it, else with
+// *PIDFileError.
 func lockPIDFile(path string, who *identity) (*pidFile, error) {
 	if err := makeDirectory(filepath.Dir(path), who); err != nil {
-		return nil, fmt.Errorf("pidfile %s: %w; make the directory it is to be in, or name another place", path, err)
+		return nil, &PIDFileError{fmt.Errorf("pidfile %s: %w; make the directory it is to be in, or name another place", path, err)}
 	}
 	for {
 		p, err := tryPIDFile(path, who)
-		if !errors.Is(err, errMoved) {
-			return p, err
+		if errors.Is(err, errMoved) {
+			continue
 		}
+		if _, running := errors.AsType[*RunningError](err); err != nil && !running {
+			err = &PIDFileError{err}
+		}
+		return p, err
 	}
 }
 
@@ -170,10 +175,10 @@ func (p *pidFile) moved() (bool, error) {
 func (p *pidFile) write(pid int) error {
 	text := strconv.Itoa(pid) + "\n"
 	if _, err := p.file.WriteAt([]byte(text), 0); err != nil {
-		return fmt.Errorf("write pidfile %s: %w; make room there, or name another place", p.path, err)
+		return &PIDFileError{fmt.Errorf("write pidfile %s: %w; make room there, or name another place", p.path, err)}
 	}
 	if err := p.file.Truncate(int64(len(text))); err != nil {
-		return fmt.Errorf("write pidfile %s: %w; make room there, or name another place", p.path, err)
+		return &PIDFileError{fmt.Errorf("write pidfile %s: %w; make room there, or name another place", p.path, err)}
 	}
 	return nil
 }

@@ -92,13 +92,13 @@ func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
 
 	p, err := d.Open()
 	if err != nil {
-		return err
+		return namingPIDFile(err)
 	}
 	if p.Starter() {
 		return s.started(stdout, p)
 	}
 	if err := s.serveUntilTold(p, cfg, web); err != nil {
-		return p.Fail(err)
+		return p.Fail(namingPIDFile(err))
 	}
 	return p.Close()
 }

@@ -34,6 +34,14 @@ func (t *told) flags(c *kingpin.CmdClause) {
 	})
 }
 
+// namingPIDFile puts the flag before an error of the pidfile's own.
+func namingPIDFile(err error) error {
+	if _, ok := errors.AsType[*daemon.PIDFileError](err); ok {
+		return fmt.Errorf("--pid-file: %w", err)
+	}
+	return err
+}
+
 func (t *told) context() (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(context.Background(), t.timeout, fmt.Errorf("waited %s", t.timeout))
 }
@@ -56,7 +64,7 @@ func stop(ctx context.Context, stdout io.Writer, pidFile string) error {
 		return err
 	}
 	if err != nil {
-		return err
+		return namingPIDFile(err)
 	}
 	_, err = fmt.Fprintf(stdout, "dormouse, process %d, has ended\n", pid)
 	return err
@@ -98,6 +106,9 @@ func defineReload(c *kingpin.CmdClause) command {
 		ctx, cancel := t.context()
 		defer cancel()
 		state := daemon.Status(t.pidFile)
+		if state.Code == daemon.StatusUnknown {
+			return fmt.Errorf("--pid-file: %s", state.Text)
+		}
 		if !state.Running() {
 			return daemon.WithExitCode(fmt.Errorf("dormouse is %s: there is nothing to reload", state.Text), daemon.ExitNotRunning)
 		}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -78,5 +80,40 @@ func TestWrongInput(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A pidfile that can't be had is told with its flag, by whoever needs it.
+func TestWrongPIDFile(t *testing.T) {
+	p := newPlace(t)
+	p.write("file", "")
+	if err := os.Symlink("file", filepath.Join(p.dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		command, path string
+		want          []string
+	}{
+		{"start", "link", []string{"link is a symbolic link", "remove it"}},
+		{"run", "link", []string{"link is a symbolic link", "remove it"}},
+		{"start", ".", []string{"is a directory", "name a file in it"}},
+		{"run", "none/none/pid", []string{"no such file", "make the directory"}},
+		{"start", "/proc/self/pid", []string{"no such file", "name another place"}},
+		{"stop", "link", []string{"can't tell: open", "too many levels of symbolic links"}},
+		{"reload", "link", []string{"can't tell: open", "too many levels of symbolic links"}},
+	} {
+		args := []string{c.command, "--pid-file=" + c.path}
+		if c.command == "start" || c.command == "run" {
+			args = append(args, "--board=sim", "--sensor=a=sht4x", "--web.listen-address=127.0.0.1:0")
+		}
+		stdout, stderr, code := p.run(args...)
+		if code != 1 || stdout != "" || !strings.HasPrefix(stderr, "dormouse: --pid-file: ") {
+			t.Errorf("%s with %s: exit status %d\n%s%s", c.command, c.path, code, stdout, stderr)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(stderr, want) {
+				t.Errorf("%s with %s doesn't say %q:\n%s", c.command, c.path, want, stderr)
+			}
+		}
 	}
 }
