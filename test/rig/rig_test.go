@@ -293,6 +293,7 @@ func TestCachedImage(t *testing.T) {
 	if _, err := cached(current); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("half a cache: %v", err)
 	}
+	write("6.1.0-9-amd64-k/bzImage", "")
 	write("6.1.0-9-amd64-k/base.cpio", "")
 	im, err := cached(current)
 	if err != nil || im.release != "6.1.0-9-amd64" || im.vmlinux != filepath.Join(dir, "6.1.0-9-amd64-k/vmlinux") {
