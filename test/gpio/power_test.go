@@ -4,6 +4,7 @@ package gpio
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"example.org/dormouse/test/guest/i2c"
 	"example.org/dormouse/test/rig"
 )
 
@@ -228,6 +230,35 @@ func TestWhatIsLeftOnTheLines(t *testing.T) {
 		d.down(s)
 		b.wantDown(t, events, down)
 		b.free(t, d, first, second)
+	})
+	t.Run("a bus that hangs", func(t *testing.T) {
+		b := newBench(t)
+		bus, err := b.AddI2CBus(t.Context())
+		must(t, err)
+		defer func() { must(t, bus.Remove(t.Context())) }()
+		const address = 0x48
+		must(t, bus.AddChip(t.Context(), address, i2c.TMP102(-162)))
+		d := b.start(t, yaml+fmt.Sprintf("  - {name: cold, driver: tmp102, bus: %d, addr: 0x48, retries: 0, timeout: 500ms, power: second}\n", bus.Number))
+		if s := d.read()["cold"]; !*s.Up {
+			t.Fatalf("before the bus hangs: %s", s.Error)
+		}
+		trace, err := b.TraceGPIO(t.Context())
+		must(t, err)
+		must(t, bus.SetFault(t.Context(), 0, i2c.Hang))
+		s := d.read()["cold"]
+		events, err := trace.Stop(t.Context())
+		must(t, err)
+		d.down(s)
+		b.wantDown(t, events, down)
+		b.free(t, d, first, second)
+		must(t, bus.SetFault(t.Context(), 0, i2c.Healthy))
+		eventually(t, func() error {
+			if s := d.read()["cold"]; !*s.Up {
+				return fmt.Errorf("after the bus has recovered: %s", s.Error)
+			}
+			return nil
+		})
+		d.stop()
 	})
 	t.Run("reload", func(t *testing.T) {
 		b := newBench(t)
