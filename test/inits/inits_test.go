@@ -174,10 +174,10 @@ func (p *place) host(name string, args ...string) string {
 }
 
 // eventually waits until f has no more to complain of, and fails the test with
-// its last complaint after twenty seconds.
+// its last complaint after a minute.
 func (p *place) eventually(f func() error) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(p.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
