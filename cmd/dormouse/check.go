@@ -34,7 +34,13 @@ func defineCheck(c *kingpin.CmdClause) command {
 		if err := describeWiring(stdout, cfg); err != nil {
 			return err
 		}
-		warnings := s.busyMounts()
+		in, err := s.readFiles()
+		if err != nil {
+			return err
+		}
+		d := daemon.New("dormouse")
+		s.describe(d)
+		warnings := s.warnings(d, in)
 		for _, w := range cfg.Warnings {
 			warnings = append(warnings, w.Error())
 		}
@@ -93,29 +99,6 @@ func when(s sensors.Schedule) string {
 		return "at " + s.At
 	}
 	return "every " + s.Every.String()
-}
-
-// busyMounts warns of each path that would keep a removable file system from
-// being unmounted while the daemon runs.
-func (s *settings) busyMounts() []string {
-	var warnings []string
-	for _, p := range []struct{ flag, path string }{
-		{"--log.output", s.logOutput}, {"--textfile", s.textfile}, {"--state.directory", s.stateDirectory},
-		{"--pid-file", s.pidFile}, {"--working-directory", s.workingDirectory},
-	} {
-		if p.path == "" || p.path == "syslog" || p.path == "stderr" {
-			continue
-		}
-		mount, err := daemon.MountOf(p.path)
-		if err != nil {
-			warnings = append(warnings, fmt.Sprintf("%s %s: %v", p.flag, p.path, err))
-			continue
-		}
-		if !mount.Stays() {
-			warnings = append(warnings, fmt.Sprintf("%s %s is on %s: choose a path elsewhere, or that can't be unmounted while the daemon runs", p.flag, p.path, mount))
-		}
-	}
-	return warnings
 }
 
 // checkHardware reads everything once and reports what fails.

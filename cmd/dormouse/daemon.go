@@ -80,10 +80,13 @@ func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	s.describe(d)
+	if _, arrived := daemon.Handover(); !arrived {
+		in.Warnings = s.warnings(d, in)
+	}
 	if d.Handover, err = in.handover(); err != nil {
 		return err
 	}
-	s.describe(d)
 	if f, err := s.stderr(d); err != nil {
 		return err
 	} else if f != nil {
@@ -96,6 +99,9 @@ func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
 	}
 	if p.Starter() {
 		return s.started(stdout, p)
+	}
+	for _, w := range in.Warnings {
+		p.Warn(w)
 	}
 	if err := s.serveUntilTold(p, cfg, web); err != nil {
 		return p.Fail(namingPIDFile(err))

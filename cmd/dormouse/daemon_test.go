@@ -364,6 +364,23 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// What root's command can read, the daemon's user may not: a reload would fail.
+func TestWarnsOfWhatCanNotBeReadAgain(t *testing.T) {
+	p := newPlace(t)
+	p.write("dormouse.yml", twoSensors)
+	file := filepath.Join(p.dir, "dormouse.yml")
+	if err := os.Chmod(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, code := p.run("check", "--config.file=dormouse.yml", "--user=nobody")
+	if code != 0 || !strings.Contains(stderr, "warning: --config.file: ") || !strings.Contains(stderr, "user nobody") || !strings.Contains(stderr, "a reload will fail") {
+		t.Errorf("exit status %d\n%s", code, stderr)
+	}
+	if _, stderr, _ := p.run("check", "--config.file=dormouse.yml"); strings.Contains(stderr, "a reload will fail") {
+		t.Errorf("without --user:\n%s", stderr)
+	}
+}
+
 func TestHelpAndDrivers(t *testing.T) {
 	p := newPlace(t)
 	help := p.must("--help")

@@ -21,6 +21,8 @@ type inputs struct {
 	// What is root's by default is still meant when the daemon is somebody else.
 	StateDirectory string `json:"state_directory"`
 	PIDFile        string `json:"pid_file"`
+	// Warnings are for the terminal and for the log.
+	Warnings []string `json:"warnings"`
 }
 
 // gather takes what was handed over, or reads the files. From then on all

@@ -4,9 +4,61 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"example.org/dormouse/daemon"
 )
+
+// warnings are about places that are well now and will be in the way later.
+func (s *settings) warnings(d *daemon.Context, in *inputs) []string {
+	return append(s.busyMounts(), s.unreadable(d, in)...)
+}
+
+// busyMounts warns of each path that would keep a removable file system from
+// being unmounted while the daemon runs.
+func (s *settings) busyMounts() []string {
+	var warnings []string
+	for _, p := range []struct{ flag, path string }{
+		{"--log.output", s.logOutput}, {"--textfile", s.textfile}, {"--state.directory", s.stateDirectory},
+		{"--pid-file", s.pidFile}, {"--working-directory", s.workingDirectory},
+	} {
+		if p.path == "" || p.path == "syslog" || p.path == "stderr" {
+			continue
+		}
+		mount, err := daemon.MountOf(p.path)
+		if err != nil {
+			warnings = append(warnings, fmt.Sprintf("%s %s: %v", p.flag, p.path, err))
+			continue
+		}
+		if !mount.Stays() {
+			warnings = append(warnings, fmt.Sprintf("%s %s is on %s: choose a path elsewhere, or that can't be unmounted while the daemon runs", p.flag, p.path, mount))
+		}
+	}
+	return warnings
+}
+
+// unreadable warns of each file that the starter can read, and the daemon's
+// user could not read again at a reload.
+func (s *settings) unreadable(d *daemon.Context, in *inputs) []string {
+	files := map[string]string{}
+	if s.configFile != "" && s.builtin == nil {
+		files[s.configFile] = "--config.file"
+	}
+	if s.webConfigFile != "" {
+		files[s.webConfigFile] = "--web.config.file"
+	}
+	for path := range in.WebFiles {
+		files[path] = "--web.config.file"
+	}
+	var warnings []string
+	for path, flag := range files {
+		if err := d.Readable(path); err != nil {
+			warnings = append(warnings, fmt.Sprintf("%s: %v: a reload will fail; let that user read it", flag, err))
+		}
+	}
+	slices.Sort(warnings)
+	return warnings
+}
 
 // tryPlaces warns of what will be lost because it can't be written, while
 // somebody may still be there to read it. None of it is a reason not to start:
