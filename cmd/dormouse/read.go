@@ -182,9 +182,18 @@ func (s *settings) printPlan(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	const wakes = 20
-	for _, wake := range poller.Plan(clock.Now(), wakes) {
-		when := "in " + wake.At.Sub(clock.Now()).Round(time.Second).String()
+	const shown, most = 20, 100_000 // a day of wakes each second
+	now := clock.Now()
+	plan := poller.Plan(now, most)
+	day := 0
+	for day < len(plan) && !plan[day].At.After(now.Add(24*time.Hour)) {
+		day++
+	}
+	if _, err := fmt.Fprintf(w, "%d wakes in the next 24 hours; the next ones:\n", day); err != nil {
+		return err
+	}
+	for _, wake := range plan[:min(shown, len(plan))] {
+		when := "in " + wake.At.Sub(now).Round(time.Second).String()
 		if at, ok := clock.Wall(wake.At); ok {
 			when = at.Format(time.DateTime)
 		}

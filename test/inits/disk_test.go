@@ -67,8 +67,8 @@ func TestStartOnASpoiledDisk(t *testing.T) {
 		{"full", "--state.directory=%s", 0, []string{"warning: --state.directory", full, "choose a directory"}, "won't be kept"},
 		{"read-only", "--state.directory=%s", 0, []string{"warning: --state.directory", readOnly, "choose a directory"}, "won't be kept"},
 		{"vanished", "--state.directory=%s", 0, nil, ""}, // it is made
-		{"full", "--textfile=%s/x.prom", 0, nil, full},
-		{"read-only", "--textfile=%s/x.prom", 0, nil, readOnly},
+		{"full", "--textfile=%s/x.prom", 0, []string{"warning: --textfile", "tmpfs", "choose a path elsewhere"}, full},
+		{"read-only", "--textfile=%s/x.prom", 0, []string{"warning: --textfile", "tmpfs", "choose a path elsewhere"}, readOnly},
 		{"vanished", "--textfile=%s/x.prom", 0, nil, vanished},
 	} {
 		flag, _, _ := strings.Cut(tt.flag, "=")
