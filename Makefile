@@ -42,9 +42,10 @@ compiler:
 	@command -v gcc >/dev/null && test -e /usr/include/stdlib.h || \
 	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends gcc libc6-dev </dev/null; }
 
+# One package after the other: an emulated machine wants a processor to itself.
 .PHONY: test-system
 test-system: compiler lint race ## as root on Debian: a real kernel, Prometheus, 32-bit ARM; installs what it needs
-	go test -tags system -count=1 -timeout 20m $(TESTFLAGS) ./test/... ./daemon/...
+	go test -tags system -count=1 -timeout 20m -p 1 $(TESTFLAGS) ./test/... ./daemon/...
 
 .PHONY: soak
 soak: ## as root: the tests that take their time, at full length (the daemon stopped for a minute)
