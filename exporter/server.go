@@ -12,7 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
 
 	"example.org/dormouse/sensors"
@@ -232,24 +231,6 @@ func listen(config *net.ListenConfig, address string) (net.Listener, error) {
 		hint = ": write HOST:PORT or :PORT, as in :9367, 127.0.0.1:9367 or [::1]:9367"
 	}
 	return nil, fmt.Errorf("listen on %q: %w%s", address, err, hint)
-}
-
-// SystemdListeners are the sockets that systemd handed over.
-func SystemdListeners() ([]net.Listener, error) {
-	all, err := activation.Listeners()
-	if err != nil {
-		return nil, fmt.Errorf("take systemd's sockets: %w", err)
-	}
-	var listeners []net.Listener
-	for _, l := range all { // nil where a descriptor is no listening stream
-		if l != nil {
-			listeners = append(listeners, l)
-		}
-	}
-	if len(listeners) == 0 {
-		return nil, errors.New("systemd handed over no listening socket: start dormouse by its socket unit, or leave --web.systemd-socket out")
-	}
-	return listeners, nil
 }
 
 func closeAll(listeners []net.Listener) {

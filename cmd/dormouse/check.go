@@ -27,7 +27,7 @@ func defineCheck(c *kingpin.CmdClause) command {
 		if err := s.fromHere(); err != nil {
 			return err
 		}
-		cfg, err := s.checkText(stderr)
+		cfg, err := s.checkText()
 		if err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func defineCheck(c *kingpin.CmdClause) command {
 
 // checkText finds all that is wrong with the configuration and with the web
 // configuration, not only with the first of them.
-func (s *settings) checkText(stderr io.Writer) (*sensors.Config, error) {
+func (s *settings) checkText() (*sensors.Config, error) {
 	cfg, configErr := s.load()
 	var webErr error
 	if path := s.webConfigFile; path != "" {

@@ -188,6 +188,15 @@ func TestStartErrorReachesTheTerminal(t *testing.T) {
 	}
 }
 
+func TestSystemdSocketThatIsNotThere(t *testing.T) {
+	p := newPlace(t)
+	p.write("dormouse.yml", twoSensors)
+	_, stderr, code := p.run("run", "--config.file=dormouse.yml", "--board=sim", "--web.systemd-socket")
+	if code != 1 || !strings.Contains(stderr, "--web.systemd-socket: no socket was handed over: enable dormouse.socket") {
+		t.Errorf("exit status %d\n%s", code, stderr)
+	}
+}
+
 // foreground starts run or demo, and returns a function that tells its log.
 func (p *place) foreground(args ...string) (cmd *exec.Cmd, log func() string) {
 	p.Helper()
