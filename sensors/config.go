@@ -58,6 +58,12 @@ type Schedule struct {
 	Every time.Duration // zero where At is given
 	At    string        // a cron expression of five fields, in local time
 	Phase time.Duration // shifts Every's grid; less than Every
+	// Jitter is what Moved is less than; less than Every, or up to 24 h with
+	// At. Zero: none.
+	Jitter time.Duration
+	// Moved is how much later than the grid's points or At's times this machine
+	// reads: whole milliseconds, always the same ones.
+	Moved time.Duration
 }
 
 // Processing is what becomes of a reading between the driver and the page:

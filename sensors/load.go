@@ -18,6 +18,9 @@ type Source struct {
 	SensorFlags []string // NAME=DRIVER[,KEY=VALUE]…
 	RailFlags   []string // NAME=LINE[,KEY=VALUE]…
 	Every       string   // of --every; empty: not given
+	// What tells the machine from others, where a sensor has jitter.
+	MachineID string // the content of /etc/machine-id; empty: it can't be read
+	HostName  string // instead, where that holds no id
 }
 
 // Load makes the configuration. Its error is of type Problems and holds
@@ -33,7 +36,7 @@ func Load(src Source) (*Config, error) {
 // Draft is Load for who wants to show a configuration with its errors: beside
 // them it returns what could be understood. Nothing may be read by it.
 func Draft(src Source) (*Config, error) {
-	l := &loader{cfg: &Config{}, defaults: map[string]setting{}, railUsed: map[*RailConfig]bool{},
+	l := &loader{src: src, cfg: &Config{}, defaults: map[string]setting{}, railUsed: map[*RailConfig]bool{},
 		railKeys: map[*RailConfig]map[string]Origin{}, names: map[string]Origin{}, origins: map[*SensorConfig]map[string]Origin{}}
 	var stanzas []*stanza
 	if src.File != "" {
@@ -67,6 +70,7 @@ func Draft(src Source) (*Config, error) {
 }
 
 type loader struct {
+	src      Source
 	cfg      *Config
 	problems Problems
 	defaults map[string]setting // what holds for sensors that don't say otherwise
@@ -74,6 +78,8 @@ type loader struct {
 	railKeys map[*RailConfig]map[string]Origin   // where each key of a rail was written
 	names    map[string]Origin                   // of the sensors, broken ones too
 	origins  map[*SensorConfig]map[string]Origin // of their keys
+
+	byHostName bool // warned that jitter goes by it
 }
 
 func (l *loader) complain(o Origin, subject, key string, err error) {
@@ -93,6 +99,7 @@ var commonOptions = []Option{
 	{Name: "every", Type: DurationOption, Default: "5m", Range: &Range{1, 366 * 86400}, Help: "time from one read to the next, at least 1s"},
 	{Name: "at", Type: TextOption, Help: `cron expression, in local time, instead of every: "30 3 * * *"`},
 	{Name: "phase", Type: DurationOption, Default: "0s", Help: "shifts the reads of every by so much, less than every"},
+	{Name: "jitter", Type: DurationOption, Default: "0s", Help: "delays the reads by less than so much, on each machine by another amount that stays the same; less than every, and with at up to 24h"},
 	{Name: "timeout", Type: DurationOption, Default: "10s", Range: &Range{0.01, 366 * 86400}, Help: "time that one attempt may take"},
 	// A disturbed transfer is usually right at the next try, which costs
 	// milliseconds; what fails three times is broken.
@@ -135,7 +142,7 @@ func commonOption(name string) (Option, bool) {
 }
 
 // inDefaults are the keys that the file's defaults may hold, besides labels.
-var inDefaults = []string{"every", "at", "phase", "timeout", "retries", "keep-failed", "warmup"}
+var inDefaults = []string{"every", "at", "phase", "jitter", "timeout", "retries", "keep-failed", "warmup"}
 
 // inChannel are the keys that a channel or quantity takes. The last three are
 // short for the calibration's.
@@ -840,6 +847,8 @@ func (l *loader) schedule(c *SensorConfig, s *stanza, common map[string]setting)
 			l.complain(common["phase"].origin, s.subject(), "phase", fmt.Errorf("%s isn't less than every, %s", formatDuration(c.Schedule.Phase), formatDuration(c.Schedule.Every)))
 		}
 	}
+	c.Schedule.Jitter = value("jitter").(time.Duration)
+	l.jitter(c, s, common["jitter"])
 	c.Timeout = value("timeout").(time.Duration)
 	c.Retries = value("retries").(int)
 	c.KeepFailed = value("keep-failed").(int)

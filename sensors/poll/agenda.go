@@ -55,8 +55,9 @@ type entry struct {
 	every, phase time.Duration
 	slack        time.Duration
 	cron         *cron
-	target       time.Time // of cron: the wall-clock time that next stands for
-	served       time.Time // of cron: the last target that was read
+	moved        time.Duration // of cron: how much later it is read
+	target       time.Time     // of cron: its time that next stands for, before it is moved
+	served       time.Time     // of cron: the last target that was read
 
 	next   sensors.Instant
 	sensor *sensor
@@ -78,10 +79,20 @@ const (
 
 func newEntry(s sensors.Schedule) (entry, error) {
 	if s.At == "" {
-		return entry{every: s.Every, phase: s.Phase, slack: min(s.Every/10, mostSlack)}, nil
+		return entry{every: s.Every, phase: (s.Phase + s.Moved) % s.Every, slack: min(s.Every/10, mostSlack)}, nil
 	}
 	c, err := parseCron(s.At)
-	return entry{cron: c}, err
+	return entry{cron: c, moved: s.Moved}, err
+}
+
+// resume goes on where the entry of the same sensor before a reload ended. A
+// time of the same expression that was still to come isn't lost when another
+// jitter puts it into the past, and one that was read doesn't come back.
+func (e *entry) resume(o *entry) {
+	e.served = o.served
+	if e.cron != nil && o.cron != nil && e.cron.expr == o.cron.expr {
+		e.target = o.target
+	}
 }
 
 func (e *entry) planned() bool { return e.place[byLate] > 0 }
@@ -93,7 +104,7 @@ func (e *entry) plan(began, now sensors.Instant, wall time.Time) {
 		e.next = e.slot(max(began.Add(e.slack), now))
 		return
 	}
-	if wall.IsZero() || !e.target.After(wall.Add(early)) {
+	if wall.IsZero() || e.passed(wall) {
 		e.served = e.target // else it was read for another reason
 	}
 	if wall.IsZero() {
@@ -120,7 +131,7 @@ func (e *entry) replan(now sensors.Instant, wall time.Time) {
 	case e.cron == nil:
 	case wall.IsZero():
 		e.next = 0
-	case !e.target.IsZero() && !e.target.After(wall.Add(early)):
+	case !e.target.IsZero() && e.passed(wall):
 		e.next = now
 	default:
 		e.planCron(now, wall)
@@ -131,7 +142,13 @@ func (e *entry) replan(now sensors.Instant, wall time.Time) {
 // are never read at the same moment.
 const early = time.Millisecond
 
+// passed tells whether it is time for the target, or later.
+func (e *entry) passed(wall time.Time) bool {
+	return !e.target.Add(e.moved).After(wall.Add(early))
+}
+
 func (e *entry) planCron(now sensors.Instant, wall time.Time) {
+	wall = wall.Add(-e.moved) // on the calendar that the expression is of
 	after := wall
 	if e.served.After(wall) && e.served.Sub(wall) <= stepBack {
 		after = e.served

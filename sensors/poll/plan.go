@@ -39,7 +39,7 @@ func (p *Poller) Plan(from sensors.Instant, n int) []PlannedWake {
 	index := make(map[*entry]int, len(configured))
 	for i, s := range configured {
 		e := &entries[i]
-		e.every, e.phase, e.slack, e.cron = s.every, s.phase, s.slack, s.cron
+		e.every, e.phase, e.slack, e.cron, e.moved = s.every, s.phase, s.slack, s.cron, s.moved
 		index[e] = i
 		switch next := planned[s.cfg.Name]; {
 		case e.cron != nil:

@@ -120,7 +120,7 @@ func (s *sensor) inherit(o *sensor) {
 	r.Readings, r.Failures, r.Expires = nil, nil, 0
 	r.Wiring, r.Labels, r.NextRead = s.result.Wiring, s.result.Labels, 0
 	s.result = r
-	s.served, s.target = o.served, time.Time{}
+	s.resume(&o.entry)
 	if s.reader != nil {
 		s.reader.cfg = s.cfg
 	}
