@@ -10,19 +10,18 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/alecthomas/kingpin/v2"
-
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/sensors"
 )
 
-func defineCheck(c *kingpin.CmdClause) command {
+func defineCheck(c *syntax) command {
 	s := &settings{}
 	s.wiringFlags(c)
 	s.logLevelFlags(c, "error") // what fails is told by the report
 	s.daemonFlags(c, defaultAddress, "syslog", defaultPIDFile())
-	hardware := c.Flag("hardware", "Also read each sensor once, and tell what doesn't answer.").Bool()
+	var hardware bool
+	c.yesNo(&hardware, "hardware", false, "Also read each sensor once, and tell what doesn't answer.")
 	return func(stdout, stderr io.Writer) error {
 		if err := s.fromHere(); err != nil {
 			return err
@@ -49,7 +48,7 @@ func defineCheck(c *kingpin.CmdClause) command {
 				return err
 			}
 		}
-		if !*hardware {
+		if !hardware {
 			return nil
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
 	"golang.org/x/sys/unix"
 
@@ -39,7 +38,7 @@ const stopTimeout = 4 * time.Second
 // user gets those that exist.
 var wireGroups = []string{"gpio", "i2c", "spi", "dialout", "video"}
 
-func defineRun(c *kingpin.CmdClause) command {
+func defineRun(c *syntax) command {
 	s := &settings{}
 	s.wiringFlags(c)
 	s.logLevelFlags(c, "info")
@@ -51,15 +50,16 @@ func defineRun(c *kingpin.CmdClause) command {
 	}
 }
 
-func defineStart(c *kingpin.CmdClause) command {
+func defineStart(c *syntax) command {
 	s := &settings{}
 	s.wiringFlags(c)
 	s.logLevelFlags(c, "info")
 	s.daemonFlags(c, defaultAddress, "syslog", defaultPIDFile())
-	explain := c.Flag("explain", "Tell each step and its reason as it is taken.").Bool()
+	var explain bool
+	c.yesNo(&explain, "explain", false, "Tell each step and its reason as it is taken.")
 	return func(stdout, stderr io.Writer) error {
 		d := daemon.New("dormouse")
-		if *explain {
+		if explain {
 			d.Explain = stdout
 		}
 		return s.daemon(d, stdout)

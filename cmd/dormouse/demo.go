@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/alecthomas/kingpin/v2"
-
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/sensors"
@@ -15,7 +13,7 @@ import (
 //go:embed demo.yml
 var demoConfig []byte
 
-func defineDemo(c *kingpin.CmdClause) command {
+func defineDemo(c *syntax) command {
 	s := &settings{board: "sim", every: "10s"}
 	s.logLevelFlags(c, "info")
 	s.daemonFlags(c, "localhost:9367", "stderr", "")

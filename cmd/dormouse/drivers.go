@@ -7,15 +7,15 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/alecthomas/kingpin/v2"
-
 	"example.org/dormouse/sensors"
 )
 
-func defineDrivers(c *kingpin.CmdClause) command {
-	name := c.Arg("name", "One driver, in detail.").String()
-	format := c.Flag("format", "text for people, json for programs.").Default("text").Enum("text", "json")
-	return func(stdout, stderr io.Writer) error { return listDrivers(stdout, *name, *format) }
+func defineDrivers(c *syntax) command {
+	c.takes(1, "[<name>]", "One driver, in detail.")
+	format := formatFlag(c)
+	return func(stdout, stderr io.Writer) error {
+		return listDrivers(stdout, strings.Join(c.given, ""), *format)
+	}
 }
 
 // listDrivers prints all drivers, or one in detail: all of it comes from the

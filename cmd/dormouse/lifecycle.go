@@ -7,31 +7,28 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
-
-	"github.com/alecthomas/kingpin/v2"
 
 	"example.org/dormouse/daemon"
 )
 
 // told is the pidfile and the patience of the commands that speak to a daemon.
 type told struct {
-	pidFile string
+	settings
 	timeout time.Duration
 }
 
-func (t *told) flags(c *kingpin.CmdClause) {
-	s := &settings{}
-	s.pidFileFlag(c, defaultPIDFile())
-	c.Flag("timeout", "How long to wait for the daemon.").Default("10s").DurationVar(&t.timeout)
-	c.PreAction(func(*kingpin.ParseContext) error {
-		if err := s.fromHere(); err != nil {
-			return err
-		}
-		t.pidFile = s.pidFile
-		return nil
-	})
+func (t *told) flags(c *syntax) {
+	t.pidFileFlag(c, defaultPIDFile())
+	c.duration(&t.timeout, "timeout", 10*time.Second, "How long to wait for the daemon.")
+}
+
+func formatFlag(c *syntax) *string {
+	format := new(string)
+	c.enum(format, "format", "text", "text for people, json for programs.", "text", "json")
+	return format
 }
 
 // namingPIDFile puts the flag before an error of the pidfile's own.
@@ -46,10 +43,13 @@ func (t *told) context() (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(context.Background(), t.timeout, fmt.Errorf("waited %s", t.timeout))
 }
 
-func defineStop(c *kingpin.CmdClause) command {
+func defineStop(c *syntax) command {
 	t := &told{}
 	t.flags(c)
 	return func(stdout, stderr io.Writer) error {
+		if err := t.fromHere(); err != nil {
+			return err
+		}
 		ctx, cancel := t.context()
 		defer cancel()
 		return stop(ctx, stdout, t.pidFile)
@@ -70,8 +70,9 @@ func stop(ctx context.Context, stdout io.Writer, pidFile string) error {
 	return err
 }
 
-func defineRestart(c *kingpin.CmdClause) command {
-	timeout := c.Flag("timeout", "How long to wait for the daemon to end.").Default("10s").Duration()
+func defineRestart(c *syntax) command {
+	var timeout time.Duration
+	c.duration(&timeout, "timeout", 10*time.Second, "How long to wait for the daemon to end.")
 	s := &settings{}
 	s.wiringFlags(c)
 	s.logLevelFlags(c, "info")
@@ -89,7 +90,7 @@ func defineRestart(c *kingpin.CmdClause) command {
 			if _, err := s.parse(in.Config); err != nil {
 				return err
 			}
-			ctx, cancel := (&told{timeout: *timeout}).context()
+			ctx, cancel := (&told{timeout: timeout}).context()
 			defer cancel()
 			if err := stop(ctx, stdout, s.pidFile); err != nil {
 				return err
@@ -99,10 +100,13 @@ func defineRestart(c *kingpin.CmdClause) command {
 	}
 }
 
-func defineReload(c *kingpin.CmdClause) command {
+func defineReload(c *syntax) command {
 	t := &told{}
 	t.flags(c)
 	return func(stdout, stderr io.Writer) error {
+		if err := t.fromHere(); err != nil {
+			return err
+		}
 		ctx, cancel := t.context()
 		defer cancel()
 		state := daemon.Status(t.pidFile)
@@ -129,11 +133,14 @@ func defineReload(c *kingpin.CmdClause) command {
 	}
 }
 
-func defineStatus(c *kingpin.CmdClause) command {
+func defineStatus(c *syntax) command {
 	t := &told{}
 	t.flags(c)
-	format := c.Flag("format", "text for people, json for programs.").Default("text").Enum("text", "json")
+	format := formatFlag(c)
 	return func(stdout, stderr io.Writer) error {
+		if err := t.fromHere(); err != nil {
+			return err
+		}
 		state := daemon.Status(t.pidFile)
 		ctx, cancel := t.context()
 		defer cancel()
@@ -158,14 +165,23 @@ func defineStatus(c *kingpin.CmdClause) command {
 	}
 }
 
-func defineInspect(c *kingpin.CmdClause) command {
-	pid := c.Arg("pid", "The process; without it, the daemon of --pid-file.").Int()
+func defineInspect(c *syntax) command {
+	c.takes(1, "[<pid>]", "The process; without it, the daemon of --pid-file.")
 	t := &told{}
 	t.flags(c)
-	format := c.Flag("format", "text for people, json for programs.").Default("text").Enum("text", "json")
+	format := formatFlag(c)
 	return func(stdout, stderr io.Writer) error {
-		which := *pid
-		if which == 0 {
+		if err := t.fromHere(); err != nil {
+			return err
+		}
+		which := 0
+		if len(c.given) > 0 {
+			pid, err := strconv.Atoi(c.given[0])
+			if err != nil || pid <= 0 {
+				return usageError{fmt.Errorf("%q is no process: give its number", c.given[0])}
+			}
+			which = pid
+		} else {
 			state := daemon.Status(t.pidFile)
 			if state.PID == 0 {
 				return fmt.Errorf("dormouse is %s: name a process", state.Text)

@@ -15,7 +15,6 @@ import (
 	"io"
 	"os"
 
-	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
 
 	"example.org/dormouse/daemon"
@@ -37,45 +36,26 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 type command func(stdout, stderr io.Writer) error
 
 func run(args []string, stdout, stderr io.Writer) int {
-	app := kingpin.New("dormouse", help)
-	app.UsageWriter(stdout)
-	app.ErrorWriter(stderr)
-	app.HelpFlag.Short('h')
-	app.Version(version.Print("dormouse"))
-	app.VersionFlag.Short('V')
-	// kingpin ends the process after --help and --version; here the command
-	// line only notes that it would have.
-	ended := false
-	app.Terminate(func(int) { ended = true })
-	app.UsageTemplate(kingpin.CompactUsageTemplate)
+	app := newApplication("dormouse", help)
+	app.add("run", helpRun, defineRun)
+	app.add("start", helpStart, defineStart)
+	app.add("stop", "Stop the daemon, and return when it has ended.", defineStop)
+	app.add("restart", "Stop the daemon if it runs, then start it as `start` does.", defineRestart)
+	app.add("reload", "Have the daemon read its configuration again: whole, or not at all.", defineReload)
+	app.add("status", "Tell whether the daemon runs, how its sensors are and when it wakes next. Exits as LSB says: 0 running, 1 dead with its pidfile left, 3 not running, 4 unknown.", defineStatus)
+	app.add("inspect", helpInspect, defineInspect)
+	app.add("read", helpRead, defineRead)
+	app.add("check", helpCheck, defineCheck)
+	app.add("pinout", helpPinout, definePinout)
+	app.add("drivers", "List the drivers, or tell all about one: quantities, options, wiring, timing, data sheet.", defineDrivers)
+	app.add("demo", helpDemo, defineDemo)
 
-	commands := map[string]command{}
-	add := func(name, help string, define func(*kingpin.CmdClause) command) {
-		c := app.Command(name, help)
-		commands[name] = define(c)
-	}
-	add("run", helpRun, defineRun)
-	add("start", helpStart, defineStart)
-	add("stop", "Stop the daemon, and return when it has ended.", defineStop)
-	add("restart", "Stop the daemon if it runs, then start it as `start` does.", defineRestart)
-	add("reload", "Have the daemon read its configuration again: whole, or not at all.", defineReload)
-	add("status", "Tell whether the daemon runs, how its sensors are and when it wakes next. Exits as LSB says: 0 running, 1 dead with its pidfile left, 3 not running, 4 unknown.", defineStatus)
-	add("inspect", helpInspect, defineInspect)
-	add("read", helpRead, defineRead)
-	add("check", helpCheck, defineCheck)
-	add("pinout", helpPinout, definePinout)
-	add("drivers", "List the drivers, or tell all about one: quantities, options, wiring, timing, data sheet.", defineDrivers)
-	add("demo", helpDemo, defineDemo)
-
-	name, err := app.Parse(args)
-	if ended {
-		return exitDone
-	}
+	do, err := app.parse(args)
 	if err != nil {
 		fmt.Fprintf(stderr, "dormouse: %v\nTry `dormouse --help`.\n", err)
 		return exitUsage
 	}
-	if err := commands[name](stdout, stderr); err != nil {
+	if err := do(stdout, stderr); err != nil {
 		if text := err.Error(); text != "" {
 			fmt.Fprintf(stderr, "dormouse: %s\n", text)
 		}
@@ -83,6 +63,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	return exitDone
 }
+
+func versionText() string { return version.Print("dormouse") + "\n" }
 
 // exitCode is the exit status that an error stands for.
 func exitCode(err error) int {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/alecthomas/kingpin/v2"
 	"golang.org/x/sys/unix"
 
 	"example.org/dormouse/daemon/alarm"
@@ -16,7 +15,7 @@ import (
 	"example.org/dormouse/sensors/board"
 )
 
-func definePinout(c *kingpin.CmdClause) command {
+func definePinout(c *syntax) command {
 	s := &settings{}
 	s.wiringFlags(c)
 	return func(stdout, stderr io.Writer) error {
