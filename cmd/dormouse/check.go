@@ -94,10 +94,17 @@ func describeWiring(w io.Writer, cfg *sensors.Config) error {
 }
 
 func when(s sensors.Schedule) string {
+	text := "every " + s.Every.String()
 	if s.At != "" {
-		return "at " + s.At
+		text = "at " + s.At
 	}
-	return "every " + s.Every.String()
+	if s.Phase > 0 {
+		text += ", phase " + s.Phase.String()
+	}
+	if s.Jitter > 0 {
+		text += fmt.Sprintf(", jitter %s: %s later on this machine", s.Jitter, s.Moved)
+	}
+	return text
 }
 
 // checkHardware reads everything once and reports what fails.

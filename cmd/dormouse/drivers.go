@@ -68,7 +68,7 @@ func describeDriver(w io.Writer, d *sensors.Driver) error {
 	for _, o := range d.Options {
 		fmt.Fprintf(tw, "  %s\t%s\n", o.Name, describeOption(o))
 	}
-	fmt.Fprint(tw, "\nand those of every sensor: every or at, phase, timeout, retries, keep-failed, power, warmup, label.NAME, quantity, calibrate.*, filter.*\n")
+	fmt.Fprint(tw, "\nand those of every sensor: every or at, phase, jitter, timeout, retries, keep-failed, power, warmup, label.NAME, quantity, calibrate.*, filter.*\n")
 	return tw.Flush()
 }
 

@@ -22,6 +22,7 @@ type settings struct {
 	configFile     string
 	every          string
 	board          string
+	machine        *machine // nil: not looked at yet
 
 	serve         bool
 	addresses     []string
@@ -140,9 +141,7 @@ func (s *settings) load() (*sensors.Config, error) {
 
 // parse makes the configuration from the flags and the file's content.
 func (s *settings) parse(data []byte) (*sensors.Config, error) {
-	cfg, err := sensors.Load(sensors.Source{
-		File: s.configFile, Data: data, SensorFlags: s.sensors, RailFlags: s.rails, Every: s.every,
-	})
+	cfg, err := sensors.Load(s.source(data))
 	if err != nil {
 		return nil, &configError{err}
 	}

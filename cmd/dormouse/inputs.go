@@ -18,6 +18,7 @@ type inputs struct {
 	Config    []byte            `json:"config"`
 	Web       []byte            `json:"web"`
 	WebFiles  map[string][]byte `json:"web_files"` // certificates and keys, by path
+	Machine   *machine          `json:"machine"`
 	// What is root's by default is still meant when the daemon is somebody else.
 	StateDirectory string `json:"state_directory"`
 	PIDFile        string `json:"pid_file"`
@@ -37,14 +38,15 @@ func (s *settings) gather() (*inputs, error) {
 		if err != nil {
 			return nil, err
 		}
-		in.StateDirectory, in.PIDFile = s.stateDirectory, s.pidFile
+		s.machine = findMachine()
+		in.Machine, in.StateDirectory, in.PIDFile = s.machine, s.stateDirectory, s.pidFile
 		return in, nil
 	}
 	in := &inputs{}
 	if err := json.Unmarshal(data, in); err != nil {
 		return nil, fmt.Errorf("read what the starting command handed over: %w", err)
 	}
-	s.stateDirectory, s.pidFile = in.StateDirectory, in.PIDFile
+	s.machine, s.stateDirectory, s.pidFile = in.Machine, in.StateDirectory, in.PIDFile
 	s.absolutePaths(in.Directory)
 	return in, nil
 }

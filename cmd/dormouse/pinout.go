@@ -52,9 +52,7 @@ func (s *settings) draft() (cfg *sensors.Config, configErr, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg, err = sensors.Draft(sensors.Source{
-		File: s.configFile, Data: data, SensorFlags: s.sensors, RailFlags: s.rails, Every: s.every,
-	})
+	cfg, err = sensors.Draft(s.source(data))
 	if err != nil {
 		configErr = &configError{err}
 	}

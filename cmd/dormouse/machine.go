@@ -1,0 +1,39 @@
+package main
+
+import (
+	"os"
+
+	"example.org/dormouse/sensors"
+)
+
+// A machine is what tells this one from the others of its fleet. It is asked
+// for once, by the command that was typed: the daemon may be on another root,
+// and a reload mustn't move a sensor's times because a file was out of reach.
+type machine struct {
+	ID   string `json:"id"` // the content of /etc/machine-id
+	Name string `json:"name"`
+}
+
+// findMachine leaves out what it can't find out: that matters only to a
+// configuration with jitter, which then says what is missing.
+func findMachine() *machine {
+	m := &machine{}
+	if id, err := os.ReadFile("/etc/machine-id"); err == nil {
+		m.ID = string(id)
+	}
+	if name, err := os.Hostname(); err == nil {
+		m.Name = name
+	}
+	return m
+}
+
+// source is all that a configuration is made from, with the file's content.
+func (s *settings) source(data []byte) sensors.Source {
+	if s.machine == nil {
+		s.machine = findMachine()
+	}
+	return sensors.Source{
+		File: s.configFile, Data: data, SensorFlags: s.sensors, RailFlags: s.rails, Every: s.every,
+		MachineID: s.machine.ID, HostName: s.machine.Name,
+	}
+}
