@@ -29,7 +29,7 @@ func TestDocumentedExamples(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, c[1])
 		}
-		var src Source
+		src := Source{MachineID: machineID}
 		for i, w := range words {
 			switch {
 			case w == "--sensor":

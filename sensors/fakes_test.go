@@ -81,7 +81,7 @@ var same = cmp.Options{
 // flags loads sensors from flags that are right.
 func flags(t *testing.T, sensors ...string) *Config {
 	t.Helper()
-	c, err := Load(Source{SensorFlags: sensors})
+	c, err := Load(Source{SensorFlags: sensors, MachineID: machineID})
 	if err != nil {
 		t.Fatalf("Load(%q):\n%v", sensors, err)
 	}
@@ -91,7 +91,7 @@ func flags(t *testing.T, sensors ...string) *Config {
 // file loads a file that is right.
 func file(t *testing.T, text string) *Config {
 	t.Helper()
-	c, err := Load(Source{File: "dormouse.yml", Data: []byte(text)})
+	c, err := Load(Source{File: "dormouse.yml", Data: []byte(text), MachineID: machineID})
 	if err != nil {
 		t.Fatalf("Load:\n%v\nof\n%s", err, text)
 	}
@@ -99,3 +99,5 @@ func file(t *testing.T, text string) *Config {
 }
 
 const minute = time.Minute
+
+const machineID = "0123456789abcdef0123456789abcdef\n"

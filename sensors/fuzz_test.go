@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -45,6 +46,10 @@ func checkLoad(t *testing.T, src Source) {
 		if (s.Schedule.Every > 0) == (s.Schedule.At != "") || s.Schedule.Phase > 0 && s.Schedule.Phase >= s.Schedule.Every {
 			t.Errorf("schedule %+v", s.Schedule)
 		}
+		if j := s.Schedule.Jitter; j > 0 && (s.Schedule.Every > 0 && j >= s.Schedule.Every || j > mostJitter && s.Schedule.At != "") ||
+			s.Schedule.Moved < 0 || s.Schedule.Moved > 0 && s.Schedule.Moved >= j || s.Schedule.Moved%time.Millisecond != 0 {
+			t.Errorf("schedule %+v", s.Schedule)
+		}
 		if (s.Rail == nil) != (s.Power == "") || s.Wiring() == "" || !s.SameDevice(s) {
 			t.Errorf("sensor %+v", s)
 		}
@@ -62,13 +67,13 @@ func FuzzSensorFlag(f *testing.F) {
 		`beds=ads1115,addr=0x48,a0.quantity=moisture,a0.points="2.8:0 1.2:1",a1.name=battery,a1.scale=2,channels="a0 a1"`,
 		`backup=command,argv="/bin/x -a 'b c'",output=none,at="30 3 * * *",timeout=10m,env.A=b`,
 		"rain=pulse,pin=BOARD15,quantity=precipitation,per-pulse=0.2794mm", `a=thermal,zone="\"\\"`, "a=hwmon,path=/x,t.offset=1", "=", "a=", `a="`, "a=thermal,=",
-		"a=thermal,at=1-0/0 * * * *", "a=thermal,at=*/ * * * *", "a=thermal,at=1/ 2- -3 , a", "a=dewpoint,of=a",
+		"a=thermal,at=1-0/0 * * * *", "a=thermal,jitter=90s,phase=4m", "a=thermal,at=0 3 * * *,jitter=1ns", "a=thermal,at=*/ * * * *", "a=thermal,at=1/ 2- -3 , a", "a=dewpoint,of=a",
 	} {
 		f.Add(s, s)
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
-		checkLoad(t, Source{SensorFlags: []string{a, b}, RailFlags: []string{b}, Every: a})
-		checkLoad(t, Source{SensorFlags: []string{a}})
+		checkLoad(t, Source{SensorFlags: []string{a, b}, RailFlags: []string{b}, Every: a, HostName: b})
+		checkLoad(t, Source{SensorFlags: []string{a}, MachineID: machineID})
 	})
 }
 
@@ -86,6 +91,6 @@ func FuzzYAML(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		checkLoad(t, Source{File: "f.yml", Data: data})
+		checkLoad(t, Source{File: "f.yml", Data: data, MachineID: machineID})
 	})
 }

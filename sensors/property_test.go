@@ -112,6 +112,9 @@ func randomDraft(r *rand.Rand, i int) *draft {
 		d.set("at", pick("30 3 * * *", "*/5 * * * *", "0,30 6-20 * * 1-5"))
 	}
 	if maybe() {
+		d.set("jitter", pick("0s", "999ms"))
+	}
+	if maybe() {
 		d.set("power", fmt.Sprintf("gpiochip%d:50", i%4))
 		d.set("warmup", "50ms")
 	}
@@ -243,11 +246,11 @@ func TestFlagsAndFileMeanTheSame(t *testing.T) {
 			flagTexts = append(flagTexts, d.flag(r))
 			yamlText += d.yaml()
 		}
-		fromFlags, err := Load(Source{SensorFlags: flagTexts})
+		fromFlags, err := Load(Source{SensorFlags: flagTexts, MachineID: machineID})
 		if err != nil {
 			t.Fatalf("round %d: flags %q:\n%v", round, flagTexts, err)
 		}
-		fromFile, err := Load(Source{File: "f.yml", Data: []byte(yamlText)})
+		fromFile, err := Load(Source{File: "f.yml", Data: []byte(yamlText), MachineID: machineID})
 		if err != nil {
 			t.Fatalf("round %d: %v\n%s", round, err, yamlText)
 		}
