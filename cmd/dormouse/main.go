@@ -64,7 +64,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitDone
 }
 
-func versionText() string { return version.Print("dormouse") + "\n" }
+// versionText is what exporters answer to --version. The package's own Print
+// uses text/template, which must not get into the executable: see
+// docs/dependencies.md.
+func versionText() string {
+	return fmt.Sprintf(`dormouse, version %s (branch: %s, revision: %s)
+  build user:       %s
+  build date:       %s
+  go version:       %s
+  platform:         %s/%s
+  tags:             %s
+`, version.Version, version.Branch, version.GetRevision(), version.BuildUser, version.BuildDate,
+		version.GoVersion, version.GoOS, version.GoArch, version.GetTags())
+}
 
 // exitCode is the exit status that an error stands for.
 func exitCode(err error) int {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/prometheus/common/version"
 )
 
 // trial is a command line with a command that has one flag of each kind, and
@@ -182,6 +184,13 @@ func TestHelpFits(t *testing.T) {
 			}
 			at = next
 		}
+	}
+}
+
+// --version answers as every exporter does.
+func TestVersionText(t *testing.T) {
+	if got, want := versionText(), version.Print("dormouse")+"\n"; got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }
 
