@@ -1,26 +1,13 @@
 package exporter
 
 import (
-	"bytes"
-	_ "embed"
 	"fmt"
-	"html/template"
 	"net/http"
 	"os"
-	"sync"
 	"time"
 
 	"example.org/dormouse/sensors"
 )
-
-//go:embed status.html
-var statusHTML string
-
-// statusTemplate is parsed when somebody first looks: most daemons are only
-// ever scraped.
-var statusTemplate = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("status").Parse(statusHTML))
-})
 
 type statusPage struct {
 	Host, Version, Telemetry, Summary string
@@ -39,19 +26,14 @@ type statusRow struct{ Name, Value string }
 
 // serveStatus renders the page for people each time: they look rarely.
 func (e *Exporter) serveStatus(w http.ResponseWriter, _ *http.Request) {
-	var page bytes.Buffer
-	if err := statusTemplate().Execute(&page, e.status()); err != nil {
-		e.log.Error("render the status page", "err", err)
-		plain(w, http.StatusInternalServerError, "the status page can't be rendered, the log tells why; the metrics are at "+e.telemetry)
-		return
-	}
+	page := e.status()
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	// A client that is gone wants no answer.
-	_, _ = w.Write(page.Bytes())
+	_, _ = w.Write(page.html())
 }
 
 func (e *Exporter) status() statusPage {
