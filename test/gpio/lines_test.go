@@ -12,13 +12,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.org/dormouse/test/kit"
 )
 
 // Lines that are held, absent, misspelt or pulled out: each message says what
 // to do, the daemon goes on, and the sensor returns by itself.
 func TestLinesThatAreNotToBeHad(t *testing.T) {
 	b := newBench(t)
-	must(t, b.header.Hold(t.Context(), 5, "gpioset"))
+	kit.Must(t, b.header.Hold(t.Context(), 5, "gpioset"))
 	d := b.start(t, `rails: [{name: pump, line: PUMP_EN}]
 sensors:
   - {name: held, driver: pulse, pin: GPIO5}
@@ -31,47 +33,47 @@ sensors:
   - {name: schematic, driver: switch, pin: GPIO_GCLK, transitions: no}
   - {name: door, driver: switch, pin: BOARD13}
 `)
-	sensors := d.read()
-	d.down(sensors["held"], `line GPIO5 (pin 29) is held by "gpioset"`, "stop that, or wire another line")
-	d.down(sensors["misspelt"], "no line has the name FLAOT (did you mean FLOAT?)", "chips here: ")
-	d.down(sensors["absent"], "there is no chip 1-0020")
-	d.down(sensors["offset"], "there is no line expander:4", "has 4 lines, 0 to 3")
-	d.down(sensors["nearly"], "there is no chip expandre (did you mean expander?)")
+	sensors := d.Read()
+	isDown(t, sensors["held"], `line GPIO5 (pin 29) is held by "gpioset"`, "stop that, or wire another line")
+	isDown(t, sensors["misspelt"], "no line has the name FLAOT (did you mean FLOAT?)", "chips here: ")
+	isDown(t, sensors["absent"], "there is no chip 1-0020")
+	isDown(t, sensors["offset"], "there is no line expander:4", "has 4 lines, 0 to 3")
+	isDown(t, sensors["nearly"], "there is no chip expandre (did you mean expander?)")
 	for _, name := range []string{"float", "tank", "schematic", "door"} {
 		if s := sensors[name]; !*s.Up {
 			t.Errorf("%s is down: %s", name, s.Error)
 		}
 	}
 
-	must(t, b.header.Drop(t.Context(), 5))
-	must(t, b.expander.Remove(t.Context()))
-	sensors = d.read()
+	kit.Must(t, b.header.Drop(t.Context(), 5))
+	kit.Must(t, b.expander.Remove(t.Context()))
+	sensors = d.Read()
 	if s := sensors["held"]; !*s.Up {
 		t.Errorf("a line that was given back isn't taken: %s", s.Error)
 	}
 	if s := sensors["door"]; !*s.Up {
 		t.Errorf("a line of another chip went down with it: %s", s.Error)
 	}
-	d.down(sensors["float"])
-	d.down(sensors["tank"], "rail pump", "no line has the name PUMP_EN")
+	isDown(t, sensors["float"])
+	isDown(t, sensors["tank"], "rail pump", "no line has the name PUMP_EN")
 
-	must(t, b.expander.Return(t.Context()))
-	sensors = d.read()
+	kit.Must(t, b.expander.Return(t.Context()))
+	sensors = d.Read()
 	for _, name := range []string{"float", "tank"} {
 		if s := sensors[name]; !*s.Up {
 			t.Errorf("%s didn't return with its chip: %s", name, s.Error)
 		}
 	}
 	// The switch that returned wakes the daemon again.
-	woken := d.value(`dormouse_wakeups_total{cause="edge"}`)
-	must(t, b.expander.SetPull(t.Context(), 0, true))
-	eventually(t, func() error {
-		if n := d.value(`dormouse_wakeups_total{cause="edge"}`); n != woken+1 {
+	woken := d.Value(`dormouse_wakeups_total{cause="edge"}`)
+	kit.Must(t, b.expander.SetPull(t.Context(), 0, true))
+	kit.Eventually(t, func() error {
+		if n := d.Value(`dormouse_wakeups_total{cause="edge"}`); n != woken+1 {
 			return fmt.Errorf("%v wakes by an edge, want %v", n, woken+1)
 		}
 		return nil
 	})
-	must(t, b.expander.SetPull(t.Context(), 0, false))
+	kit.Must(t, b.expander.SetPull(t.Context(), 0, false))
 }
 
 func TestADoorWakesTheRoom(t *testing.T) {
@@ -81,24 +83,24 @@ func TestADoorWakesTheRoom(t *testing.T) {
   - {name: room, driver: command, argv: [/bin/echo, 21]}
   - {name: other, driver: command, argv: [/bin/echo, 7]}
 `)
-	d.read()
-	reads := func(name string) float64 { return d.value(`dormouse_sensor_reads_total{sensor="` + name + `"}`) }
+	d.Read()
+	reads := func(name string) float64 { return d.Value(`dormouse_sensor_reads_total{sensor="` + name + `"}`) }
 	door, room, other := reads("door"), reads("room"), reads("other")
-	d.asleep()
-	must(t, b.header.SetPull(t.Context(), 27, true))
-	eventually(t, func() error {
+	d.Asleep()
+	kit.Must(t, b.header.SetPull(t.Context(), 27, true))
+	kit.Eventually(t, func() error {
 		if reads("room") != room+1 || reads("door") != door+1 {
 			return fmt.Errorf("door was read %v times, room %v times", reads("door")-door, reads("room")-room)
 		}
 		return nil
 	})
-	if got := d.value(`sensor_active{sensor="door"}`); got != 1 {
+	if got := d.Value(`sensor_active{sensor="door"}`); got != 1 {
 		t.Errorf("the page says that the door is at %v", got)
 	}
 	if reads("other") != other {
 		t.Error("a sensor that isn't named was read, too")
 	}
-	must(t, b.header.SetPull(t.Context(), 27, false))
+	kit.Must(t, b.header.SetPull(t.Context(), 27, false))
 }
 
 // An edge storm on a waking switch: what is due is read, the page answers, and
@@ -111,15 +113,15 @@ func TestEdgeStorm(t *testing.T) {
   - {name: room, driver: command, argv: [/bin/echo, 21]}
   - {name: clock, driver: command, argv: [/bin/echo, 7], every: 1s}
 `)
-	d.read()
-	reads := func() float64 { return d.value(`dormouse_sensor_reads_total{sensor="clock"}`) }
-	wakes := func() float64 { return d.value(`dormouse_wakeups_total{cause="edge"}`) }
+	d.Read()
+	reads := func() float64 { return d.Value(`dormouse_sensor_reads_total{sensor="clock"}`) }
+	wakes := func() float64 { return d.Value(`dormouse_wakeups_total{cause="edge"}`) }
 	polled, woken := reads(), wakes()
 	from, err := b.Clocks(t.Context())
-	must(t, err)
+	kit.Must(t, err)
 	storm := make(chan error, 1)
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), kit.Patience)
 		defer cancel()
 		_, err := b.header.Pulses(ctx, line, edges/2, 0)
 		storm <- err
@@ -127,18 +129,18 @@ func TestEdgeStorm(t *testing.T) {
 	scrapes, slowest := 0, time.Duration(0)
 	for over := false; !over; {
 		began := time.Now()
-		d.page()
+		d.Page()
 		slowest = max(slowest, time.Since(began))
 		scrapes++
 		select {
 		case err := <-storm:
-			must(t, err)
+			kit.Must(t, err)
 			over = true
 		case <-time.After(100 * time.Millisecond): // scrapes cost the guest edges
 		}
 	}
 	to, err := b.Clocks(t.Context())
-	must(t, err)
+	kit.Must(t, err)
 	took := (to.Monotonic - from.Monotonic).Seconds()
 	polled, woken = reads()-polled, wakes()-woken
 	t.Logf("%.0f edges a second for %.1f s: %v polls, %v wakes, %d scrapes, the slowest %s", edges/took, took, polled, woken, scrapes, slowest)
@@ -156,8 +158,8 @@ func TestEdgeStorm(t *testing.T) {
 		t.Errorf("a scrape took %s", slowest)
 	}
 	// The last edge of all is read, though nobody was woken for most.
-	eventually(t, func() error {
-		if got := d.value(`sensor_transitions_total{sensor="cable"}`); got != edges {
+	kit.Eventually(t, func() error {
+		if got := d.Value(`sensor_transitions_total{sensor="cable"}`); got != edges {
 			return fmt.Errorf("%v transitions, want %d", got, edges)
 		}
 		return nil
@@ -184,19 +186,19 @@ func TestTwoDozenLines(t *testing.T) {
 	d := b.start(t, yaml)
 	cost := func() (fds, threads, gos int) {
 		t.Helper()
-		info, err := b.Inspect(t.Context(), d.pid)
-		must(t, err)
-		before := strings.Count(d.log(), "goroutines=")
-		must(t, b.Kill(t.Context(), d.pid, syscall.SIGUSR2))
+		info, err := b.Inspect(t.Context(), d.PID)
+		kit.Must(t, err)
+		before := strings.Count(d.Log(), "goroutines=")
+		kit.Must(t, b.Kill(t.Context(), d.PID, syscall.SIGUSR2))
 		var found [][]string
-		eventually(t, func() error {
-			if found = goroutines.FindAllStringSubmatch(d.log(), -1); len(found) == before {
+		kit.Eventually(t, func() error {
+			if found = goroutines.FindAllStringSubmatch(d.Log(), -1); len(found) == before {
 				return errors.New("the state isn't in the log")
 			}
 			return nil
 		})
 		gos, err = strconv.Atoi(found[len(found)-1][1])
-		must(t, err)
+		kit.Must(t, err)
 		return len(info.Files), info.Threads, gos
 	}
 	burst := func(n int) {
@@ -205,30 +207,30 @@ func TestTwoDozenLines(t *testing.T) {
 			b.pulses(t, line, n, 0)
 		}
 	}
-	d.read() // the lines are taken by now
+	d.Read() // the lines are taken by now
 	burst(10)
-	d.read()
-	d.asleep()
+	d.Read()
+	d.Asleep()
 	fds, threads, gos := cost()
 	t.Logf("%d descriptors, %d threads, %d goroutines", fds, threads, gos)
 	const rounds, each = 5, 100
 	for range rounds {
 		burst(each)
-		d.read()
+		d.Read()
 	}
-	d.asleep()
+	d.Asleep()
 	if f, th, g := cost(); f != fds || th > threads || g != gos {
 		t.Errorf("%d descriptors, %d threads, %d goroutines have become %d, %d, %d", fds, threads, gos, f, th, g)
 	}
-	for name, s := range d.read() {
+	for name, s := range d.Read() {
 		want := float64(10 + rounds*each)
 		line, err := strconv.Atoi(strings.TrimPrefix(name, "s"))
-		must(t, err)
+		kit.Must(t, err)
 		series := fmt.Sprintf("sensor_pulses_total{sensor=%q}", name)
 		if line%4 < 2 {
 			want, series = 2*want, fmt.Sprintf("sensor_transitions_total{sensor=%q}", name)
 		}
-		if got := d.value(series); !*s.Up || got != want {
+		if got := d.Value(series); !*s.Up || got != want {
 			t.Errorf("%s is %v, want %v (up %t: %s)", series, got, want, *s.Up, s.Error)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.org/dormouse/test/guest/i2c"
+	"example.org/dormouse/test/kit"
 	"example.org/dormouse/test/rig"
 )
 
@@ -53,14 +54,14 @@ func (b *bench) steps(t *testing.T, events []rig.GPIOEvent, lines ...int) []step
 }
 
 // free checks that lines are as they are pulled, down, and held by nobody.
-func (b *bench) free(t *testing.T, d *daemon, lines ...int) {
+func (b *bench) free(t *testing.T, d *kit.Daemon, lines ...int) {
 	t.Helper()
 	for _, line := range lines {
 		if high, err := b.header.Value(t.Context(), line); err != nil || high {
 			t.Errorf("line %d is high: %t, %v", line, high, err)
 		}
 	}
-	info, err := b.Inspect(t.Context(), d.pid)
+	info, err := b.Inspect(t.Context(), d.PID)
 	if err != nil {
 		return // it has ended
 	}
@@ -85,16 +86,16 @@ func TestRailsRiseInTheirOrder(t *testing.T) {
   - {name: main, line: GPIO5, settle: 50ms}
 sensors:
 `+program("moist", "probes", "0.2", "5s")+program("other", "main", "1", "5s"))
-	d.read()
+	d.Read()
 	trace, err := b.TraceGPIO(t.Context())
-	must(t, err)
-	for name, s := range d.read() {
+	kit.Must(t, err)
+	for name, s := range d.Read() {
 		if !*s.Up {
 			t.Errorf("%s: %s", name, s.Error)
 		}
 	}
 	events, err := trace.Stop(t.Context())
-	must(t, err)
+	kit.Must(t, err)
 	got := b.steps(t, events, main, boost, probes)
 	t.Logf("the kernel's record: %+v", got)
 	want := []step{{main, true, 0}, {boost, true, 50 * time.Millisecond}, {probes, true, 150 * time.Millisecond},
@@ -119,13 +120,13 @@ func TestARailIsCutOffAfterItsTime(t *testing.T) {
 	b := newBench(t)
 	d := b.start(t, "rails: [{name: heater, line: GPIO5, max-on: 700ms}]\nsensors:\n"+
 		program("slow", "heater", "30", "1m")+"  - {name: seven, driver: command, argv: [/bin/echo, 7]}\n")
-	d.read() // that of the start
+	d.Read() // that of the start
 	trace, err := b.TraceGPIO(t.Context())
-	must(t, err)
-	sensors := d.read()
+	kit.Must(t, err)
+	sensors := d.Read()
 	events, err := trace.Stop(t.Context())
-	must(t, err)
-	d.down(sensors["slow"], "rail heater was on for 700ms, its max-on, and was switched off")
+	kit.Must(t, err)
+	isDown(t, sensors["slow"], "rail heater was on for 700ms, its max-on, and was switched off")
 	if s := sensors["seven"]; !*s.Up {
 		t.Errorf("another sensor is down for it: %s", s.Error)
 	}
@@ -136,11 +137,11 @@ func TestARailIsCutOffAfterItsTime(t *testing.T) {
 	if on := got[1].at - got[0].at; on < 700*time.Millisecond || on > 1200*time.Millisecond {
 		t.Errorf("it was on for %s", on)
 	}
-	if log := d.log(); !strings.Contains(log, "a rail was on for too long") || !strings.Contains(log, "rail=heater") {
+	if log := d.Log(); !strings.Contains(log, "a rail was on for too long") || !strings.Contains(log, "rail=heater") {
 		t.Errorf("it isn't logged:\n%s", log)
 	}
 	b.free(t, d, heater)
-	if on := d.value(`dormouse_rail_on_seconds_total{line="GPIO5 (pin 29)",rail="heater"}`); on < 1.4 {
+	if on := d.Value(`dormouse_rail_on_seconds_total{line="GPIO5 (pin 29)",rail="heater"}`); on < 1.4 {
 		t.Errorf("it was on for %v s in two reads", on)
 	}
 }
@@ -153,7 +154,7 @@ func TestWhatIsLeftOnTheLines(t *testing.T) {
 	yaml := "rails: [{name: first, line: GPIO5}, {name: second, line: GPIO6, after: first}]\nsensors:\n"
 	up := func(t *testing.T, b *bench) {
 		t.Helper()
-		eventually(t, func() error {
+		kit.Eventually(t, func() error {
 			high, err := b.header.Value(t.Context(), second)
 			if err == nil && !high {
 				err = errors.New("the rail isn't up")
@@ -161,10 +162,10 @@ func TestWhatIsLeftOnTheLines(t *testing.T) {
 			return err
 		})
 	}
-	ended := func(t *testing.T, d *daemon) {
+	ended := func(t *testing.T, b *bench, d *kit.Daemon) {
 		t.Helper()
-		eventually(t, func() error {
-			if _, err := d.b.ReadFile(t.Context(), "/proc/"+strconv.Itoa(d.pid)+"/stat"); err == nil {
+		kit.Eventually(t, func() error {
+			if _, err := b.ReadFile(t.Context(), "/proc/"+strconv.Itoa(d.PID)+"/stat"); err == nil {
 				return errors.New("it still runs")
 			}
 			return nil
@@ -175,26 +176,26 @@ func TestWhatIsLeftOnTheLines(t *testing.T) {
 	t.Run("TERM", func(t *testing.T) {
 		b := newBench(t)
 		trace, err := b.TraceGPIO(t.Context())
-		must(t, err)
+		kit.Must(t, err)
 		d := b.start(t, yaml+program("slow", "second", "30", "1m"))
 		up(t, b)
-		must(t, b.Kill(t.Context(), d.pid, syscall.SIGTERM))
-		ended(t, d)
+		kit.Must(t, b.Kill(t.Context(), d.PID, syscall.SIGTERM))
+		ended(t, b, d)
 		events, err := trace.Stop(t.Context())
-		must(t, err)
+		kit.Must(t, err)
 		b.wantDown(t, events, down)
 		b.free(t, d, first, second)
 	})
 	t.Run("kill -9", func(t *testing.T) {
 		b := newBench(t)
 		trace, err := b.TraceGPIO(t.Context())
-		must(t, err)
+		kit.Must(t, err)
 		d := b.start(t, yaml+program("slow", "second", "3", "1m"))
 		up(t, b)
-		must(t, b.Kill(t.Context(), d.pid, syscall.SIGKILL))
-		ended(t, d)
+		kit.Must(t, b.Kill(t.Context(), d.PID, syscall.SIGKILL))
+		ended(t, b, d)
 		events, err := trace.Stop(t.Context())
-		must(t, err)
+		kit.Must(t, err)
 		for _, e := range events {
 			if !e.Direction && e.Out && !e.High {
 				t.Errorf("somebody drove a line off: %+v", e)
@@ -203,9 +204,9 @@ func TestWhatIsLeftOnTheLines(t *testing.T) {
 		// Nobody drives them: each follows its resistor.
 		b.free(t, d, first, second)
 		// The next daemon takes them, and leaves them off.
-		d.configure(yaml + program("slow", "second", "0", "1m"))
-		d.launch()
-		if s := d.read()["slow"]; !*s.Up {
+		b.Config(t, yaml+program("slow", "second", "0", "1m"))
+		d.Launch()
+		if s := d.Read()["slow"]; !*s.Up {
 			t.Errorf("after the restart: %s", s.Error)
 		}
 		b.free(t, d, first, second)
@@ -214,58 +215,58 @@ func TestWhatIsLeftOnTheLines(t *testing.T) {
 		b := newBench(t)
 		d := b.start(t, yaml+program("slow", "second", "3", "1m"))
 		up(t, b)
-		must(t, b.Kill(t.Context(), d.pid, syscall.SIGABRT))
-		ended(t, d)
+		kit.Must(t, b.Kill(t.Context(), d.PID, syscall.SIGABRT))
+		ended(t, b, d)
 		b.free(t, d, first, second)
 	})
 	t.Run("a read that doesn't end", func(t *testing.T) {
 		b := newBench(t)
 		d := b.start(t, yaml+program("slow", "second", "60", "500ms"))
-		d.read()
+		d.Read()
 		trace, err := b.TraceGPIO(t.Context())
-		must(t, err)
-		s := d.read()["slow"]
+		kit.Must(t, err)
+		s := d.Read()["slow"]
 		events, err := trace.Stop(t.Context())
-		must(t, err)
-		d.down(s)
+		kit.Must(t, err)
+		isDown(t, s)
 		b.wantDown(t, events, down)
 		b.free(t, d, first, second)
 	})
 	t.Run("a bus that hangs", func(t *testing.T) {
 		b := newBench(t)
 		bus, err := b.AddI2CBus(t.Context())
-		must(t, err)
-		defer func() { must(t, bus.Remove(t.Context())) }()
+		kit.Must(t, err)
+		defer func() { kit.Must(t, bus.Remove(t.Context())) }()
 		const address = 0x48
-		must(t, bus.AddChip(t.Context(), address, i2c.TMP102(-162)))
+		kit.Must(t, bus.AddChip(t.Context(), address, i2c.TMP102(-162)))
 		d := b.start(t, yaml+fmt.Sprintf("  - {name: cold, driver: tmp102, bus: %d, addr: 0x48, retries: 0, timeout: 500ms, power: second}\n", bus.Number))
-		if s := d.read()["cold"]; !*s.Up {
+		if s := d.Read()["cold"]; !*s.Up {
 			t.Fatalf("before the bus hangs: %s", s.Error)
 		}
 		trace, err := b.TraceGPIO(t.Context())
-		must(t, err)
-		must(t, bus.SetFault(t.Context(), 0, i2c.Hang))
-		s := d.read()["cold"]
+		kit.Must(t, err)
+		kit.Must(t, bus.SetFault(t.Context(), 0, i2c.Hang))
+		s := d.Read()["cold"]
 		events, err := trace.Stop(t.Context())
-		must(t, err)
-		d.down(s)
+		kit.Must(t, err)
+		isDown(t, s)
 		b.wantDown(t, events, down)
 		b.free(t, d, first, second)
-		must(t, bus.SetFault(t.Context(), 0, i2c.Healthy))
-		eventually(t, func() error {
-			if s := d.read()["cold"]; !*s.Up {
+		kit.Must(t, bus.SetFault(t.Context(), 0, i2c.Healthy))
+		kit.Eventually(t, func() error {
+			if s := d.Read()["cold"]; !*s.Up {
 				return fmt.Errorf("after the bus has recovered: %s", s.Error)
 			}
 			return nil
 		})
-		d.stop()
+		d.Stop()
 	})
 	t.Run("reload", func(t *testing.T) {
 		b := newBench(t)
 		d := b.start(t, yaml+program("slow", "second", "30", "1m"))
 		up(t, b)
-		d.reload("rails: [{name: first, line: GPIO5}]\nsensors:\n" + program("quick", "first", "0", "1m"))
-		if s := d.read()["quick"]; !*s.Up {
+		b.reload(t, d, "rails: [{name: first, line: GPIO5}]\nsensors:\n"+program("quick", "first", "0", "1m"))
+		if s := d.Read()["quick"]; !*s.Up {
 			t.Errorf("after the reload: %s", s.Error)
 		}
 		b.free(t, d, first, second)

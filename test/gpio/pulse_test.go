@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"example.org/dormouse/test/kit"
 )
 
 // A hundred thousand pulses come in bursts over several polls and a reload. What
@@ -16,14 +18,14 @@ func TestAHundredThousandPulses(t *testing.T) {
 	b := newBench(t)
 	yaml := "sensors: [{name: meter, driver: pulse, pin: GPIO22, quantity: volume, per-pulse: 1l, every: %s}]"
 	d := b.start(t, fmt.Sprintf(yaml, "1h"))
-	d.read()
-	since := d.value(`sensor_counted_since_timestamp_seconds{sensor="meter"}`)
-	d.asleep()
-	idle := d.wakeUps(func() { b.sleep(t, time.Second) })
+	d.Read()
+	since := d.Value(`sensor_counted_since_timestamp_seconds{sensor="meter"}`)
+	d.Asleep()
+	idle := d.WakeUps(func() { b.Sleep(t, time.Second) })
 	earlier := b.interrupts(t, "dormouse meter") // of others who held the line
 	total := 0
 	for burst := range bursts {
-		woken := d.wakeUps(func() {
+		woken := d.WakeUps(func() {
 			b.pulses(t, line, each, 0)
 		})
 		total += each
@@ -32,31 +34,31 @@ func TestAHundredThousandPulses(t *testing.T) {
 		}
 		switch burst {
 		case 3, 7:
-			d.read()
-			if got := d.value(`sensor_pulses_total{sensor="meter"}`); got != float64(total) {
+			d.Read()
+			if got := d.Value(`sensor_pulses_total{sensor="meter"}`); got != float64(total) {
 				t.Errorf("after burst %d %v pulses are counted, want %d", burst, got, total)
 			}
-			d.asleep()
+			d.Asleep()
 		case 5:
-			d.reload(fmt.Sprintf(yaml, "2h"))
-			d.asleep()
+			b.reload(t, d, fmt.Sprintf(yaml, "2h"))
+			d.Asleep()
 		}
 	}
 	// Each pulse is an interrupt: rising edges alone are asked for.
 	if kernel := b.interrupts(t, "dormouse meter") - earlier; kernel != total {
 		t.Errorf("the kernel has counted %d interrupts of %d pulses", kernel, total)
 	}
-	d.read()
-	if got := d.value(`sensor_pulses_total{sensor="meter"}`); got != float64(total) {
+	d.Read()
+	if got := d.Value(`sensor_pulses_total{sensor="meter"}`); got != float64(total) {
 		t.Errorf("%v pulses are counted, want %d", got, total)
 	}
-	if got, want := d.value(`sensor_volume_cubic_meters_total{sensor="meter"}`), float64(total)/1000; got < want-1e-9 || got > want+1e-9 {
+	if got, want := d.Value(`sensor_volume_cubic_meters_total{sensor="meter"}`), float64(total)/1000; got < want-1e-9 || got > want+1e-9 {
 		t.Errorf("%v m³, want %v", got, want)
 	}
-	if now := d.value(`sensor_counted_since_timestamp_seconds{sensor="meter"}`); now != since {
+	if now := d.Value(`sensor_counted_since_timestamp_seconds{sensor="meter"}`); now != since {
 		t.Errorf("it counts since %v, but the line was held since %v", now, since)
 	}
-	if rate := d.value(`sensor_flow_cubic_meters_per_second{sensor="meter"}`); rate <= 0 {
+	if rate := d.Value(`sensor_flow_cubic_meters_per_second{sensor="meter"}`); rate <= 0 {
 		t.Errorf("the flow is %v", rate)
 	}
 }
@@ -66,17 +68,17 @@ func TestBouncesAreOnePulse(t *testing.T) {
 	const line, n, bounces = 23, 20, 25
 	b := newBench(t)
 	d := b.start(t, "sensors: [{name: contact, driver: pulse, pin: GPIO23, debounce: 50ms}, {name: door, driver: switch, pin: GPIO24, debounce: 50ms}]")
-	d.read()
-	d.asleep()
+	d.Read()
+	d.Asleep()
 	earlier := b.interrupts(t, "dormouse contact")
-	woken := d.wakeUps(func() {
+	woken := d.WakeUps(func() {
 		for range n {
 			for _, up := range []bool{true, false} {
 				for _, l := range []int{line, line + 1} {
 					b.pulses(t, l, bounces, 0)
-					must(t, b.header.SetPull(t.Context(), l, up))
+					kit.Must(t, b.header.SetPull(t.Context(), l, up))
 				}
-				b.sleep(t, 200*time.Millisecond)
+				b.Sleep(t, 200*time.Millisecond)
 			}
 		}
 	})
@@ -86,11 +88,11 @@ func TestBouncesAreOnePulse(t *testing.T) {
 	if kernel, least := b.interrupts(t, "dormouse contact")-earlier, n*bounces; kernel < least {
 		t.Errorf("the kernel saw %d edges, want at least %d: nothing bounced", kernel, least)
 	}
-	d.read()
-	if got := d.value(`sensor_pulses_total{sensor="contact"}`); got != n {
+	d.Read()
+	if got := d.Value(`sensor_pulses_total{sensor="contact"}`); got != n {
 		t.Errorf("%v pulses are counted, want %d", got, n)
 	}
-	if got := d.value(`sensor_transitions_total{sensor="door"}`); got != 2*n {
+	if got := d.Value(`sensor_transitions_total{sensor="door"}`); got != 2*n {
 		t.Errorf("%v transitions are counted, want %d", got, 2*n)
 	}
 }
@@ -100,11 +102,11 @@ func TestShortestGap(t *testing.T) {
 	const line = 25
 	b := newBench(t)
 	d := b.start(t, "sensors: [{name: wind, driver: pulse, pin: GPIO25, quantity: speed, per-pulse: 0.5m, gap: yes}]")
-	d.read()
+	d.Read()
 	gaps := func() map[string]float64 {
 		t.Helper()
 		values := map[string]float64{}
-		for _, r := range d.read()["wind"].Readings {
+		for _, r := range d.Read()["wind"].Readings {
 			values[r.Quantity] = *r.Value
 		}
 		return values

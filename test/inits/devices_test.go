@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.org/dormouse/test/guest/i2c"
+	"example.org/dormouse/test/kit"
 	"example.org/dormouse/test/rig"
 )
 
@@ -51,27 +52,27 @@ func bootWired(t *testing.T) *wired {
 	m := &wired{place: p, Machine: rig.Start(t, rig.Options{Memory: 512, Files: map[string]string{"root.tar": p.path("root.tar")}})}
 
 	header, err := m.AddHeader(t.Context())
-	m.must(err)
-	m.must(header.SetPull(t.Context(), 27, true))
+	kit.Must(m, err)
+	kit.Must(m, header.SetPull(t.Context(), 27, true))
 	bus, err := m.AddI2CBus(t.Context())
-	m.must(err)
-	m.must(bus.AddChip(t.Context(), 0x76, i2c.BMP280()))
+	kit.Must(m, err)
+	kit.Must(m, bus.AddChip(t.Context(), 0x76, i2c.BMP280()))
 	_, err = m.AddOneWireBus(t.Context(), rig.DS18B20{Serial: 0x0316a2793aff, Sixteenths: -162})
-	m.must(err)
+	kit.Must(m, err)
 
 	m.sh("mkdir /r; mount -t tmpfs tmpfs /r; tar -xf /root.tar -C /r; rm /root.tar; mkdir -p /r/dev /r/proc /r/sys; " +
 		"mount --rbind /dev /r/dev; mount --rbind /sys /r/sys")
-	m.must(m.PushFile(t.Context(), binary, "/r/usr/bin/dormouse"))
-	m.must(m.PushFile(t.Context(), source("systemd/dormouse.service"), "/r"+unitDirectory+"dormouse.service"))
-	m.must(m.PushFile(t.Context(), source("systemd/dormouse.sysusers.conf"), "/r/usr/lib/sysusers.d/dormouse.conf"))
+	kit.Must(m, m.PushFile(t.Context(), binary, "/r/usr/bin/dormouse"))
+	kit.Must(m, m.PushFile(t.Context(), kit.Source("systemd/dormouse.service"), "/r"+unitDirectory+"dormouse.service"))
+	kit.Must(m, m.PushFile(t.Context(), kit.Source("systemd/dormouse.sysusers.conf"), "/r/usr/lib/sysusers.d/dormouse.conf"))
 	m.put("/usr/bin/open-devices", openDevices)
 	m.put("/etc/dormouse/dormouse.yml", fmt.Sprintf(wiredSensors, bus.Number))
 	m.put("/etc/machine-id", "")
 
 	init, err := m.Start(t.Context(), rig.Command{Argv: []string{"unshare", "-m", "-p", "-u", "-i", "-f",
 		"sh", "-c", "mount -t proc proc /r/proc; cd /r; mount --move . /; exec chroot . /lib/systemd/systemd --unit=basic.target"}}, nil)
-	m.must(err)
-	m.eventually(func() error {
+	kit.Must(m, err)
+	kit.Eventually(m, func() error {
 		child, err := m.ReadFile(t.Context(), fmt.Sprintf("/proc/%d/task/%d/children", init.PID, init.PID))
 		if err != nil {
 			return err
@@ -88,13 +89,6 @@ func bootWired(t *testing.T) *wired {
 	return m
 }
 
-func (m *wired) must(err error) {
-	m.Helper()
-	if err != nil {
-		m.Fatal(err)
-	}
-}
-
 // sh runs a script in the machine, outside systemd's namespaces.
 func (m *wired) sh(script string) {
 	m.Helper()
@@ -107,8 +101,8 @@ func (m *wired) sh(script string) {
 // put writes a file below systemd's root.
 func (m *wired) put(name, text string) {
 	m.Helper()
-	m.must(m.Mkdir(m.place.Context(), "/r"+filepath.Dir(name), 0o755))
-	m.must(m.WriteFile(m.place.Context(), "/r"+name, []byte(text), 0o644))
+	kit.Must(m, m.Mkdir(m.place.Context(), "/r"+filepath.Dir(name), 0o755))
+	kit.Must(m, m.WriteFile(m.place.Context(), "/r"+name, []byte(text), 0o644))
 }
 
 // exec runs a program beside systemd's services.
@@ -117,7 +111,7 @@ func (m *wired) exec(args ...string) (out string, status int) {
 	ctx, cancel := context.WithTimeout(m.place.Context(), time.Minute)
 	defer cancel()
 	exit, err := m.Exec(ctx, append([]string{"nsenter", "-t", m.leader, "-m", "-p", "-u", "-i", "-r"}, args...)...)
-	m.must(err)
+	kit.Must(m, err)
 	return string(exit.Stdout) + string(exit.Stderr), exit.Status
 }
 
@@ -137,7 +131,7 @@ func (m *wired) do(args ...string) string {
 func (m *wired) opened(name string) map[string]string {
 	m.Helper()
 	text, err := m.ReadFile(m.place.Context(), "/r"+name)
-	m.must(err)
+	kit.Must(m, err)
 	results := map[string]string{}
 	for line := range strings.Lines(string(text)) {
 		what, refused := strings.CutPrefix(strings.TrimSpace(line), "refused ")

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"example.org/dormouse/test/kit"
 )
 
 // often is a configuration that is read every second, and counts.
@@ -38,9 +40,7 @@ func spoiled(p *place, kind string) string {
 func fill(p *place, dir string) {
 	p.Helper()
 	f, err := os.Create(filepath.Join(dir, "fill"))
-	if err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, err)
 	defer f.Close()
 	for err == nil {
 		_, err = f.Write(make([]byte, 4096))
@@ -95,7 +95,7 @@ func TestStartOnASpoiledDisk(t *testing.T) {
 			if code != 0 {
 				return
 			}
-			p.eventually(func() error {
+			kit.Eventually(p, func() error {
 				if status, code := p.run("status"); code != 0 || !strings.Contains(status, "2 of 2 sensors up") {
 					return fmt.Errorf("status: %d\n%s", code, status)
 				}
@@ -114,15 +114,11 @@ func TestDiskIsSpoiledWhileRunning(t *testing.T) {
 	for kind, spoil := range map[string]func(p *place, disk string){
 		"full": fill,
 		"read-only": func(p *place, disk string) {
-			if err := unix.Mount("", disk, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
-				p.Fatal(err)
-			}
+			kit.Must(p, unix.Mount("", disk, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
 		},
 		"vanished": func(p *place, disk string) {
 			for _, name := range []string{"run/dormouse.pid", "state", "text"} {
-				if err := os.RemoveAll(filepath.Join(disk, name)); err != nil {
-					p.Fatal(err)
-				}
+				kit.Must(p, os.RemoveAll(filepath.Join(disk, name)))
 			}
 		},
 	} {
@@ -132,16 +128,12 @@ func TestDiskIsSpoiledWhileRunning(t *testing.T) {
 			disk := p.path("disk")
 			p.mount("disk", disk, "tmpfs", 0, "size=64k,mode=0755")
 			for _, dir := range []string{"run", "state", "text"} {
-				if err := os.Mkdir(filepath.Join(disk, dir), 0o755); err != nil {
-					t.Fatal(err)
-				}
+				kit.Must(t, os.Mkdir(filepath.Join(disk, dir), 0o755))
 			}
 			log := p.path("log")
 			if kind == "full" {
 				log = filepath.Join(disk, "log")
-				if err := os.Symlink(log, p.path("log")); err != nil { // for who looks there
-					t.Fatal(err)
-				}
+				kit.Must(t, os.Symlink(log, p.path("log"))) // for who looks there
 			}
 			pidFile := "--pid-file=" + filepath.Join(disk, "run", "dormouse.pid")
 			if kind == "read-only" { // the kernel refuses that while a file is open for writing
@@ -154,18 +146,9 @@ func TestDiskIsSpoiledWhileRunning(t *testing.T) {
 			spoil(p, disk)
 
 			// It polls and serves on: reads are counted.
-			reads := func() string {
-				page, _, err := p.scrape(nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				_, after, _ := strings.Cut(page, `dormouse_sensor_reads_total{sensor="office"} `)
-				n, _, _ := strings.Cut(after, "\n")
-				return n
-			}
-			seen := map[string]bool{}
-			p.eventually(func() error {
-				if seen[reads()] = true; len(seen) < 4 {
+			seen := map[float64]bool{}
+			kit.Eventually(p, func() error {
+				if seen[p.metric(`dormouse_sensor_reads_total{sensor="office"}`)] = true; len(seen) < 4 {
 					return fmt.Errorf("read %d times", len(seen))
 				}
 				return nil

@@ -13,7 +13,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -34,6 +33,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.org/dormouse/daemon"
+	"example.org/dormouse/test/kit"
 )
 
 // tormentVariable makes the test binary set up all that a program can inherit
@@ -83,20 +83,12 @@ func torment() error {
 func pty(p *place) (master, slave *os.File) {
 	p.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		p.Fatal(err)
-	}
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, err)
+	kit.Must(p, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
 	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, err)
 	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, err)
 	return master, slave
 }
 
@@ -123,9 +115,7 @@ func newStick(p *place, name, kind string) *stick {
 	p.write(file("dormouse.yml"), threeSensors+
 		`  - {name: child, driver: command, output: none, argv: [/bin/sh, -c, "ls -l /proc/$$/fd > `+p.path("child")+`; exit 7"]}`+"\n")
 	hash, err := bcrypt.GenerateFromPassword([]byte("acorn"), bcrypt.MinCost)
-	if err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, err)
 	p.write(file("web.yml"), fmt.Sprintf("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\nbasic_auth_users: {scraper: %q}\n", hash))
 	s.roots = certificate(p, file("cert.pem"), file("key.pem"))
 	p.write(file("junk"), "junk")
@@ -136,21 +126,15 @@ func newStick(p *place, name, kind string) *stick {
 func certificate(p *place, certFile, keyFile string) *x509.CertPool {
 	p.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, err)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "dormouse"},
 		NotAfter: time.Now().Add(24 * time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, err)
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	p.write(certFile, string(text))
 	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, err)
 	p.write(keyFile, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})))
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(text)
@@ -162,9 +146,7 @@ func certificate(p *place, certFile, keyFile string) *x509.CertPool {
 func (s *stick) start(p *place, extra ...string) *exec.Cmd {
 	p.Helper()
 	self, err := os.Executable()
-	if err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, err)
 	cmd := exec.Command(self)
 	cmd.Args = append([]string{"dormouse", "start", "--board=sim", "--config.file=dormouse.yml", "--web.config.file=web.yml",
 		"--web.listen-address=127.0.0.1:0", "--log.output=" + p.path("log")}, extra...)
@@ -174,46 +156,24 @@ func (s *stick) start(p *place, extra ...string) *exec.Cmd {
 	return cmd
 }
 
-var listening = regexp.MustCompile(`msg=listening address=(\S+)`)
-
 // scrape fetches the page; with a stick, by its TLS and its password.
-func (p *place) scrape(s *stick) (page string, status int, err error) {
-	var address string
-	p.eventually(func() error {
-		all := listening.FindAllStringSubmatch(p.read("log"), -1)
-		if all == nil {
-			return fmt.Errorf("no address in the log:\n%s", p.read("log"))
-		}
-		address = all[len(all)-1][1]
-		return nil
-	})
+func (p *place) scrape(s *stick) (kit.Page, error) {
+	p.Helper()
+	address := kit.Address(p, func() string { return p.read("log") }, kit.Listening)
 	url, transport := "http://"+address, &http.Transport{DisableKeepAlives: true}
 	if s != nil {
-		url, transport.TLSClientConfig = "https://"+address, &tls.Config{RootCAs: s.roots}
+		url, transport.TLSClientConfig = "https://scraper:acorn@"+address, &tls.Config{RootCAs: s.roots}
 	}
-	request, err := http.NewRequestWithContext(p.Context(), http.MethodGet, url+"/metrics", nil)
-	if err != nil {
-		return "", 0, err
-	}
-	if s != nil {
-		request.SetBasicAuth("scraper", "acorn")
-	}
-	response, err := (&http.Client{Transport: transport}).Do(request)
-	if err != nil {
-		return "", 0, err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	return string(body), response.StatusCode, err
+	return kit.Fetch(p.Context(), transport, url+"/metrics")
 }
 
 // up waits until a page tells that a sensor is up.
 func (p *place) up(s *stick, sensor string) {
 	p.Helper()
-	p.eventually(func() error {
-		page, status, err := p.scrape(s)
-		if err != nil || status != http.StatusOK || !strings.Contains(page, `dormouse_sensor_up{sensor="`+sensor+`"} 1`) {
-			return fmt.Errorf("%s isn't up: %d %v\n%s", sensor, status, err, page)
+	kit.Eventually(p, func() error {
+		page, err := p.scrape(s)
+		if up, _ := page.Value(`dormouse_sensor_up{sensor="` + sensor + `"}`); err != nil || up != 1 {
+			return fmt.Errorf("%s isn't up: %v\n%s", sensor, err, page)
 		}
 		return nil
 	})
@@ -261,10 +221,8 @@ func TestHostileStart(t *testing.T) {
 			}
 			p.up(s, "office")
 
-			if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
-				t.Fatal(err)
-			}
-			p.eventually(func() error {
+			kit.Must(t, syscall.Kill(pid, syscall.SIGTERM))
+			kit.Eventually(p, func() error {
 				if out, code := p.run("status"); code != 3 {
 					return fmt.Errorf("status after TERM: %d %s", code, out)
 				}
@@ -287,17 +245,13 @@ func startInTerminal(p *place, cmd *exec.Cmd) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	_, code := p.finish(cmd)
-	if err := slave.Close(); err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, slave.Close())
 	out := make([]byte, 4096)
 	n, _ := master.Read(out) // whatever there is
 	if code != 0 || !strings.Contains(string(out[:n]), "dormouse runs as process ") {
 		p.Fatalf("start: exit status %d\n%s", code, out[:n])
 	}
-	if err := master.Close(); err != nil { // the hang-up
-		p.Fatal(err)
-	}
+	kit.Must(p, master.Close()) // the hang-up
 }
 
 // wellBehaved holds the daemon against the points that are asked of one, by
@@ -311,9 +265,7 @@ func wellBehaved(p *place, pid int) {
 		}
 	}
 	fds, err := os.ReadDir(proc("fd"))
-	if err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, err)
 	for _, fd := range fds {
 		to, err := os.Readlink(proc("fd/" + fd.Name()))
 		if err != nil || strings.HasPrefix(to, "/dev/pts") || strings.HasSuffix(to, "junk") {
@@ -337,9 +289,7 @@ func wellBehaved(p *place, pid int) {
 		p.Errorf("every thread blocks signals (%v)", err)
 	}
 	ignored, err := strconv.ParseUint(status["SigIgn"], 16, 64)
-	if err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, err)
 	if want := uint64(1<<(syscall.SIGTSTP-1) | 1<<(syscall.SIGTTIN-1) | 1<<(syscall.SIGTTOU-1)); ignored != want {
 		p.Errorf("ignores %x, want %x", ignored, want)
 	}
@@ -358,9 +308,7 @@ func wellBehaved(p *place, pid int) {
 		}
 	}
 	var inspection daemon.Inspection
-	if err := json.Unmarshal([]byte(p.must("inspect", "--format=json", strconv.Itoa(pid))), &inspection); err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, json.Unmarshal([]byte(p.must("inspect", "--format=json", strconv.Itoa(pid))), &inspection))
 	for _, point := range inspection.Points {
 		if point.Verdict == daemon.Fail || point.Verdict == daemon.Unknown {
 			p.Errorf("inspect: %s: %s: %v", point.Name, point.Verdict, point.Evidence)
@@ -372,7 +320,7 @@ func wellBehaved(p *place, pid int) {
 func childInheritsNothing(p *place) {
 	p.Helper()
 	var out string
-	p.eventually(func() error {
+	kit.Eventually(p, func() error {
 		if out, _ = p.run("status"); !strings.Contains(out, "child is down") { // its exit status is 7
 			return errors.New(out)
 		}
@@ -448,9 +396,7 @@ dormouse stop
 	for _, release := range []string{"auto", "always"} {
 		m.host("unshare", "--mount", "--root="+m.root, "sh", "/init", "--release-executable="+release)
 		log := m.read(m.root + "/var/log/log")
-		if err := os.Remove(m.root + "/var/log/log"); err != nil {
-			t.Fatal(err)
-		}
+		kit.Must(t, os.Remove(m.root+"/var/log/log"))
 		if copied := strings.Contains(log, "copied_to=memory"); copied != (release == "always") {
 			t.Errorf("%s: copied %v\n%s", release, copied, log)
 		}
@@ -466,9 +412,7 @@ func TestFirstProcess(t *testing.T) {
 		"run", "--board=sim", "--config.file="+filepath.Join(s.point, "dormouse.yml"), "--log.output="+p.path("log"),
 		"--web.listen-address=127.0.0.1:0", "--pid-file="+p.path("run/dormouse.pid"))
 	cmd.Env = p.command().Env
-	if err := startTied(cmd); err != nil {
-		t.Fatal(err)
-	}
+	kit.Must(t, startTied(cmd))
 	t.Cleanup(func() {
 		if cmd.ProcessState == nil {
 			_ = cmd.Process.Kill() // with its namespace
@@ -482,7 +426,7 @@ func TestFirstProcess(t *testing.T) {
 	}
 	childInheritsNothing(p)
 	p.host("nsenter", "-t", first, "-p", "-m", "sh", "-c", "for i in 1 2 3 4 5; do (sleep 0.05 &); done")
-	p.eventually(func() error {
+	kit.Eventually(p, func() error {
 		if left := p.read("/proc/" + first + "/task/" + first + "/children"); left != "" {
 			return fmt.Errorf("not reaped: %s", left)
 		}
@@ -492,12 +436,8 @@ func TestFirstProcess(t *testing.T) {
 		t.Error(err)
 	}
 	pid, err := strconv.Atoi(first)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	kit.Must(t, err)
+	kit.Must(t, syscall.Kill(pid, syscall.SIGTERM))
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("ended by %v\n%s", err, p.read("log"))
 	}

@@ -4,7 +4,6 @@ package inits
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,10 +13,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
+	"example.org/dormouse/test/kit"
 	"example.org/dormouse/test/rig"
 )
 
@@ -90,9 +89,7 @@ func newPlace(t *testing.T) *place {
 	dir := t.TempDir()
 	// Other users have to get at it.
 	for _, d := range []string{dir, filepath.Dir(dir)} {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		kit.Must(t, os.Chmod(d, 0o755))
 	}
 	return &place{t, dir}
 }
@@ -106,12 +103,8 @@ func (p *place) path(name string) string {
 
 func (p *place) write(name, text string) {
 	p.Helper()
-	if err := os.MkdirAll(filepath.Dir(p.path(name)), 0o755); err != nil {
-		p.Fatal(err)
-	}
-	if err := os.WriteFile(p.path(name), []byte(text), 0o644); err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, os.MkdirAll(filepath.Dir(p.path(name)), 0o755))
+	kit.Must(p, os.WriteFile(p.path(name), []byte(text), 0o644))
 }
 
 // read returns a file's text; "" where it isn't there yet.
@@ -173,33 +166,10 @@ func (p *place) host(name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// eventually waits until f has no more to complain of, and fails the test with
-// its last complaint after a minute.
-func (p *place) eventually(f func() error) {
-	p.Helper()
-	ctx, cancel := context.WithTimeout(p.Context(), time.Minute)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			p.Fatal(err)
-		case <-tick.C:
-		}
-	}
-}
-
 // mount mounts a file system in this test's namespace, until its end.
 func (p *place) mount(source, point, kind string, flags uintptr, data string) {
 	p.Helper()
-	if err := os.MkdirAll(point, 0o755); err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, os.MkdirAll(point, 0o755))
 	if err := unix.Mount(source, point, kind, flags, data); err != nil {
 		p.Fatalf("mount %s on %s: %v", kind, point, err)
 	}
@@ -233,25 +203,12 @@ func (p *place) procStatus(pid int) map[string]string {
 	return status
 }
 
-// source is a file of the repository.
-func source(name string) string {
-	path, err := filepath.Abs(filepath.Join("..", "..", name))
-	if err != nil {
-		panic(err) // the working directory is gone
-	}
-	return path
-}
-
 // rootFS is the root file system with both inits.
 func rootFS(p *place) string {
 	p.Helper()
-	if err := rig.Install(p.Context(), "systemd-container", "procps", "e2fsprogs", "iproute2"); err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, rig.Install(p.Context(), "systemd-container", "procps", "e2fsprogs", "iproute2"))
 	root, err := rig.DebianRoot(p.Context(), "sysvinit-core", "sysv-rc", "initscripts", "lsb-base", "systemd", "procps")
-	if err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, err)
 	return root
 }
 

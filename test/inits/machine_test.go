@@ -4,9 +4,7 @@ package inits
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -21,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"example.org/dormouse/test/kit"
 )
 
 // A machine is a root file system that was booted in namespaces of its own.
@@ -49,15 +49,13 @@ func newMachine(t *testing.T, options string) *machine {
 	disk := m.path("disk")
 	m.mount("disk", disk, "tmpfs", 0, "mode=0755")
 	for _, dir := range []string{"upper", "work"} {
-		if err := os.Mkdir(filepath.Join(disk, dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		kit.Must(t, os.Mkdir(filepath.Join(disk, dir), 0o755))
 	}
 	m.root = m.path("root")
 	m.mount("root", m.root, "overlay", 0, fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", lower, disk, disk))
 
 	m.install(binary, "/usr/bin/dormouse", 0o755)
-	m.install(source("systemd/dormouse.sysusers.conf"), "/usr/lib/sysusers.d/dormouse.conf", 0o644)
+	m.install(kit.Source("systemd/dormouse.sysusers.conf"), "/usr/lib/sysusers.d/dormouse.conf", 0o644)
 	m.inside("/etc/dormouse/dormouse.yml", threeSensors)
 	m.inside("/etc/default/dormouse", fmt.Sprintf("DORMOUSE_OPTS=\"--board=sim %s\"\n", options))
 	m.host("chroot", m.root, "systemd-sysusers")
@@ -67,13 +65,9 @@ func newMachine(t *testing.T, options string) *machine {
 func (m *machine) install(from, to string, mode os.FileMode) {
 	m.Helper()
 	data, err := os.ReadFile(from)
-	if err != nil {
-		m.Fatal(err)
-	}
+	kit.Must(m, err)
 	m.inside(to, string(data))
-	if err := os.Chmod(m.root+to, mode); err != nil {
-		m.Fatal(err)
-	}
+	kit.Must(m, os.Chmod(m.root+to, mode))
 }
 
 // inside writes a file of the machine's.
@@ -111,22 +105,18 @@ func startTied(cmd *exec.Cmd) error {
 func (m *machine) start(init string, command ...string) {
 	m.Helper()
 	console, err := os.Create(m.path("console"))
-	if err != nil {
-		m.Fatal(err)
-	}
+	kit.Must(m, err)
 	defer console.Close()
 	m.boot = exec.Command("unshare", append([]string{"--fork", "--kill-child", "--pid", "--mount-proc"}, command...)...)
 	m.boot.Stdout, m.boot.Stderr = console, console
-	if err := startTied(m.boot); err != nil {
-		m.Fatal(err)
-	}
+	kit.Must(m, startTied(m.boot))
 	m.Cleanup(func() {
 		if m.Failed() {
 			m.Logf("console:\n%s", last(m.read("console"), 3000))
 		}
 		m.pullThePlug()
 	})
-	m.eventually(func() error {
+	kit.Eventually(m, func() error {
 		for pid := m.boot.Process.Pid; ; {
 			if m.read(fmt.Sprintf("/proc/%d/comm", pid)) == init+"\n" {
 				m.leader = pid
@@ -247,22 +237,8 @@ func (m *machine) dial(ctx context.Context, address string) (net.Conn, error) {
 }
 
 // page fetches the page for Prometheus inside the machine.
-func (m *machine) page(ctx context.Context) (string, error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+func (m *machine) page(ctx context.Context) (kit.Page, error) {
+	return kit.Fetch(ctx, &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
 		return m.dial(ctx, address)
-	}}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:9367/metrics", nil)
-	if err != nil {
-		return "", err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = errors.New(response.Status)
-	}
-	return string(body), err
+	}}, "http://127.0.0.1:9367/metrics")
 }

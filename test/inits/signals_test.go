@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.org/dormouse/test/kit"
 )
 
 // serve runs the daemon in the foreground, so that its exit status can be seen.
@@ -30,9 +32,7 @@ func (p *place) launch(config string, args ...string) *exec.Cmd {
 	p.write("dormouse.yml", config)
 	cmd := p.command(append([]string{"run", "--board=sim", "--config.file=dormouse.yml", "--log.output=log",
 		"--web.listen-address=127.0.0.1:0", "--pid-file=run/dormouse.pid"}, args...)...)
-	if err := cmd.Start(); err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, cmd.Start())
 	p.Cleanup(func() {
 		if cmd.ProcessState == nil {
 			_ = cmd.Process.Kill() // it is still ours
@@ -68,9 +68,7 @@ func (p *place) ends(cmd *exec.Cmd) {
 
 func (p *place) send(cmd *exec.Cmd, sig syscall.Signal) {
 	p.Helper()
-	if err := cmd.Process.Signal(sig); err != nil {
-		p.Fatal(err)
-	}
+	kit.Must(p, cmd.Process.Signal(sig))
 }
 
 func TestSignalBurst(t *testing.T) {
@@ -103,13 +101,13 @@ func TestTermAtAnyTime(t *testing.T) {
 		p := newPlace(t)
 		cmd := p.serve(threeSensors + fmt.Sprintf(hangs, p.path("hung")))
 		var hung int
-		p.eventually(func() (err error) {
+		kit.Eventually(p, func() (err error) {
 			hung, err = strconv.Atoi(strings.TrimSpace(p.read("hung")))
 			return err
 		})
 		p.send(cmd, syscall.SIGTERM)
 		p.ends(cmd)
-		p.eventually(func() error {
+		kit.Eventually(p, func() error {
 			if err := syscall.Kill(hung, 0); !errors.Is(err, syscall.ESRCH) {
 				return fmt.Errorf("the program outlives the daemon: %v", err)
 			}
@@ -165,19 +163,11 @@ func TestKilledAndStarted(t *testing.T) {
 	p.ends(cmd)
 }
 
-func (p *place) metric(series string) int {
+func (p *place) metric(series string) float64 {
 	p.Helper()
-	page, _, err := p.scrape(nil)
-	if err != nil {
-		p.Fatal(err)
-	}
-	_, after, _ := strings.Cut(page, "\n"+series+" ")
-	text, _, _ := strings.Cut(after, "\n")
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		p.Fatalf("%s: %v", series, err)
-	}
-	return n
+	page, err := p.scrape(nil)
+	kit.Must(p, err)
+	return page.Want(p, series)
 }
 
 // stopped is how long the daemon gets no processor: some missed polls, or with
@@ -199,11 +189,11 @@ func TestStoppedAndContinued(t *testing.T) {
 	p.send(cmd, syscall.SIGCONT)
 	began := time.Now()
 	if after := p.metric(reads); after > before+2 {
-		t.Errorf("%d reads made up for at once", after-before)
+		t.Errorf("%v reads made up for at once", after-before)
 	}
-	p.eventually(func() error {
+	kit.Eventually(p, func() error {
 		if n := p.metric(reads); n < before+3 {
-			return fmt.Errorf("%d reads, %d before", n, before)
+			return fmt.Errorf("%v reads, %v before", n, before)
 		}
 		return nil
 	})
@@ -219,14 +209,12 @@ func TestStoppedAndContinued(t *testing.T) {
 func TestManyReloads(t *testing.T) {
 	p := newPlace(t)
 	cmd := p.serve(threeSensors, "--web.enable-lifecycle")
-	address := listening.FindStringSubmatch(p.read("log"))[1]
+	address := kit.Address(p, func() string { return p.read("log") }, kit.Listening)
 	other := strings.ReplaceAll(threeSensors, "GPIO17", "GPIO27") + "  - {name: cellar, driver: tmp102, addr: 0x48}\n"
 	reload := func(i int) {
 		p.write("dormouse.yml", []string{threeSensors, other}[i%2])
 		response, err := http.Post("http://"+address+"/-/reload", "", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		kit.Must(t, err)
 		if err := response.Body.Close(); err != nil || response.StatusCode != http.StatusOK {
 			t.Fatalf("reload %d: %s %v", i, response.Status, err)
 		}
@@ -234,16 +222,14 @@ func TestManyReloads(t *testing.T) {
 	type size struct{ descriptors, goroutines, kilobytes int }
 	measure := func() (s size) {
 		fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", cmd.Process.Pid))
-		if err != nil {
-			t.Fatal(err)
-		}
+		kit.Must(t, err)
 		s.descriptors = len(fds)
 		if _, err := fmt.Sscan(p.procStatus(cmd.Process.Pid)["VmRSS"], &s.kilobytes); err != nil {
 			t.Fatal(err)
 		}
 		seen := len(p.read("log"))
 		p.send(cmd, syscall.SIGUSR2)
-		p.eventually(func() error {
+		kit.Eventually(p, func() error {
 			found := regexp.MustCompile(`msg=state daemon=.* goroutines=(\d+)`).FindStringSubmatch(p.read("log")[seen:])
 			if found == nil {
 				return errors.New("no dump in the log")

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"example.org/dormouse/test/kit"
 )
 
 const unitDirectory = "/etc/systemd/system/"
@@ -28,13 +30,11 @@ func bootSystemd(t *testing.T, prepare func(*machine), enabled ...string) *machi
 	t.Helper()
 	m := newMachine(t, "")
 	for _, unit := range units {
-		m.install(source("systemd/"+unit), unitDirectory+unit, 0o644)
+		m.install(kit.Source("systemd/"+unit), unitDirectory+unit, 0o644)
 	}
-	m.install(source("systemd/dormouse.tmpfiles.conf"), "/usr/lib/tmpfiles.d/dormouse.conf", 0o644)
+	m.install(kit.Source("systemd/dormouse.tmpfiles.conf"), "/usr/lib/tmpfiles.d/dormouse.conf", 0o644)
 	m.inside("/etc/machine-id", "")
-	if err := os.MkdirAll(m.root+"/var/log/journal", 0o755); err != nil { // kept, so that the end can be read
-		t.Fatal(err)
-	}
+	kit.Must(t, os.MkdirAll(m.root+"/var/log/journal", 0o755)) // kept, so that the end can be read
 	if prepare != nil {
 		prepare(m)
 	}
@@ -45,7 +45,7 @@ func bootSystemd(t *testing.T, prepare func(*machine), enabled ...string) *machi
 	m.host("systemctl", "--quiet", "--root="+m.root, "mask", "systemd-remount-fs.service")
 	m.start("systemd", "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network", "--console=read-only",
 		"--capability=CAP_WAKE_ALARM", "--machine=dormouse-test", "--directory="+m.root, "/lib/systemd/systemd")
-	m.eventually(func() error {
+	kit.Eventually(m, func() error {
 		out, code := m.exec("systemctl", "is-system-running")
 		if code != 0 {
 			failed, _ := m.exec("systemctl", "--failed", "--no-legend")
@@ -73,16 +73,12 @@ func (m *machine) hostPID() int {
 	m.Helper()
 	inside := m.show("MainPID")
 	all, err := filepath.Glob("/proc/[0-9]*/status")
-	if err != nil {
-		m.Fatal(err)
-	}
+	kit.Must(m, err)
 	for _, file := range all {
 		data, err := os.ReadFile(file)
 		if err == nil && strings.HasPrefix(string(data), "Name:\tdormouse\n") && regexp.MustCompile(`NSpid:(\t\d+)+\t`+inside+`\n`).Match(data) {
 			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-			if err != nil {
-				m.Fatal(err)
-			}
+			kit.Must(m, err)
 			return pid
 		}
 	}
@@ -92,7 +88,7 @@ func (m *machine) hostPID() int {
 
 func (m *machine) journal(text string) {
 	m.Helper()
-	m.eventually(func() error {
+	kit.Eventually(m, func() error {
 		if log := m.do("journalctl", "--no-pager", "-o", "cat", "-u", "dormouse"); !strings.Contains(log, text) {
 			return fmt.Errorf("no %q in the journal:\n%s", text, last(log, 3000))
 		}
@@ -106,7 +102,7 @@ func TestSystemd(t *testing.T) {
 	}, "dormouse.service")
 	const ctl = "systemctl"
 	// Started at boot, and ready when it says so, with its state in words.
-	m.eventually(func() error {
+	kit.Eventually(m, func() error {
 		out := m.wants(0, ctl, "status", "dormouse")
 		if !regexp.MustCompile(`Status: "3 of 3 sensors up; next wake at \d\d:\d\d:\d\d"`).MatchString(out) {
 			return fmt.Errorf("systemctl status says\n%s", out)
@@ -122,7 +118,7 @@ func TestSystemd(t *testing.T) {
 	if out := m.do("dormouse", "inspect"); strings.Contains(out, "\nfail") || !strings.Contains(out, "started by: systemd") {
 		t.Errorf("inspect says\n%s", out)
 	}
-	if page, err := m.page(t.Context()); err != nil || !strings.Contains(page, `dormouse_sensor_up{sensor="office"} 1`) {
+	if page, err := m.page(t.Context()); err != nil || !strings.Contains(string(page), `dormouse_sensor_up{sensor="office"} 1`) {
 		t.Errorf("the page: %v\n%.500s", err, page)
 	}
 	if got := m.show("WatchdogUSec"); got != "0" {
@@ -166,7 +162,7 @@ func TestSystemd(t *testing.T) {
 	// Killed: it comes back.
 	pid = m.show("MainPID")
 	m.do(ctl, "kill", "-s", "KILL", "dormouse")
-	m.eventually(func() error {
+	kit.Eventually(m, func() error {
 		if again, state := m.show("MainPID"), m.show("ActiveState"); again == pid || again == "0" || state != "active" {
 			return fmt.Errorf("process %s (was %s), %s", again, pid, state)
 		}
@@ -180,7 +176,7 @@ func TestSystemd(t *testing.T) {
 	m.inside("/etc/dormouse/dormouse.yml", threeSensors+
 		"  - {name: camera, driver: command, argv: [/bin/sleep, \"3600\"], output: none, power: probes, timeout: 2h}\n")
 	m.do(ctl, "reload", "dormouse")
-	m.eventually(func() error {
+	kit.Eventually(m, func() error {
 		if out, code := m.exec("pgrep", "-xu", "dormouse", "sleep"); code != 0 {
 			return fmt.Errorf("the program isn't running: %s", out)
 		}
@@ -202,7 +198,7 @@ var exposure = regexp.MustCompile(`Overall exposure level for dormouse\S*: ([\d.
 
 func TestUnitFiles(t *testing.T) {
 	m := bootSystemd(t, nil)
-	m.install(source("systemd/wake-from-suspend.conf"), unitDirectory+"waking/wake-from-suspend.conf", 0o644)
+	m.install(kit.Source("systemd/wake-from-suspend.conf"), unitDirectory+"waking/wake-from-suspend.conf", 0o644)
 	var paths []string
 	for _, unit := range units {
 		paths = append(paths, unitDirectory+unit)
@@ -217,9 +213,7 @@ func TestUnitFiles(t *testing.T) {
 			t.Fatalf("no figure for %s:\n%s", unit, out)
 		}
 		figure, err := strconv.ParseFloat(found[1], 64)
-		if err != nil {
-			t.Fatal(err)
-		}
+		kit.Must(t, err)
 		t.Logf("systemd-analyze security %s: %.1f", unit, figure)
 		return figure
 	}
@@ -229,14 +223,14 @@ func TestUnitFiles(t *testing.T) {
 		}
 	}
 	// Offline, drop-ins aren't read: the unit with the drop-in behind it.
-	m.inside(unitDirectory+"dormouse-waking.service", m.read(source("systemd/dormouse.service"))+"\n"+m.read(source("systemd/wake-from-suspend.conf")))
+	m.inside(unitDirectory+"dormouse-waking.service", m.read(kit.Source("systemd/dormouse.service"))+"\n"+m.read(kit.Source("systemd/wake-from-suspend.conf")))
 	if figure := security("dormouse-waking.service"); figure > 2 {
 		t.Errorf("with the drop-in: %.1f, want 2.0 at most", figure)
 	}
 
 	// One sandbox for both: what a reading needs is the same.
 	sandbox := func(unit string) string {
-		_, text, _ := strings.Cut(m.read(source("systemd/"+unit)), "\nDevicePolicy=")
+		_, text, _ := strings.Cut(m.read(kit.Source("systemd/"+unit)), "\nDevicePolicy=")
 		text, _, _ = strings.Cut(text, "\n[Install]")
 		return regexp.MustCompile(`(?m)^(#.*)?\n`).ReplaceAllString(strings.TrimSpace(text)+"\n", "")
 	}
@@ -262,7 +256,7 @@ var udevLine = regexp.MustCompile(`^(([A-Z]+(\{[^}]+\})?)(==|!=|=|\+=|:=)"[^"]*"
 
 func TestUdevRulesAndModules(t *testing.T) {
 	p := newPlace(t)
-	text := p.read(source("systemd/dormouse.udev.rules"))
+	text := p.read(kit.Source("systemd/dormouse.udev.rules"))
 	rules := 0
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
@@ -282,7 +276,7 @@ func TestUdevRulesAndModules(t *testing.T) {
 			t.Errorf("no rule for %s", wire)
 		}
 	}
-	modules := p.read(source("systemd/dormouse.modules-load.conf"))
+	modules := p.read(kit.Source("systemd/dormouse.modules-load.conf"))
 	if !regexp.MustCompile(`(?m)^i2c-dev$`).MatchString(modules) {
 		t.Errorf("modules-load.d lacks i2c-dev:\n%s", modules)
 	}
@@ -292,7 +286,7 @@ func TestSocketActivation(t *testing.T) {
 	m := bootSystemd(t, nil, "dormouse.socket")
 	m.wants(3, "systemctl", "is-active", "dormouse")
 	page, err := m.page(t.Context()) // the first connection starts the service
-	if err != nil || !strings.Contains(page, "dormouse_build_info") {
+	if err != nil || !strings.Contains(string(page), "dormouse_build_info") {
 		t.Fatalf("a connection before the service ran: %v\n%.300s", err, page)
 	}
 	m.wants(0, "systemctl", "is-active", "dormouse")
@@ -352,16 +346,12 @@ func TestSandbox(t *testing.T) {
 		m.inside("/etc/dormouse/dormouse.yml", config)
 		// Anybody may write there, so that it is the sandbox that refuses.
 		for _, dir := range []string{"/etc/open", "/usr/open", "/var/open", "/home", "/root"} {
-			if err := os.MkdirAll(m.root+dir, 0o777); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Chmod(m.root+dir, 0o777); err != nil {
-				t.Fatal(err)
-			}
+			kit.Must(t, os.MkdirAll(m.root+dir, 0o777))
+			kit.Must(t, os.Chmod(m.root+dir, 0o777))
 		}
 	}, "dormouse.service")
 	var status string
-	m.eventually(func() error {
+	kit.Eventually(m, func() error {
 		if status = m.do("dormouse", "status"); !strings.Contains(status, fmt.Sprintf("of %d sensors up; next wake", len(writes))) || !strings.Contains(status, "home is down") {
 			return errors.New(status)
 		}
@@ -388,7 +378,7 @@ func TestWatchdog(t *testing.T) {
 	}, "dormouse.service")
 	pid := m.show("MainPID")
 	fed := map[string]bool{}
-	m.eventually(func() error {
+	kit.Eventually(m, func() error {
 		fed[m.show("WatchdogTimestampMonotonic")] = true
 		if len(fed) < 5 {
 			return fmt.Errorf("fed %d times", len(fed))
@@ -399,7 +389,7 @@ func TestWatchdog(t *testing.T) {
 		t.Errorf("process %s became %s though it lives", pid, again)
 	}
 	m.do("systemctl", "kill", "-s", "STOP", "dormouse")
-	m.eventually(func() error {
+	kit.Eventually(m, func() error {
 		if again, state := m.show("MainPID"), m.show("ActiveState"); again == pid || again == "0" || state != "active" {
 			return fmt.Errorf("process %s (was %s), %s: %s", again, pid, state, m.do("journalctl", "--no-pager", "-o", "cat", "-n", "10"))
 		}
@@ -410,16 +400,14 @@ func TestWatchdog(t *testing.T) {
 
 func TestWakeFromSuspend(t *testing.T) {
 	m := bootSystemd(t, func(m *machine) {
-		m.dropIn("wake-from-suspend.conf", m.read(source("systemd/wake-from-suspend.conf")))
+		m.dropIn("wake-from-suspend.conf", m.read(kit.Source("systemd/wake-from-suspend.conf")))
 	}, "dormouse.service")
 	pid := m.hostPID()
 	if caps := m.procStatus(pid)["CapEff"]; caps != "0000000800000000" { // CAP_WAKE_ALARM, 35
 		t.Errorf("capabilities %s", caps)
 	}
 	timers, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
+	kit.Must(t, err)
 	waking := false
 	for _, file := range timers {
 		waking = waking || strings.Contains(m.read(file), fmt.Sprintf("clockid: %d\n", unix.CLOCK_BOOTTIME_ALARM))
@@ -445,7 +433,7 @@ func TestOneshot(t *testing.T) {
 	if text := m.read(m.root + file); !strings.Contains(text, `sensor_temperature_celsius{sensor="office"}`) {
 		t.Errorf("the text file holds\n%s", text)
 	}
-	m.eventually(func() error { // the timer may just have started one
+	kit.Eventually(m, func() error { // the timer may just have started one
 		if out, code := m.exec("pgrep", "-x", "dormouse"); code != 1 {
 			return fmt.Errorf("a process stays: %s", out)
 		}
@@ -472,9 +460,7 @@ func TestStickUnderTheUnit(t *testing.T) {
 			m := bootSystemd(t, nil)
 			device := loopDevice(m.place)
 			var st unix.Stat_t
-			if err := unix.Stat(device, &st); err != nil {
-				t.Fatal(err)
-			}
+			kit.Must(t, unix.Stat(device, &st))
 			m.do("mknod", device, "b", strconv.Itoa(int(unix.Major(st.Rdev))), strconv.Itoa(int(unix.Minor(st.Rdev))))
 			m.do("mkdir", "/media/stick")
 			m.do("mount", "-t", "ext4", device, "/media/stick")

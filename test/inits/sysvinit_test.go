@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"example.org/dormouse/test/kit"
 )
 
 const sysvLog = "/var/log/dormouse.log"
@@ -18,19 +20,17 @@ const sysvLog = "/var/log/dormouse.log"
 func bootSysvinit(t *testing.T, prepare func(*machine)) *machine {
 	t.Helper()
 	m := newMachine(t, "--log.output="+sysvLog)
-	m.install(source("init.d/dormouse"), "/etc/init.d/dormouse", 0o755)
+	m.install(kit.Source("init.d/dormouse"), "/etc/init.d/dormouse", 0o755)
 	m.host("chroot", m.root, "update-rc.d", "dormouse", "defaults")
 	m.inside("/etc/rc.local", "#!/bin/sh\ntouch /run/booted\n") // its script comes after all others
-	if err := os.Chmod(m.root+"/etc/rc.local", 0o755); err != nil {
-		t.Fatal(err)
-	}
+	kit.Must(t, os.Chmod(m.root+"/etc/rc.local", 0o755))
 	if prepare != nil {
 		prepare(m)
 	}
 	const mounts = `cd "$0" && mount -t proc proc proc && mount -t tmpfs run run && mount -t tmpfs dev dev &&
 for d in null zero full random urandom tty; do touch dev/$d && mount --bind /dev/$d dev/$d || exit; done; exec chroot . /sbin/init`
 	m.start("init", "unshare", "--mount", "--uts", "--ipc", "--net", "sh", "-c", mounts, m.root)
-	m.eventually(func() error {
+	kit.Eventually(m, func() error {
 		if _, code := m.exec("test", "-e", "/run/booted"); code != 0 {
 			level, _ := m.exec("runlevel")
 			return fmt.Errorf("still booting, runlevel %q", level)
@@ -42,7 +42,7 @@ for d in null zero full random urandom tty; do touch dev/$d && mount --bind /dev
 
 func (m *machine) awaitLog(text string) {
 	m.Helper()
-	m.eventually(func() error {
+	kit.Eventually(m, func() error {
 		if log := m.read(m.root + sysvLog); !strings.Contains(log, text) {
 			return fmt.Errorf("no %q in the log:\n%s", text, log)
 		}
@@ -53,7 +53,7 @@ func (m *machine) awaitLog(text string) {
 func TestSysvinit(t *testing.T) {
 	m := bootSysvinit(t, nil)
 	// Started at boot.
-	m.eventually(func() error {
+	kit.Eventually(m, func() error {
 		out, code := m.exec("service", "dormouse", "status")
 		if code != 0 || !strings.Contains(out, "3 of 3 sensors up") {
 			return fmt.Errorf("exit status %d: %s", code, out)
@@ -94,9 +94,7 @@ func TestSysvinit(t *testing.T) {
 	m.wants(0, service, "dormouse", "status")
 	m.do(service, "dormouse", "stop")
 	m.wants(6, service, "dormouse", "start")
-	if err := os.Remove(m.root + "/etc/dormouse/dormouse.yml"); err != nil {
-		t.Fatal(err)
-	}
+	kit.Must(t, os.Remove(m.root+"/etc/dormouse/dormouse.yml"))
 	if out := m.wants(6, service, "dormouse", "start"); !strings.Contains(out, "/etc/dormouse/dormouse.yml is missing") {
 		t.Errorf("without a configuration: %s", out)
 	}
@@ -105,7 +103,7 @@ func TestSysvinit(t *testing.T) {
 	// Killed: the pidfile is left, and the next start isn't hindered by it.
 	m.do(service, "dormouse", "start")
 	m.do("kill", "-9", m.do("cat", "/run/dormouse/dormouse.pid"))
-	m.eventually(func() error {
+	kit.Eventually(m, func() error {
 		if out, code := m.exec(service, "dormouse", "status"); code != 1 {
 			return fmt.Errorf("status after kill -9: %d\n%s", code, out)
 		}
@@ -118,7 +116,7 @@ func TestSysvinit(t *testing.T) {
 	m.inside("/etc/dormouse/dormouse.yml", threeSensors+
 		"  - {name: camera, driver: command, argv: [/bin/sleep, \"3600\"], output: none, power: probes, timeout: 2h}\n")
 	m.do(service, "dormouse", "reload")
-	m.eventually(func() error {
+	kit.Eventually(m, func() error {
 		if out, code := m.exec("pgrep", "-xu", "dormouse", "sleep"); code != 0 {
 			return fmt.Errorf("the program isn't running: %s", out)
 		}
@@ -138,9 +136,7 @@ func TestSysvinit(t *testing.T) {
 
 func TestSysvinitWithoutProgramOrUser(t *testing.T) {
 	m := bootSysvinit(t, func(m *machine) {
-		if err := os.Remove(m.root + "/usr/bin/dormouse"); err != nil {
-			t.Fatal(err)
-		}
+		kit.Must(t, os.Remove(m.root+"/usr/bin/dormouse"))
 		m.host("sed", "-i", "/^dormouse:/d", m.root+"/etc/passwd")
 	})
 	m.wants(5, "service", "dormouse", "start")

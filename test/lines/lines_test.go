@@ -3,15 +3,14 @@
 package lines
 
 import (
-	"context"
 	"encoding/json"
 	"math"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"example.org/dormouse/exporter"
+	"example.org/dormouse/test/kit"
 	"example.org/dormouse/test/rig"
 )
 
@@ -24,49 +23,27 @@ func machine(t *testing.T) *rig.Machine {
 	files := map[string]string{}
 	for name, pkg := range map[string]string{"dormouse": "cmd/dormouse", "responder": "test/lines/responder"} {
 		target := filepath.Join(dir, name)
-		build := exec.Command("go", "build", "-o", target, "example.org/dormouse/"+pkg)
-		build.Env = append(build.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", pkg, err, out)
-		}
+		kit.Must(t, rig.Build(t.Context(), target, pkg))
 		files["usr/bin/"+name] = target
 	}
 	m := rig.Start(t, rig.Options{Files: files, QEMU: []string{"-icount", "shift=0"}})
-	if _, err := m.AddHeader(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	_, err := m.AddHeader(t.Context())
+	kit.Must(t, err)
 	return m
 }
 
-// sensor is what dormouse read says of one.
-type sensor struct {
-	Up       bool
-	Reason   string
-	Error    string
-	Duration float64 `json:"read_duration_seconds"`
-	Readings []struct {
-		Quantity string
-		Value    float64
-	}
-}
-
 // read lets the binary read one sensor while something answers on its lines.
-func read(t *testing.T, m *rig.Machine, answer, wiring string) sensor {
+func read(t *testing.T, m *rig.Machine, answer, wiring string) exporter.SensorJSON {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	argv := append(append([]string{"responder"}, strings.Split(answer, " ")...), "--", "dormouse", "read", "--format=json", "--sensor=s="+wiring)
-	exit, err := m.Exec(ctx, argv...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var page struct{ Sensors []sensor }
-	if err := json.Unmarshal(exit.Stdout, &page); err != nil || len(page.Sensors) != 1 {
+	exit := kit.Exec(t, m, argv...)
+	var page exporter.Readings
+	if err := json.Unmarshal(exit.Stdout, &page); err != nil || len(page.Sensors) != 1 || page.Sensors[0].Up == nil {
 		t.Fatalf("%s: exit status %d, %v\n%s%s", wiring, exit.Status, err, exit.Stdout, exit.Stderr)
 	}
 	s := page.Sensors[0]
-	if s.Up != (exit.Status == 0) {
-		t.Errorf("%s: up is %t and the exit status %d", wiring, s.Up, exit.Status)
+	if *s.Up != (exit.Status == 0) {
+		t.Errorf("%s: up is %t and the exit status %d", wiring, *s.Up, exit.Status)
 	}
 	return s
 }
@@ -102,12 +79,12 @@ func TestAnswersInRealTime(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := read(t, m, tc.answer, tc.wiring)
-			if got.Reason != tc.reason || !strings.Contains(got.Error, tc.err) || got.Up != (tc.err == "") {
-				t.Errorf("up %t, %q of the class %q; want %q of %q", got.Up, got.Error, got.Reason, tc.err, tc.reason)
+			if got.Reason != tc.reason || !strings.Contains(got.Error, tc.err) || *got.Up != (tc.err == "") {
+				t.Errorf("up %t, %q of the class %q; want %q of %q", *got.Up, got.Error, got.Reason, tc.err, tc.reason)
 			}
 			values := map[string]float64{}
 			for _, r := range got.Readings {
-				values[r.Quantity] = r.Value
+				values[r.Quantity] = *r.Value
 			}
 			if len(values) != len(tc.want) {
 				t.Errorf("readings %v, want %v", values, tc.want)
@@ -117,8 +94,8 @@ func TestAnswersInRealTime(t *testing.T) {
 					t.Errorf("%s is %v, want %v", quantity, v, want)
 				}
 			}
-			if got.Duration < tc.atLeast {
-				t.Errorf("the read took %v s, %v at least", got.Duration, tc.atLeast)
+			if got.ReadDuration < tc.atLeast {
+				t.Errorf("the read took %v s, %v at least", got.ReadDuration, tc.atLeast)
 			}
 		})
 	}

@@ -22,9 +22,6 @@ import (
 	"example.org/dormouse/test/rig/protocol"
 )
 
-// guestPackage is the program that runs in the guest.
-const guestPackage = "example.org/dormouse/test/guest"
-
 // Options say what machine to boot. The zero value is a machine of 256 MB with
 // one processor.
 type Options struct {
@@ -111,7 +108,18 @@ func Start(t testing.TB, o Options) *Machine {
 	return m
 }
 
-// guestBinary builds the guest's program once per process.
+// Build compiles a program of this module for the guest, static: the path of its
+// package begins at the module's root. Flags are those of go build.
+func Build(ctx context.Context, target, pkg string, flags ...string) error {
+	build := exec.CommandContext(ctx, "go", append(append([]string{"build"}, flags...), "-o", target, "example.org/dormouse/"+pkg)...)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w: %s", pkg, err, out)
+	}
+	return nil
+}
+
+// guestBinary builds the program that runs in the guest, once per process.
 var guestBinary = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "dormouse-rig-")
 	if err != nil {
@@ -119,10 +127,8 @@ var guestBinary = sync.OnceValues(func() ([]byte, error) {
 	}
 	defer os.RemoveAll(dir)
 	target := filepath.Join(dir, "guest")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", target, guestPackage)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building %s: %w: %s", guestPackage, err, out)
+	if err := Build(context.Background(), target, "test/guest", "-trimpath", "-ldflags=-s -w"); err != nil {
+		return nil, err
 	}
 	return os.ReadFile(target)
 })

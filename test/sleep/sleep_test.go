@@ -6,11 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,40 +14,15 @@ import (
 	"testing"
 	"time"
 
+	"example.org/dormouse/test/kit"
 	"example.org/dormouse/test/rig"
 )
-
-// patience bounds every wait for something that takes moments on an idle host.
-const patience = time.Minute
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// eventually asks until it is told that all is well.
-func eventually(t testing.TB, ask func() error) {
-	t.Helper()
-	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if err = ask(); err == nil {
-			return
-		}
-	}
-	t.Fatalf("still after %s: %v", patience, err)
-}
 
 // boot starts a machine with dormouse on it.
 func boot(t *testing.T, o rig.Options) *rig.Machine {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "dormouse")
-	build := exec.Command("go", "build", "-trimpath", "-tags=release", "-ldflags=-s -w -checklinkname=0", "-o", binary, "example.org/dormouse/cmd/dormouse")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building dormouse: %v\n%s", err, out)
-	}
+	kit.Must(t, rig.Build(t.Context(), binary, "cmd/dormouse", "-trimpath", "-tags=release", "-ldflags=-s -w -checklinkname=0"))
 	o.Files = map[string]string{"usr/bin/dormouse": binary}
 	return rig.Start(t, o)
 }
@@ -60,8 +31,7 @@ func boot(t *testing.T, o rig.Options) *rig.Machine {
 // and one that is read at the full hour.
 type sleeper struct {
 	*testing.T
-	m      *rig.Machine
-	client http.Client
+	m *rig.Machine
 }
 
 func start(t *testing.T, m *rig.Machine, every time.Duration, flags ...string) *sleeper {
@@ -69,11 +39,11 @@ func start(t *testing.T, m *rig.Machine, every time.Duration, flags ...string) *
 	argv := append([]string{"dormouse", "run", "--web.listen-address=127.0.0.1:9367", "--state.directory=/tmp",
 		"--sensor=often=thermal,every=" + every.String(), `--sensor=hourly=thermal,at="0 * * * *"`}, flags...)
 	p, err := m.Start(t.Context(), rig.Command{Argv: argv}, nil)
-	must(t, err)
-	s := &sleeper{T: t, m: m, client: http.Client{Transport: m.Transport("")}}
+	kit.Must(t, err)
+	s := &sleeper{T: t, m: m}
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
-		must(t, p.Kill(ctx, syscall.SIGTERM))
+		kit.Must(t, p.Kill(ctx, syscall.SIGTERM))
 		exit, err := p.Wait(ctx)
 		if err != nil || exit.Status != 0 {
 			t.Errorf("dormouse ended with %v", err)
@@ -82,54 +52,35 @@ func start(t *testing.T, m *rig.Machine, every time.Duration, flags ...string) *
 			t.Logf("dormouse said:\n%s", exit.Stderr)
 		}
 	})
-	eventually(t, func() error { _, err := s.look(); return err })
+	kit.Eventually(t, func() error { _, err := s.look(); return err })
 	return s
 }
 
 // A look is the page and the clocks of the moment.
 type look struct {
-	series map[string]float64
+	kit.Page
 	rig.Clocks
 }
 
 func (s *sleeper) look() (look, error) {
-	l := look{series: map[string]float64{}}
-	q, err := http.NewRequestWithContext(s.Context(), http.MethodGet, "http://127.0.0.1:9367/metrics", nil)
+	page, err := kit.Fetch(s.Context(), s.m.Transport(""), "http://127.0.0.1:9367/metrics")
 	if err != nil {
-		return l, err
+		return look{}, err
 	}
-	response, err := s.client.Do(q)
-	if err != nil {
-		return l, err
-	}
-	body, err := io.ReadAll(response.Body)
-	if err = errors.Join(err, response.Body.Close()); err != nil {
-		return l, err
-	}
-	for line := range strings.Lines(string(body)) {
-		line = strings.TrimSpace(line)
-		value := strings.LastIndexByte(line, ' ') + 1
-		if strings.HasPrefix(line, "#") {
-			continue
-		}
-		if l.series[line[:max(value-1, 0)]], err = strconv.ParseFloat(line[value:], 64); err != nil {
-			return l, fmt.Errorf("%q: %w", line, err)
-		}
-	}
-	l.Clocks, err = s.m.Clocks(s.Context())
-	return l, err
+	clocks, err := s.m.Clocks(s.Context())
+	return look{page, clocks}, err
 }
 
 func (s *sleeper) see() look {
 	s.Helper()
 	l, err := s.look()
-	must(s.T, err)
+	kit.Must(s.T, err)
 	return l
 }
 
 // get is a series, NaN where there is none.
 func (l look) get(name string) float64 {
-	v, ok := l.series[name]
+	v, ok := l.Value(name)
 	if !ok {
 		return math.NaN()
 	}
@@ -158,7 +109,7 @@ func (s *sleeper) set(to time.Time) look {
 	before := s.see()
 	setClock(s.T, s.m, to)
 	var after look
-	eventually(s.T, func() (err error) {
+	kit.Eventually(s.T, func() (err error) {
 		if after, err = s.look(); err == nil && after.get(jumps) != before.get(jumps)+1 {
 			err = fmt.Errorf("%v clock jumps after %v", after.get(jumps), before.get(jumps))
 		}
@@ -169,10 +120,7 @@ func (s *sleeper) set(to time.Time) look {
 
 func setClock(t *testing.T, m *rig.Machine, to time.Time) {
 	t.Helper()
-	exit, err := m.Exec(t.Context(), "date", "-u", "-s", "@"+strconv.FormatInt(to.Unix(), 10))
-	if err != nil || exit.Status != 0 {
-		t.Fatalf("setting the clock: %+v, %v", exit, err)
-	}
+	kit.Do(t, m, "date", "-u", "-s", "@"+strconv.FormatInt(to.Unix(), 10))
 }
 
 // half is half past an hour: no hour ends while the test runs.
@@ -184,15 +132,15 @@ func TestClockIsSetDuringASleep(t *testing.T) {
 	m := boot(t, rig.Options{})
 	setClock(t, m, time.Unix(600, 0)) // a Pi boots in 1970
 	s := start(t, m, every)
-	eventually(t, func() error {
+	kit.Eventually(t, func() error {
 		if l := s.see(); l.get(reads("often")) < 2 {
 			return fmt.Errorf("%v reads", l.get(reads("often")))
 		}
 		return nil
 	})
 	first := s.see()
-	for name := range first.series {
-		if strings.HasSuffix(name, "_timestamp_seconds") || strings.Contains(name, "_timestamp_seconds{") {
+	for line := range strings.Lines(string(first.Page)) {
+		if name := line[:strings.IndexAny(line, "{ ")]; strings.HasSuffix(name, "_timestamp_seconds") {
 			t.Errorf("in 1970 the page has %s", name)
 		}
 	}
@@ -220,14 +168,14 @@ func TestClockIsSetDuringASleep(t *testing.T) {
 			before := s.see()
 			after := s.set(step.to(before.Realtime))
 			hourly += step.due
-			eventually(t, func() (err error) {
+			kit.Eventually(t, func() (err error) {
 				if after, err = s.look(); err == nil && after.get(reads("hourly")) != hourly {
 					err = fmt.Errorf("%v reads at full hours, want %v", after.get(reads("hourly")), hourly)
 				}
 				return err
 			})
 			// The interval goes on as if nothing had happened, for three more reads.
-			eventually(t, func() (err error) {
+			kit.Eventually(t, func() (err error) {
 				if after, err = s.look(); err == nil && after.get(reads("often")) < before.get(reads("often"))+3 {
 					err = fmt.Errorf("%v reads after %v", after.get(reads("often")), before.get(reads("often")))
 				}
@@ -262,17 +210,17 @@ func TestAlarmWakesASuspendedMachine(t *testing.T) {
 	const every = 12 * time.Second
 	m := boot(t, rig.Options{Suspends: true})
 	s := start(t, m, every, "--wake-suspended")
-	must(t, m.WriteFile(t.Context(), "/sys/power/mem_sleep", []byte("deep"), 0o644))
+	kit.Must(t, m.WriteFile(t.Context(), "/sys/power/mem_sleep", []byte("deep"), 0o644))
 	var before look
-	eventually(t, func() (err error) { // until it has just been read
+	kit.Eventually(t, func() (err error) { // until it has just been read
 		if before, err = s.look(); err == nil && !(before.next("often") > 8) {
 			err = fmt.Errorf("the next read is in %.1f s", before.next("often"))
 		}
 		return err
 	})
-	must(t, m.WriteFile(t.Context(), "/sys/power/state", []byte("mem"), 0o644)) // returns when it is awake
+	kit.Must(t, m.WriteFile(t.Context(), "/sys/power/state", []byte("mem"), 0o644)) // returns when it is awake
 	var after look
-	eventually(t, func() (err error) {
+	kit.Eventually(t, func() (err error) {
 		if after, err = s.look(); err == nil && after.get(reads("often")) == before.get(reads("often")) {
 			err = errors.New("no read since")
 		}

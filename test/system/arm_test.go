@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"example.org/dormouse/exporter"
+	"example.org/dormouse/test/kit"
 	"example.org/dormouse/test/rig"
 )
 
@@ -36,12 +37,10 @@ var notUnderQEMU = map[string]string{
 
 func TestTheUnitTestsPassOn32BitARM(t *testing.T) {
 	qemu, err := rig.QEMUUser(t.Context(), "arm")
-	must(t, err)
-	root, err := moduleRoot()
-	must(t, err)
+	kit.Must(t, err)
 	goTool := func(args ...string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), "go", args...)
-		cmd.Dir = root
+		cmd.Dir = kit.Source(".")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm", "GOARM=6", "GOFLAGS=")
 		out, err := cmd.CombinedOutput()
 		return string(out), err
@@ -86,7 +85,7 @@ func TestTheUnitTestsPassOn32BitARM(t *testing.T) {
 
 func TestReleaseBinaries(t *testing.T) {
 	dir, err := releases()
-	must(t, err)
+	kit.Must(t, err)
 	for _, c := range []struct {
 		name    string
 		class   elf.Class
@@ -101,7 +100,7 @@ func TestReleaseBinaries(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(dir, "dormouse-linux-"+c.name)
 			file, err := elf.Open(path)
-			must(t, err)
+			kit.Must(t, err)
 			defer file.Close()
 			if file.Class != c.class || file.Machine != c.machine || file.Type != elf.ET_EXEC {
 				t.Errorf("%s is %s, %s, %s", path, file.Class, file.Machine, file.Type)
@@ -129,7 +128,7 @@ func runs(t *testing.T, qemu, path string) {
 		argv := append([]string{path}, args...)
 		if qemu != "" {
 			program, err := rig.QEMUUser(t.Context(), qemu)
-			must(t, err)
+			kit.Must(t, err)
 			argv = append([]string{program}, argv...)
 		}
 		var stderr bytes.Buffer

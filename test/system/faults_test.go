@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"example.org/dormouse/test/kit"
 )
 
-// series are those of one sensor's readings on a page.
-func (p page) series(sensor string) []string {
+// seriesOf are those of one sensor's readings on a page.
+func seriesOf(p kit.Page, sensor string) []string {
 	var found []string
 	for line := range strings.Lines(string(p)) {
 		if strings.HasPrefix(line, "sensor_") && strings.Contains(line, `sensor="`+sensor+`"`) {
@@ -25,40 +27,39 @@ func (p page) series(sensor string) []string {
 
 func TestASensorPulledOutIsGoneAndReturnsByItself(t *testing.T) {
 	b := newBench(t)
-	d := b.start(t, b.wiringFlags()...)
+	d := b.Daemon(t, b.wiringFlags()...)
 	others := []string{"cellar", "frost", "door", "rain"}
 	check := func(when string, up bool, downLines, backLines int) {
 		t.Helper()
-		sensors := d.read()
-		page := d.page()
+		sensors := d.Read()
+		page := d.Page()
 		for _, name := range others {
-			if s := sensors[name]; !*s.Up || len(page.series(name)) == 0 {
-				t.Errorf("%s: %s doesn't go on: %q\n%q", when, name, s.Error, page.series(name))
+			if s := sensors[name]; !*s.Up || len(seriesOf(page, name)) == 0 {
+				t.Errorf("%s: %s doesn't go on: %q\n%q", when, name, s.Error, seriesOf(page, name))
 			}
 		}
 		want, n := 0.0, 0
 		if up {
 			want, n = 1, 2
 		}
-		page.want(t, map[string]float64{`dormouse_sensor_up{sensor="greenhouse"}`: want})
-		if series := page.series("greenhouse"); len(series) != n {
+		checkPage(t, page, map[string]float64{`dormouse_sensor_up{sensor="greenhouse"}`: want})
+		if series := seriesOf(page, "greenhouse"); len(series) != n {
 			t.Errorf("%s: %d series, want %d: %q", when, len(series), n, series)
 		}
-		if down, back := d.logged("sensor is down"), d.logged("sensor is back"); down != downLines || back != backLines {
-			t.Errorf("%s: %d lines say down, %d back; want %d and %d:\n%s", when, down, back, downLines, backLines, d.log())
+		if down, back := logged(d, "sensor is down"), logged(d, "sensor is back"); down != downLines || back != backLines {
+			t.Errorf("%s: %d lines say down, %d back; want %d and %d:\n%s", when, down, back, downLines, backLines, d.Log())
 		}
-		if n := d.logged("sensor=greenhouse"); n != downLines+backLines {
-			t.Errorf("%s: %d lines tell of the sensor, want %d:\n%s", when, n, downLines+backLines, d.log())
+		if n := logged(d, "sensor=greenhouse"); n != downLines+backLines {
+			t.Errorf("%s: %d lines tell of the sensor, want %d:\n%s", when, n, downLines+backLines, d.Log())
 		}
 	}
 	check("before", true, 0, 0)
-	must(t, b.bus.PullOut(t.Context(), bmp280Address))
+	kit.Must(t, b.bus.PullOut(t.Context(), bmp280Address))
 	putBack := later(t, func(ctx context.Context) error { return b.bus.PutBack(ctx, bmp280Address) })
 	check("pulled out", false, 1, 0)
 	check("still out", false, 1, 0)
-	errors, ok := d.page().value(`dormouse_sensor_read_errors_total{reason="no_answer",sensor="greenhouse"}`)
-	if !ok || errors != 2 {
-		t.Errorf("%v errors were counted (there: %t), want 2", errors, ok)
+	if errors := d.Value(`dormouse_sensor_read_errors_total{reason="no_answer",sensor="greenhouse"}`); errors != 2 {
+		t.Errorf("%v errors were counted, want 2", errors)
 	}
 	putBack()
 	check("put back", true, 1, 1)
@@ -68,13 +69,13 @@ func TestASensorPulledOutIsGoneAndReturnsByItself(t *testing.T) {
 // A whole adapter may go, as a USB plug does, and come back.
 func TestABusPulledOutHarmsItsOwnSensorsOnly(t *testing.T) {
 	b := newBench(t)
-	d := b.start(t, b.wiringFlags()...)
-	d.read()
-	must(t, b.bus.Remove(t.Context()))
+	d := b.Daemon(t, b.wiringFlags()...)
+	d.Read()
+	kit.Must(t, b.bus.Remove(t.Context()))
 	plugIn := later(t, b.bus.Return)
 	up := func() (names []string) {
 		t.Helper()
-		for name, s := range d.read() {
+		for name, s := range d.Read() {
 			if *s.Up {
 				names = append(names, name)
 			}
@@ -91,7 +92,7 @@ func TestABusPulledOutHarmsItsOwnSensorsOnly(t *testing.T) {
 		t.Fatalf("bus %d returned as %d", number, b.bus.Number)
 	}
 	if got := up(); len(got) != 5 {
-		t.Errorf("with the bus again only %v are up:\n%s", got, d.log())
+		t.Errorf("with the bus again only %v are up:\n%s", got, d.Log())
 	}
 }
 
@@ -125,7 +126,7 @@ func (b *bench) broken() (args []string, said map[string][]string, reasons map[s
 func (b *bench) hold(t *testing.T) {
 	t.Helper()
 	for i, consumer := range []string{"fan-control", "doorbell"} {
-		must(t, b.header.Hold(t.Context(), heldLine+i, consumer))
+		kit.Must(t, b.header.Hold(t.Context(), heldLine+i, consumer))
 		later(t, func(ctx context.Context) error { return b.header.Drop(ctx, heldLine+i) })
 	}
 }
@@ -134,9 +135,9 @@ func TestAbsentHeldAndMissingNeverStopTheDaemon(t *testing.T) {
 	b := newBench(t)
 	b.hold(t)
 	args, said, reasons := b.broken()
-	d := b.start(t, args...)
-	sensors := d.read()
-	page := d.page()
+	d := b.Daemon(t, args...)
+	sensors := d.Read()
+	page := d.Page()
 	for name, words := range said {
 		s := sensors[name]
 		if *s.Up || s.Reason != reasons[name] {
@@ -147,15 +148,15 @@ func TestAbsentHeldAndMissingNeverStopTheDaemon(t *testing.T) {
 				t.Errorf("%s says %q, which lacks %q", name, s.Error, w)
 			}
 		}
-		if series := page.series(name); len(series) != 0 {
+		if series := seriesOf(page, name); len(series) != 0 {
 			t.Errorf("%s has readings: %q", name, series)
 		}
-		page.want(t, map[string]float64{`dormouse_sensor_up{sensor="` + name + `"}`: 0})
-		if n := d.logged("sensor is down", "sensor="+name+" "); n != 1 {
-			t.Errorf("%d lines of the log tell of %s, want 1:\n%s", n, name, d.log())
+		checkPage(t, page, map[string]float64{`dormouse_sensor_up{sensor="` + name + `"}`: 0})
+		if n := logged(d, "sensor is down", "sensor="+name+" "); n != 1 {
+			t.Errorf("%d lines of the log tell of %s, want 1:\n%s", n, name, d.Log())
 		}
 	}
-	page.want(t, map[string]float64{
+	checkPage(t, page, map[string]float64{
 		`sensor_temperature_celsius{sensor="good"}`: -10.125,
 		`dormouse_sensor_up{sensor="good"}`:         1,
 	})
@@ -166,18 +167,18 @@ func TestAbsentHeldAndMissingNeverStopTheDaemon(t *testing.T) {
 
 func TestAHeldLineReturnsByItself(t *testing.T) {
 	b := newBench(t)
-	must(t, b.header.Hold(t.Context(), heldLine, "fan-control"))
+	kit.Must(t, b.header.Hold(t.Context(), heldLine, "fan-control"))
 	drop := later(t, func(ctx context.Context) error { return b.header.Drop(ctx, heldLine) })
-	d := b.start(t, fmt.Sprintf("--sensor=meter=pulse,pin=GPIO%d", heldLine))
-	if meter := d.read()["meter"]; *meter.Up {
+	d := b.Daemon(t, fmt.Sprintf("--sensor=meter=pulse,pin=GPIO%d", heldLine))
+	if meter := d.Read()["meter"]; *meter.Up {
 		t.Errorf("a line that another holds is counted: %+v", meter)
 	}
 	drop()
-	if meter := d.read()["meter"]; !*meter.Up {
+	if meter := d.Read()["meter"]; !*meter.Up {
 		t.Errorf("a line that was given back isn't taken: %s", meter.Error)
 	}
-	if down, back := d.logged("sensor is down"), d.logged("sensor is back"); down != 1 || back != 1 {
-		t.Errorf("%d lines say down, %d back, want one each:\n%s", down, back, d.log())
+	if down, back := logged(d, "sensor is down"), logged(d, "sensor is back"); down != 1 || back != 1 {
+		t.Errorf("%d lines say down, %d back, want one each:\n%s", down, back, d.Log())
 	}
 }
 
@@ -185,7 +186,7 @@ func TestCheckHardwareReportsWhatIsMissing(t *testing.T) {
 	b := newBench(t)
 	b.hold(t)
 	args, said, _ := b.broken()
-	stdout, stderr, status := b.run(t, append([]string{"check", "--hardware"}, args...)...)
+	stdout, stderr, status := b.Run(t, append([]string{"check", "--hardware"}, args...)...)
 	if status != 1 {
 		t.Errorf("exit status %d, want 1", status)
 	}
@@ -206,7 +207,7 @@ func TestCheckHardwareReportsWhatIsMissing(t *testing.T) {
 	if t.Failed() {
 		t.Logf("stdout:\n%s\nstderr:\n%s", stdout, stderr)
 	}
-	stdout, stderr, status = b.run(t, append([]string{"check", "--hardware"}, b.wiringFlags()...)...)
+	stdout, stderr, status = b.Run(t, append([]string{"check", "--hardware"}, b.wiringFlags()...)...)
 	if status != 0 || strings.Contains(stdout, "is down") {
 		t.Errorf("with all of it there: exit status %d\n%s%s", status, stdout, stderr)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"example.org/dormouse/test/kit"
 	"example.org/dormouse/test/rig"
 )
 
@@ -43,42 +44,41 @@ func (b *bench) wiringYAML() string {
 func inBothGrammars(t *testing.T, test func(t *testing.T, b *bench, wiring []string)) {
 	b := newBench(t)
 	t.Run("flags", func(t *testing.T) { test(t, b, b.wiringFlags()) })
-	t.Run("YAML", func(t *testing.T) { test(t, b, []string{b.yaml(t, b.wiringYAML())}) })
+	t.Run("YAML", func(t *testing.T) { test(t, b, []string{b.Config(t, b.wiringYAML())}) })
 }
 
 func TestStartDetachesAndReadsRealWires(t *testing.T) {
 	inBothGrammars(t, func(t *testing.T, b *bench, wiring []string) {
-		d := b.start(t, wiring...)
-		info, err := b.Inspect(t.Context(), d.pid)
-		must(t, err)
-		if info.Parent != 1 || info.Cwd != "/" || info.Files[0] != "/dev/null" || info.Files[1] != "/dev/null" || info.Files[2] != d.dir+"/log" {
+		d := b.Daemon(t, wiring...)
+		info, err := b.Inspect(t.Context(), d.PID)
+		kit.Must(t, err)
+		if info.Parent != 1 || info.Cwd != "/" || info.Files[0] != "/dev/null" || info.Files[1] != "/dev/null" || info.Files[2] != d.LogFile {
 			t.Errorf("the daemon isn't detached: %+v", info)
 		}
-		if pid, err := b.ReadFile(t.Context(), d.pidFile()); err != nil || strings.TrimSpace(string(pid)) != strconv.Itoa(d.pid) {
-			t.Errorf("the pidfile holds %q, %v; want %d", pid, err, d.pid)
+		if pid, err := b.ReadFile(t.Context(), d.PIDFile); err != nil || strings.TrimSpace(string(pid)) != strconv.Itoa(d.PID) {
+			t.Errorf("the pidfile holds %q, %v; want %d", pid, err, d.PID)
 		}
 
-		must(t, b.header.SetPull(t.Context(), doorLine, true))
-		d.read()
-		page := d.page()
-		page.want(t, map[string]float64{
+		kit.Must(t, b.header.SetPull(t.Context(), doorLine, true))
+		d.Read()
+		page := d.Page()
+		checkPage(t, page, map[string]float64{
 			`sensor_temperature_celsius{room="greenhouse",sensor="greenhouse"}`: 25.08,
 			`sensor_temperature_celsius{sensor="cellar"}`:                       -25,
 			`sensor_temperature_celsius{sensor="frost"}`:                        -10.125,
 			`sensor_active{sensor="door"}`:                                      1,
 			`sensor_pulses_total{sensor="rain"}`:                                0,
 		})
-		pressure, ok := page.value(`sensor_pressure_pascals{room="greenhouse",sensor="greenhouse"}`)
-		if !ok || math.Trunc(pressure) != 100653 {
-			t.Errorf("the pressure is %v (there: %t), want 100653 Pa", pressure, ok)
+		if pressure := page.Want(t, `sensor_pressure_pascals{room="greenhouse",sensor="greenhouse"}`); math.Trunc(pressure) != 100653 {
+			t.Errorf("the pressure is %v, want 100653 Pa", pressure)
 		}
 		for _, name := range []string{"greenhouse", "cellar", "frost", "door", "rain"} {
-			page.want(t, map[string]float64{`dormouse_sensor_up{sensor="` + name + `"}`: 1})
+			checkPage(t, page, map[string]float64{`dormouse_sensor_up{sensor="` + name + `"}`: 1})
 		}
 
-		must(t, b.header.SetPull(t.Context(), doorLine, false))
-		d.read()
-		d.page().want(t, map[string]float64{`sensor_active{sensor="door"}`: 0})
+		kit.Must(t, b.header.SetPull(t.Context(), doorLine, false))
+		d.Read()
+		checkPage(t, d.Page(), map[string]float64{`sensor_active{sensor="door"}`: 0})
 		if t.Failed() {
 			t.Logf("the page:\n%s", page)
 		}
@@ -89,7 +89,7 @@ func TestStartDetachesAndReadsRealWires(t *testing.T) {
 // bytes.
 func TestTheKernelsDriversAgree(t *testing.T) {
 	b := newBench(t)
-	d := b.start(t, b.wiringFlags()...)
+	d := b.Daemon(t, b.wiringFlags()...)
 	for _, c := range []struct {
 		sensor, driver string
 		address        uint16
@@ -99,12 +99,12 @@ func TestTheKernelsDriversAgree(t *testing.T) {
 		{"cellar", "lm75", lm75Address, map[string]string{"temp1_input": "-25000"}},
 	} {
 		t.Run(c.driver, func(t *testing.T) {
-			before := d.read()[c.sensor]
+			before := d.Read()[c.sensor]
 			if !*before.Up {
 				t.Fatalf("before: %+v", before)
 			}
 			dir, err := b.bus.Bind(t.Context(), c.driver, c.address)
-			must(t, err)
+			kit.Must(t, err)
 			unbind := later(t, func(ctx context.Context) error { return b.bus.Unbind(ctx, c.address) })
 			for name, want := range c.attributes {
 				if got, err := b.Attribute(t.Context(), dir, name); err != nil || !strings.HasPrefix(got, want) {
@@ -113,14 +113,14 @@ func TestTheKernelsDriversAgree(t *testing.T) {
 			}
 
 			// Two drivers of one chip disturb each other: ours stands back.
-			during := d.read()[c.sensor]
+			during := d.Read()[c.sensor]
 			if *during.Up || during.Reason != "busy" || len(during.Readings) != 0 ||
 				!strings.Contains(during.Error, "is driven by the kernel's "+c.driver+": ") ||
 				!strings.Contains(during.Error, fmt.Sprintf("echo %d-%04x > /sys/bus/i2c/drivers/%s/unbind", b.bus.Number, c.address, c.driver)) {
 				t.Errorf("while the kernel drives the chip: up %t, %s: %s", *during.Up, during.Reason, during.Error)
 			}
 			unbind()
-			if after := d.read()[c.sensor]; !*after.Up {
+			if after := d.Read()[c.sensor]; !*after.Up {
 				t.Errorf("after the kernel let go: %s", after.Error)
 			}
 		})
@@ -130,42 +130,24 @@ func TestTheKernelsDriversAgree(t *testing.T) {
 func TestPulsesAreCountedExactlyAndWakeNobody(t *testing.T) {
 	const pulses, window = 500, 2 * time.Second
 	inBothGrammars(t, func(t *testing.T, b *bench, wiring []string) {
-		d := b.start(t, wiring...)
-		d.read()
-		before, ok := d.page().value(`sensor_pulses_total{sensor="rain"}`)
-		if !ok {
-			t.Fatal("the counter isn't there")
-		}
-		wakeUps := func(what func()) int64 {
-			t.Helper()
-			before, err := b.Inspect(t.Context(), d.pid)
-			must(t, err)
-			what()
-			after, err := b.Inspect(t.Context(), d.pid)
-			must(t, err)
-			return after.Voluntary - before.Voluntary
-		}
-		// The answered request's goroutines go to sleep first.
-		eventually(t, func() error {
-			if n := wakeUps(func() { b.sleep(t, window/4) }); n != 0 {
-				return fmt.Errorf("the daemon doesn't sleep: %d wake-ups", n)
-			}
-			return nil
-		})
-		idle := wakeUps(func() { b.sleep(t, window) })
+		d := b.Daemon(t, wiring...)
+		d.Read()
+		before := d.Value(`sensor_pulses_total{sensor="rain"}`)
+		d.Asleep()
+		idle := d.WakeUps(func() { b.Sleep(t, window) })
 		// The scheduler's own record is asked, too.
-		must(t, b.TraceStart(t.Context(), "sched/sched_wakeup"))
-		pulsing := wakeUps(func() {
+		kit.Must(t, b.TraceStart(t.Context(), "sched/sched_wakeup"))
+		pulsing := d.WakeUps(func() {
 			clocks, err := b.Clocks(t.Context())
-			must(t, err)
+			kit.Must(t, err)
 			last, err := b.header.Pulses(t.Context(), rainLine, pulses, window/pulses)
-			must(t, err)
+			kit.Must(t, err)
 			if took := last.Monotonic - clocks.Monotonic; took < window {
 				t.Errorf("the pulses took %s, less than the window without them", took)
 			}
 		})
 		trace, err := b.TraceStop(t.Context())
-		must(t, err)
+		kit.Must(t, err)
 		if !bytes.Contains(trace, []byte("sched_wakeup: comm=")) || bytes.Contains(trace, []byte("LOST")) {
 			t.Errorf("the scheduler's record isn't whole: %d bytes", len(trace))
 		}
@@ -176,8 +158,8 @@ func TestPulsesAreCountedExactlyAndWakeNobody(t *testing.T) {
 		if pulsing > idle {
 			t.Errorf("%d wake-ups in %s with %d pulses, %d without", pulsing, window, pulses, idle)
 		}
-		d.read()
-		d.page().want(t, map[string]float64{
+		d.Read()
+		checkPage(t, d.Page(), map[string]float64{
 			`sensor_pulses_total{sensor="rain"}`:               before + pulses,
 			`sensor_precipitation_meters_total{sensor="rain"}`: (before + pulses) * 0.2794e-3,
 		})
@@ -195,14 +177,14 @@ func TestTheSleepingDaemonHoldsOnlyTheCountersLine(t *testing.T) {
 			{"a switch whose changes are counted, too", []string{"--sensor=motion=switch,pin=GPIO23"}, 2},
 		} {
 			t.Run(c.name, func(t *testing.T) {
-				d := b.start(t, append(slices.Clone(wiring), c.more...)...)
-				for name, s := range d.read() {
+				d := b.Daemon(t, append(slices.Clone(wiring), c.more...)...)
+				for name, s := range d.Read() {
 					if !*s.Up {
 						t.Errorf("%s: %s", name, s.Error)
 					}
 				}
-				info, err := b.Inspect(t.Context(), d.pid)
-				must(t, err)
+				info, err := b.Inspect(t.Context(), d.PID)
+				kit.Must(t, err)
 				lines := 0
 				for fd, file := range info.Files {
 					switch {
@@ -242,17 +224,17 @@ func TestARailRisesBeforeTheWarmUpAndFallsAfterTheRead(t *testing.T) {
 			b := newBench(t)
 			ctx := t.Context()
 			// What is traced is a wake of the daemon that isn't its first.
-			d := b.start(t, c.args(b.bus.Number)...)
-			d.read()
+			d := b.Daemon(t, c.args(b.bus.Number)...)
+			d.Read()
 			_, err := b.bus.Transfers(ctx)
-			must(t, err)
+			kit.Must(t, err)
 			trace, err := b.TraceGPIO(ctx)
-			must(t, err)
-			probe := d.read()["probe"]
+			kit.Must(t, err)
+			probe := d.Read()["probe"]
 			events, err := trace.Stop(ctx)
-			must(t, err)
+			kit.Must(t, err)
 			transfers, err := b.bus.Transfers(ctx)
-			must(t, err)
+			kit.Must(t, err)
 			if !*probe.Up {
 				t.Errorf("the probe is down: %s", probe.Error)
 			}
@@ -271,8 +253,8 @@ func TestARailRisesBeforeTheWarmUpAndFallsAfterTheRead(t *testing.T) {
 			if down < last {
 				t.Errorf("the supply fell %s before the last message", last-down)
 			}
-			info, err := b.Inspect(ctx, d.pid)
-			must(t, err)
+			info, err := b.Inspect(ctx, d.PID)
+			kit.Must(t, err)
 			for _, file := range info.Files {
 				if strings.Contains(file, "gpio") {
 					t.Errorf("the line is still held: %s", file)

@@ -3,12 +3,10 @@
 package system
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -22,6 +20,7 @@ import (
 	"syscall"
 	"testing"
 
+	"example.org/dormouse/test/kit"
 	"example.org/dormouse/test/rig"
 )
 
@@ -31,15 +30,15 @@ func background(t *testing.T, argv ...string) (said func() string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "output")
 	output, err := os.Create(path)
-	must(t, err)
+	kit.Must(t, err)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	must(t, cmd.Start())
+	kit.Must(t, cmd.Start())
 	said = func() string {
 		t.Helper()
 		text, err := os.ReadFile(path)
-		must(t, err)
+		kit.Must(t, err)
 		return string(text)
 	}
 	later(t, func(context.Context) error {
@@ -52,36 +51,11 @@ func background(t *testing.T, argv ...string) (said func() string) {
 	return said
 }
 
-// address waits until a program has told where it listens.
-func address(t *testing.T, said func() string, pattern *regexp.Regexp) string {
-	t.Helper()
-	var found []string
-	eventually(t, func() error {
-		if found = pattern.FindStringSubmatch(said()); found == nil {
-			return fmt.Errorf("no address in what it said:\n%s", said())
-		}
-		return nil
-	})
-	return found[1]
-}
-
-func fetch(t *testing.T, url string) []byte {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	must(t, err)
-	response, err := http.DefaultClient.Do(request)
-	must(t, err)
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	must(t, err)
-	return body
-}
-
 // program is the path of one of Prometheus' programs.
 func program(t *testing.T, name string) string {
 	t.Helper()
 	root, err := rig.DebianPackage(t.Context(), "prometheus")
-	must(t, err)
+	kit.Must(t, err)
 	return filepath.Join(root, "usr/bin", name)
 }
 
@@ -102,10 +76,10 @@ func startPrometheus(t *testing.T, targets map[string]string) *prometheus {
 		config += fmt.Sprintf("  - {job_name: %s, static_configs: [{targets: [%q]}]}\n", job, target)
 	}
 	file := filepath.Join(dir, "prometheus.yml")
-	must(t, os.WriteFile(file, []byte(config), 0o644))
+	kit.Must(t, os.WriteFile(file, []byte(config), 0o644))
 	said := background(t, program(t, "prometheus"), "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address=127.0.0.1:0")
-	return &prometheus{t, "http://" + address(t, said, prometheusListens)}
+	return &prometheus{t, "http://" + kit.Address(t, said, prometheusListens)}
 }
 
 // query asks for an instant vector: value by the label sensor, or, where there
@@ -154,7 +128,7 @@ func (p *prometheus) query(expression string) (map[string]float64, error) {
 // answers waits until a query's answer is as it should be.
 func (p *prometheus) answers(expression string, want func(map[string]float64) bool) {
 	p.Helper()
-	eventually(p.T, func() error {
+	kit.Eventually(p.T, func() error {
 		got, err := p.query(expression)
 		if err == nil && !want(got) {
 			err = fmt.Errorf("%s: %v", expression, got)
@@ -166,9 +140,10 @@ func (p *prometheus) answers(expression string, want func(map[string]float64) bo
 // checkMetrics has promtool look at a page.
 func checkMetrics(t *testing.T, url string) {
 	t.Helper()
-	page := fetch(t, url)
+	page, err := kit.Fetch(t.Context(), http.DefaultTransport, url)
+	kit.Must(t, err)
 	cmd := exec.Command(program(t, "promtool"), "check", "metrics")
-	cmd.Stdin = bytes.NewReader(page)
+	cmd.Stdin = strings.NewReader(string(page))
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) != 0 {
 		t.Errorf("promtool check metrics: %v\n%s\n%s", err, out, page)
 	}
@@ -200,23 +175,23 @@ func none(got map[string]float64) bool { return len(got) == 0 }
 // one on the guest's real wires, scraped through a proxy.
 func TestPrometheusScrapesTheDaemon(t *testing.T) {
 	dormouse, err := binary()
-	must(t, err)
+	kit.Must(t, err)
 	dir := t.TempDir()
 	well := filepath.Join(dir, "well")
-	must(t, os.WriteFile(well, []byte("4.5\n"), 0o644))
+	kit.Must(t, os.WriteFile(well, []byte("4.5\n"), 0o644))
 	said := background(t, dormouse, "run", "--board=sim", "--every=1s", "--web.listen-address=127.0.0.1:0",
 		"--state.directory="+dir,
 		"--sensor=greenhouse=bme280,power=GPIO17,warmup=10ms", "--sensor=office=sht4x", "--sensor=cellar=tmp102",
 		"--sensor=beds=ads1115,addr=0x4a", "--sensor=door=switch,pin=GPIO27", "--sensor=rain=pulse,pin=GPIO22,quantity=precipitation,per-pulse=0.2794mm",
 		"--sensor=well=command,argv=/bin/cat "+well+",output=number", "--sensor=nobody=bme280,addr=0x77")
-	host := address(t, said, listening)
+	host := kit.Address(t, said, kit.Listening)
 
 	b := newBench(t)
-	d := b.start(t, b.wiringFlags()...)
-	d.read()
+	d := b.Daemon(t, b.wiringFlags()...)
+	d.Read()
 	proxy := httptest.NewServer(&httputil.ReverseProxy{
 		Transport: b.Transport(""),
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: d.address}) },
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: d.Address}) },
 	})
 	defer proxy.Close()
 
@@ -238,7 +213,7 @@ func TestPrometheusScrapesTheDaemon(t *testing.T) {
 	checkMetrics(t, proxy.URL+"/metrics")
 
 	// A sensor that is gone has no last value.
-	must(t, os.Remove(well))
+	kit.Must(t, os.Remove(well))
 	p.answers(`sensor_value{sensor="well"}`, none)
 	p.answers(`dormouse_sensor_up{sensor="well"}`, one("well", 0, 0))
 	p.answers(`dormouse_sensor_read_errors_total{sensor="well", reason="command"}`, one("well", 1, 1000))
@@ -261,10 +236,8 @@ func TestPrometheusScrapesTheDaemon(t *testing.T) {
 // blocks are the fenced blocks of a language in a document of this project.
 func blocks(t *testing.T, document, language string) []string {
 	t.Helper()
-	root, err := moduleRoot()
-	must(t, err)
-	text, err := os.ReadFile(filepath.Join(root, "docs", document))
-	must(t, err)
+	text, err := os.ReadFile(kit.Source("docs/" + document))
+	kit.Must(t, err)
 	var found []string
 	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
 		found = append(found, m[1])
@@ -298,7 +271,7 @@ func TestDocumentedAlertsAreValid(t *testing.T) {
 		}
 		checked++
 		file := filepath.Join(t.TempDir(), "rules.yml")
-		must(t, os.WriteFile(file, []byte(block), 0o644))
+		kit.Must(t, os.WriteFile(file, []byte(block), 0o644))
 		if out, err := exec.Command(program(t, "promtool"), "check", "rules", "--lint-fatal", file).CombinedOutput(); err != nil {
 			t.Errorf("promtool check rules: %v\n%s\n%s", err, out, block)
 		}

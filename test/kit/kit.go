@@ -1,0 +1,142 @@
+// Package kit holds what the system tests have in common: to stop at an error,
+// to wait, to run programs in a machine of package test/rig, to keep a daemon
+// there, and to read its page.
+//
+// It judges nothing: what is right is said by the tests. What only one package
+// of tests needs is there.
+package kit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"example.org/dormouse/test/rig"
+)
+
+// Patience bounds every wait for something that takes moments on an idle host.
+const Patience = time.Minute
+
+// Must stops a test at an error of something that isn't its subject.
+func Must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Eventually asks until it is told that all is well. What it waits for comes
+// within moments; only a failure takes the whole of Patience, and says what was
+// amiss the last time.
+func Eventually(t testing.TB, ask func() error) {
+	t.Helper()
+	eventually(t, Patience, ask)
+}
+
+func eventually(t testing.TB, patience time.Duration, ask func() error) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		err := ask()
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("still after %s: %v", patience, err)
+		}
+	}
+}
+
+// Source is the path of a file of the repository, for a test in a directory two
+// below its root.
+func Source(name string) string {
+	path, err := filepath.Abs(filepath.Join("..", "..", name))
+	if err != nil {
+		panic(err) // the working directory is gone
+	}
+	return path
+}
+
+// Exec runs a program in a machine to its end.
+func Exec(t testing.TB, m *rig.Machine, argv ...string) rig.Exit {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	defer cancel()
+	exit, err := m.Exec(ctx, argv...)
+	Must(t, err)
+	return exit
+}
+
+// Do runs a program in a machine where nothing but success will do.
+func Do(t testing.TB, m *rig.Machine, argv ...string) {
+	t.Helper()
+	if exit, err := m.Exec(t.Context(), argv...); err != nil || exit.Status != 0 {
+		t.Fatalf("%q: %+v, %v", argv, exit, err)
+	}
+}
+
+// Listening finds the address of the web server in dormouse's log.
+var Listening = regexp.MustCompile(`msg=listening address=(\S+)`)
+
+// Address waits until a program has told where it listens, and returns what it
+// said last.
+func Address(t testing.TB, said func() string, pattern *regexp.Regexp) string {
+	t.Helper()
+	var found [][]string
+	Eventually(t, func() error {
+		if found = pattern.FindAllStringSubmatch(said(), -1); found == nil {
+			return fmt.Errorf("no address in what it said:\n%s", said())
+		}
+		return nil
+	})
+	return found[len(found)-1][1]
+}
+
+// A Page is a page in Prometheus' text format.
+type Page string
+
+// Fetch gets a page over some transport. A status other than 200 is an error,
+// with the page.
+func Fetch(ctx context.Context, over http.RoundTripper, url string) (Page, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := (&http.Client{Transport: over}).Do(request)
+	if err != nil {
+		return "", err
+	}
+	body, err := io.ReadAll(response.Body)
+	if err = errors.Join(err, response.Body.Close()); err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", url, response.Status)
+	}
+	return Page(body), err
+}
+
+// Value finds a series by its name and labels as they are printed.
+func (p Page) Value(series string) (v float64, ok bool) {
+	for line := range strings.Lines(string(p)) {
+		if rest, found := strings.CutPrefix(line, series+" "); found {
+			v, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
+			return v, err == nil
+		}
+	}
+	return 0, false
+}
+
+// Want is Value where a page without the series is of no use.
+func (p Page) Want(t testing.TB, series string) float64 {
+	t.Helper()
+	v, ok := p.Value(series)
+	if !ok {
+		t.Fatalf("the page has no %s:\n%s", series, p)
+	}
+	return v
+}
