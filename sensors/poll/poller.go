@@ -81,8 +81,7 @@ type Poller struct {
 	railUse  map[string]*rail
 	buses    map[sensors.Bus]*bus
 	families map[string]*family
-	due      []*sensor      // of the wake that begins
-	idle     []chan *sensor // workers that wait for a sensor
+	due      []*sensor // of the wake that begins
 	reading  context.Context
 	inflight int
 	changed  sensors.Instant // since when there is something to publish; zero: there isn't
@@ -253,7 +252,6 @@ func (p *Poller) loop(ctx context.Context, only *request) (*sensors.Snapshot, er
 	var cancel context.CancelFunc
 	p.reading, cancel = context.WithCancel(ctx)
 	defer cancel()
-	defer p.dismissWorkers()
 	requests, jumps, edges := p.requests, p.clock.Jumps(), p.edges
 	if only != nil {
 		requests, jumps, edges = nil, nil, nil
