@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -194,6 +195,8 @@ type running struct {
 	server  *exporter.Server
 
 	textfileFailed bool
+	told           tally           // to the supervisor, of publish
+	tellAgain      atomic.Bool     // something else was told meanwhile
 	reloads        chan chan error // asked for by POST /-/reload
 }
 
@@ -350,25 +353,29 @@ func (r *running) publish(s *sensors.Snapshot) {
 		}
 		r.textfileFailed = err != nil
 	}
-	if err := r.process.Status(r.inOneLine(s)); err != nil {
-		r.log.Debug("the supervisor can't be told", "err", err)
+	// Told at each wake, the supervisor would wake each time, too.
+	if now := countUp(s); now != r.told || r.tellAgain.Swap(false) {
+		r.told = now
+		if err := r.process.Status(now.String()); err != nil {
+			r.log.Debug("the supervisor can't be told", "err", err)
+		}
 	}
 }
 
-// inOneLine is the state as systemctl status shows it.
-func (r *running) inOneLine(s *sensors.Snapshot) string {
-	up := 0
-	for _, result := range s.Results {
-		if result.Up {
-			up++
+// A tally is the state as systemctl status shows it.
+type tally struct{ up, of int }
+
+func countUp(s *sensors.Snapshot) tally {
+	t := tally{of: len(s.Results)}
+	for i := range s.Results {
+		if s.Results[i].Up {
+			t.up++
 		}
 	}
-	line := fmt.Sprintf("%d of %d sensors up", up, len(s.Results))
-	if at, ok := r.clock.Wall(s.NextWake); ok {
-		line += "; next wake at " + at.Format(time.TimeOnly)
-	}
-	return line
+	return t
 }
+
+func (t tally) String() string { return fmt.Sprintf("%d of %d sensors up", t.up, t.of) }
 
 // dump tells the log what the daemon knows.
 func (r *running) dump() {
@@ -392,7 +399,11 @@ func (r *running) dump() {
 	for _, wire := range snapshot.Wires {
 		r.log.Info("wire", "kind", wire.Kind, "name", wire.Name, "where", wire.Where, "active", wire.Active)
 	}
-	r.log.Info("state", "daemon", r.inOneLine(snapshot), "goroutines", runtime.NumGoroutine())
+	attrs := []any{"daemon", countUp(snapshot).String(), "goroutines", runtime.NumGoroutine()}
+	if next, ok := r.clock.Wall(snapshot.NextWake); ok {
+		attrs = append(attrs, "next_wake", next.Format(time.RFC3339))
+	}
+	r.log.Info("state", attrs...)
 }
 
 func (r *running) readNow(ctx context.Context) {
@@ -429,6 +440,7 @@ func (r *running) reload() error {
 	if told := r.process.Reloaded(status); told != nil {
 		r.log.Debug("the supervisor can't be told", "err", told)
 	}
+	r.tellAgain.Store(true)
 	return err
 }
 
