@@ -295,8 +295,8 @@ func TestTimer(t *testing.T) {
 
 func TestDeadlineExceeded(t *testing.T) {
 	c := open1(t)
-	ctx, cancel := c.WithDeadline(t.Context(), c.Now().Add(20*time.Millisecond))
-	defer cancel()
+	ctx := c.WithDeadline(t.Context(), c.Now().Add(20*time.Millisecond))
+	defer ctx.Cancel()
 	if err := ctx.Err(); err != nil {
 		t.Fatalf("ended before its deadline: %v", err)
 	}
@@ -311,7 +311,7 @@ func TestDeadlineExceeded(t *testing.T) {
 			t.Errorf("%s: Cause = %v, want DeadlineExceeded", name, err)
 		}
 	}
-	cancel()
+	ctx.Cancel()
 	if err := ctx.Err(); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("cancel changed the reason to %v", err)
 	}
@@ -325,8 +325,8 @@ func TestDeadlineExceeded(t *testing.T) {
 
 func TestDeadlineEndsASleep(t *testing.T) {
 	f := NewFake(1, written)
-	ctx, cancel := f.WithDeadline(t.Context(), Instant(time.Second))
-	defer cancel()
+	ctx := f.WithDeadline(t.Context(), Instant(time.Second))
+	defer ctx.Cancel()
 	done := make(chan error)
 	go func() { done <- f.Sleep(ctx, time.Minute) }()
 	for !waiting(f.Clock, 2) {
@@ -354,7 +354,7 @@ func TestDeadlineCancelled(t *testing.T) {
 		{"parent", Instant(time.Hour), func(func()) { cancelParent(errors.New("over")) }, context.Canceled},
 		{"parent over already", Instant(time.Hour), func(func()) {}, context.Canceled},
 	} {
-		ctx, cancel := f.WithDeadline(parent, tt.at)
+		ctx := f.WithDeadline(parent, tt.at)
 		called := make(chan struct{})
 		context.AfterFunc(ctx, func() { close(called) })
 		notCalled := context.AfterFunc(ctx, func() {})
@@ -362,7 +362,7 @@ func TestDeadlineCancelled(t *testing.T) {
 		if ended := ctx.Err() != nil; stopped == ended && tt.at != 0 {
 			t.Errorf("%s: AfterFunc's stop returned %v, context ended: %v", tt.name, stopped, ended)
 		}
-		tt.end(cancel)
+		tt.end(ctx.Cancel)
 		<-ctx.Done()
 		<-called
 		if err := ctx.Err(); !errors.Is(err, tt.want) {
@@ -371,10 +371,48 @@ func TestDeadlineCancelled(t *testing.T) {
 		if ctx.Value(key{}) != "kept" {
 			t.Errorf("%s: the parent's values are lost", tt.name)
 		}
-		cancel()
+		ctx.Cancel()
 		if next, ok := f.Next(); ok {
 			t.Errorf("%s: still waits for %v", tt.name, next)
 		}
+	}
+}
+
+// Contexts of one clock know each other, and end from the top down.
+func TestDeadlineFamily(t *testing.T) {
+	f := NewFake(1, written)
+	top := f.WithDeadline(t.Context(), Instant(time.Minute))
+	var children [3]*Context
+	for i := range children {
+		children[i] = f.WithDeadline(top, Instant(time.Hour))
+	}
+	grandchild := f.WithDeadline(children[2], 0)
+	for _, i := range []int{1, 0} { // from the middle of the list, and its end
+		children[i].Cancel()
+		if err := top.Err(); err != nil {
+			t.Fatalf("a child's end ended its parent: %v", err)
+		}
+	}
+	waits := grandchild.Done()
+	f.Advance(time.Minute)
+	<-waits
+	for name, tt := range map[string]struct {
+		ctx  *Context
+		want error
+	}{
+		"top": {top, context.DeadlineExceeded}, "child": {children[2], context.DeadlineExceeded},
+		"grandchild": {grandchild, context.DeadlineExceeded}, "cancelled before": {children[0], context.Canceled},
+		"born after": {f.WithDeadline(top, 0), context.DeadlineExceeded},
+	} {
+		if err := tt.ctx.Err(); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", name, err, tt.want)
+		}
+	}
+	if next, ok := f.Next(); ok {
+		t.Errorf("the clock still waits for %v", next)
+	}
+	if top.children != nil {
+		t.Error("the parent still knows a child")
 	}
 }
 
@@ -383,8 +421,8 @@ func TestClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := c.WithDeadline(t.Context(), c.Now().Add(time.Hour))
-	defer cancel()
+	ctx := c.WithDeadline(t.Context(), c.Now().Add(time.Hour))
+	defer ctx.Cancel()
 	timer := c.NewTimer()
 	if err := timer.Set(c.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
@@ -415,8 +453,8 @@ func TestClosed(t *testing.T) {
 	if err := timer.Set(c.Now().Add(time.Hour)); !errors.Is(err, ErrClosed) {
 		t.Errorf("Set = %v, want ErrClosed", err)
 	}
-	late, cancelLate := c.WithDeadline(t.Context(), c.Now().Add(time.Hour))
-	defer cancelLate()
+	late := c.WithDeadline(t.Context(), c.Now().Add(time.Hour))
+	defer late.Cancel()
 	if err := late.Err(); !errors.Is(err, context.Canceled) {
 		t.Errorf("a context of a closed clock: %v, want Canceled", err)
 	}
@@ -437,8 +475,8 @@ func TestArmFails(t *testing.T) {
 	if err := c.NewTimer().Set(2); !errors.Is(err, unix.EIO) {
 		t.Errorf("Set = %v, want EIO", err)
 	}
-	ctx, cancel := c.WithDeadline(t.Context(), 2)
-	defer cancel()
+	ctx := c.WithDeadline(t.Context(), 2)
+	defer ctx.Cancel()
 	if err := ctx.Err(); !errors.Is(err, context.Canceled) {
 		t.Errorf("a deadline that can't be kept: %v, want Canceled", err)
 	}

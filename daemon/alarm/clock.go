@@ -87,7 +87,7 @@ func (c *Clock) Close() error {
 		return nil
 	}
 	c.closed = true
-	var contexts []*deadlineContext
+	var contexts []*Context
 	for len(c.queue) > 0 {
 		t := c.queue[0]
 		c.queue.remove(t)
@@ -226,7 +226,7 @@ func (c *Clock) rearm() error {
 
 // fire wakes everybody who is due.
 func (c *Clock) fire() {
-	var contexts []*deadlineContext
+	var contexts []*Context
 	c.mu.Lock()
 	c.armed = 0 // it fires once
 	now := c.kernel.now()

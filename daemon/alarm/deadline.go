@@ -6,126 +6,206 @@ import (
 	"time"
 )
 
-// WithDeadline returns a copy of parent that ends with
-// [context.DeadlineExceeded] at the moment at, without a Go timer. As with
-// [context.WithDeadline], cancel must be called when the work is done. The zero
-// Instant is no deadline. On a closed Clock the context is cancelled from the
-// beginning.
+// Context is a [context.Context] that ends with [context.DeadlineExceeded] at a
+// moment on its Clock, without a Go timer. Cancel must be called when the work
+// is done.
 //
 // Its Deadline method reports none: a wall-clock time would move with a clock
 // step, and libraries arm Go timers with it.
-func (c *Clock) WithDeadline(parent context.Context, at Instant) (context.Context, context.CancelFunc) {
-	if at.IsZero() {
-		return context.WithCancel(parent)
-	}
-	d := &deadlineContext{Context: parent, done: make(chan struct{})}
-	d.timer = Timer{clock: c, context: d}
-	if err := parent.Err(); err != nil {
-		d.end(err)
-		return d, d.cancel
-	}
-	c.mu.Lock()
-	switch {
-	case c.closed:
-		c.mu.Unlock()
-		d.end(context.Canceled)
-		return d, d.cancel
-	case !at.After(c.kernel.now()):
-		c.mu.Unlock()
-		d.end(context.DeadlineExceeded)
-		return d, d.cancel
-	}
-	err := c.enqueue(&d.timer, at)
-	c.mu.Unlock()
-	if err != nil {
-		// A deadline that can't be kept must not be trusted to come.
-		d.end(context.Canceled)
-		return d, d.cancel
-	}
-	if parent.Done() != nil {
-		stop := context.AfterFunc(parent, func() { d.finish(parent.Err()) })
-		d.mu.Lock()
-		d.release = stop
-		ended := d.err != nil
-		d.mu.Unlock()
-		if ended {
-			stop()
-		}
-	}
-	return d, d.cancel
-}
-
-// deadlineContext is a context of its own kind because those that package
-// context derives can end by a deadline only with a Go timer.
-type deadlineContext struct {
+type Context struct {
 	context.Context // the parent, for its values
 	timer           Timer
-	done            chan struct{}
 
-	mu      sync.Mutex
-	err     error
-	release func() bool // lets go of the parent
-	after   map[*func()]struct{}
+	mu       sync.Mutex
+	err      error
+	done     chan struct{} // made when somebody asks for it
+	calls    []*func()     // of AfterFunc
+	children *Context      // the first
+	release  func() bool   // lets go of a parent of another kind
+
+	// Of the list of the parent's children, whose mu guards them.
+	next, previous *Context
+	listed         bool
 }
 
-func (d *deadlineContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+// closed is the Done channel of what ended before anybody asked.
+var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-func (d *deadlineContext) Done() <-chan struct{} { return d.done }
+// WithDeadline returns a Context that ends at the moment at, with parent, or by
+// its Cancel. The zero Instant is no deadline. On a closed Clock the Context is
+// cancelled from the beginning.
+func (c *Clock) WithDeadline(parent context.Context, at Instant) *Context {
+	d := &Context{Context: parent}
+	d.timer = Timer{clock: c, context: d}
+	d.attach()
+	if at.IsZero() || d.Err() != nil {
+		return d
+	}
+	c.mu.Lock()
+	err := context.Canceled // a deadline that can't be kept must not be trusted to come
+	switch {
+	case c.closed:
+	case !at.After(c.kernel.now()):
+		err = context.DeadlineExceeded
+	default:
+		err = c.enqueue(&d.timer, at)
+		if err != nil {
+			err = context.Canceled
+		}
+	}
+	c.mu.Unlock()
+	if err != nil {
+		d.finish(err)
+	}
+	return d
+}
 
-func (d *deadlineContext) Err() error {
+// attach has the end of the parent end d, without a goroutine.
+func (d *Context) attach() {
+	if err := d.Context.Err(); err != nil {
+		d.err = err
+		return
+	}
+	parent, ok := d.Context.(*Context)
+	if !ok {
+		if d.Context.Done() == nil {
+			return // it never ends
+		}
+		stop := context.AfterFunc(d.Context, func() { d.finish(d.Context.Err()) })
+		d.mu.Lock()
+		d.release = stop
+		d.mu.Unlock()
+		return
+	}
+	parent.mu.Lock()
+	defer parent.mu.Unlock()
+	if parent.err != nil {
+		d.err = parent.err
+		return
+	}
+	d.next, d.listed = parent.children, true
+	if d.next != nil {
+		d.next.previous = d
+	}
+	parent.children = d
+}
+
+// detach lets go of the parent.
+func (d *Context) detach() {
+	parent, ok := d.Context.(*Context)
+	if !ok {
+		d.mu.Lock()
+		release := d.release
+		d.mu.Unlock()
+		if release != nil {
+			release()
+		}
+		return
+	}
+	parent.mu.Lock()
+	defer parent.mu.Unlock()
+	if !d.listed {
+		return
+	}
+	if d.next != nil {
+		d.next.previous = d.previous
+	}
+	if d.previous != nil {
+		d.previous.next = d.next
+	} else {
+		parent.children = d.next
+	}
+	d.next, d.previous, d.listed = nil, nil, false
+}
+
+// Deadline reports none.
+func (d *Context) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done is closed when the Context ends.
+func (d *Context) Done() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.done == nil {
+		d.done = closed
+		if d.err == nil {
+			d.done = make(chan struct{})
+		}
+	}
+	return d.done
+}
+
+// Err is nil until the Context ends.
+func (d *Context) Err() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.err
 }
 
-// AfterFunc lets package context derive from this context without a goroutine
-// for each child; it is described there at [context.AfterFunc].
-func (d *deadlineContext) AfterFunc(f func()) (stop func() bool) {
+// AfterFunc calls f in a goroutine of its own when the Context ends, unless stop
+// is called before: see [context.AfterFunc], which needs it to be cheap.
+func (d *Context) AfterFunc(f func()) (stop func() bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.err != nil {
 		go f()
 		return func() bool { return false }
 	}
-	if d.after == nil {
-		d.after = make(map[*func()]struct{})
-	}
-	key := &f
-	d.after[key] = struct{}{}
+	call := &f
+	d.calls = append(d.calls, call)
 	return func() bool {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		_, pending := d.after[key]
-		delete(d.after, key)
-		return pending
+		for i, other := range d.calls {
+			if other == call {
+				d.calls = append(d.calls[:i], d.calls[i+1:]...)
+				return true
+			}
+		}
+		return false
 	}
 }
 
-func (d *deadlineContext) cancel() { d.finish(context.Canceled) }
+// Cancel ends the Context with [context.Canceled] if it hasn't ended yet. It
+// leaves the descriptor as it is set, for whoever sets or awaits the next
+// moment: where nobody does, the process wakes once for nothing.
+func (d *Context) Cancel() { d.finish(context.Canceled) }
 
-// finish takes the context off the clock and ends it.
-func (d *deadlineContext) finish(err error) {
+// finish takes the Context off the clock and ends it.
+func (d *Context) finish(err error) {
 	c := d.timer.clock
 	c.mu.Lock()
-	c.dequeue(&d.timer)
+	if d.timer.waiting() {
+		c.queue.remove(&d.timer)
+	}
 	c.mu.Unlock()
 	d.end(err)
 }
 
 // end is what happens once, by whatever comes first.
-func (d *deadlineContext) end(err error) {
+func (d *Context) end(err error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if d.err != nil {
+		d.mu.Unlock()
 		return
 	}
 	d.err = err
-	close(d.done)
-	for f := range d.after {
+	if d.done != nil {
+		close(d.done)
+	}
+	calls, child := d.calls, d.children
+	d.calls, d.children = nil, nil
+	for c := child; c != nil; c = c.next {
+		c.listed = false
+	}
+	d.mu.Unlock()
+	for _, f := range calls {
 		go (*f)()
 	}
-	d.after = nil
-	if d.release != nil {
-		d.release()
+	for child != nil {
+		next := child.next
+		child.next, child.previous = nil, nil
+		child.finish(err)
+		child = next
 	}
+	d.detach()
 }

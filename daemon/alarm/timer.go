@@ -8,7 +8,7 @@ type Timer struct {
 	at      Instant
 	index   int // its place in the queue, counted from 1; 0: not waiting
 	ring    chan Instant
-	context *deadlineContext // rung instead of the channel
+	context *Context // rung instead of the channel
 }
 
 // NewTimer returns a Timer that isn't set.
@@ -38,6 +38,9 @@ func (t *Timer) Set(at Instant) error {
 		return nil
 	}
 	if t.waiting() {
+		if t.at == at {
+			return c.rearm() // somebody's Cancel may have left it
+		}
 		c.queue.remove(t) // enqueue arms for the new moment
 	}
 	t.empty()

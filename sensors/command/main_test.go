@@ -64,8 +64,8 @@ func (w world) sense(t testing.TB, limit time.Duration) (*sensors.Report, error)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := w.clock.WithDeadline(t.Context(), alarm.Now().Add(limit))
-	defer cancel()
+	ctx := w.clock.WithDeadline(t.Context(), alarm.Now().Add(limit))
+	defer ctx.Cancel()
 	var r sensors.Report
 	err = s.Sense(ctx, &r)
 	return &r, err

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.org/dormouse/sensors"
@@ -24,15 +25,17 @@ type reader struct {
 
 	sensor sensors.Sensor // nil: to be built
 	report sensors.Report
-	done   chan error
+	done   chan struct{}   // told by an attempt that somebody waits for, or that was left behind
 	batch  *batch          // those it is read with
 	bus    *bus            // nil: its driver has none
 	ctx    context.Context // of the attempt
 	lines  []*line         // taken and not closed
+
+	awaited atomic.Bool // whoever makes it false ends the sensor's read: the attempt, or overdue
 }
 
 func (p *Poller) newReader(cfg *sensors.SensorConfig) *reader {
-	r := &reader{p: p, cfg: cfg, done: make(chan error, 1), log: p.log.With("sensor", cfg.Name)}
+	r := &reader{p: p, cfg: cfg, done: make(chan struct{}, 1), log: p.log.With("sensor", cfg.Name)}
 	if _, addr, ok := cfg.I2C(); ok {
 		r.device = &i2c.Dev{Bus: (*readerBus)(r), Addr: uint16(addr)}
 	}
@@ -103,9 +106,8 @@ func (r *reader) Value(name, quantity string) (v float64, at sensors.Instant, ok
 	return 0, 0, false
 }
 
-// attempt builds the sensor where that is needed, and reads it once. Whatever
-// happens, done is told.
-func (r *reader) attempt(ctx context.Context) {
+// attempt builds the sensor where that is needed, and reads it once.
+func (r *reader) attempt(ctx context.Context) error {
 	r.ctx = ctx
 	r.report.Reset()
 	err := r.sense(ctx)
@@ -114,7 +116,7 @@ func (r *reader) attempt(ctx context.Context) {
 			r.sensor = nil
 		}
 	}
-	r.done <- err
+	return err
 }
 
 func (r *reader) sense(ctx context.Context) (err error) {

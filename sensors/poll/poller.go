@@ -76,13 +76,13 @@ type Poller struct {
 	// What follows belongs to the loop.
 	agenda   agenda
 	timer    *alarm.Timer
-	armed    sensors.Instant
 	rails    *board.Rails
 	railUse  map[string]*rail
 	buses    map[sensors.Bus]*bus
 	families map[string]*family
-	due      []*sensor // of the wake that begins
-	reading  context.Context
+	due      []*sensor      // of the wake that begins
+	idle     []chan *sensor // workers that wait for a sensor
+	reading  *alarm.Context
 	inflight int
 	changed  sensors.Instant // since when there is something to publish; zero: there isn't
 	complete bool            // all of a wake's reads have ended
@@ -249,9 +249,9 @@ func (p *Poller) loop(ctx context.Context, only *request) (*sensors.Snapshot, er
 	if p.stopped {
 		return nil, ErrStopped
 	}
-	var cancel context.CancelFunc
-	p.reading, cancel = context.WithCancel(ctx)
-	defer cancel()
+	p.reading = p.clock.WithDeadline(ctx, 0)
+	defer p.reading.Cancel()
+	defer p.dismissWorkers()
 	requests, jumps, edges := p.requests, p.clock.Jumps(), p.edges
 	if only != nil {
 		requests, jumps, edges = nil, nil, nil
@@ -263,12 +263,11 @@ func (p *Poller) loop(ctx context.Context, only *request) (*sensors.Snapshot, er
 		p.settle()
 		if only != nil && p.inflight == 0 {
 			p.timer.Stop()
-			p.armed = 0
 			a := <-only.reply // settle has answered everybody
 			return a.snapshot, a.err
 		}
 		if err := p.arm(only == nil); err != nil {
-			return nil, p.breakOff(cancel, err)
+			return nil, p.breakOff(err)
 		}
 		accepting, woken := requests, edges
 		if p.reload != nil {
@@ -280,11 +279,10 @@ func (p *Poller) loop(ctx context.Context, only *request) (*sensors.Snapshot, er
 			if only == nil {
 				err = nil
 			}
-			return nil, p.breakOff(cancel, err)
+			return nil, p.breakOff(err)
 		case _, open := <-p.timer.C():
-			p.armed = 0
 			if !open {
-				return nil, p.breakOff(cancel, alarm.ErrClosed)
+				return nil, p.breakOff(alarm.ErrClosed)
 			}
 			if only == nil {
 				p.ring()
@@ -302,13 +300,12 @@ func (p *Poller) loop(ctx context.Context, only *request) (*sensors.Snapshot, er
 }
 
 // breakOff ends all reads; each returns at once or is left behind.
-func (p *Poller) breakOff(cancel context.CancelFunc, err error) error {
-	cancel()
+func (p *Poller) breakOff(err error) error {
+	p.reading.Cancel()
 	for p.inflight > 0 {
 		p.finish(<-p.done)
 	}
 	p.timer.Stop()
-	p.armed = 0
 	if p.reload != nil {
 		p.waiting = append(p.waiting, p.reload)
 		p.reload = nil
@@ -320,7 +317,7 @@ func (p *Poller) breakOff(cancel context.CancelFunc, err error) error {
 	return err
 }
 
-// arm sets the timer to the next thing to do, if it isn't set to that already.
+// arm sets the timer to the next thing to do.
 func (p *Poller) arm(scheduled bool) error {
 	var at sensors.Instant
 	if scheduled && p.reload == nil {
@@ -331,10 +328,6 @@ func (p *Poller) arm(scheduled bool) error {
 			at = late
 		}
 	}
-	if at == p.armed {
-		return nil
-	}
-	p.armed = at
 	return p.timer.Set(at)
 }
 
@@ -526,7 +519,7 @@ func (p *Poller) acceptReload(r *request) {
 	for _, s := range old.sensors {
 		if s.active && !p.staysReading(s) {
 			s.gone = true
-			s.cancel()
+			s.ctx.Cancel()
 		}
 	}
 }

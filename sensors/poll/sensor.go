@@ -39,8 +39,7 @@ type sensor struct {
 	// The read under way.
 	active     bool
 	gone       bool // broken off by a reload
-	ctx        context.Context
-	cancel     context.CancelFunc
+	ctx        *alarm.Context
 	pending    int       // reads it waits for
 	dependents []*sensor // reads that wait for it
 	batch      *batch
@@ -62,8 +61,8 @@ type sensor struct {
 	raised bool // its rail
 	began  sensors.Instant
 	err    error
-	faults []error // of each reading in the report, nil where it is good
-	retry  *alarm.Timer
+	faults []error      // of each reading in the report, nil where it is good
+	worker chan *sensor // is free again; nil: it was left behind
 }
 
 // good is what other sensors may know of one.
@@ -109,7 +108,7 @@ var noErrors = func() map[sensors.Reason]uint64 {
 // inherit takes over what a sensor on the same device keeps when its schedule,
 // labels or processing change.
 func (s *sensor) inherit(o *sensor) {
-	s.reader, s.stuck, s.since, s.keepsRail, s.retry = o.reader, o.stuck, o.since, o.keepsRail, o.retry
+	s.reader, s.stuck, s.since, s.keepsRail = o.reader, o.stuck, o.since, o.keepsRail
 	o.reader, o.stuck, o.keepsRail = nil, nil, false
 	s.watch, s.wakes, s.woken, o.watch = o.watch, o.wakes, o.woken, nil
 	if s.watch != nil {
@@ -223,7 +222,7 @@ func (p *Poller) wake(cause string) {
 	slices.SortFunc(due, func(a, b *sensor) int { return cmp.Compare(a.rank, b.rank) })
 	for _, s := range due {
 		s.batch, s.pending, s.err, s.gone = b, 0, nil, false
-		s.ctx, s.cancel = context.WithCancel(p.reading)
+		s.ctx = p.clock.WithDeadline(p.reading, 0)
 		for _, ref := range s.after {
 			s.waitFor(ref)
 		}
@@ -251,14 +250,52 @@ func (s *sensor) waitFor(other *sensor) {
 	}
 }
 
+// mostIdle bounds the workers that are kept from wake to wake.
+const mostIdle = 4
+
+// launch has a worker read s. Workers are kept, because the stack of a new
+// goroutine has to grow first, and that costs a tenth of a short wake.
 func (p *Poller) launch(s *sensor) {
-	go p.read(s.ctx, s)
+	last := len(p.idle) - 1
+	if last < 0 {
+		go p.work(s)
+		return
+	}
+	p.idle[last] <- s
+	p.idle = p.idle[:last]
 }
 
-func (p *Poller) read(ctx context.Context, s *sensor) {
-	s.began = p.clock.Now()
-	s.err = p.dueRead(ctx, s)
-	p.done <- s
+// work reads s, and then one sensor after the other as launch gives them.
+func (p *Poller) work(s *sensor) {
+	next := make(chan *sensor, 1)
+	for s != nil {
+		s.began = p.clock.Now()
+		err := p.dueRead(s.ctx, s)
+		if err == errLeft {
+			return
+		}
+		s.err, s.worker = err, next
+		p.done <- s
+		s = <-next
+	}
+}
+
+// free keeps a worker for the next wake, or dismisses it.
+func (p *Poller) free(worker chan *sensor) {
+	switch {
+	case worker == nil:
+	case len(p.idle) < mostIdle:
+		p.idle = append(p.idle, worker)
+	default:
+		close(worker)
+	}
+}
+
+func (p *Poller) dismissWorkers() {
+	for _, worker := range p.idle {
+		close(worker)
+	}
+	p.idle = nil
 }
 
 // dueRead is one due read with its retries.
@@ -282,7 +319,7 @@ func (p *Poller) dueRead(ctx context.Context, s *sensor) error {
 		powered, cancel := p.rails.While(ctx, s.cfg.Power)
 		defer cancel()
 		err := p.attempts(powered, s)
-		if powered.Err() != nil && ctx.Err() == nil {
+		if err != errLeft && powered.Err() != nil && ctx.Err() == nil {
 			// Without power nothing that was read counts.
 			return context.Cause(powered)
 		}
@@ -295,7 +332,7 @@ func (p *Poller) dueRead(ctx context.Context, s *sensor) error {
 func (p *Poller) attempts(ctx context.Context, s *sensor) error {
 	for left := s.cfg.Retries; ; left-- {
 		err := p.attempt(ctx, s)
-		if err == nil || left <= 0 || s.stuck != nil || ctx.Err() != nil {
+		if err == nil || err == errLeft || left <= 0 || ctx.Err() != nil {
 			return err
 		}
 		if p.clock.Sleep(ctx, retryPause) != nil {
@@ -314,6 +351,10 @@ func (s *sensor) returned() {
 	}
 }
 
+// errLeft is the error of an attempt that hung and returned after all, long
+// after the read of its sensor had ended without it.
+var errLeft = errors.New("was left behind")
+
 // attempt reads once, against the deadline.
 func (p *Poller) attempt(ctx context.Context, s *sensor) error {
 	if err := ctx.Err(); err != nil {
@@ -321,29 +362,42 @@ func (p *Poller) attempt(ctx context.Context, s *sensor) error {
 	}
 	r := s.reader
 	r.batch, r.bus = s.batch, s.bus
-	limited, cancel := p.clock.WithDeadline(ctx, p.clock.Now().Add(s.cfg.Timeout))
-	defer cancel()
+	r.awaited.Store(true)
 	s.since = p.clock.Now()
-	go r.attempt(limited)
-	select {
-	case err := <-r.done:
-		return p.verdict(limited, s, err)
-	case <-limited.Done():
-	}
-	// It returns after the transaction under way, or hangs in it.
-	if s.retry == nil {
-		s.retry = p.clock.NewTimer()
-	}
-	if err := s.retry.Set(p.clock.Now().Add(grace)); err == nil {
-		select {
-		case err := <-r.done:
-			s.retry.Stop()
-			return p.verdict(limited, s, err)
-		case <-s.retry.C():
+	limited := p.clock.WithDeadline(ctx, s.since.Add(s.cfg.Timeout))
+	defer limited.Cancel()
+	stop := limited.AfterFunc(func() { p.overdue(s, r) })
+	err := r.attempt(limited)
+	if !stop() { // overdue runs
+		awaited := r.awaited.CompareAndSwap(true, false)
+		r.done <- struct{}{}
+		if !awaited {
+			return errLeft
 		}
 	}
-	s.stuck, s.reader = r, nil
-	return sensors.Errorf(sensors.Timeout, "no answer within %v, and the read can't be cancelled: the bus or program hangs", s.cfg.Timeout)
+	return p.verdict(limited, s, err)
+}
+
+// overdue is what happens besides when the context of an attempt ends before
+// it. The attempt returns after the transaction under way, or hangs in it: then
+// it is left behind, and the read of its sensor ends here.
+func (p *Poller) overdue(s *sensor, r *reader) {
+	timer := p.clock.NewTimer()
+	if err := timer.Set(p.clock.Now().Add(grace)); err == nil {
+		select {
+		case <-r.done:
+			timer.Stop()
+			return
+		case <-timer.C():
+		}
+	}
+	if !r.awaited.CompareAndSwap(true, false) {
+		<-r.done
+		return
+	}
+	s.stuck, s.reader, s.worker = r, nil, nil
+	s.err = sensors.Errorf(sensors.Timeout, "no answer within %v, and the read can't be cancelled: the bus or program hangs", s.cfg.Timeout)
+	p.done <- s
 }
 
 // verdict is the error of an attempt that returned.
@@ -386,7 +440,7 @@ func (p *Poller) finish(s *sensor) {
 	hung := s.stuck != nil && s.stuck.bus != nil && s.stuck.bus == s.bus
 	p.leaveBus(s, hung)
 	p.leaveRail(s)
-	s.cancel()
+	s.ctx.Cancel()
 	p.inflight--
 	if s.batch.left--; s.batch.left == 0 {
 		p.complete = true
@@ -395,6 +449,7 @@ func (p *Poller) finish(s *sensor) {
 	if s.chip != nil && s.chip.last == s {
 		s.chip.last = nil
 	}
+	p.free(s.worker)
 	now := p.clock.Now()
 	broken := s.err != nil && (s.gone || p.reading.Err() != nil)
 	if !broken {
