@@ -71,6 +71,31 @@ func TestCron(t *testing.T) {
 	}
 }
 
+// A grid is moved by phase and jitter together, around its interval.
+func TestMovedGrid(t *testing.T) {
+	const s = time.Second
+	for _, c := range []struct {
+		phase, moved, after, want time.Duration
+	}{
+		{0, 7 * s, 0, 7 * s},
+		{0, 7 * s, 7 * s, 67 * s},
+		{10 * s, 7 * s, 60 * s, 77 * s},
+		{50 * s, 7 * s, 0, 57 * s},
+		{50 * s, 10 * s, 0, 60 * s},
+		{50 * s, 15 * s, 0, 5 * s},
+		{50 * s, 15 * s, 5 * s, 65 * s},
+		{59 * s, 59 * s, 0, 58 * s},
+	} {
+		e, err := newEntry(sensors.Schedule{Every: time.Minute, Phase: c.phase, Moved: c.moved})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := e.slot(alarm.Instant(c.after)); got != alarm.Instant(c.want) {
+			t.Errorf("%+v: %v", c, time.Duration(got))
+		}
+	}
+}
+
 func TestSlots(t *testing.T) {
 	for _, c := range []struct {
 		every, phase, after, want time.Duration
@@ -97,6 +122,7 @@ func TestAYear(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var entries []*entry
 	var texts []string
+	var schedules []sensors.Schedule
 	add := func(s sensors.Schedule) {
 		e, err := newEntry(s)
 		if err != nil {
@@ -104,13 +130,19 @@ func TestAYear(t *testing.T) {
 		}
 		entries = append(entries, &e)
 		texts = append(texts, fmt.Sprintf("%+v", s))
+		schedules = append(schedules, s)
 	}
-	for range 30 {
+	for i := range 30 {
 		n := 12 + rnd.IntN(1440)
-		add(sensors.Schedule{Every: time.Duration(n) * step, Phase: time.Duration(rnd.IntN(n)) * step})
+		s := sensors.Schedule{Every: time.Duration(n) * step, Phase: time.Duration(rnd.IntN(n)) * step}
+		if i%3 == 0 {
+			s.Moved = time.Duration(rnd.IntN(n)) * step
+		}
+		add(s)
 	}
 	for _, expr := range []string{"30 3 * * *", "0 */6 * * *", "5 4 * * 0", "0 12 1 * *", "15 2 * * *"} {
 		add(sensors.Schedule{At: expr})
+		add(sensors.Schedule{At: expr, Moved: step * time.Duration(rnd.IntN(int(24*time.Hour/step)))})
 	}
 	berlin := zone(t, "Europe/Berlin")
 	start := time.Date(2027, 1, 1, 0, 0, 0, 0, berlin)
@@ -146,7 +178,7 @@ func TestAYear(t *testing.T) {
 		}
 	}
 
-	// Naively: who has a point now is due; whoever has one within the slack
+	// Naively: what is moved has its point that much earlier; who has a point now is due; whoever has one within the slack
 	// is read too.
 	want := make([][]int64, len(entries))
 	next := make([]int64, len(entries))
@@ -154,9 +186,13 @@ func TestAYear(t *testing.T) {
 	for i, e := range entries {
 		next[i] = 1 << 60
 		if e.cron == nil {
-			next[i] = int64(e.phase / time.Second)
+			s := schedules[i]
+			next[i] = int64((s.Phase + s.Moved) / time.Second)
+			for next[i] > int64(s.Every/time.Second) {
+				next[i] -= int64(s.Every / time.Second)
+			}
 			if next[i] == 0 {
-				next[i] = int64(e.every / time.Second)
+				next[i] = int64(s.Every / time.Second)
 			}
 		}
 	}
@@ -186,7 +222,7 @@ func TestAYear(t *testing.T) {
 		for i, e := range entries {
 			if e.cron == nil {
 				due = due || next[i] == s
-			} else if s%60 == 0 && hit(e.cron.expr, start.Add(time.Duration(s)*time.Second)) {
+			} else if point := s - int64(schedules[i].Moved/time.Second); point%60 == 0 && hit(e.cron.expr, start.Add(time.Duration(point)*time.Second)) {
 				due = true
 				cronDue = append(cronDue, i)
 			}
@@ -274,6 +310,31 @@ func turn(a *agenda, due []*entry) []*entry {
 		a.add(e)
 	}
 	return due
+}
+
+// What a machine's jitter moves, it moves together: as many wakes as without.
+func TestJitterKeepsSensorsTogether(t *testing.T) {
+	wakes := func(moved time.Duration) int {
+		a := newAgenda()
+		for _, every := range []time.Duration{time.Minute, time.Minute, 2 * time.Minute, 5 * time.Minute, time.Hour} {
+			e, err := newEntry(sensors.Schedule{Every: every, Jitter: 30 * time.Second, Moved: moved})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.next = e.slot(0)
+			a.add(&e)
+		}
+		var due []*entry
+		n := 0
+		for ; a.next() <= alarm.Instant(24*time.Hour); n++ {
+			due = turn(&a, due)
+		}
+		return n
+	}
+	const day = 24 * 60
+	if still, moved := wakes(0), wakes(12345*time.Millisecond); still != day || moved != day {
+		t.Errorf("%d wakes in a day, %d when moved, want %d", still, moved, day)
+	}
 }
 
 func TestThousandSensorsShareTheirWakes(t *testing.T) {

@@ -82,6 +82,123 @@ func TestSteppedClock(t *testing.T) {
 	}
 }
 
+// The same for one that jitter moves from 03:30 to 03:50: it is planned on the
+// calendar, and read when that time is due here.
+func TestSteppedClockWithJitter(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		steps string
+		want  []string
+	}{
+		{"nothing", "1h 0s 48h 0s", []string{"02T03:50:00", "03T03:50:00"}},
+		{"an hour ahead", "1h 1h 24h 0s", []string{"02T03:50:00"}},
+		{"ahead, between its time and when it is due", "15h 35m 24h 0s", []string{"02T03:50:00"}},
+		{"ahead, over both", "15h 1h 24h 0s", []string{"02T04:00:00", "03T03:50:00"}},
+		{"a day ahead, over it once", "1h 24h 24h 0s", []string{"02T13:00:00", "03T03:50:00"}},
+		{"back from between, before its time", "15h40m -1h 24h 0s", []string{"02T03:50:00"}},
+		{"an hour back over it", "16h -1h 24h 0s", []string{"02T03:50:00"}},
+		{"back to between", "16h -15m 24h 0s", []string{"02T03:50:00"}},
+		{"back to between and on", "16h -15m 26h 0s", []string{"02T03:50:00", "03T03:50:00"}},
+		{"nearly three hours back over it", "16h -2h49m 24h 0s", []string{"02T03:50:00"}},
+		{"a day back over it", "16h -24h 24h 0s", []string{"02T03:50:00", "02T03:50:00"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in(t, func(w *world) {
+				f := w.sensor("a", at("30 3 * * *"), moved(20*time.Minute))
+				got := w.times(f)
+				w.run(f.cfg)
+				words := strings.Fields(c.steps)
+				for i := 0; i < len(words); i += 2 {
+					wait, step := duration(t, words[i]), duration(t, words[i+1])
+					w.pass(wait)
+					if step != 0 {
+						w.clock.StepWall(step)
+						w.pass(0)
+					}
+				}
+				equal(t, "reads", *got, c.want)
+			})
+		})
+	}
+}
+
+// A reload that changes only jitter neither loses a time that is due nor
+// serves one twice.
+func TestReloadOfJitter(t *testing.T) {
+	const minute = time.Minute
+	for _, c := range []struct {
+		name        string
+		wait        time.Duration // from noon
+		before, now time.Duration
+		want        []string
+	}{
+		{"later, before it is due", 15 * time.Hour, 10 * minute, 20 * minute, []string{"02T03:50:00", "03T03:50:00"}},
+		{"sooner, before it is due", 15 * time.Hour, 20 * minute, 10 * minute, []string{"02T03:40:00", "03T03:40:00"}},
+		{"later, when it was read", 15*time.Hour + 45*minute, 10 * minute, 20 * minute, []string{"02T03:40:00", "03T03:50:00"}},
+		{"sooner, over now", 15*time.Hour + 45*minute, 20 * minute, 10 * minute, []string{"02T03:45:00", "03T03:40:00"}},
+		{"taken away, over now", 15*time.Hour + 45*minute, 20 * minute, 0, []string{"02T03:45:00", "03T03:30:00"}},
+		{"given, when it was read", 15*time.Hour + 45*minute, 0, 20 * minute, []string{"02T03:30:00", "03T03:50:00"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in(t, func(w *world) {
+				f := w.sensor("a", at("30 3 * * *"), moved(c.before))
+				got := w.times(f)
+				w.run(f.cfg)
+				w.pass(c.wait)
+				w.reload(f.again(func(cfg *sensors.SensorConfig) { cfg.Schedule.Jitter, cfg.Schedule.Moved = 2*c.now, c.now }))
+				w.pass(25 * time.Hour)
+				equal(t, "reads", *got, c.want)
+			})
+		})
+	}
+	// Another expression's time is not the old one's.
+	in(t, func(w *world) {
+		f := w.sensor("a", at("30 3 * * *"), moved(20*minute))
+		got := w.times(f)
+		w.run(f.cfg)
+		w.pass(15*time.Hour + 45*minute)
+		w.reload(f.again(func(cfg *sensors.SensorConfig) { cfg.Schedule.At = "20 3 * * *" }))
+		w.pass(24 * time.Hour)
+		equal(t, "reads", *got, []string{"03T03:40:00"})
+	})
+	// With every it is read at the reload, as after any change, and from then
+	// on the new grid.
+	in(t, func(w *world) {
+		f := w.sensor("a", moved(10*time.Second))
+		w.run(f.cfg)
+		w.pass(80 * time.Second)
+		w.reload(f.again(func(cfg *sensors.SensorConfig) { cfg.Schedule.Moved = 15 * time.Second })) // two seconds long
+		w.pass(2 * time.Minute)
+		equal(t, "reads", f.moments(), seconds(0, 10, 70, 80, 135, 195))
+	})
+}
+
+// Whenever the daemon is started, a machine reads at the same moments.
+func TestJitterAfterARestart(t *testing.T) {
+	in(t, func(w *world) {
+		f := w.sensor("a", every(5*time.Minute), moved(12345*time.Millisecond))
+		task := w.sensor("b", at("0 13 * * *"), moved(12345*time.Millisecond))
+		got := w.times(task)
+		for _, later := range []time.Duration{0, 100 * time.Second, 3 * time.Second} {
+			w.pass(later)
+			w.run(f.cfg, task.cfg)
+			start := len(f.moments())
+			w.pass(20 * time.Minute)
+			w.end()
+			moments := f.moments()[start-1:]
+			if len(moments) < 4 {
+				t.Fatalf("read at %v", moments)
+			}
+			for _, m := range moments[1:] { // the first is the start's
+				if m%(5*time.Minute) != 12345*time.Millisecond {
+					t.Errorf("started %v later, it is read at %v", later, m)
+				}
+			}
+		}
+		equal(t, "at", *got, []string{"01T13:00:12"})
+	})
+}
+
 func duration(t *testing.T, s string) time.Duration {
 	t.Helper()
 	d, err := time.ParseDuration(s)
@@ -161,6 +278,16 @@ func TestSummerTime(t *testing.T) {
 		w.pass(48 * time.Hour)
 		equal(t, "reads", *got, []string{"28T03:00:00", "29T02:30:00"})
 	})
+	// Jitter comes after: it is a wait, no time of the day.
+	inAt(t, time.Date(2027, 3, 27, 12, 0, 0, 0, berlin), func(w *world) {
+		f := w.sensor("a", at("30 2 * * *"), moved(40*time.Minute))
+		early := w.sensor("b", at("30 1 * * *"), moved(40*time.Minute))
+		got, before := w.times(f), w.times(early)
+		w.run(f.cfg, early.cfg)
+		w.pass(48 * time.Hour)
+		equal(t, "reads", *got, []string{"28T03:40:00", "29T03:10:00"})
+		equal(t, "reads", *before, []string{"28T03:10:00", "29T02:10:00"})
+	})
 	inAt(t, time.Date(2027, 10, 30, 12, 0, 0, 0, berlin), func(w *world) {
 		f := w.sensor("a", at("30 2 * * *"))
 		got := w.times(f)
@@ -200,6 +327,9 @@ func TestPlan(t *testing.T) {
 		if got, want := w.poll.Plan(w.clock.Now(), 1)[0].At, w.shot().NextWake; got != want {
 			t.Errorf("planned for %v, next wake at %v", got, want)
 		}
+		// Jitter shows.
+		shifted := w.make(w.sensor("m", every(time.Hour), moved(90*time.Second)).cfg, w.sensor("c", at("2 14 * * *"), moved(90*time.Second)).cfg)
+		equal(t, "moved plan", show(shifted.Plan(boot, 4)), []string{"1m30s [m]", "1h1m30s [m]", "2h1m30s [m]", "2h3m30s [c]"})
 		only := w.make(w.sensor("c", at("2 12 * * *")).cfg)
 		if got := only.Plan(w.clock.Now(), 3); len(got) != 3 || got[1].At.Sub(got[0].At) != 24*time.Hour {
 			t.Errorf("%v", got)

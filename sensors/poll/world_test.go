@@ -383,6 +383,11 @@ func at(expr string) func(*fake) {
 	return func(f *fake) { f.cfg.Schedule = sensors.Schedule{At: expr} }
 }
 
+// moved is what jitter does on some machine.
+func moved(d time.Duration) func(*fake) {
+	return func(f *fake) { f.cfg.Schedule.Jitter, f.cfg.Schedule.Moved = 2*d, d }
+}
+
 func retries(n int) func(*fake) { return func(f *fake) { f.cfg.Retries = n } }
 
 func powered(r *sensors.RailConfig, warmup time.Duration) func(*fake) {
