@@ -157,9 +157,9 @@ func TestReloadOfJitter(t *testing.T) {
 		got := w.times(f)
 		w.run(f.cfg)
 		w.pass(15*time.Hour + 45*minute)
-		w.reload(f.again(func(cfg *sensors.SensorConfig) { cfg.Schedule.At = "20 3 * * *" }))
+		w.reload(f.again(func(cfg *sensors.SensorConfig) { cfg.Schedule = sensors.Schedule{At: "20 3 * * *"} }))
 		w.pass(24 * time.Hour)
-		equal(t, "reads", *got, []string{"03T03:40:00"})
+		equal(t, "reads", *got, []string{"03T03:20:00"})
 	})
 	// With every it is read at the reload, as after any change, and from then
 	// on the new grid.
