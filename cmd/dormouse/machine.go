@@ -10,15 +10,17 @@ import (
 // for once, by the command that was typed: the daemon may be on another root,
 // and a reload mustn't move a sensor's times because a file was out of reach.
 type machine struct {
-	ID   string `json:"id"` // the content of /etc/machine-id
+	ID   string `json:"id"` // what machineIDFile holds
 	Name string `json:"name"`
 }
 
+const machineIDFile = "/etc/machine-id"
+
 // findMachine leaves out what it can't find out: that matters only to a
 // configuration with jitter, which then says what is missing.
-func findMachine() *machine {
+func findMachine(idFile string) *machine {
 	m := &machine{}
-	if id, err := os.ReadFile("/etc/machine-id"); err == nil {
+	if id, err := os.ReadFile(idFile); err == nil {
 		m.ID = string(id)
 	}
 	if name, err := os.Hostname(); err == nil {
@@ -30,7 +32,7 @@ func findMachine() *machine {
 // source is all that a configuration is made from, with the file's content.
 func (s *settings) source(data []byte) sensors.Source {
 	if s.machine == nil {
-		s.machine = findMachine()
+		s.machine = findMachine(machineIDFile)
 	}
 	return sensors.Source{
 		File: s.configFile, Data: data, SensorFlags: s.sensors, RailFlags: s.rails, Every: s.every,

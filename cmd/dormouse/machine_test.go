@@ -1,0 +1,104 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"example.org/dormouse/exporter"
+)
+
+func TestFindMachine(t *testing.T) {
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "machine-id")
+	if m := findMachine(file); *m != (machine{Name: name}) {
+		t.Errorf("without the file: %+v", m)
+	}
+	const id = "0123456789abcdef0123456789abcdef\n"
+	if err := os.WriteFile(file, []byte(id), 0o444); err != nil {
+		t.Fatal(err)
+	}
+	if m := findMachine(file); *m != (machine{ID: id, Name: name}) {
+		t.Errorf("%+v", m)
+	}
+}
+
+// The daemon goes by what the starting command handed over, wherever it is
+// itself, and so does each reload.
+func TestMachineIsHandedOver(t *testing.T) {
+	const flag = "a=thermal,jitter=1h,every=1d"
+	moved := func(s *settings) time.Duration {
+		t.Helper()
+		cfg, err := s.parse(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg.Sensors[0].Schedule.Moved
+	}
+	starter := &settings{sensors: []string{flag}, machine: &machine{ID: "fedcba9876543210fedcba9876543210"}}
+	data, err := (&inputs{Machine: starter.machine}).handover()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &inputs{}
+	if err := json.Unmarshal(data, in); err != nil {
+		t.Fatal(err)
+	}
+	daemon := &settings{sensors: []string{flag}, machine: in.Machine}
+	here := &settings{sensors: []string{flag}}
+	if a, b, c := moved(starter), moved(daemon), moved(here); a != b || a == c || moved(daemon) != a {
+		t.Errorf("moved by %v and, in the daemon, %v; here it is %v", a, b, c)
+	}
+}
+
+// A daemon that runs reads at the machine's own moments, before and after a
+// reload, and check shows them.
+func TestJitterOfADaemon(t *testing.T) {
+	const at = 15 * time.Minute
+	p := newPlace(t)
+	url := ""
+	nextRead := func(jitter time.Duration) {
+		t.Helper()
+		cfg, err := (&settings{sensors: []string{fmt.Sprintf("a=bme280,every=1d,jitter=%v", jitter)}}).parse(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := cfg.Sensors[0].Schedule.Moved
+		out := p.must("check", "--config.file=dormouse.yml")
+		if line := fmt.Sprintf("at */15 * * * *, jitter %v: %v later on this machine", jitter, want); !strings.Contains(out, line) {
+			t.Errorf("check doesn't say %q:\n%s", line, out)
+		}
+		p.eventually(func() error {
+			var r exporter.Readings
+			if err := json.Unmarshal([]byte(p.get(url+"/readings.json")), &r); err != nil {
+				return err
+			}
+			if len(r.Sensors) != 1 || r.Sensors[0].NextRead == nil {
+				return fmt.Errorf("nothing is planned: %+v", r)
+			}
+			// From its quarter of an hour; the two clocks aren't read at once.
+			off := (time.Duration(r.Sensors[0].NextRead.UnixNano())-want+time.Second)%at - time.Second
+			if off.Abs() > 100*time.Millisecond {
+				return fmt.Errorf("next read at %v, %v from where jitter moves it, by %v", r.Sensors[0].NextRead, off, want)
+			}
+			return nil
+		})
+	}
+	configure := func(jitter string) {
+		p.write("dormouse.yml", fmt.Sprintf("sensors:\n  - {name: a, driver: bme280, at: \"*/15 * * * *\", jitter: %s}\n", jitter))
+	}
+	configure("15m")
+	p.start()
+	url = p.url(func() string { return p.read("log") })
+	nextRead(15 * time.Minute)
+	configure("5m")
+	p.must("reload")
+	nextRead(5 * time.Minute)
+}
