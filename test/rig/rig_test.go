@@ -317,6 +317,14 @@ func TestCommandTellsWhatWasSaid(t *testing.T) {
 	}
 }
 
+func TestBuildTellsWhatTheCompilerSaid(t *testing.T) {
+	target := filepath.Join(t.TempDir(), "program")
+	if err := Build(t.Context(), target, "no/such/program"); err == nil || !strings.Contains(err.Error(), "building no/such/program: exit status 1: ") ||
+		!strings.Contains(err.Error(), "example.org/dormouse/no/such/program") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestThermalTable(t *testing.T) {
 	table := thermalTable()
 	var sum byte
