@@ -58,6 +58,7 @@ type entry struct {
 	moved        time.Duration // of cron: how much later it is read
 	target       time.Time     // of cron: its time that next stands for, before it is moved
 	served       time.Time     // of cron: the last target that was read
+	due          time.Time     // of cron: when served was, moved as it was then
 
 	next   sensors.Instant
 	sensor *sensor
@@ -89,7 +90,7 @@ func newEntry(s sensors.Schedule) (entry, error) {
 // time of the same expression that was still to come isn't lost when another
 // jitter puts it into the past, and one that was read doesn't come back.
 func (e *entry) resume(o *entry) {
-	e.served = o.served
+	e.served, e.due = o.served, o.due
 	if e.cron != nil && o.cron != nil && e.cron.expr == o.cron.expr {
 		e.target = o.target
 	}
@@ -105,7 +106,7 @@ func (e *entry) plan(began, now sensors.Instant, wall time.Time) {
 		return
 	}
 	if wall.IsZero() || e.passed(wall) {
-		e.served = e.target // else it was read for another reason
+		e.served, e.due = e.target, e.target.Add(e.moved) // else it was read for another reason
 	}
 	if wall.IsZero() {
 		e.target, e.next = time.Time{}, 0
@@ -148,9 +149,10 @@ func (e *entry) passed(wall time.Time) bool {
 }
 
 func (e *entry) planCron(now sensors.Instant, wall time.Time) {
+	steppedBack := e.due.Sub(wall)
 	wall = wall.Add(-e.moved) // on the calendar that the expression is of
 	after := wall
-	if e.served.After(wall) && e.served.Sub(wall) <= stepBack {
+	if e.served.After(wall) && steppedBack <= stepBack {
 		after = e.served
 	}
 	t, ok := e.cron.next(after)

@@ -135,6 +135,7 @@ func TestReloadOfJitter(t *testing.T) {
 		{"later, before it is due", 15 * time.Hour, 10 * minute, 20 * minute, []string{"02T03:50:00", "03T03:50:00"}},
 		{"sooner, before it is due", 15 * time.Hour, 20 * minute, 10 * minute, []string{"02T03:40:00", "03T03:40:00"}},
 		{"later, when it was read", 15*time.Hour + 45*minute, 10 * minute, 20 * minute, []string{"02T03:40:00", "03T03:50:00"}},
+		{"later by hours, when it was read", 15*time.Hour + 45*minute, 0, 12 * time.Hour, []string{"02T03:30:00"}},
 		{"sooner, over now", 15*time.Hour + 45*minute, 20 * minute, 10 * minute, []string{"02T03:45:00", "03T03:40:00"}},
 		{"taken away, over now", 15*time.Hour + 45*minute, 20 * minute, 0, []string{"02T03:45:00", "03T03:30:00"}},
 		{"given, when it was read", 15*time.Hour + 45*minute, 0, 20 * minute, []string{"02T03:30:00", "03T03:50:00"}},
