@@ -1,22 +1,16 @@
 package exporter
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
-	"github.com/prometheus/common/config"
-	"github.com/prometheus/exporter-toolkit/web"
-	"go.yaml.in/yaml/v3"
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/time/rate"
 )
@@ -25,13 +19,12 @@ import (
 // (--web.config.file), with the certificates that it names, held in memory.
 // The toolkit's own server opens that file at every request and the
 // certificates at every handshake: it would keep a mount busy, and fail once
-// the privileges, the root or the stick are gone. So its format and its
-// conversion to a tls.Config are used, and the answers to requests are ours.
+// the privileges, the root or the stick are gone.
 type WebConfig struct {
 	tls     *tls.Config // nil: plain HTTP
 	header  map[string]string
-	users   map[string]config.Secret // bcrypt hashes
-	limiter *rate.Limiter            // nil: no limit
+	users   map[string]string // bcrypt hashes
+	limiter *rate.Limiter     // nil: no limit
 
 	mu     sync.Mutex
 	proven map[[sha256.Size]byte]bool // whether a user and password fit
@@ -62,82 +55,30 @@ func ParseWebConfig(path string, data []byte, read func(string) ([]byte, error))
 }
 
 func parseWebConfig(dir string, data []byte, read func(string) ([]byte, error)) (*WebConfig, error) {
-	c := web.Config{TLSConfig: web.TLSConfig{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS13}}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+	f, err := decodeWebFile(data)
+	if err != nil {
 		return nil, err
 	}
-	w := &WebConfig{header: c.HTTPConfig.Header, users: c.Users, proven: make(map[[sha256.Size]byte]bool)}
-	if err := checkHeader(w.header); err != nil {
-		return nil, err
+	w := &WebConfig{header: f.HTTP.Header, users: f.Users, proven: make(map[[sha256.Size]byte]bool)}
+	if f.Rate.Interval != 0 {
+		w.limiter = rate.NewLimiter(rate.Every(time.Duration(f.Rate.Interval)), f.Rate.Burst)
 	}
-	for user, hash := range w.users {
-		if _, err := bcrypt.Cost([]byte(hash)); err != nil {
-			return nil, fmt.Errorf("basic_auth_users: the password of %s is no bcrypt hash: make one with \"htpasswd -nBC 10 %s\": %w", user, user, err)
-		}
-	}
-	if l := c.RateLimiterConfig; l.Interval != 0 {
-		w.limiter = rate.NewLimiter(rate.Every(l.Interval), l.Burst)
-	}
-	if !c.TLSConfig.IsEnabled() {
+	if !f.TLS.enabled() {
 		return w, nil
 	}
-	c.TLSConfig.SetDirectory(dir)
-	if err := inline(&c.TLSConfig, read); err != nil {
+	if err := f.TLS.inline(dir, read); err != nil {
 		return nil, err
 	}
-	var err error
-	w.tls, err = tlsConfig(&c)
-	return w, err
-}
-
-// inline replaces the paths in t by what the files hold.
-func inline(t *web.TLSConfig, read func(string) ([]byte, error)) error {
-	for _, f := range []struct {
-		key  string
-		path *string
-		set  func(string)
-	}{
-		{"cert_file", &t.TLSCertPath, func(s string) { t.TLSCert = s }},
-		{"key_file", &t.TLSKeyPath, func(s string) { t.TLSKey = config.Secret(s) }},
-		{"client_ca_file", &t.ClientCAs, func(s string) { t.ClientCAsText = s }},
-	} {
-		if *f.path == "" {
-			continue
-		}
-		content, err := read(*f.path)
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.key, err)
-		}
-		f.set(string(content))
-		*f.path = ""
-	}
-	return nil
-}
-
-func tlsConfig(c *web.Config) (*tls.Config, error) {
-	// The toolkit takes a file without certificates for a CA that signed none.
-	if ca := c.TLSConfig.ClientCAsText; ca != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(ca)) {
-		return nil, errors.New("tls_server_config: the client CA holds no certificate in PEM")
-	}
-	t, err := web.ConfigToTLSConfig(&c.TLSConfig)
-	if err != nil {
+	if w.tls, err = f.TLS.config(); err != nil {
 		return nil, fmt.Errorf("tls_server_config: %w", err)
 	}
-	// The toolkit parses the certificate again at each handshake.
-	cert, err := t.GetCertificate(nil)
-	if err != nil {
-		return nil, fmt.Errorf("tls_server_config: %w", err)
-	}
-	t.GetCertificate, t.Certificates = nil, []tls.Certificate{*cert}
 	// HTTP/2 costs more goroutines and wake-ups for each scrape and gives a
 	// single request nothing, so it is offered only if it is asked for.
-	t.NextProtos = []string{"http/1.1"}
-	if c.HTTPConfig.HTTP2 {
-		t.NextProtos = []string{"h2", "http/1.1"}
+	w.tls.NextProtos = []string{"http/1.1"}
+	if f.HTTP.HTTP2 {
+		w.tls.NextProtos = []string{"h2", "http/1.1"}
 	}
-	return t, nil
+	return w, nil
 }
 
 // headers are those that http_server_config may set, with their possible
