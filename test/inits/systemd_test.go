@@ -104,7 +104,7 @@ func TestSystemd(t *testing.T) {
 	// Started at boot, and ready when it says so, with its state in words.
 	kit.Eventually(m, func() error {
 		out := m.wants(0, ctl, "status", "dormouse")
-		if !regexp.MustCompile(`Status: "3 of 3 sensors up; next wake at \d\d:\d\d:\d\d"`).MatchString(out) {
+		if !regexp.MustCompile(`Status: "3 of 3 sensors up"`).MatchString(out) {
 			return fmt.Errorf("systemctl status says\n%s", out)
 		}
 		return nil
