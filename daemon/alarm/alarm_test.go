@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -362,7 +363,7 @@ func TestDeadlineCancelled(t *testing.T) {
 		if ended := ctx.Err() != nil; stopped == ended && tt.at != 0 {
 			t.Errorf("%s: AfterFunc's stop returned %v, context ended: %v", tt.name, stopped, ended)
 		}
-		tt.end(ctx.Cancel)
+		tt.end(func() { ctx.Cancel() })
 		<-ctx.Done()
 		<-called
 		if err := ctx.Err(); !errors.Is(err, tt.want) {
@@ -375,6 +376,40 @@ func TestDeadlineCancelled(t *testing.T) {
 		if next, ok := f.Next(); ok {
 			t.Errorf("%s: still waits for %v", tt.name, next)
 		}
+	}
+}
+
+func TestDeadlineFunc(t *testing.T) {
+	for name, tt := range map[string]struct {
+		end    func(f *Fake, c *Context, cancelParent func())
+		called bool
+	}{
+		"cancelled":           {func(*Fake, *Context, func()) {}, false},
+		"deadline":            {func(f *Fake, _ *Context, _ func()) { f.Advance(time.Hour) }, true},
+		"parent":              {func(_ *Fake, c *Context, cancel func()) { cancel(); <-c.Done() }, true},
+		"parent over already": {nil, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := NewFake(1, written)
+			parent, cancelParent := context.WithCancel(t.Context())
+			if tt.end == nil {
+				cancelParent()
+			}
+			called := 0
+			ctx := f.WithDeadlineFunc(parent, f.Now().Add(time.Minute), func() { called++ })
+			if tt.end != nil {
+				tt.end(f, ctx, cancelParent)
+			}
+			if first := ctx.Cancel(); first == tt.called {
+				t.Errorf("%s: Cancel was the first to end it: %v", name, first)
+			}
+			f.Advance(time.Hour)
+			synctest.Wait()
+			if (called == 1) != tt.called {
+				t.Errorf("%s: called %d times", name, called)
+			}
+			cancelParent()
+		})
 	}
 }
 

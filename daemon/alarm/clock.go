@@ -100,7 +100,7 @@ func (c *Clock) Close() error {
 	err := c.kernel.close()
 	c.mu.Unlock()
 	for _, ctx := range contexts {
-		ctx.end(context.Canceled)
+		ctx.end(context.Canceled, false)
 	}
 	c.running.Wait()
 	return err
@@ -245,6 +245,6 @@ func (c *Clock) fire() {
 	}
 	c.mu.Unlock()
 	for _, ctx := range contexts {
-		ctx.end(context.DeadlineExceeded)
+		ctx.end(context.DeadlineExceeded, false)
 	}
 }

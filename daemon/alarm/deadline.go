@@ -19,6 +19,7 @@ type Context struct {
 	mu       sync.Mutex
 	err      error
 	done     chan struct{} // made when somebody asks for it
+	ended    func()        // of WithDeadlineFunc
 	calls    []*func()     // of AfterFunc
 	children *Context      // the first
 	release  func() bool   // lets go of a parent of another kind
@@ -35,10 +36,19 @@ var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c
 // its Cancel. The zero Instant is no deadline. On a closed Clock the Context is
 // cancelled from the beginning.
 func (c *Clock) WithDeadline(parent context.Context, at Instant) *Context {
-	d := &Context{Context: parent}
+	return c.WithDeadlineFunc(parent, at, nil)
+}
+
+// WithDeadlineFunc is WithDeadline, and has ended called, in a goroutine of its
+// own, where the Context ends otherwise than by Cancel.
+func (c *Clock) WithDeadlineFunc(parent context.Context, at Instant, ended func()) *Context {
+	d := &Context{Context: parent, ended: ended}
 	d.timer = Timer{clock: c, context: d}
-	d.attach()
-	if at.IsZero() || d.Err() != nil {
+	if err := d.attach(); err != nil {
+		d.end(err, false)
+		return d
+	}
+	if at.IsZero() {
 		return d
 	}
 	c.mu.Lock()
@@ -55,39 +65,36 @@ func (c *Clock) WithDeadline(parent context.Context, at Instant) *Context {
 	}
 	c.mu.Unlock()
 	if err != nil {
-		d.finish(err)
+		d.finish(err, false)
 	}
 	return d
 }
 
-// attach has the end of the parent end d, without a goroutine.
-func (d *Context) attach() {
-	if err := d.Context.Err(); err != nil {
-		d.err = err
-		return
-	}
+// attach has the end of the parent end d, without a goroutine. Its error is that
+// of a parent that has ended.
+func (d *Context) attach() error {
 	parent, ok := d.Context.(*Context)
 	if !ok {
 		if d.Context.Done() == nil {
-			return // it never ends
+			return nil // it never ends
 		}
-		stop := context.AfterFunc(d.Context, func() { d.finish(d.Context.Err()) })
+		stop := context.AfterFunc(d.Context, func() { d.finish(d.Context.Err(), false) })
 		d.mu.Lock()
 		d.release = stop
 		d.mu.Unlock()
-		return
+		return d.Context.Err()
 	}
 	parent.mu.Lock()
 	defer parent.mu.Unlock()
 	if parent.err != nil {
-		d.err = parent.err
-		return
+		return parent.err
 	}
 	d.next, d.listed = parent.children, true
 	if d.next != nil {
 		d.next.previous = d
 	}
 	parent.children = d
+	return nil
 }
 
 // detach lets go of the parent.
@@ -165,47 +172,51 @@ func (d *Context) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
-// Cancel ends the Context with [context.Canceled] if it hasn't ended yet. It
-// leaves the descriptor as it is set, for whoever sets or awaits the next
-// moment: where nobody does, the process wakes once for nothing.
-func (d *Context) Cancel() { d.finish(context.Canceled) }
+// Cancel ends the Context with [context.Canceled] if it hasn't ended yet, which
+// it reports. It leaves the descriptor as it is set, for whoever sets or awaits
+// the next moment: where nobody does, the process wakes once for nothing.
+func (d *Context) Cancel() bool { return d.finish(context.Canceled, true) }
 
 // finish takes the Context off the clock and ends it.
-func (d *Context) finish(err error) {
+func (d *Context) finish(err error, cancelled bool) bool {
 	c := d.timer.clock
 	c.mu.Lock()
 	if d.timer.waiting() {
 		c.queue.remove(&d.timer)
 	}
 	c.mu.Unlock()
-	d.end(err)
+	return d.end(err, cancelled)
 }
 
-// end is what happens once, by whatever comes first.
-func (d *Context) end(err error) {
+// end is what happens once, by whatever comes first, which it reports.
+func (d *Context) end(err error, cancelled bool) bool {
 	d.mu.Lock()
 	if d.err != nil {
 		d.mu.Unlock()
-		return
+		return false
 	}
 	d.err = err
 	if d.done != nil {
 		close(d.done)
 	}
-	calls, child := d.calls, d.children
-	d.calls, d.children = nil, nil
+	ended, calls, child := d.ended, d.calls, d.children
+	d.ended, d.calls, d.children = nil, nil, nil
 	for c := child; c != nil; c = c.next {
 		c.listed = false
 	}
 	d.mu.Unlock()
+	if ended != nil && !cancelled {
+		go ended()
+	}
 	for _, f := range calls {
 		go (*f)()
 	}
 	for child != nil {
 		next := child.next
 		child.next, child.previous = nil, nil
-		child.finish(err)
+		child.finish(err, false)
 		child = next
 	}
 	d.detach()
+	return true
 }

@@ -364,11 +364,9 @@ func (p *Poller) attempt(ctx context.Context, s *sensor) error {
 	r.batch, r.bus = s.batch, s.bus
 	r.awaited.Store(true)
 	s.since = p.clock.Now()
-	limited := p.clock.WithDeadline(ctx, s.since.Add(s.cfg.Timeout))
-	defer limited.Cancel()
-	stop := limited.AfterFunc(func() { p.overdue(s, r) })
+	limited := p.clock.WithDeadlineFunc(ctx, s.since.Add(s.cfg.Timeout), func() { p.overdue(s, r) })
 	err := r.attempt(limited)
-	if !stop() { // overdue runs
+	if !limited.Cancel() { // overdue runs
 		awaited := r.awaited.CompareAndSwap(true, false)
 		r.done <- struct{}{}
 		if !awaited {
