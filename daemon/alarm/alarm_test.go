@@ -451,6 +451,32 @@ func TestDeadlineFamily(t *testing.T) {
 	}
 }
 
+// A parent ends while its children do: the race detector watches.
+func TestDeadlineFamilyAtOnce(t *testing.T) {
+	f := NewFake(1, written)
+	for range 50 {
+		top := f.WithDeadline(t.Context(), 0)
+		var all sync.WaitGroup
+		var children [20]*Context
+		for i := range children {
+			children[i] = f.WithDeadline(top, Instant(time.Hour))
+		}
+		for _, c := range children {
+			all.Go(func() { c.Cancel() })
+		}
+		all.Go(func() { top.Cancel() })
+		all.Wait()
+		for i, c := range children {
+			if err := c.Err(); !errors.Is(err, context.Canceled) {
+				t.Fatalf("child %d: %v", i, err)
+			}
+		}
+		if next, ok := f.Next(); ok {
+			t.Fatalf("the clock still waits for %v", next)
+		}
+	}
+}
+
 func TestClosed(t *testing.T) {
 	c, err := New()
 	if err != nil {
