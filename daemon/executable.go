@@ -1,9 +1,6 @@
 package daemon
 
 import (
-	"bytes"
-	"debug/elf"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -127,39 +124,15 @@ func copyExecutable(w *os.File) error {
 	return copyLoadable(w, r)
 }
 
-// copyLoadable copies of an ELF file what the kernel maps, its PT_LOAD segments,
-// without symbols and debugging information that follow them: a copy in memory is
-// memory that can't be used for anything else.
+// copyLoadable copies what of the executable is needed to run it: a copy in
+// memory is memory that can't be used for anything else.
 func copyLoadable(w io.WriterAt, r io.ReaderAt) error {
-	f, err := elf.NewFile(r)
+	data, err := readLoadable(r)
 	if err != nil {
 		return fmt.Errorf("read the executable: %w", err)
 	}
-	var end int64
-	for _, p := range f.Progs {
-		if p.Type == elf.PT_LOAD {
-			end = max(end, int64(p.Off+p.Filesz))
-		}
-	}
-	data := make([]byte, end)
-	if n, err := r.ReadAt(data, 0); n != len(data) {
-		return fmt.Errorf("read the executable: %w", err)
-	}
-	forgetSections(data, f.ByteOrder, f.Class)
 	if n, err := w.WriteAt(data, 0); err != nil {
 		return fmt.Errorf("write %d of %d bytes: %w", n, len(data), err)
 	}
 	return nil
-}
-
-// forgetSections removes from the ELF header what points at the section table,
-// which isn't copied; elf(5), e_shoff, e_shnum, e_shstrndx.
-func forgetSections(data []byte, order binary.ByteOrder, class elf.Class) {
-	shoff, shnum, shstrndx, width := 0x28, 0x3c, 0x3e, 8
-	if class == elf.ELFCLASS32 {
-		shoff, shnum, shstrndx, width = 0x20, 0x30, 0x32, 4
-	}
-	copy(data[shoff:], bytes.Repeat([]byte{0}, width))
-	order.PutUint16(data[shnum:], 0)
-	order.PutUint16(data[shstrndx:], 0)
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"debug/elf"
 	"encoding/binary"
 	"errors"
@@ -60,9 +61,6 @@ func TestCopyLoadable(t *testing.T) {
 			t.Errorf("segment %d differs", i)
 		}
 	}
-	if err := copyLoadable(w, strings.NewReader("#!/bin/sh\n")); err == nil || !strings.Contains(err.Error(), "read the executable") {
-		t.Errorf("a script: %v", err)
-	}
 	if err := copyLoadable(full{}, r); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("no space: %v", err)
 	}
@@ -72,14 +70,107 @@ type full struct{}
 
 func (full) WriteAt([]byte, int64) (int, error) { return 0, unix.ENOSPC }
 
-func TestForgetSectionsOf32Bit(t *testing.T) {
-	data := slices.Repeat([]byte{0xff}, 52)
-	forgetSections(data, binary.LittleEndian, elf.ELFCLASS32)
-	for i, b := range data {
-		gone := i >= 0x20 && i < 0x24 || i >= 0x30
-		if (b == 0) != gone {
-			t.Errorf("byte %#x is %#x", i, b)
+// elfFile is an executable with a symbol table behind its two segments, of any
+// class and byte order: as much of one as is looked at.
+func elfFile(t *testing.T, class elf.Class, order binary.ByteOrder) []byte {
+	t.Helper()
+	ident := [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(class), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)}
+	if order == binary.BigEndian {
+		ident[elf.EI_DATA] = byte(elf.ELFDATA2MSB)
+	}
+	var parts []any
+	if class == elf.ELFCLASS32 {
+		parts = []any{
+			elf.Header32{Ident: ident, Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_ARM), Version: 1, Entry: 0x1234, Phoff: 0x34, Shoff: 0x130,
+				Flags: 0x5000400, Ehsize: 0x34, Phentsize: 0x20, Phnum: 3, Shentsize: 0x28, Shnum: 2, Shstrndx: 1},
+			elf.Prog32{Type: uint32(elf.PT_NOTE), Off: 0x110, Filesz: 0x20},
+			elf.Prog32{Type: uint32(elf.PT_LOAD), Off: 0xc0, Vaddr: 0x1000, Filesz: 0x40, Memsz: 0x1000},
+			elf.Prog32{Type: uint32(elf.PT_LOAD), Off: 0, Filesz: 0xa0, Memsz: 0xa0},
 		}
+	} else {
+		parts = []any{
+			elf.Header64{Ident: ident, Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_AARCH64), Version: 1, Entry: 0x1234, Phoff: 0x40, Shoff: 0x130,
+				Ehsize: 0x40, Phentsize: 0x38, Phnum: 3, Shentsize: 0x40, Shnum: 2, Shstrndx: 1},
+			elf.Prog64{Type: uint32(elf.PT_NOTE), Off: 0x110, Filesz: 0x20},
+			elf.Prog64{Type: uint32(elf.PT_LOAD), Off: 0xc0, Vaddr: 0x1000, Filesz: 0x40, Memsz: 0x1000},
+			elf.Prog64{Type: uint32(elf.PT_LOAD), Off: 0, Filesz: 0xa0, Memsz: 0xa0},
+		}
+	}
+	var file bytes.Buffer
+	for _, p := range parts {
+		if err := binary.Write(&file, order, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file.Write(slices.Repeat([]byte{0xaa}, 0x180-file.Len()))
+	return file.Bytes()
+}
+
+func TestReadLoadable(t *testing.T) {
+	for _, class := range []elf.Class{elf.ELFCLASS32, elf.ELFCLASS64} {
+		for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+			file := elfFile(t, class, order)
+			got, err := readLoadable(bytes.NewReader(file))
+			if err != nil {
+				t.Fatalf("%v, %v: %v", class, order, err)
+			}
+			if len(got) != 0x100 { // where the later segment ends
+				t.Errorf("%v, %v: %#x bytes", class, order, len(got))
+			}
+			f, err := elf.NewFile(bytes.NewReader(got))
+			if err != nil {
+				t.Fatalf("%v, %v: %v", class, order, err)
+			}
+			want := slices.Clone(file[:0x100])
+			// e_shoff, e_shnum and e_shstrndx; elf(5)
+			if class == elf.ELFCLASS32 {
+				clear(want[0x20:0x24])
+				clear(want[0x30:0x34])
+			} else {
+				clear(want[0x28:0x30])
+				clear(want[0x3c:0x40])
+			}
+			if !slices.Equal(got, want) || len(f.Sections) != 0 || len(f.Progs) != 3 {
+				t.Errorf("%v, %v: got %x\nwant %x", class, order, got, want)
+			}
+		}
+	}
+}
+
+func TestReadLoadableOfJunk(t *testing.T) {
+	good := elfFile(t, elf.ELFCLASS64, binary.LittleEndian)
+	change := func(at int, bytes ...byte) []byte {
+		data := slices.Clone(good)
+		copy(data[at:], bytes)
+		return data
+	}
+	noSegments := change(0x40+0x38, byte(elf.PT_NOTE))
+	noSegments[0x40+2*0x38] = byte(elf.PT_NOTE)
+	for _, tt := range []struct {
+		name string
+		data []byte
+		want string
+	}{
+		{"nothing", nil, "EOF"},
+		{"a script", []byte("#!/bin/sh\n"), "EOF"},
+		{"a long script", slices.Repeat([]byte("#!/bin/sh\n"), 20), "no ELF file"},
+		{"of another class", change(4, 3), "unknown class 3"},
+		{"of another byte order", change(5, 0), "byte order 0"},
+		{"without program headers", change(0x38, 0), "0 program headers of 56 bytes"},
+		{"with larger program headers", change(0x36, 57), "3 program headers of 57 bytes"},
+		{"program headers that aren't there", change(0x20, 0x70, 1), "its program headers: EOF"},
+		{"program headers at a negative place", change(0x27, 0x80), "its program headers: "},
+		{"a segment that is cut off", good[:0xf0], "EOF"},
+		{"without segments", noSegments, "segments end at byte 0"},
+		{"a segment without an end", change(0x40+0x38+0x26, 1), "segments end at byte 281474976710912"},
+	} {
+		data, err := readLoadable(bytes.NewReader(tt.data))
+		if data != nil || err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %d bytes, %v, want %s", tt.name, len(data), err, tt.want)
+		}
+	}
+	if err := copyLoadable(full{}, strings.NewReader("#!/bin/sh\n")); err == nil || !strings.Contains(err.Error(), "read the executable") {
+		t.Errorf("a script: %v", err)
 	}
 }
 
