@@ -205,6 +205,37 @@ func TestClockIsSetDuringASleep(t *testing.T) {
 	}
 }
 
+// The alarm of a wall-clock time is set on CLOCK_BOOTTIME. A clock that is
+// slewed, as NTP does it, takes the other along: adjtimex(2). By the most that
+// the kernel does, a tenth, an alarm that weren't slewed would be 2 s off.
+func TestClockIsSlewed(t *testing.T) {
+	m := boot(t, rig.Options{})
+	for _, tick := range []string{"11000", "9000"} { // µs of wall clock in 10 ms
+		t.Run(tick, func(t *testing.T) {
+			hour := half.Add(30 * time.Minute)
+			setClock(t, m, hour.Add(-20*time.Second))
+			s := start(t, m, time.Hour)
+			kit.Do(t, m, "adjtimex", "-t", tick)
+			if exit := kit.Exec(t, m, "adjtimex"); !strings.Contains(string(exit.Stdout), tick) {
+				t.Fatalf("the clock isn't slewed: %s", exit.Stdout)
+			}
+			var l look
+			kit.Eventually(t, func() (err error) {
+				if l, err = s.look(); err == nil && l.get(reads("hourly")) != 1 {
+					err = fmt.Errorf("not read at the full hour, at %v", l.Realtime)
+				}
+				return err
+			})
+			if late := l.Realtime.Sub(hour).Seconds() - l.age("hourly"); !(late >= 0 && late < 0.5) {
+				t.Errorf("read %.3f s after the full hour", late)
+			}
+			if n := l.get(jumps); n != 0 {
+				t.Errorf("%v clock jumps", n)
+			}
+		})
+	}
+}
+
 // The machine is suspended between two reads. Nothing but the alarm wakes it.
 func TestAlarmWakesASuspendedMachine(t *testing.T) {
 	const every = 12 * time.Second
