@@ -36,6 +36,7 @@ type Server struct {
 	log    *slog.Logger
 	now    func() sensors.Instant
 	config atomic.Pointer[WebConfig]
+	tidier tidier
 
 	mu    sync.Mutex
 	conns map[net.Conn]*client
@@ -111,6 +112,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // track follows the connections; it is http.Server's ConnState.
 func (s *Server) track(c net.Conn, state http.ConnState) {
+	s.note(c, state)
+	if state == http.StateIdle || state == http.StateClosed {
+		s.tidier.tidy()
+	}
+}
+
+func (s *Server) note(c net.Conn, state http.ConnState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch state {
