@@ -283,7 +283,7 @@ func (b *benchmark) scrape() error {
 	fmt.Printf("%d rounds of %d scrapes\n", rounds, perRound)
 	for round := range rounds + 1 {
 		for _, r := range b.rows {
-			if !r.page {
+			if !r.page || r.memory {
 				continue
 			}
 			s, err := newScraper(r.sleeping.port)
@@ -355,7 +355,7 @@ func (r *row) strain(dir string, s *scraper, scrapes int) error {
 		if err := askToPoll(pidFile(dir, r.sleeping.port)); err != nil {
 			return err
 		}
-		if err := s.times(scrapes / perQuarter); err != nil {
+		if err := s.times((scrapes + perQuarter - 1) / perQuarter); err != nil {
 			return err
 		}
 	}

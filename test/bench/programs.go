@@ -27,6 +27,7 @@ type program struct {
 	polls   bool          // it is measured polling
 	sleeps  bool          // it is measured sleeping
 	page    bool          // it serves one, and is scraped
+	memory  bool          // only its memory is looked at
 	every   time.Duration // between its polls, where that isn't the plan's
 	missing string        // where it isn't installed: the packages that have it
 }
@@ -40,21 +41,22 @@ func programs(dir, sensor string, pageSize func(dormouse string) (int, error)) (
 	release, plain := filepath.Join(dir, "dormouse-release"), filepath.Join(dir, "dormouse-plain")
 	usual, waits, floor := filepath.Join(dir, "usual"), filepath.Join(dir, "waits"), filepath.Join(dir, "floor")
 	source := filepath.Join(dir, "floor.c")
-	page := filepath.Join(dir, "forty.prom")
+	page, large := filepath.Join(dir, "forty.prom"), filepath.Join(dir, "thousand.prom")
 	if err := errors.Join(
 		goBuild(release, "cmd/dormouse", true),
 		goBuild(plain, "cmd/dormouse", false),
 		goBuild(waits, "test/bench/waits", true),
 		goBuild(usual, "test/bench/usual", false),
 		os.WriteFile(source, floorSource, 0o644),
-		os.WriteFile(page, forty(), 0o644),
+		os.WriteFile(page, numbered(40), 0o644),
+		os.WriteFile(large, numbered(1000), 0o644),
 		run("gcc", "-O2", "-Wall", "-static", "-o", floor, source),
 	); err != nil {
 		return nil, err
 	}
-	ours := func(binary string) func(int, time.Duration) []string {
+	ours := func(binary, page string) func(int, time.Duration) []string {
 		return func(port int, every time.Duration) []string {
-			return oursCommand(binary, dir, port, every)
+			return oursCommand(binary, dir, page, port, every)
 		}
 	}
 	size, err := pageSize(release)
@@ -65,8 +67,9 @@ func programs(dir, sensor string, pageSize func(dormouse string) (int, error)) (
 		{name: "floor in C", polls: true, sleeps: true, page: true, args: func(port int, every time.Duration) []string {
 			return []string{floor, strconv.Itoa(port), strconv.Itoa(int(every.Milliseconds())), sensor, strconv.Itoa(size)}
 		}},
-		{name: "dormouse, release", ours: true, polls: true, sleeps: true, page: true, args: ours(release)},
-		{name: "dormouse, go build", ours: true, polls: true, sleeps: true, page: true, args: ours(plain)},
+		{name: "dormouse, release", ours: true, polls: true, sleeps: true, page: true, args: ours(release, page)},
+		{name: "dormouse, go build", ours: true, polls: true, sleeps: true, page: true, args: ours(plain, page)},
+		{name: "dormouse, 1,000 series", ours: true, sleeps: true, page: true, memory: true, args: ours(release, large)},
 		{name: "promhttp and a ticker", polls: true, sleeps: true, page: true, args: func(port int, every time.Duration) []string {
 			return []string{usual, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), every.String(), sensor}
 		}},
@@ -80,22 +83,23 @@ func programs(dir, sensor string, pageSize func(dormouse string) (int, error)) (
 		args: func(_ int, every time.Duration) []string { return []string{waits, every.String()} }}), nil
 }
 
-// oursCommand is dormouse with one kernel sensor and a program's 40 readings.
-// The program is run once: what it costs to run one isn't compared.
-func oursCommand(binary, dir string, port int, every time.Duration) []string {
+// oursCommand is dormouse with one kernel sensor and the readings that a
+// program prints, those of page. It is run once: what it costs to run one isn't
+// compared.
+func oursCommand(binary, dir, page string, port int, every time.Duration) []string {
 	return []string{binary, "run", "--log.level=error", "--state.directory=" + dir,
 		"--sensor=cpu=thermal,zone=" + zoneType + ",every=" + every.String(),
-		"--sensor=forty=command,output=prometheus,every=24h,argv=/bin/cat " + filepath.Join(dir, "forty.prom"),
+		"--sensor=many=command,output=prometheus,every=24h,argv=/bin/cat " + page,
 		"--web.listen-address=127.0.0.1:" + strconv.Itoa(port), "--pid-file=" + pidFile(dir, port)}
 }
 
 func pidFile(dir string, port int) string { return filepath.Join(dir, strconv.Itoa(port)+".pid") }
 
-// forty is a page of 40 series.
-func forty() []byte {
+// numbered is a page of n series.
+func numbered(n int) []byte {
 	var b bytes.Buffer
 	b.WriteString("# HELP bench_reading A reading.\n# TYPE bench_reading gauge\n")
-	for i := range 40 {
+	for i := range n {
 		fmt.Fprintf(&b, "bench_reading{number=\"%d\"} %d.5\n", i, i)
 	}
 	return b.Bytes()

@@ -148,7 +148,7 @@ func (b *benchmark) printCosts(w io.Writer) {
 		fmt.Fprintln(w, "program\trest: wake-ups/h\tCPU ms/h\tone wake: wake-ups\tCPU µs\t× floor\tevery 300 s: wake-ups/h\tCPU ms/h\tevery 10 s: wake-ups/h\tCPU ms/h")
 		for _, r := range b.rows {
 			c := b.costOf(r)
-			if !r.sleeps {
+			if !r.sleeps || r.memory {
 				continue
 			}
 			fmt.Fprintf(w, "%s\t%.0f%s\t%.2f", r.name, c.wakeups, lost(r.rest), c.cpu)
@@ -179,7 +179,7 @@ func (b *benchmark) printScrapes(w io.Writer) {
 	table(w, "One scrape of 40 series, as Prometheus asks for it", func(w io.Writer) {
 		fmt.Fprintln(w, "program\twake-ups\tCPU µs\t× floor")
 		for _, r := range b.rows {
-			if r.page {
+			if r.page && !r.memory {
 				fmt.Fprintf(w, "%s\t%s%s\t%s\t%s\n", r.name, figureOf(scrapeWakeups(r)).with("%.1f"), lost(r.scrapes), figureOf(scrapeCPU(r)).with("%.0f"), over(scrapeCPU(r), floor).with("%.2f"))
 			}
 		}

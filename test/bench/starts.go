@@ -39,7 +39,7 @@ func (s *start) measure(binary, dir string) error {
 	if err != nil {
 		return err
 	}
-	args := oursCommand(binary, dir, port, never)
+	args := oursCommand(binary, dir, filepath.Join(dir, "forty.prom"), port, never)
 	args[1] = "start"
 	args = append(args, "--log.output="+filepath.Join(dir, "start.log"), "--release-executable="+s.release)
 	begin := time.Now()
@@ -90,7 +90,7 @@ func measureActivations(binary, dir string, n int) (activation, error) {
 func pageSize(dir string) func(string) (int, error) {
 	return func(binary string) (n int, err error) {
 		p := &program{name: "dormouse", page: true, args: func(port int, every time.Duration) []string {
-			return oursCommand(binary, dir, port, every)
+			return oursCommand(binary, dir, filepath.Join(dir, "forty.prom"), port, every)
 		}}
 		i, err := p.start(never)
 		if err != nil {
