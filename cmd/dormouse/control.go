@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -84,24 +86,27 @@ var errNotYet = errors.New("the daemon has not read its sensors yet")
 
 // ask sends a request to the daemon of a pidfile.
 func ask(ctx context.Context, pidFile, method, path string, values url.Values) ([]byte, error) {
-	client := &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", controlPath(pidFile))
-		},
-		DisableKeepAlives: true,
-	}}
+	// http.Client would be half of package net/http, for nothing but this.
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", controlPath(pidFile))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoDaemon, err)
+	}
+	defer conn.Close()
+	// Whoever waits for an answer, waits no longer than ctx.
+	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
 	request, err := http.NewRequestWithContext(ctx, method, "http://dormouse"+path+"?"+values.Encode(), nil)
 	if err != nil {
 		return nil, err
 	}
-	response, err := client.Do(request)
+	request.Close = true
+	response, err := exchange(conn, request)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errNoDaemon, err)
+		return nil, fmt.Errorf("%w: %w", errNoDaemon, cmp.Or(context.Cause(ctx), err))
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, fmt.Errorf("ask the daemon: %w", err)
+		return nil, fmt.Errorf("ask the daemon: %w", cmp.Or(context.Cause(ctx), err))
 	}
 	text := strings.TrimSpace(string(body))
 	switch response.StatusCode {
@@ -113,6 +118,14 @@ func ask(ctx context.Context, pidFile, method, path string, values url.Values) (
 		return nil, errNotYet
 	}
 	return nil, fmt.Errorf("the daemon says: %s", text)
+}
+
+// exchange sends a request and takes the head of its response.
+func exchange(conn net.Conn, request *http.Request) (*http.Response, error) {
+	if err := request.Write(conn); err != nil {
+		return nil, err
+	}
+	return http.ReadResponse(bufio.NewReader(conn), request)
 }
 
 // askForReadings asks what the daemon knows already.
