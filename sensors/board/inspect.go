@@ -1,11 +1,6 @@
 package board
 
-import (
-	"errors"
-	"fmt"
-
-	"example.org/dormouse/sensors"
-)
+import "example.org/dormouse/sensors"
 
 // An Inspector is a Board that can be looked at without taking anything from
 // it. Both boards are one.
@@ -15,6 +10,9 @@ type Inspector interface {
 	Buses() ([]sensors.Bus, error)
 	// LineInfo tells where a line is and who holds it.
 	LineInfo(ref sensors.LineRef) (LineInfo, error)
+	// Lines lists all lines of all GPIO chips, each chip once. An error tells
+	// of chips that couldn't be looked at; the lines of the others are there.
+	Lines() ([]LineInfo, error)
 }
 
 // A LineInfo is what the kernel knows of a line.
@@ -25,20 +23,4 @@ type LineInfo struct {
 	Held     bool   // somebody uses it
 	Consumer string // who, as they call themselves; may be empty
 	Output   bool
-}
-
-// Probe reads one byte from an address and returns nil if a chip answers. It
-// writes nothing, so it changes no chip's state but a register pointer or a
-// pending answer. A chip that has nothing to tell (an idle SHT4x) may keep
-// silent: only its driver's own probe is certain.
-func Probe(b Board, bus sensors.Bus, addr uint16) error {
-	opened, err := b.OpenBus(bus)
-	if err != nil {
-		return err
-	}
-	err = opened.Tx(addr, nil, make([]byte, 1))
-	if closeErr := opened.Close(); closeErr != nil {
-		return errors.Join(err, fmt.Errorf("close %s: %w", bus, closeErr))
-	}
-	return err
 }

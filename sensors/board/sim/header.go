@@ -146,13 +146,7 @@ func (b *Board) LineInfo(ref sensors.LineRef) (board.LineInfo, error) {
 	if err != nil {
 		return board.LineInfo{}, err
 	}
-	p := &b.pins[offset]
-	info := board.LineInfo{Chip: headerChip + " (" + headerLabel + ")", Offset: offset, Name: lineName(offset), Held: p.held || p.line != nil}
-	if info.Held {
-		info.Consumer = p.consumer
-	}
-	info.Output = p.line != nil && p.line.config.Output
-	return info, nil
+	return b.lineInfo(offset), nil
 }
 
 // OpenLine takes one of the lines 4 to 27.

@@ -326,15 +326,6 @@ func TestBus(t *testing.T) {
 	if err := bus.Close(); !errors.Is(err, unix.EBADF) {
 		t.Errorf("second Close: %v", err)
 	}
-	if err := board.Probe(b, 1, TMP102); err != nil {
-		t.Errorf("Probe: %v", err)
-	}
-	if err := board.Probe(b, 1, 0x20); sensors.ReasonOf(err) != sensors.NoAnswer {
-		t.Errorf("Probe of nobody: %v", err)
-	}
-	if err := board.Probe(b, 2, 0x20); !errors.Is(err, unix.ENOENT) {
-		t.Errorf("Probe on no bus: %v", err)
-	}
 }
 
 func TestFaults(t *testing.T) {

@@ -1,0 +1,59 @@
+package sim
+
+import (
+	"fmt"
+
+	"example.org/dormouse/sensors/board"
+	"golang.org/x/sys/unix"
+)
+
+// Quick addresses a chip for writing and sends nothing. All chips but a busy
+// SHT4x acknowledge that.
+func (b *bus) Quick(addr uint16) error {
+	b.board.mu.Lock()
+	defer b.board.mu.Unlock()
+	if b.closed {
+		return fmt.Errorf("%s is closed: %w", BusNumber, unix.EBADF)
+	}
+	return board.BusError(BusNumber, addr, b.board.address(addr))
+}
+
+func (b *Board) address(addr uint16) error {
+	s, ok := b.slots[addr]
+	switch {
+	case b.stuck != nil:
+		return nil
+	case !ok || s.removed || !b.supplied(s):
+		return errNack
+	case s.fault.Errno != 0:
+		return s.fault.Errno
+	}
+	if c, ok := s.chip.(*sht4x); ok && b.clock.Now().Before(c.ready) {
+		return errNack
+	}
+	return nil
+}
+
+// Lines lists the header's.
+func (b *Board) Lines() ([]board.LineInfo, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.pins[0].gone {
+		return nil, nil
+	}
+	lines := make([]board.LineInfo, headerLines)
+	for i := range lines {
+		lines[i] = b.lineInfo(i)
+	}
+	return lines, nil
+}
+
+func (b *Board) lineInfo(offset int) board.LineInfo {
+	p := &b.pins[offset]
+	info := board.LineInfo{Chip: headerChip + " (" + headerLabel + ")", Offset: offset, Name: lineName(offset), Held: p.held || p.line != nil}
+	if info.Held {
+		info.Consumer = p.consumer
+	}
+	info.Output = p.line != nil && p.line.config.Output
+	return info
+}
