@@ -46,6 +46,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	app.add("inspect", helpInspect, defineInspect)
 	app.add("read", helpRead, defineRead)
 	app.add("check", helpCheck, defineCheck)
+	app.add("scan", helpScan, defineScan)
 	app.add("pinout", helpPinout, definePinout)
 	app.add("drivers", "List the drivers, or tell all about one: quantities, options, wiring, timing, data sheet.", defineDrivers)
 	app.add("demo", helpDemo, defineDemo)
