@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
 	"path"
@@ -110,6 +111,7 @@ type found struct {
 
 type foundBus struct {
 	Bus       int            `json:"bus"`
+	Complete  bool           `json:"complete"` // no problem left out any address
 	Addresses []foundAddress `json:"addresses"`
 }
 
@@ -227,7 +229,7 @@ func (s *scanner) scanBuses(ctx context.Context, buses []sensors.Bus) {
 		s.found.Buses = append(s.found.Buses, s.scanBus(limited, number))
 		limited.Cancel()
 	}
-	if !slices.ContainsFunc(s.found.Buses, func(b foundBus) bool { return len(b.Addresses) > 0 }) && len(buses) > 0 {
+	if len(buses) > 0 && !slices.ContainsFunc(s.found.Buses, func(b foundBus) bool { return len(b.Addresses) > 0 || !b.Complete }) {
 		s.advise("no chip answers: check supply, ground, SDA and SCL; one behind a rail that is off can't answer: --rail=probes=GPIO17 switches it on for the scan")
 	} else if len(s.reads) > 0 {
 		s.advise("a daemon runs: chips behind its rails answer only while it reads them")
@@ -250,16 +252,16 @@ func (s *scanner) noBus() {
 }
 
 func (s *scanner) scanBus(ctx context.Context, number sensors.Bus) foundBus {
-	bus := foundBus{Bus: int(number), Addresses: []foundAddress{}}
+	before := len(s.found.Problems)
 	taken := map[uint16]foundAddress{}
 	for addr, driver := range s.driven(ctx, number) {
-		taken[addr] = foundAddress{Kernel: driver}
+		taken[addr] = foundAddress{Kernel: driver, Could: []foundSensor{}, Refused: []string{}}
 	}
 	for _, r := range s.reads {
 		text, ok := strings.CutPrefix(r.Wiring, number.String()+", address ")
 		text, _, _ = strings.Cut(text, ",")
 		if addr, err := strconv.ParseUint(text, 0, 7); ok && err == nil {
-			taken[uint16(addr)] = foundAddress{Daemon: r.Name}
+			taken[uint16(addr)] = foundAddress{Daemon: r.Name, Could: []foundSensor{}, Refused: []string{}}
 		}
 	}
 	answers, err := board.Scan(ctx, s.here, number, func(addr uint16) bool { _, held := taken[addr]; return held })
@@ -278,11 +280,11 @@ func (s *scanner) scanBus(ctx context.Context, number sensors.Bus) foundBus {
 	for _, addr := range answers.Addresses {
 		taken[addr] = s.candidates(ctx, number, addr, s.identify && err == nil)
 	}
-	for addr := range uint16(0x80) {
-		if a, ok := taken[addr]; ok {
-			a.Address = sensors.Address(addr).String()
-			bus.Addresses = append(bus.Addresses, a)
-		}
+	bus := foundBus{Bus: int(number), Complete: len(s.found.Problems) == before, Addresses: []foundAddress{}}
+	for _, addr := range slices.Sorted(maps.Keys(taken)) {
+		a := taken[addr]
+		a.Address = sensors.Address(addr).String()
+		bus.Addresses = append(bus.Addresses, a)
 	}
 	return bus
 }
@@ -498,7 +500,10 @@ func (f *found) print(w io.Writer) error {
 				printIndented(&b, "          ", a.Refused)
 			}
 		}
-		if len(bus.Addresses) == 0 {
+		switch {
+		case !bus.Complete:
+			b.WriteString("  not all of it could be looked at: see below\n")
+		case len(bus.Addresses) == 0:
 			b.WriteString("  nothing answers\n")
 		}
 	}

@@ -33,6 +33,13 @@ type quickBus interface {
 	Quick(addr uint16) error
 }
 
+func (g *guarded) Quick(addr uint16) error {
+	if quick, ok := g.BusCloser.(quickBus); ok {
+		return quick.Quick(addr)
+	}
+	return unix.EOPNOTSUPP
+}
+
 // Scan finds out at which addresses of a bus a chip answers. Those that held
 // says of are left alone. After two failures in a row, and when ctx ends, the
 // bus is given up: beside the error there is what was known before, or nil
@@ -98,12 +105,9 @@ func (a *Answers) ask(ctx context.Context, bus i2c.Bus, held func(addr uint16) b
 }
 
 func (a *Answers) askOne(bus i2c.Bus, addr uint16) error {
-	plain := bus
-	if g, ok := bus.(*guarded); ok {
-		plain = g.BusCloser
-	}
-	quick, ok := plain.(quickBus)
-	if ok && !a.ReadOnly && !(addr >= 0x30 && addr <= 0x37 || addr >= 0x50 && addr <= 0x5f) {
+	quick, ok := bus.(quickBus)
+	a.ReadOnly = a.ReadOnly || !ok
+	if !a.ReadOnly && !(addr >= 0x30 && addr <= 0x37 || addr >= 0x50 && addr <= 0x5f) {
 		err := quick.Quick(addr)
 		if !errors.Is(err, unix.EOPNOTSUPP) {
 			return err

@@ -188,7 +188,7 @@ func TestQuickLeavesTheKernelsChipsAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	quick := bus.(*guarded).BusCloser.(quickBus)
+	quick := bus.(quickBus)
 	if err := quick.Quick(0x76); sensors.ReasonOf(err) != sensors.Busy || len(k.log) > 0 {
 		t.Errorf("%v, on the wires %s", err, k.log)
 	}
@@ -203,6 +203,13 @@ func TestQuickLeavesTheKernelsChipsAlone(t *testing.T) {
 	}
 }
 
+func TestQuickOfABusThatCant(t *testing.T) {
+	b := &modelBus{answer: func(uint16, []byte) error { return nil }}
+	if err := Guard(b).(quickBus).Quick(0x10); !errors.Is(err, unix.EOPNOTSUPP) || len(b.addressed) > 0 {
+		t.Errorf("%v, addressed %#x", err, b.addressed)
+	}
+}
+
 func TestQuickOfAnUnknownAdapter(t *testing.T) {
 	b := newLinux(t.TempDir(), func(uintptr, uintptr, unsafe.Pointer) error { return unix.ENODEV })
 	makeFile(t, b.kernel.root, "/dev/i2c-1", "")
@@ -211,7 +218,7 @@ func TestQuickOfAnUnknownAdapter(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer bus.Close()
-	if err := bus.(*guarded).BusCloser.(quickBus).Quick(0x10); !errors.Is(err, unix.ENODEV) || !strings.Contains(err.Error(), "is gone") {
+	if err := bus.(quickBus).Quick(0x10); !errors.Is(err, unix.ENODEV) || !strings.Contains(err.Error(), "is gone") {
 		t.Errorf("%v", err)
 	}
 }

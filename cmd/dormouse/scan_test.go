@@ -1,0 +1,423 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+	"periph.io/x/conn/v3/i2c"
+
+	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/exporter"
+	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/sim"
+)
+
+// On the simulated board, through the real binary.
+func TestScanCommand(t *testing.T) {
+	p := newPlace(t)
+	for golden, args := range map[string][]string{
+		"scan":            nil,
+		"scan-unasked":    {"--no-identify"},
+		"scan-rail":       {"--rail=probes=GPIO17"},
+		"scan-json":       {"--format=json"},
+		"scan-of-no-such": {"--bus=1", "--bus=/dev/i2c-3"},
+	} {
+		stdout, stderr, code := p.run(append([]string{"scan", "--board=sim"}, args...)...)
+		want := 0
+		if golden == "scan-of-no-such" {
+			want = exitFailed
+		}
+		if code != want || stderr != "" {
+			t.Errorf("%s: exit status %d, %s", golden, code, stderr)
+		}
+		compare(t, golden, stdout)
+	}
+	for flag, says := range map[string]string{"--bus=one": "is no I2C bus", "--rail=probes": "probes", "--rail=probes=NO SUCH": "probes"} {
+		if _, stderr, code := p.run("scan", "--board=sim", flag); code != exitUsage || !strings.Contains(stderr, says) {
+			t.Errorf("%s: exit status %d, %s", flag, code, stderr)
+		}
+	}
+}
+
+func compare(t *testing.T, golden, got string) {
+	t.Helper()
+	name := filepath.Join("testdata", golden+".golden")
+	if *update {
+		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("it differs from %s (-):\n%s", name, diff)
+	}
+}
+
+// What the running daemon reads isn't touched, and what it can't be asked about
+// isn't identified.
+func TestScanBesideADaemon(t *testing.T) {
+	p := newPlace(t)
+	pid := filepath.Join(p.dir, "d.pid")
+	p.must("start", "--board=sim", "--pid-file="+pid, "--no-web", "--log.output="+filepath.Join(p.dir, "log"), "--every=1h",
+		"--sensor=office=sht4x,power=GPIO17", "--sensor=cellar=tmp102")
+	defer p.must("stop", "--pid-file="+pid)
+	p.eventually(func() error { // once it has read its sensors it tells them
+		stdout, _, code := p.run("scan", "--board=sim", "--pid-file="+pid)
+		if code != 0 {
+			return errors.New(stdout)
+		}
+		for _, want := range []string{"0x44  is read by the running daemon, as office\n", "0x48  is read by the running daemon, as cellar\n", "0x76  looks like bme280\n",
+			"chips behind its rails answer only while it reads them"} {
+			if !strings.Contains(stdout, want) {
+				t.Errorf("there is no %q in\n%s", want, stdout)
+			}
+		}
+		return nil
+	})
+	if err := os.Remove(controlPath(pid)); err != nil {
+		t.Fatal(err)
+	}
+	stdout, _, code := p.run("scan", "--board=sim", "--pid-file="+pid)
+	if code != exitFailed || !strings.Contains(stdout, "nothing was identified") || strings.Contains(stdout, "looks like") ||
+		!strings.Contains(stdout, "0x76  answers; by its address it could be bme280\n") {
+		t.Errorf("where the daemon can't be asked, exit status %d:\n%s", code, stdout)
+	}
+}
+
+// scanBench is a simulated board that can also be without wires.
+type scanBench struct {
+	*sim.Board
+	buses    []sensors.Bus
+	open     func(sensors.Bus) (i2c.BusCloser, error) // nil: the board's
+	linesErr error
+}
+
+func (b *scanBench) Buses() ([]sensors.Bus, error) { return b.buses, nil }
+
+func (b *scanBench) OpenBus(n sensors.Bus) (i2c.BusCloser, error) {
+	if b.open != nil {
+		return b.open(n)
+	}
+	return b.Board.OpenBus(n)
+}
+
+func (b *scanBench) Lines() ([]board.LineInfo, error) {
+	if b.linesErr != nil {
+		return nil, b.linesErr
+	}
+	return b.Board.Lines()
+}
+
+func newScanBench(t *testing.T) (*scanBench, *scanner) {
+	t.Helper()
+	clock, err := alarm.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { clock.Close() })
+	b := &scanBench{Board: sim.New(clock, 1), buses: []sensors.Bus{1}}
+	if err := clock.Sleep(t.Context(), powerUp); err != nil {
+		t.Fatal(err)
+	}
+	return b, &scanner{here: b, clock: clock, identify: true}
+}
+
+func (s *scanner) text(t *testing.T) string {
+	t.Helper()
+	var text bytes.Buffer
+	if err := s.found.print(&text); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
+}
+
+// A spyBus hands on what is sent to a chip, and writes it down.
+type spyBus struct {
+	i2c.BusCloser
+	log *[]string
+}
+
+func (b spyBus) Tx(addr uint16, w, r []byte) error {
+	if len(w) > 1 {
+		*b.log = append(*b.log, sensors.Address(addr).String())
+	}
+	return b.BusCloser.Tx(addr, w, r)
+}
+
+func (b spyBus) Quick(addr uint16) error {
+	return b.BusCloser.(interface{ Quick(uint16) error }).Quick(addr)
+}
+
+func TestScanFaults(t *testing.T) {
+	const driver = "/sys/bus/i2c/devices/1-0076/uevent"
+	for _, tt := range []struct {
+		name     string
+		break_   func(*scanBench)
+		problems int
+		says     []string
+		not      []string
+	}{
+		{"no bus", func(b *scanBench) { b.buses = nil }, 0, []string{"there is no I2C bus: enable it with raspi-config", "dtparam=i2c_arm=on"}, []string{"0x"}},
+		{"no device nodes", func(b *scanBench) {
+			b.buses = nil
+			b.SetFile("/sys/bus/i2c/devices/i2c-1/name", nil)
+		}, 0, []string{"modprobe i2c-dev"}, []string{"raspi-config"}},
+		{"no permission", func(b *scanBench) {
+			b.open = func(n sensors.Bus) (i2c.BusCloser, error) {
+				return nil, board.BusOpenError(n, []sensors.Bus{1}, unix.EACCES)
+			}
+			b.linesErr = unix.EACCES
+		}, 2, []string{"Couldn't be looked at:\n  I2C bus 1: /dev/i2c-1 may not be opened: add", "group i2c", "not all of it could be looked at", "permission denied"}, []string{"pinctrl", "nothing answers"}},
+		{"the kernel drives it", func(b *scanBench) { b.SetFile(driver, []byte("OF_NAME=bmp280\nDRIVER=bmp280\nMODALIAS=i2c:bmp280\n")) }, 0,
+			[]string{"0x76  is driven by the kernel's bmp280 (to take it away: echo 1-0076 > /sys/bus/i2c/drivers/bmp280/unbind)\n"}, []string{"looks like bme280"}},
+		{"the kernel knows it without a driver", func(b *scanBench) { b.SetFile(driver, []byte("OF_NAME=bmp280\nMODALIAS=i2c:bmp280\n")) }, 0,
+			[]string{"0x76  looks like bme280"}, nil},
+		{"what the kernel drives can't be read", func(b *scanBench) {
+			b.SetFile(driver, nil)
+			b.FailFile(driver, unix.EIO)
+		}, 1, []string{"what the kernel drives on I2C bus 1 isn't known"}, nil},
+		{"hung", func(b *scanBench) {
+			for _, addr := range []uint16{sim.SHT4x, sim.TMP102, sim.ADS1115, sim.BME280} {
+				b.SetFault(addr, sim.Fault{Errno: unix.ETIMEDOUT})
+			}
+		}, 4, []string{"I2C bus 1 hung at 0x44: a chip holds SDA or SCL low"}, []string{"looks like"}},
+		{"stuck", func(b *scanBench) { b.Stick(0) }, 1, []string{"I2C bus 1 is stuck: every address answers", "not all of it"}, []string{"0x44", "nothing answers"}},
+		{"a chip that nobody knows", func(b *scanBench) { b.SetFault(sim.SHT4x, sim.Fault{Corrupt: true}) }, 0,
+			[]string{"0x44  answers, and is no chip that a driver knows:\n          sht4x: serial number: ", "checksum"}, []string{"--sensor=sht4x"}},
+		{"nobody is there", func(b *scanBench) {
+			for _, addr := range []uint16{sim.SHT4x, sim.TMP102, sim.ADS1115, sim.BME280} {
+				b.Remove(addr)
+			}
+			b.RemoveFiles("/sys/bus/w1")
+			b.RemoveFiles("/sys/devices/w1_bus_master1")
+			b.LoseLines(true)
+		}, 0, []string{"nothing answers", "--rail=probes=GPIO17", "dtoverlay=w1-gpio", "there is no /dev/gpiochip*"}, []string{"1-Wire\n"}},
+		{"an empty 1-Wire bus", func(b *scanBench) { b.RemoveFiles("/sys/bus/w1/devices/" + sim.Probe1Wire) }, 0,
+			[]string{"pull-up of 4.7 kΩ"}, []string{"dtoverlay"}},
+		{"a 1-Wire chip that is no thermometer", func(b *scanBench) { b.SetFile("/sys/bus/w1/devices/01-000012345678/name", nil) }, 0,
+			[]string{"01-000012345678: no driver reads it"}, nil},
+		{"zones called alike, and by what can't be in a flag", func(b *scanBench) {
+			b.SetFile("/sys/class/thermal/thermal_zone1/type", []byte("gpu\n"))
+			b.SetFile("/sys/class/thermal/thermal_zone2/type", []byte("gpu\n"))
+			b.SetFile("/sys/class/thermal/thermal_zone3/type", []byte("a,b=c\n"))
+		}, 0, []string{"gpu: no driver reads it\n  gpu: no driver reads it", "a,b=c: no driver reads it", "--sensor=cpu-thermal="}, nil},
+		{"a zone that can't be read", func(b *scanBench) { b.FailFile("/sys/class/thermal/thermal_zone0/type", unix.EIO) }, 1,
+			[]string{"which thermal zones there are isn't known"}, nil},
+		{"held lines", func(b *scanBench) { b.Hold(4, "onewire@0"); b.Hold(30, "") }, 0,
+			[]string{"54 lines, 2 of them held\n  GPIO4   by \"onewire@0\"\n  line 30  by the kernel or somebody who gave no name\n"}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b, s := newScanBench(t)
+			tt.break_(b)
+			s.look(t.Context(), nil)
+			text := s.text(t)
+			for _, want := range tt.says {
+				if !strings.Contains(text, want) {
+					t.Errorf("there is no %q", want)
+				}
+			}
+			for _, wrong := range tt.not {
+				if strings.Contains(text, wrong) {
+					t.Errorf("there is %q", wrong)
+				}
+			}
+			if len(s.found.Problems) != tt.problems {
+				t.Errorf("%d problems, want %d", len(s.found.Problems), tt.problems)
+			}
+			if t.Failed() {
+				t.Log(text)
+			}
+		})
+	}
+}
+
+// No chip gets more than one byte, whatever its driver would do; the BMP280's
+// would reset it.
+func TestScanWritesOneByteAtMost(t *testing.T) {
+	b, s := newScanBench(t)
+	var written []string
+	b.open = func(n sensors.Bus) (i2c.BusCloser, error) {
+		bus, err := b.Board.OpenBus(n)
+		return spyBus{bus, &written}, err
+	}
+	s.look(t.Context(), nil)
+	if len(written) > 0 {
+		t.Errorf("more than a byte was written to %v", written)
+	}
+	if n := len(s.found.Buses[0].Addresses); n != 4 {
+		t.Errorf("%d chips were found, want 4", n)
+	}
+}
+
+// hangingBus answers to the scan and then to nobody.
+type hangingBus struct {
+	i2c.BusCloser
+	leave chan struct{}
+}
+
+func (b hangingBus) Tx(addr uint16, w, r []byte) error {
+	if len(w) > 0 {
+		<-b.leave
+	}
+	return b.BusCloser.Tx(addr, w, r)
+}
+
+func TestScanOfABusThatHangsInTheKernel(t *testing.T) {
+	b, s := newScanBench(t)
+	leave := make(chan struct{})
+	defer close(leave)
+	b.buses = []sensors.Bus{1, 2}
+	b.open = func(n sensors.Bus) (i2c.BusCloser, error) {
+		bus, err := b.Board.OpenBus(1)
+		if n == 1 {
+			bus = hangingBus{bus, leave}
+		}
+		return bus, err
+	}
+	limited := s.clock.WithDeadline(t.Context(), s.clock.Now().Add(time.Second/2))
+	defer limited.Cancel()
+	first := s.scanBus(limited, 1)
+	second := s.scanBus(t.Context(), 2)
+	for _, a := range first.Addresses {
+		if len(a.Could) > 0 {
+			t.Errorf("on the bus that hangs %s could be %v", a.Address, a.Could)
+		}
+	}
+	if len(second.Addresses) != 4 || len(second.Addresses[3].Could) != 1 || second.Addresses[3].Could[0].Flag != "--sensor=bme280-2-76=bme280,bus=2,addr=0x76" {
+		t.Errorf("on the other: %+v", second)
+	}
+}
+
+// Every flag that is printed is one that `run` and `check` take, alone and with
+// one candidate of each address together.
+func TestScanFlagsAreAccepted(t *testing.T) {
+	b, s := newScanBench(t)
+	s.identify = false
+	b.buses = nil
+	var all []string
+	for number := range sensors.Bus(3) {
+		for addr := range uint16(0x80) {
+			could := s.candidates(t.Context(), number, addr, false).Could
+			for i, c := range could {
+				if i == 0 {
+					all = append(all, c.Flag)
+				}
+				if _, err := sensors.Load(sensors.Source{SensorFlags: []string{strings.TrimPrefix(c.Flag, "--sensor=")}}); err != nil {
+					t.Errorf("%s: %v", c.Flag, err)
+				}
+			}
+		}
+	}
+	s.look(t.Context(), nil)
+	for _, c := range slices.Concat(s.found.OneWire, s.found.Zones) {
+		all = append(all, c.Flag)
+	}
+	if len(all) < 3*13+2 {
+		t.Fatalf("only %d flags", len(all))
+	}
+	for i := range all {
+		all[i] = strings.TrimPrefix(all[i], "--sensor=")
+	}
+	if cfg, err := sensors.Load(sensors.Source{SensorFlags: all}); err != nil || len(cfg.Sensors) != len(all) {
+		t.Errorf("all together: %v", err)
+	}
+	// And so says the binary itself, of what it printed.
+	p := newPlace(t)
+	var printed found
+	if err := json.Unmarshal([]byte(p.must("scan", "--board=sim", "--format=json")), &printed); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"check", "--hardware", "--board=sim", printed.OneWire[0].Flag, printed.Zones[0].Flag}
+	for _, a := range printed.Buses[0].Addresses {
+		args = append(args, a.Could[0].Flag)
+	}
+	p.must(args...)
+}
+
+func TestScanWithRails(t *testing.T) {
+	b, s := newScanBench(t)
+	b.Power(sim.BME280, 17, false)
+	cfg, err := sensors.Load(sensors.Source{SensorFlags: []string{"scan=thermal"}, RailFlags: []string{"probes=GPIO17"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.withRails(t.Context(), cfg.Rails, func() { s.look(t.Context(), nil) })
+	if text := s.text(t); !strings.Contains(text, "0x76  looks like bme280") || !strings.Contains(text, "give the sensors behind a rail its power=NAME") {
+		t.Errorf("with the rail:\n%s", text)
+	}
+	if _, driven := b.Output(17); driven {
+		t.Error("the rail is still driven")
+	}
+	b.Hold(17, "gpioset")
+	s.withRails(t.Context(), cfg.Rails, func() { s.look(t.Context(), nil) })
+	if text := s.text(t); strings.Contains(text, "bme280") || !strings.Contains(text, `is held by "gpioset"`) || len(s.found.Problems) != 1 {
+		t.Errorf("with the rail's line held:\n%s", text)
+	}
+}
+
+// A daemon's sensor is found by the wiring that it tells, and at no other bus.
+func TestScanKnowsTheDaemonsChipByItsWiring(t *testing.T) {
+	_, s := newScanBench(t)
+	cfg, err := sensors.Load(sensors.Source{SensorFlags: []string{"a=bme280,power=GPIO17", "b=tmp102,bus=10,addr=0x49", "c=thermal"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cfg.Sensors {
+		s.reads = append(s.reads, exporter.SensorJSON{Name: c.Name, Wiring: c.Wiring()})
+	}
+	s.look(t.Context(), nil)
+	read := map[string]string{}
+	for _, a := range s.found.Buses[0].Addresses {
+		if a.Daemon != "" {
+			read[a.Address] = a.Daemon
+		}
+	}
+	if diff := cmp.Diff(map[string]string{"0x76": "a"}, read); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestScanOfAdapterWithoutQuickWrites(t *testing.T) {
+	b, s := newScanBench(t)
+	b.open = func(n sensors.Bus) (i2c.BusCloser, error) {
+		bus, err := b.Board.OpenBus(n)
+		return plainBus{bus}, err
+	}
+	s.look(t.Context(), nil)
+	text := s.text(t)
+	if !strings.Contains(text, "can't do quick writes") || !strings.Contains(text, "0x76  looks like bme280") || strings.Contains(text, "0x44") {
+		t.Error(text)
+	}
+}
+
+// plainBus can only transfer bytes.
+type plainBus struct{ i2c.BusCloser }
+
+func TestScanToABrokenPipe(t *testing.T) {
+	_, s := newScanBench(t)
+	s.look(context.Background(), nil)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	w.Close()
+	if err := s.found.print(w); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("%v", err)
+	}
+}
