@@ -53,27 +53,46 @@ const mostAtOnce = 256
 // wakes its monitor thread, and that costs more than the reading. Never use it
 // for what may wait for a bus: it would hold up all of the process. One
 // read(2) gives an attribute whole (Linux, Documentation/filesystems/sysfs.rst).
-func (f *files) ReadAtOnce(path string) ([]byte, error) {
-	name, err := unix.ByteSliceFromString(filepath.Join(f.root, path))
+//
+// inode is the attribute's: where a device is taken away and another one gets
+// its name, the attribute is made anew, and its inode has another number.
+func (f *files) ReadAtOnce(path string) (data []byte, inode uint64, err error) {
+	name, err := unix.ByteSliceFromString(f.real(path))
 	if err != nil {
-		return nil, FileError("read", path, err)
+		return nil, 0, FileError("read", path, err)
 	}
 	cwd := unix.AT_FDCWD
 	fd, _, errno := unix.RawSyscall6(unix.SYS_OPENAT, uintptr(cwd), uintptr(unsafe.Pointer(&name[0])),
 		unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOCTTY, 0, 0, 0)
 	if errno != 0 {
-		return nil, FileError("read", path, errno)
+		return nil, 0, FileError("read", path, errno)
 	}
-	data := make([]byte, mostAtOnce)
+	var attributes unix.Statx_t // the one stat that is the same on all architectures
+	data = make([]byte, mostAtOnce)
 	n, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&data[0])), mostAtOnce)
+	if errno == 0 {
+		_, _, errno = unix.RawSyscall6(unix.SYS_STATX, fd, uintptr(unsafe.Pointer(&empty[0])), unix.AT_EMPTY_PATH,
+			unix.STATX_INO, uintptr(unsafe.Pointer(&attributes)), 0)
+	}
 	unix.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
 	switch {
 	case errno != 0:
-		return nil, FileError("read", path, errno)
+		return nil, 0, FileError("read", path, errno)
 	case n == mostAtOnce:
-		return nil, FileError("read", path, fmt.Errorf("has more than %d bytes: %w", mostAtOnce-1, unix.EFBIG))
+		return nil, 0, FileError("read", path, fmt.Errorf("has more than %d bytes: %w", mostAtOnce-1, unix.EFBIG))
 	}
-	return data[:n], nil
+	return data[:n], attributes.Ino, nil
+}
+
+// empty is a path of no characters.
+var empty = []byte{0}
+
+// real is where a path is found.
+func (f *files) real(path string) string {
+	if f.root == "/" {
+		return path
+	}
+	return filepath.Join(f.root, path)
 }
 
 // Glob is filepath.Glob.
@@ -110,7 +129,7 @@ func (f *files) access(ctx context.Context, what, path string, do func(real stri
 	}
 	results := make(chan result, 1)
 	go func() {
-		accept, err := do(filepath.Join(f.root, path))
+		accept, err := do(f.real(path))
 		f.mu.Lock()
 		delete(f.busy, path)
 		f.mu.Unlock()

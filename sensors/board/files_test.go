@@ -40,17 +40,23 @@ func TestReadAtOnce(t *testing.T) {
 	f := newFiles(root)
 	for _, content := range []string{"", "48312\n", strings.Repeat("x", mostAtOnce-1)} {
 		makeFile(t, root, "/sys/temp", content)
-		if got, err := f.ReadAtOnce("/sys/temp"); err != nil || string(got) != content {
+		got, inode, err := f.ReadAtOnce("/sys/temp")
+		if err != nil || string(got) != content {
 			t.Errorf("read %q, want %q: %v", got, content, err)
+		}
+		var st unix.Stat_t
+		check(t, unix.Stat(filepath.Join(root, "/sys/temp"), &st))
+		if inode != uint64(st.Ino) {
+			t.Errorf("inode %d, want %d", inode, st.Ino)
 		}
 	}
 	makeFile(t, root, "/sys/big", strings.Repeat("x", mostAtOnce))
 	for path, want := range map[string]error{"/sys/missing": unix.ENOENT, "/sys": unix.EISDIR, "/sys/big": unix.EFBIG, "/sys/\x00": unix.EINVAL} {
-		if got, err := f.ReadAtOnce(path); !errors.Is(err, want) || got != nil {
+		if got, _, err := f.ReadAtOnce(path); !errors.Is(err, want) || got != nil {
 			t.Errorf("%s: got %q, %v; want %v", path, got, err, want)
 		}
 	}
-	if n := testing.AllocsPerRun(10, func() { _, _ = f.ReadAtOnce("/sys/temp") }); n > 5 {
+	if n := testing.AllocsPerRun(10, func() { _, _, _ = f.ReadAtOnce("/sys/temp") }); n > 5 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -24,20 +24,22 @@ func readText(ctx context.Context, f sensors.Files, path string) (string, error)
 // atOnce is what board's files have besides, for attributes that never keep
 // their reader waiting.
 type atOnce interface {
-	ReadAtOnce(path string) ([]byte, error)
+	ReadAtOnce(path string) (data []byte, inode uint64, err error)
 }
 
-// readAtOnce is readText of such an attribute.
-func readAtOnce(ctx context.Context, f sensors.Files, path string) (string, error) {
+// readAtOnce is readText of such an attribute. Its inode tells it from one of
+// the same name that was made since; 0: it isn't known.
+func readAtOnce(ctx context.Context, f sensors.Files, path string) (text string, inode uint64, err error) {
 	quick, ok := f.(atOnce)
 	if !ok {
-		return readText(ctx, f, path)
+		text, err = readText(ctx, f, path)
+		return text, 0, err
 	}
 	if err := ctx.Err(); err != nil {
-		return "", err
+		return "", 0, err
 	}
-	data, err := quick.ReadAtOnce(path)
-	return strings.TrimSpace(string(data)), err
+	data, inode, err := quick.ReadAtOnce(path)
+	return strings.TrimSpace(string(data)), inode, err
 }
 
 // milli reads a number of thousandths, as the kernel writes temperatures.

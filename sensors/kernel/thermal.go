@@ -34,9 +34,10 @@ func init() {
 // zone is a thermal zone. It is found by its type: the numbers follow the
 // order in which drivers were loaded.
 type zone struct {
-	env sensors.Env
-	dir string
-	typ string
+	env   sensors.Env
+	dir   string
+	typ   string
+	inode uint64 // of its attribute temp, once that is known
 }
 
 func newZone(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
@@ -51,7 +52,7 @@ func newZone(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 		if err != nil {
 			return nil, err
 		}
-		zones = append(zones, zone{e, path.Dir(file), typ})
+		zones = append(zones, zone{env: e, dir: path.Dir(file), typ: typ})
 		types = append(types, typ)
 	}
 	slices.Sort(types)
@@ -84,20 +85,8 @@ func newZone(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 }
 
 func (z *zone) Sense(ctx context.Context, r *sensors.Report) error {
-	// The number may have become another zone's when a driver was reloaded.
-	typ, err := readAtOnce(ctx, z.env.Files(), z.dir+"/type") // a name in memory
-	if err != nil {
-		return err
-	}
-	if typ != z.typ {
-		return sensors.Errorf(sensors.Identity, "%s was %s and is now %s: looked for anew at the next read", z.dir, z.typ, excerpt(typ))
-	}
 	file := z.dir + "/temp"
-	read := readText
-	if z.typ == processorZone {
-		read = readAtOnce // registers of the processor: bcm2835_thermal, bcm2711_thermal
-	}
-	text, err := read(ctx, z.env.Files(), file)
+	text, err := z.read(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -107,4 +96,38 @@ func (z *zone) Sense(ctx context.Context, r *sensors.Report) error {
 	}
 	r.Set(zoneTemperature, float64(v)/1000)
 	return nil
+}
+
+// read reads the zone's temperature: its number may have become another zone's
+// when a driver was reloaded. Then the attribute is another one, too, so the
+// type is looked at only where that isn't known to be the same.
+func (z *zone) read(ctx context.Context, file string) (string, error) {
+	if z.typ != processorZone {
+		if err := z.check(ctx); err != nil {
+			return "", err
+		}
+		return readText(ctx, z.env.Files(), file)
+	}
+	for range 2 {
+		// Registers of the processor: bcm2835_thermal, bcm2711_thermal.
+		text, inode, err := readAtOnce(ctx, z.env.Files(), file)
+		if err != nil || inode != 0 && inode == z.inode {
+			return text, err
+		}
+		if err := z.check(ctx); err != nil || inode == 0 {
+			return text, err
+		}
+		z.inode = inode // and read it again: only now is it known whose it is
+	}
+	z.inode = 0
+	return "", sensors.Errorf(sensors.Identity, "%s became another zone while it was read: read again at the next wake", z.dir)
+}
+
+// check looks whether the zone is the one that was found.
+func (z *zone) check(ctx context.Context) error {
+	typ, _, err := readAtOnce(ctx, z.env.Files(), z.dir+"/type") // a name in memory
+	if err == nil && typ != z.typ {
+		err = sensors.Errorf(sensors.Identity, "%s was %s and is now %s: looked for anew at the next read", z.dir, z.typ, excerpt(typ))
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"syscall"
@@ -78,20 +79,87 @@ func TestThermalErrno(t *testing.T) {
 	}
 }
 
-// TestThermalRenumbered: a zone's number may become another zone's.
+// quick is an environment whose files can be read at once, as board's: each
+// that is put anew has another inode.
+type quick struct {
+	*sensortest.Env
+	files quickFiles
+}
+
+type quickFiles struct {
+	*sensortest.Files
+	inodes map[string]uint64
+}
+
+func (q *quick) Files() sensors.Files { return q.files }
+
+func (q *quick) put(path, content string) {
+	q.FS.Put(path, content)
+	q.files.inodes[path]++
+}
+
+func (f quickFiles) ReadAtOnce(path string) ([]byte, uint64, error) {
+	inode := f.inodes[path] + 1
+	data, err := f.ReadFile(context.Background(), path)
+	return data, inode, err
+}
+
+func quickly(e *sensortest.Env) *quick { return &quick{e, quickFiles{e.FS, map[string]uint64{}}} }
+
+// TestThermalRenumbered: a zone's number may become another zone's, whose
+// attributes are others then.
 func TestThermalRenumbered(t *testing.T) {
-	e := zones(t, nil, "cpu-thermal", "48312\n")
+	const dir = "/sys/class/thermal/thermal_zone0"
+	d := sensortest.Driver(t, "thermal")
+	for _, first := range []string{"cpu-thermal", "rp1_adc"} {
+		e := quickly(zones(t, nil, first, "48312\n"))
+		s, err := d.New(t.Context(), e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		become := func(typ string) {
+			for file, content := range map[string]string{"type": typ, "temp": "51000"} {
+				e.put(dir+"/"+file, content+"\n")
+			}
+		}
+		for range 2 { // the second time with what the first has found out
+			if readings, _, err := sensortest.Sense(t.Context(), t, d, s); err != nil || sensortest.Value(t, readings, sensors.Temperature) != 48.312 {
+				t.Fatalf("%s: got %v, %v", first, readings, err)
+			}
+		}
+		become("iwlwifi_1")
+		for range 2 {
+			if _, _, err := sensortest.Sense(t.Context(), t, d, s); sensors.ReasonOf(err) != sensors.Identity || !strings.Contains(err.Error(), "iwlwifi_1") {
+				t.Errorf("%s: got %v, want it to notice", first, err)
+			}
+		}
+		become(first)
+		if readings, _, err := sensortest.Sense(t.Context(), t, d, s); err != nil || sensortest.Value(t, readings, sensors.Temperature) != 51 {
+			t.Errorf("%s again: got %v, %v", first, readings, err)
+		}
+		e.put(dir+"/temp", "51000\n")
+		e.FS.Break(dir+"/type", syscall.ENOENT)
+		if _, _, err := sensortest.Sense(t.Context(), t, d, s); !errors.Is(err, syscall.ENOENT) {
+			t.Errorf("%s: got %v, want ENOENT", first, err)
+		}
+	}
+}
+
+// TestThermalRestless: a zone that is another one at each look has no
+// temperature.
+func TestThermalRestless(t *testing.T) {
+	e := quickly(zones(t, nil, "cpu-thermal", "48312\n"))
 	d := sensortest.Driver(t, "thermal")
 	s, err := d.New(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.FS.Put("/sys/class/thermal/thermal_zone0/type", "iwlwifi_1\n")
-	if _, _, err := sensortest.Sense(t.Context(), t, d, s); sensors.ReasonOf(err) != sensors.Identity || !strings.Contains(err.Error(), "iwlwifi_1") {
-		t.Errorf("got %v, want it to notice", err)
+	e.FS.OnRead = func(path string) {
+		if strings.HasSuffix(path, "/temp") {
+			e.put(path, "51000\n")
+		}
 	}
-	e.FS.Break("/sys/class/thermal/thermal_zone0/type", syscall.ENOENT)
-	if _, _, err := sensortest.Sense(t.Context(), t, d, s); !errors.Is(err, syscall.ENOENT) {
-		t.Errorf("got %v, want ENOENT", err)
+	if readings, _, err := sensortest.Sense(t.Context(), t, d, s); sensors.ReasonOf(err) != sensors.Identity {
+		t.Errorf("got %v, %v; want an identity error", readings, err)
 	}
 }
