@@ -127,6 +127,24 @@ func TestTheKernelsDriversAgree(t *testing.T) {
 	}
 }
 
+// By its inode an attribute of sysfs is told from that of another device which
+// has the same name since: the driver thermal goes by it.
+func TestAttributesMadeAnewHaveOtherInodes(t *testing.T) {
+	b := newBench(t)
+	seen := map[string]bool{}
+	for range 5 {
+		dir, err := b.bus.Bind(t.Context(), "lm75", lm75Address)
+		kit.Must(t, err)
+		exit := kit.Exec(t, b.Machine.Machine, "stat", "-c", "%i", dir+"/name")
+		kit.Must(t, b.bus.Unbind(t.Context(), lm75Address))
+		inode := strings.TrimSpace(string(exit.Stdout))
+		if exit.Status != 0 || inode == "" || seen[inode] {
+			t.Fatalf("stat ended with %d: inode %q, before: %v", exit.Status, inode, seen)
+		}
+		seen[inode] = true
+	}
+}
+
 func TestPulsesAreCountedExactlyAndWakeNobody(t *testing.T) {
 	const pulses, window = 500, 2 * time.Second
 	inBothGrammars(t, func(t *testing.T, b *bench, wiring []string) {
