@@ -94,12 +94,7 @@ func ask(ctx context.Context, pidFile, method, path string, values url.Values) (
 	defer conn.Close()
 	// Whoever waits for an answer, waits no longer than ctx.
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
-	request, err := http.NewRequestWithContext(ctx, method, "http://dormouse"+path+"?"+values.Encode(), nil)
-	if err != nil {
-		return nil, err
-	}
-	request.Close = true
-	response, err := exchange(conn, request)
+	response, err := exchange(conn, method, path+"?"+values.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoDaemon, cmp.Or(context.Cause(ctx), err))
 	}
@@ -121,11 +116,12 @@ func ask(ctx context.Context, pidFile, method, path string, values url.Values) (
 }
 
 // exchange sends a request and takes the head of its response.
-func exchange(conn net.Conn, request *http.Request) (*http.Response, error) {
-	if err := request.Write(conn); err != nil {
+func exchange(conn net.Conn, method, target string) (*http.Response, error) {
+	// http.Request's own Write knows of host names in all scripts.
+	if _, err := fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: dormouse\r\nConnection: close\r\n\r\n", method, target); err != nil {
 		return nil, err
 	}
-	return http.ReadResponse(bufio.NewReader(conn), request)
+	return http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
 }
 
 // askForReadings asks what the daemon knows already.
