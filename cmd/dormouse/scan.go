@@ -44,9 +44,13 @@ func defineScan(c *syntax) command {
 		if err := s.fromHere(); err != nil {
 			return err
 		}
-		buses, err := parseBuses(only)
-		if err != nil {
-			return err
+		var buses []sensors.Bus
+		for _, text := range only {
+			bus, err := sensors.BusOpt().Parse(text)
+			if err != nil {
+				return usageError{fmt.Errorf("--bus: %w", err)}
+			}
+			buses = append(buses, bus.(sensors.Bus))
 		}
 		cfg, err := sensors.Load(sensors.Source{SensorFlags: []string{"scan=thermal"}, RailFlags: s.rails})
 		if err != nil {
@@ -63,14 +67,19 @@ func defineScan(c *syntax) command {
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
-		sc := &scanner{here: here, clock: clock, identify: identify}
+		sc := newScanner(here, clock, identify)
 		sc.daemonsChips(ctx, s.pidFile)
 		if s.board == "sim" { // its chips have power since now
 			if err := clock.Sleep(ctx, powerUp); err != nil {
 				return err
 			}
+		} else if s.pidFile != systemsPIDFile {
+			sc.daemonsChips(ctx, systemsPIDFile)
 		}
 		sc.withRails(ctx, cfg.Rails, func() { sc.look(ctx, buses) })
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("the scan was broken off: %w", err)
+		}
 		if *format == "json" {
 			e := json.NewEncoder(stdout)
 			e.SetIndent("", "  ")
@@ -83,18 +92,6 @@ func defineScan(c *syntax) command {
 		}
 		return err
 	}
-}
-
-func parseBuses(texts []string) ([]sensors.Bus, error) {
-	var buses []sensors.Bus
-	for _, text := range texts {
-		b, err := sensors.BusOpt().Parse(text)
-		if err != nil {
-			return nil, usageError{fmt.Errorf("--bus: %w", err)}
-		}
-		buses = append(buses, b.(sensors.Bus))
-	}
-	return buses, nil
 }
 
 // found is what a scan found: the document of --format=json. Fields are added
@@ -151,6 +148,11 @@ type scanner struct {
 	found    found
 }
 
+func newScanner(here board.Inspector, clock *alarm.Clock, identify bool) *scanner {
+	return &scanner{here: here, clock: clock, identify: identify, found: found{Buses: []foundBus{}, OneWire: []foundSensor{},
+		Zones: []foundSensor{}, GPIO: []foundGPIO{}, Unfindable: []string{}, Problems: []string{}, Advice: []string{}}}
+}
+
 func (s *scanner) problem(format string, args ...any) {
 	s.found.Problems = append(s.found.Problems, fmt.Sprintf(format, args...))
 }
@@ -159,23 +161,26 @@ func (s *scanner) advise(format string, args ...any) {
 	s.found.Advice = append(s.found.Advice, fmt.Sprintf(format, args...))
 }
 
+// systemsPIDFile is that of the units and of root, whoever scans.
+const systemsPIDFile = "/run/dormouse/dormouse.pid"
+
 // daemonsChips asks a daemon of ours which chips it reads. A question in the
 // midst of a measurement would spoil it: an SHT4x that is asked for its serial
 // number then has that to tell, with a good checksum. Where the daemon doesn't
 // answer, nothing is identified.
 func (s *scanner) daemonsChips(ctx context.Context, pidFile string) {
-	if !daemon.Status(pidFile).Running() {
+	if state := daemon.Status(pidFile); !state.Running() && state.Code != daemon.StatusUnknown {
 		return
 	}
 	limited := s.clock.WithDeadline(ctx, s.clock.Now().Add(10*time.Second))
 	defer limited.Cancel()
 	readings, err := askForReadings(limited, pidFile)
 	if err != nil {
-		s.problem("a daemon runs and can't be asked which chips it reads (%v): nothing was identified, so as not to disturb it: ask as root or as the daemon's user", err)
+		s.problem("a daemon runs and can't be asked which chips it reads: nothing was identified, so as not to disturb it: scan as root or as the daemon's user: %v", err)
 		s.identify = false
 		return
 	}
-	s.reads = readings.Sensors
+	s.reads = append(s.reads, readings.Sensors...)
 }
 
 // withRails looks while the rails are on.
@@ -198,8 +203,6 @@ func (s *scanner) withRails(ctx context.Context, configs []*sensors.RailConfig, 
 }
 
 func (s *scanner) look(ctx context.Context, buses []sensors.Bus) {
-	s.found = found{Buses: []foundBus{}, OneWire: []foundSensor{}, Zones: []foundSensor{}, GPIO: []foundGPIO{}, Unfindable: []string{},
-		Problems: append([]string{}, s.found.Problems...), Advice: []string{}}
 	s.scanBuses(ctx, buses)
 	s.oneWire()
 	s.zones(ctx)
@@ -277,8 +280,13 @@ func (s *scanner) scanBus(ctx context.Context, number sensors.Bus) foundBus {
 	if answers.ReadOnly {
 		s.advise("the adapter of %s can't do quick writes, so a byte was read instead: a chip that has nothing to tell, as an idle SHT4x, may have kept silent", number)
 	}
+	identify := s.identify && err == nil
 	for _, addr := range answers.Addresses {
-		taken[addr] = s.candidates(ctx, number, addr, s.identify && err == nil)
+		if taken[addr], err = s.candidates(ctx, number, addr, identify); err != nil {
+			s.problem("%v: from %s on nothing was identified on %s", err, sensors.Address(addr), number)
+			identify = false
+			taken[addr], _ = s.candidates(ctx, number, addr, false) // asks nobody, so nothing fails
+		}
 	}
 	bus := foundBus{Bus: int(number), Complete: len(s.found.Problems) == before, Addresses: []foundAddress{}}
 	for _, addr := range slices.Sorted(maps.Keys(taken)) {
@@ -314,8 +322,9 @@ func (s *scanner) driven(ctx context.Context, number sensors.Bus) map[uint16]str
 }
 
 // candidates are the drivers' chips that can be at the address, one for each
-// model, and where they are identified those that the drivers accept.
-func (s *scanner) candidates(ctx context.Context, number sensors.Bus, addr uint16, identify bool) foundAddress {
+// model, and where they are identified those that the drivers accept. The error
+// is that of a bus that fails.
+func (s *scanner) candidates(ctx context.Context, number sensors.Bus, addr uint16, identify bool) (foundAddress, error) {
 	a := foundAddress{Identified: identify, Could: []foundSensor{}, Refused: []string{}}
 	for _, d := range sensors.Drivers() {
 		models, ok := models(d)
@@ -336,18 +345,25 @@ func (s *scanner) candidates(ctx context.Context, number sensors.Bus, addr uint1
 				continue // it can't be at this address
 			}
 			if identify {
-				if err := s.probe(ctx, cfg); err != nil {
-					if text := fmt.Sprintf("%s: %v", d.Name, err); !slices.Contains(a.Refused, text) {
-						a.Refused = append(a.Refused, text)
-					}
-					continue
-				}
+				err = s.probe(ctx, cfg)
 			}
-			a.Could = append(a.Could, foundSensor{what, "--sensor=" + flag})
+			text := fmt.Sprintf("%s: %v", d.Name, err)
+			switch {
+			case err == nil:
+				a.Could = append(a.Could, foundSensor{what, "--sensor=" + flag})
+			case !slices.Contains(refusals, sensors.ReasonOf(err)):
+				return a, fmt.Errorf("%s: %w", d.Name, err)
+			case !slices.Contains(a.Refused, text):
+				a.Refused = append(a.Refused, text)
+			}
 		}
 	}
-	return a
+	return a, nil
 }
+
+// refusals are what a driver says of a chip that isn't its own. Any other error
+// says nothing of the chip.
+var refusals = []sensors.Reason{sensors.Identity, sensors.Checksum, sensors.NoAnswer, sensors.NotReady, sensors.OutOfRange}
 
 // models are the members of a chip's family, one empty string where the driver
 // knows but one; ok tells whether it is a chip with an I2C address.
@@ -395,7 +411,7 @@ func (s *scanner) probe(ctx context.Context, cfg *sensors.Config) error {
 	return err
 }
 
-// askingBoard lets nobody write more than one byte.
+// askingBoard lets nobody write more than one byte to a chip.
 type askingBoard struct{ board.Board }
 
 func (b askingBoard) OpenBus(number sensors.Bus) (i2c.BusCloser, error) {
@@ -435,26 +451,26 @@ func (s *scanner) oneWire() {
 	}
 }
 
+// zones lists the thermal zones. Of several that are called alike none can be
+// told from the others.
 func (s *scanner) zones(ctx context.Context) {
 	files, err := s.here.Files().Glob("/sys/class/thermal/thermal_zone*/type")
+	called := map[string]int{}
 	for _, file := range files {
 		var data []byte
 		if data, err = s.here.Files().ReadFile(ctx, file); err != nil {
 			break
 		}
 		zone := strings.TrimSpace(string(data))
-		s.found.Zones = append(s.found.Zones, foundSensor{zone, checkedFlag(zone + "=thermal,zone=" + zone)})
+		called[zone]++
+		s.found.Zones = append(s.found.Zones, foundSensor{What: zone})
 	}
 	if err != nil {
 		s.problem("which thermal zones there are isn't known: %v", err)
 	}
-	for i, z := range s.found.Zones { // of several that are called alike none can be told
-		if slices.ContainsFunc(s.found.Zones[:i], func(other foundSensor) bool { return other.What == z.What }) {
-			for j := range s.found.Zones {
-				if s.found.Zones[j].What == z.What {
-					s.found.Zones[j].Flag = ""
-				}
-			}
+	for i, z := range s.found.Zones {
+		if called[z.What] == 1 {
+			s.found.Zones[i].Flag = checkedFlag(z.What + "=thermal,zone=" + z.What)
 		}
 	}
 }
@@ -485,94 +501,4 @@ func (s *scanner) lines() {
 			chip.Held = append(chip.Held, heldLine{l.Offset, l.Name, l.Consumer, l.Output})
 		}
 	}
-}
-
-func (f *found) print(w io.Writer) error {
-	var b strings.Builder
-	for _, bus := range f.Buses {
-		fmt.Fprintf(&b, "%s\n", sensors.Bus(bus.Bus))
-		for _, a := range bus.Addresses {
-			fmt.Fprintf(&b, "  %s  %s\n", a.Address, a.describe(bus.Bus))
-			for _, c := range a.Could {
-				fmt.Fprintf(&b, "          %s\n", c.Flag)
-			}
-			if len(a.Could) == 0 {
-				printIndented(&b, "          ", a.Refused)
-			}
-		}
-		switch {
-		case !bus.Complete:
-			b.WriteString("  not all of it could be looked at: see below\n")
-		case len(bus.Addresses) == 0:
-			b.WriteString("  nothing answers\n")
-		}
-	}
-	printSensors(&b, "1-Wire", f.OneWire)
-	printSensors(&b, "Thermal zones", f.Zones)
-	for _, chip := range f.GPIO {
-		fmt.Fprintf(&b, "%s, %d lines, %d of them held\n", chip.Chip, chip.Lines, len(chip.Held))
-		for _, l := range chip.Held {
-			name := l.Name
-			if name == "" {
-				name = fmt.Sprintf("line %d", l.Offset)
-			}
-			fmt.Fprintf(&b, "  %-6s  by %s\n", name, heldBy(board.LineInfo{Consumer: l.Consumer}))
-		}
-	}
-	fmt.Fprintf(&b, "\nWhat is on a GPIO line can't be found by asking: %s. `dormouse drivers NAME` tells how to say where it is.\n", strings.Join(f.Unfindable, ", "))
-	for _, list := range []struct {
-		title string
-		lines []string
-	}{{"Couldn't be looked at:", f.Problems}, {"To be known:", f.Advice}} {
-		if len(list.lines) > 0 {
-			fmt.Fprintf(&b, "\n%s\n", list.title)
-			printIndented(&b, "  ", list.lines)
-		}
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-func printIndented(b *strings.Builder, indent string, lines []string) {
-	for _, l := range lines {
-		fmt.Fprintf(b, "%s%s\n", indent, strings.ReplaceAll(l, "\n", "\n"+indent))
-	}
-}
-
-func printSensors(b *strings.Builder, title string, list []foundSensor) {
-	if len(list) == 0 {
-		return
-	}
-	fmt.Fprintln(b, title)
-	for _, s := range list {
-		if s.Flag == "" {
-			fmt.Fprintf(b, "  %s: no driver reads it\n", s.What)
-			continue
-		}
-		fmt.Fprintf(b, "  %s\n          %s\n", s.What, s.Flag)
-	}
-}
-
-func (a *foundAddress) describe(bus int) string {
-	var names []string
-	for _, c := range a.Could {
-		names = append(names, c.What)
-	}
-	switch {
-	case a.Kernel != "":
-		return fmt.Sprintf("is driven by the kernel's %s (to take it away: echo %d-00%s > /sys/bus/i2c/drivers/%s/unbind)", a.Kernel, bus, a.Address[2:], a.Kernel)
-	case a.Daemon != "":
-		return "is read by the running daemon, as " + a.Daemon
-	case len(names) == 1 && a.Identified:
-		return "looks like " + names[0]
-	case len(names) == 1:
-		return "answers; by its address it could be " + names[0]
-	case len(names) > 1 && a.Identified:
-		return "could be " + strings.Join(names, ", ") + ": they can't be told apart, so take what is printed on the chip"
-	case len(names) > 1:
-		return "answers; by its address it could be " + strings.Join(names, ", ")
-	case len(a.Refused) > 0:
-		return "answers, and is no chip that a driver knows:"
-	}
-	return "answers; no driver's chip has this address"
 }

@@ -89,6 +89,12 @@ func TestScanBesideADaemon(t *testing.T) {
 		}
 		return nil
 	})
+	_, s := newScanBench(t)
+	s.daemonsChips(t.Context(), filepath.Join(p.dir, "nobody.pid"))
+	s.daemonsChips(t.Context(), pid)
+	if len(s.reads) != 2 || !s.identify || len(s.found.Problems) > 0 {
+		t.Errorf("of two daemons, one of which runs: %+v", s)
+	}
 	if err := os.Remove(controlPath(pid)); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +140,7 @@ func newScanBench(t *testing.T) (*scanBench, *scanner) {
 	if err := clock.Sleep(t.Context(), powerUp); err != nil {
 		t.Fatal(err)
 	}
-	return b, &scanner{here: b, clock: clock, identify: true}
+	return b, newScanner(b, clock, true)
 }
 
 func (s *scanner) text(t *testing.T) string {
@@ -264,42 +270,102 @@ func TestScanWritesOneByteAtMost(t *testing.T) {
 	}
 }
 
-// hangingBus answers to the scan and then to nobody.
-type hangingBus struct {
+// askedBus answers to the scan; what comes of a question is the test's.
+type askedBus struct {
 	i2c.BusCloser
-	leave chan struct{}
+	asked func() error
 }
 
-func (b hangingBus) Tx(addr uint16, w, r []byte) error {
+func (b askedBus) Tx(addr uint16, w, r []byte) error {
 	if len(w) > 0 {
-		<-b.leave
+		if err := b.asked(); err != nil {
+			return board.BusError(1, addr, err)
+		}
 	}
 	return b.BusCloser.Tx(addr, w, r)
 }
 
-func TestScanOfABusThatHangsInTheKernel(t *testing.T) {
-	b, s := newScanBench(t)
+// A bus that fails when drivers ask, or hangs in the kernel for ever, says
+// nothing of its chips, and the next is scanned all the same.
+func TestScanOfABusThatFailsLater(t *testing.T) {
 	leave := make(chan struct{})
 	defer close(leave)
-	b.buses = []sensors.Bus{1, 2}
+	for name, asked := range map[string]func() error{
+		"fails": func() error { return unix.EIO },
+		"hangs": func() error { <-leave; return unix.EIO },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, s := newScanBench(t)
+			b.open = func(n sensors.Bus) (i2c.BusCloser, error) {
+				bus, err := b.Board.OpenBus(1)
+				if n == 1 {
+					bus = askedBus{bus, asked}
+				}
+				return bus, err
+			}
+			limited := s.clock.WithDeadline(t.Context(), s.clock.Now().Add(time.Second/2))
+			defer limited.Cancel()
+			first := s.scanBus(limited, 1)
+			second := s.scanBus(t.Context(), 2)
+			if len(s.found.Problems) != 1 || !strings.Contains(s.found.Problems[0], "from 0x48 on nothing was identified on I2C bus 1") {
+				t.Errorf("the problems are %q", s.found.Problems)
+			}
+			if len(first.Addresses) != 3 || first.Complete {
+				t.Fatalf("on the bus that %s: %+v", name, first)
+			}
+			for _, a := range first.Addresses {
+				if a.Identified || len(a.Could) == 0 || len(a.Refused) > 0 {
+					t.Errorf("on the bus that %s: %+v", name, a)
+				}
+			}
+			if len(second.Addresses) != 4 || second.Addresses[3].Could[0].Flag != "--sensor=bme280-2-76=bme280,bus=2,addr=0x76" ||
+				!second.Addresses[3].Identified || !second.Complete {
+				t.Errorf("on the other: %+v", second)
+			}
+		})
+	}
+}
+
+// A strangerBus has at each address a chip of somebody else's.
+type strangerBus struct{ i2c.BusCloser }
+
+func (strangerBus) Tx(addr uint16, w, r []byte) error {
+	for i := range r {
+		r[i] = 0x5a
+	}
+	return nil
+}
+
+// Drivers that have something to know their chip by aren't satisfied by any
+// other. No driver may write more than one byte before it knows, since that is
+// what recognition is taken from.
+func TestScanTakesNoStrangerForAChip(t *testing.T) {
+	b, s := newScanBench(t)
 	b.open = func(n sensors.Bus) (i2c.BusCloser, error) {
-		bus, err := b.Board.OpenBus(1)
-		if n == 1 {
-			bus = hangingBus{bus, leave}
-		}
-		return bus, err
+		bus, err := b.Board.OpenBus(n)
+		return strangerBus{bus}, err
 	}
-	limited := s.clock.WithDeadline(t.Context(), s.clock.Now().Add(time.Second/2))
-	defer limited.Cancel()
-	first := s.scanBus(limited, 1)
-	second := s.scanBus(t.Context(), 2)
-	for _, a := range first.Addresses {
-		if len(a.Could) > 0 {
-			t.Errorf("on the bus that hangs %s could be %v", a.Address, a.Could)
+	refused := map[string]bool{}
+	for addr := range uint16(0x80) {
+		a, err := s.candidates(t.Context(), 1, addr, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range a.Could {
+			// The ADS1115 has nothing but limits that anybody may have set.
+			if !strings.Contains(c.Flag, "=ads1115,") {
+				t.Errorf("at 0x%02x a stranger is taken for %s", addr, c.What)
+			}
+		}
+		for _, text := range a.Refused {
+			driver, _, _ := strings.Cut(text, ":")
+			refused[driver] = true
 		}
 	}
-	if len(second.Addresses) != 4 || len(second.Addresses[3].Could) != 1 || second.Addresses[3].Could[0].Flag != "--sensor=bme280-2-76=bme280,bus=2,addr=0x76" {
-		t.Errorf("on the other: %+v", second)
+	for _, d := range sensors.Drivers() {
+		if _, ok := models(d); ok && d.Name != "ads1115" && !refused[d.Name] {
+			t.Errorf("%s wasn't asked", d.Name)
+		}
 	}
 }
 
@@ -312,7 +378,11 @@ func TestScanFlagsAreAccepted(t *testing.T) {
 	var all []string
 	for number := range sensors.Bus(3) {
 		for addr := range uint16(0x80) {
-			could := s.candidates(t.Context(), number, addr, false).Could
+			found, err := s.candidates(t.Context(), number, addr, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			could := found.Could
 			for i, c := range could {
 				if i == 0 {
 					all = append(all, c.Flag)
@@ -364,6 +434,7 @@ func TestScanWithRails(t *testing.T) {
 		t.Error("the rail is still driven")
 	}
 	b.Hold(17, "gpioset")
+	s = newScanner(b, s.clock, true)
 	s.withRails(t.Context(), cfg.Rails, func() { s.look(t.Context(), nil) })
 	if text := s.text(t); strings.Contains(text, "bme280") || !strings.Contains(text, `is held by "gpioset"`) || len(s.found.Problems) != 1 {
 		t.Errorf("with the rail's line held:\n%s", text)
