@@ -1,0 +1,206 @@
+//go:build system
+
+package system
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"example.org/dormouse/exporter"
+	"example.org/dormouse/test/guest/i2c"
+	"example.org/dormouse/test/kit"
+	"example.org/dormouse/test/rig"
+)
+
+// scanned is what these tests look at of `scan --format=json`.
+type scanned struct {
+	Buses []struct {
+		Bus       int
+		Complete  bool
+		Addresses []scannedAddress
+	} `json:"i2c_buses"`
+	OneWire  []scannedSensor `json:"one_wire"`
+	Problems []string
+}
+
+type scannedAddress struct {
+	Address string
+	Kernel  string          `json:"kernel_driver"`
+	Daemon  string          `json:"daemon_sensor"`
+	Could   []scannedSensor `json:"could_be"`
+}
+
+type scannedSensor struct{ What, Flag string }
+
+// scan scans, and returns what was on the bench's bus meanwhile.
+func (b *bench) scan(t *testing.T, args ...string) (found scanned, status int, messages []rig.Transfer) {
+	t.Helper()
+	_, err := b.bus.Transfers(t.Context())
+	kit.Must(t, err)
+	stdout, stderr, status := b.Run(t, append([]string{"scan", "--format=json"}, args...)...)
+	if err := json.Unmarshal([]byte(stdout), &found); err != nil {
+		t.Fatalf("scan %q: exit status %d, %v\n%s%s", args, status, err, stdout, stderr)
+	}
+	messages, err = b.bus.Transfers(t.Context())
+	kit.Must(t, err)
+	return found, status, messages
+}
+
+// on is what was found at an address of the bench's bus; all of it is empty
+// where nothing was.
+func (f scanned) on(t *testing.T, b *bench, address uint16) (a scannedAddress) {
+	t.Helper()
+	for _, bus := range f.Buses {
+		i := slices.IndexFunc(bus.Addresses, func(a scannedAddress) bool { return a.Address == fmt.Sprintf("0x%02x", address) })
+		if bus.Bus == b.bus.Number && i >= 0 {
+			return bus.Addresses[i]
+		}
+	}
+	return a
+}
+
+func whats(list []scannedSensor) (names []string) {
+	for _, s := range list {
+		names = append(names, s.What)
+	}
+	return names
+}
+
+// to counts the messages to an address.
+func to(messages []rig.Transfer, address uint16) (n int) {
+	for _, m := range messages {
+		if m.Address == address {
+			n++
+		}
+	}
+	return n
+}
+
+// Chips are found by what the kernel's own drivers carry, and with the flags
+// that are printed they are read. What was on the wires is what docs/scan.md
+// says: nothing that a chip keeps.
+func TestScanFindsWhatIsConnected(t *testing.T) {
+	b := newBench(t)
+	chips := []uint16{bmp280Address, lm75Address, tmp102Address}
+	memory := func() (all [][]byte) {
+		for _, c := range chips {
+			m, err := b.bus.Peek(t.Context(), c, 0, 256)
+			kit.Must(t, err)
+			all = append(all, m)
+		}
+		return all
+	}
+	before := memory()
+	found, status, messages := b.scan(t)
+	if status != 0 || len(found.Problems) > 0 {
+		t.Errorf("exit status %d: %q", status, found.Problems)
+	}
+	for i, m := range memory() {
+		if !slices.Equal(m, before[i]) {
+			t.Errorf("the scan changed the chip at 0x%02x", chips[i])
+		}
+	}
+	asked := map[uint16]bool{}
+	for _, m := range messages {
+		asked[m.Address] = true
+		byReadOnly := m.Address&^7 == 0x30 || m.Address&^0xf == 0x50
+		switch {
+		case !m.Read && len(m.Data) > 1, !m.Read && byReadOnly, (m.Address < 0x08 || m.Address > 0x77) && m.Address != 0x03,
+			!m.Read && len(m.Data) > 0 && !slices.Contains(chips, m.Address):
+			t.Errorf("this was on the wires: %+v", m)
+		}
+	}
+	if len(asked) < 0x70 {
+		t.Errorf("%d addresses were asked, want 112", len(asked))
+	}
+
+	family := []string{"tmp102", "tmp75", "lm75", "lm75b"}
+	for address, want := range map[uint16][]string{bmp280Address: {"bme280"}, lm75Address: family, tmp102Address: family, railedAddress: nil, 0x20: nil} {
+		if got := whats(found.on(t, b, address).Could); !slices.Equal(got, want) {
+			t.Errorf("at 0x%02x could be %q, want %q", address, got, want)
+		}
+	}
+	if len(found.OneWire) != 1 || found.OneWire[0].What != "28-0316a2793aff" {
+		t.Fatalf("on the 1-Wire bus: %+v", found.OneWire)
+	}
+
+	values := map[string]float64{ // of the flags
+		found.OneWire[0].Flag:                       -10.125,
+		found.on(t, b, bmp280Address).Could[0].Flag: 25.08,
+		found.on(t, b, lm75Address).Could[2].Flag:   -25,
+		found.on(t, b, tmp102Address).Could[0].Flag: -10.125,
+	}
+	args := []string{"read", "--format=json"}
+	for flag := range values {
+		args = append(args, flag)
+	}
+	stdout, stderr, status := b.Run(t, args...)
+	var readings exporter.Readings
+	if err := json.Unmarshal([]byte(stdout), &readings); err != nil || status != 0 || len(readings.Sensors) != len(values) {
+		t.Fatalf("dormouse %q: exit status %d, %v\n%s%s", args, status, err, stdout, stderr)
+	}
+	for flag, want := range values {
+		name, _, _ := strings.Cut(strings.TrimPrefix(flag, "--sensor="), "=")
+		i := slices.IndexFunc(readings.Sensors, func(s exporter.SensorJSON) bool { return s.Name == name })
+		j := slices.IndexFunc(readings.Sensors[i].Readings, func(r exporter.ReadingJSON) bool { return r.Quantity == "temperature" })
+		if got := readings.Sensors[i].Readings[j].Value; *got < want-0.005 || *got > want+0.005 {
+			t.Errorf("%s reads %v, want %v", flag, *got, want)
+		}
+	}
+}
+
+func TestScanRaisesARail(t *testing.T) {
+	b := newBench(t)
+	rail := fmt.Sprintf("--rail=probes=GPIO%d", railLine)
+	found, status, _ := b.scan(t, rail, fmt.Sprintf("--bus=%d", b.bus.Number))
+	if got := whats(found.on(t, b, railedAddress).Could); status != 0 || !slices.Equal(got, []string{"bme280"}) {
+		t.Errorf("exit status %d, behind the rail could be %q: %q", status, got, found.Problems)
+	}
+	if found, _, _ := b.scan(t); found.on(t, b, railedAddress).Address != "" {
+		t.Error("the rail stayed on")
+	}
+}
+
+func TestScanLeavesOthersChipsAlone(t *testing.T) {
+	b := newBench(t)
+	d := b.Daemon(t, b.wiringFlags()[0])
+	d.Read()
+	_, err := b.bus.Bind(t.Context(), "lm75", lm75Address)
+	kit.Must(t, err)
+	later(t, func(ctx context.Context) error { return b.bus.Unbind(ctx, lm75Address) })
+	found, status, messages := b.scan(t, "--pid-file="+d.PIDFile)
+	if status != 0 {
+		t.Errorf("exit status %d: %q", status, found.Problems)
+	}
+	if a := found.on(t, b, bmp280Address); a.Daemon != "greenhouse" || len(a.Could) > 0 || to(messages, bmp280Address) > 0 {
+		t.Errorf("the daemon's chip got %d messages: %+v", to(messages, bmp280Address), a)
+	}
+	if a := found.on(t, b, lm75Address); a.Kernel != "lm75" || len(a.Could) > 0 || to(messages, lm75Address) > 0 {
+		t.Errorf("the kernel's chip got %d messages: %+v", to(messages, lm75Address), a)
+	}
+	if a := found.on(t, b, tmp102Address); len(a.Could) == 0 {
+		t.Errorf("nobody's chip: %+v", a)
+	}
+}
+
+func TestScanOfAHungBusEnds(t *testing.T) {
+	b := newBench(t)
+	kit.Must(t, b.bus.SetFault(t.Context(), 0, i2c.Hang))
+	lift := later(t, func(ctx context.Context) error { return b.bus.SetFault(ctx, 0, i2c.Healthy) })
+	begun := time.Now()
+	found, status, _ := b.scan(t)
+	took := time.Since(begun)
+	if text := strings.Join(found.Problems, "\n"); status != 1 || took > 30*time.Second || !strings.Contains(text, fmt.Sprintf("I2C bus %d ", b.bus.Number)) ||
+		!strings.Contains(text, "SDA or SCL") || len(found.OneWire) != 1 {
+		t.Errorf("after %s exit status %d: %+v", took, status, found)
+	}
+	lift()
+	if found, status, _ := b.scan(t); status != 0 || len(found.on(t, b, bmp280Address).Could) != 1 {
+		t.Errorf("later, exit status %d: %+v", status, found)
+	}
+}
