@@ -246,9 +246,9 @@ func TestStepBackAfterAReload(t *testing.T) {
 	})
 }
 
-// The wall clock is slewed while the daemon sleeps: the alarm rings a little
-// early by it.
-func TestSlewedClock(t *testing.T) {
+// The wall clock was set back and nobody has been told yet: the alarm rings a
+// little early by it.
+func TestAlarmRingsEarly(t *testing.T) {
 	e, err := newEntry(sensors.Schedule{At: "30 3 * * *"})
 	if err != nil {
 		t.Fatal(err)

@@ -373,7 +373,7 @@ func (p *Poller) ring() {
 func (p *Poller) enlistDue(now sensors.Instant) {
 	for e := p.agenda.pop(now); e != nil; e = p.agenda.pop(now) {
 		if e.cron != nil {
-			// The wall clock may have been slewed since the alarm was set.
+			// The wall clock may have been set by less than a Jump reports.
 			e.replan(now, p.wall())
 			if e.next.IsZero() || e.next.After(now) {
 				p.agenda.add(e)
