@@ -169,14 +169,15 @@ const systemsPIDFile = "/run/dormouse/dormouse.pid"
 // number then has that to tell, with a good checksum. Where the daemon doesn't
 // answer, nothing is identified.
 func (s *scanner) daemonsChips(ctx context.Context, pidFile string) {
-	if state := daemon.Status(pidFile); !state.Running() && state.Code != daemon.StatusUnknown {
+	state := daemon.Status(pidFile)
+	if !state.Running() && state.Code != daemon.StatusUnknown {
 		return
 	}
 	limited := s.clock.WithDeadline(ctx, s.clock.Now().Add(10*time.Second))
 	defer limited.Cancel()
 	readings, err := askForReadings(limited, pidFile)
 	if err != nil {
-		s.problem("a daemon runs and can't be asked which chips it reads: nothing was identified, so as not to disturb it: scan as root or as the daemon's user: %v", err)
+		s.problem("the daemon of %s (%s) can't be asked which chips it reads, so nothing was identified: scan as root or as the daemon's user: %v", pidFile, state.Text, err)
 		s.identify = false
 		return
 	}

@@ -99,9 +99,19 @@ func TestScanBesideADaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, _, code := p.run("scan", "--board=sim", "--pid-file="+pid)
-	if code != exitFailed || !strings.Contains(stdout, "nothing was identified") || strings.Contains(stdout, "looks like") ||
+	if code != exitFailed || !strings.Contains(stdout, "so nothing was identified") || strings.Contains(stdout, "looks like") ||
 		!strings.Contains(stdout, "0x76  answers; by its address it could be bme280\n") {
 		t.Errorf("where the daemon can't be asked, exit status %d:\n%s", code, stdout)
+	}
+}
+
+func TestScanWhereNobodyKnowsWhetherADaemonRuns(t *testing.T) {
+	p := newPlace(t)
+	p.write("file", "")
+	_, s := newScanBench(t)
+	s.daemonsChips(t.Context(), filepath.Join(p.dir, "file", "d.pid"))
+	if s.identify || len(s.found.Problems) != 1 || !strings.Contains(s.found.Problems[0], "can't be asked which chips it reads") {
+		t.Errorf("%+v", s)
 	}
 }
 
