@@ -154,6 +154,36 @@ func TestScanFindsWhatIsConnected(t *testing.T) {
 	}
 }
 
+// i2cdetect, in busybox's edition, is a second implementation of the question
+// whether a chip answers: both put the same messages on the wires.
+func TestScanAsksAsI2cdetectDoes(t *testing.T) {
+	b := newBench(t)
+	found, _, ours := b.scan(t, "--no-identify")
+	exit := kit.Exec(t, b.Machine.Machine, "i2cdetect", "-y", fmt.Sprint(b.bus.Number))
+	all, err := b.bus.Transfers(t.Context())
+	kit.Must(t, err)
+	theirs := slices.DeleteFunc(all, func(m rig.Transfer) bool { return m.Address < 0x08 || m.Address > 0x77 })
+	same := func(a, b rig.Transfer) bool {
+		return a.Address == b.Address && a.Read == b.Read && a.NACK == b.NACK && len(a.Data) == len(b.Data)
+	}
+	if len(theirs) < 0x70 || !slices.EqualFunc(ours, theirs, same) {
+		t.Errorf("on the wires\n%+v\nand by i2cdetect\n%+v", ours, theirs)
+	}
+	table := string(exit.Stdout)
+	if exit.Status != 0 || strings.Count(table, " 76 ") != 1 {
+		t.Errorf("i2cdetect says\n%s%s", table, exit.Stderr)
+	}
+	for address := uint16(0x08); address <= 0x77; address++ {
+		// An address stands in its own line of sixteen.
+		_, line, _ := strings.Cut(table, fmt.Sprintf("\n%02x:", address&0xf0))
+		line, _, _ = strings.Cut(line, "\n")
+		answers := slices.Contains(strings.Fields(line), fmt.Sprintf("%02x", address))
+		if a := found.on(t, b, address); (a.Address != "") != answers {
+			t.Errorf("at 0x%02x found %+v; i2cdetect: %t", address, a, answers)
+		}
+	}
+}
+
 func TestScanRaisesARail(t *testing.T) {
 	b := newBench(t)
 	rail := fmt.Sprintf("--rail=probes=GPIO%d", railLine)
