@@ -157,7 +157,7 @@ func TestSyntaxHelp(t *testing.T) {
 
 // The help of each command names all of its flags and fits on a terminal.
 func TestHelpFits(t *testing.T) {
-	commands := []string{"help", "run", "start", "stop", "restart", "reload", "status", "inspect", "read", "check", "pinout", "drivers", "demo"}
+	commands := []string{"help", "run", "start", "stop", "restart", "reload", "status", "inspect", "read", "check", "scan", "pinout", "drivers", "demo"}
 	for _, command := range commands {
 		var out bytes.Buffer
 		if code := run([]string{command, "--help"}, &out, io.Discard); code != 0 {
