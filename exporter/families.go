@@ -1,12 +1,14 @@
 package exporter
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"example.org/dormouse/sensors"
 )
@@ -65,14 +67,14 @@ var wakeCauses = []string{sensors.WakeStart, sensors.WakeTimer, sensors.WakeRequ
 
 // A family is one metric family of ours.
 type family struct {
-	name   string
-	kind   sensors.Kind
-	help   string
-	labels []string
+	name string
+	kind sensors.Kind
+	help string
+	desc *prometheus.Desc
 }
 
 func newFamily(name string, kind sensors.Kind, help string, labels ...string) *family {
-	return &family{name, kind, help, labels}
+	return &family{name, kind, help, prometheus.NewDesc(name, help, labels, nil)}
 }
 
 var own = []*family{sensorInfo, sensorUp, sensorReads, sensorErrors, sensorSuccess, sensorNext, sensorTook,
@@ -122,18 +124,19 @@ type problem struct {
 	err            error
 }
 
-// A collector finds the series of a view. It is used again for the next one,
-// with the memory that it has: a poll and a scrape of it leave little garbage.
+// collector emits a view's series in order. It describes nothing beforehand:
+// the families of the readings are known only when they are read. It is used
+// for one Gather.
 type collector struct {
 	view
+	out      chan<- prometheus.Metric
 	families claims
-	layout
+	series   map[string]bool
 	problems []problem
 }
 
-// claims says to which family each name on the page belongs: one of the house,
-// or one that came with a reading.
-type claims struct{ house, foreign map[string]*claim }
+// claims says to which family each name on the page belongs.
+type claims map[string]*claim
 
 type claim struct {
 	family string
@@ -142,8 +145,8 @@ type claim struct {
 }
 
 // ofTheHouse are the families that no program can redefine.
-var ofTheHouse = sync.OnceValue(func() map[string]*claim {
-	all := claims{foreign: make(map[string]*claim)}
+var ofTheHouse = sync.OnceValue(func() claims {
+	all := make(claims)
 	take := func(name string, kind sensors.Kind, help string) {
 		if _, err := all.take(name, kind, help); err != nil {
 			panic(fmt.Sprintf("exporter: family %s: %v", name, err)) // a mistake in our tables
@@ -156,13 +159,17 @@ var ofTheHouse = sync.OnceValue(func() map[string]*claim {
 		q, _ := sensors.QuantityByName(name)
 		take(q.MetricName(), q.Kind, q.Help)
 	}
-	return all.foreign
+	return all
 })
 
-// collect finds the series of v, in order. What contradicts itself is left out.
-func (c *collector) collect(v view) {
-	c.view = v
-	c.reset()
+// Describe makes an unchecked collector.
+func (*collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	c.out = out
+	c.families = maps.Clone(ofTheHouse())
+	c.series = make(map[string]bool)
 	if c.snapshot != nil {
 		for i := range c.snapshot.Results {
 			c.sensor(&c.snapshot.Results[i])
@@ -174,19 +181,6 @@ func (c *collector) collect(v view) {
 		c.processItself()
 	}
 	c.one(rejectedSeries, float64(len(c.problems)))
-	c.view = view{} // the snapshot isn't held for the sake of its page
-	c.sort()
-}
-
-// reset forgets the earlier view.
-func (c *collector) reset() {
-	if c.families.foreign == nil {
-		c.families = claims{ofTheHouse(), make(map[string]*claim)}
-	}
-	clear(c.families.foreign)
-	clear(c.problems)
-	c.problems = c.problems[:0]
-	c.layout.reset()
 }
 
 func (c *collector) sensor(r *sensors.Result) {
@@ -216,32 +210,56 @@ func (c *collector) sensor(r *sensors.Result) {
 // page already, or can't be a series at all.
 func (c *collector) reading(r *sensors.Result, g *sensors.Reading) error {
 	q := g.Quantity
+	name := q.MetricName()
 	if foreign(q) {
 		return fmt.Errorf("the names beginning with dormouse_, process_ and go_ are reserved: print it under another name")
 	}
-	f, err := c.families.take(q.MetricName(), q.Kind, q.Help)
+	help, err := c.families.take(name, q.Kind, q.Help)
 	if err != nil {
 		return err
 	}
 	if len(g.Labels) != len(q.Labels) {
 		return fmt.Errorf("%d label values for the labels %v", len(g.Labels), q.Labels)
 	}
-	if (q.Kind == sensors.Histogram || q.Kind == sensors.Summary) != (g.Dist != nil) {
-		return fmt.Errorf("a %s was reported as something else", q.Kind)
-	}
-	c.begin(f, g.Value, g.Dist)
-	c.label("sensor", r.Name)
+	names := make([]string, 0, 1+len(r.Labels)+len(q.Labels))
+	values := make([]string, 0, cap(names))
+	names, values = append(names, "sensor"), append(values, r.Name)
 	for _, l := range r.Labels {
-		c.label(l.Name, l.Value)
+		names, values = append(names, l.Name), append(values, l.Value)
 	}
-	for i, name := range q.Labels {
-		c.label(name, g.Labels[i])
-	}
-	if err := c.end(); errors.Is(err, errTwice) {
-		return fmt.Errorf("it has the same labels as an earlier reading")
-	} else {
+	names, values = append(names, q.Labels...), append(values, g.Labels...)
+
+	m, err := metric(prometheus.NewDesc(name, help, names, nil), q.Kind, g, values)
+	if err != nil {
 		return err
 	}
+	key := name + "\xff" + strings.Join(names, "\xff") + "\xff" + strings.Join(values, "\xff")
+	if c.series[key] {
+		return fmt.Errorf("it has the same labels as an earlier reading")
+	}
+	c.series[key] = true
+	c.out <- m
+	return nil
+}
+
+func metric(desc *prometheus.Desc, kind sensors.Kind, g *sensors.Reading, labels []string) (prometheus.Metric, error) {
+	d := g.Dist
+	if (kind == sensors.Histogram || kind == sensors.Summary) != (d != nil) {
+		return nil, fmt.Errorf("a %s was reported as something else", kind)
+	}
+	switch kind {
+	case sensors.Histogram:
+		return prometheus.NewConstHistogram(desc, d.Count, d.Sum, d.Buckets, labels...)
+	case sensors.Summary:
+		return prometheus.NewConstSummary(desc, d.Count, d.Sum, d.Quantiles, labels...)
+	}
+	return prometheus.NewConstMetric(desc, valueType[kind], g.Value, labels...)
+}
+
+var valueType = map[sensors.Kind]prometheus.ValueType{
+	sensors.Gauge:   prometheus.GaugeValue,
+	sensors.Counter: prometheus.CounterValue,
+	sensors.Untyped: prometheus.UntypedValue,
 }
 
 // foreign tells whether q takes a name that isn't its own to take.
@@ -255,33 +273,26 @@ func foreign(q *sensors.Quantity) bool {
 }
 
 // take takes a family's name with everything that its series may be called in
-// one of the formats. The first to come decides its type and its HELP.
-func (all *claims) take(name string, kind sensors.Kind, help string) (*claim, error) {
-	if f := all.of(name); f != nil && f.family == name {
+// one of the formats. The first to come decides its type and its HELP, which
+// is returned.
+func (all claims) take(name string, kind sensors.Kind, help string) (string, error) {
+	if f := all[name]; f != nil && f.family == name {
 		if f.kind != kind {
-			return nil, fmt.Errorf("it is a %s here and a %s elsewhere", kind, f.kind)
+			return "", fmt.Errorf("it is a %s here and a %s elsewhere", kind, f.kind)
 		}
-		return f, nil
+		return f.help, nil
 	}
 	names := exposed(name, kind)
 	for _, n := range names {
-		if f := all.of(n); f != nil {
-			return nil, fmt.Errorf("its series %s would be taken for one of %s", n, f.family)
+		if f := all[n]; f != nil {
+			return "", fmt.Errorf("its series %s would be taken for one of %s", n, f.family)
 		}
 	}
 	f := &claim{name, kind, help}
 	for _, n := range names {
-		all.foreign[n] = f
+		all[n] = f
 	}
-	return f, nil
-}
-
-// of is the family that a name belongs to; nil: none yet.
-func (all *claims) of(name string) *claim {
-	if f := all.house[name]; f != nil {
-		return f
-	}
-	return all.foreign[name]
+	return help, nil
 }
 
 // exposed lists the names that a family's series have in the text format and
@@ -334,19 +345,18 @@ func (c *collector) processItself() {
 }
 
 // one emits a series of a family of ours. That fails only where a label isn't
-// UTF-8 or a rail is there twice, and is a problem then like any other.
+// UTF-8, and is a problem then like any other.
 func (c *collector) one(f *family, v float64, labels ...string) {
-	c.begin(c.families.house[f.name], v, nil)
-	for i, name := range f.labels {
-		c.label(name, labels[i])
-	}
-	if err := c.end(); err != nil {
+	m, err := prometheus.NewConstMetric(f.desc, valueType[f.kind], v, labels...)
+	if err != nil {
 		sensor := ""
 		if len(labels) > 0 {
 			sensor = labels[0]
 		}
 		c.problems = append(c.problems, problem{sensor, f.name, err})
+		return
 	}
+	c.out <- m
 }
 
 // time emits a moment as Unix time, or nothing while it can't be told.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
@@ -63,7 +64,6 @@ type renderer struct {
 	mu         sync.Mutex
 	problems   map[string]bool // said already
 	unwritable map[string]bool // the same, by family
-	collector  collector
 	text       bytes.Buffer
 	packer     packer
 }
@@ -110,6 +110,20 @@ func (v *view) wallAtBoot() (time.Time, bool) {
 	return wall.Add(-time.Duration(v.now)), true
 }
 
+// gather makes v's families. What contradicts itself is left out.
+func (r *renderer) gather(v view) []*dto.MetricFamily {
+	c := &collector{view: v}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(c) // of an unchecked collector it can't fail
+	families, err := registry.Gather()
+	if err != nil {
+		// The families hold everything that was consistent.
+		c.problems = append(c.problems, problem{err: err})
+	}
+	r.problems = logProblems(r.log, r.problems, c.problems)
+	return families
+}
+
 // nextExpiry is the first moment after now at which a result expires.
 func nextExpiry(s *sensors.Snapshot, now sensors.Instant) sensors.Instant {
 	var next sensors.Instant
@@ -127,7 +141,7 @@ func nextExpiry(s *sensors.Snapshot, now sensors.Instant) sensors.Instant {
 
 func (r *renderer) render(v view, want pageKey) *page {
 	v.resident = r.resident()
-	body := r.encode(want.format, v)
+	body := r.encode(want.format, r.gather(v))
 	header := http.Header{
 		"Content-Type":           {string(want.format)},
 		"Vary":                   {"Accept, Accept-Encoding"},
@@ -145,23 +159,21 @@ func (r *renderer) render(v view, want pageKey) *page {
 func (r *renderer) textfile(v view) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return bytes.Clone(r.encode(expfmt.FmtText, v))
+	return bytes.Clone(r.encode(expfmt.FmtText, r.gather(v)))
 }
 
-// encode writes v's families in a format, with what ends it; the bytes are good
+// encode writes families in a format, with what ends it; the bytes are good
 // until the next call. A family that the format can't express is left out.
-func (r *renderer) encode(format expfmt.Format, v view) []byte {
-	r.collector.collect(v)
-	r.problems = logProblems(r.log, r.problems, r.collector.problems)
+func (r *renderer) encode(format expfmt.Format, families []*dto.MetricFamily) []byte {
 	r.text.Reset()
 	enc := expfmt.NewEncoder(&r.text, format)
-	r.collector.each(func(f *dto.MetricFamily) {
+	for _, f := range families {
 		before := r.text.Len()
 		if err := enc.Encode(f); err != nil {
 			r.text.Truncate(before)
 			r.complain(f.GetName(), format, err)
 		}
-	})
+	}
 	if c, ok := enc.(expfmt.Closer); ok {
 		if err := c.Close(); err != nil { // it writes to memory
 			r.complain("", format, err)
