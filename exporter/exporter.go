@@ -47,7 +47,6 @@ type Exporter struct {
 	log       *slog.Logger
 	telemetry string
 	reload    func() error
-	process   *process
 	negotiate negotiator
 
 	mu      sync.Mutex // orders those who make a new edition
@@ -59,8 +58,7 @@ type Exporter struct {
 // facts are what a page is rendered from.
 type facts struct {
 	snapshot *sensors.Snapshot // nil before the first
-	usage    usage
-	started  sensors.Instant // of the process; zero: unknown
+	started  sensors.Instant   // of the process; zero: unknown
 
 	reloaded   bool // the last reload succeeded
 	reloadedAt sensors.Instant
@@ -78,26 +76,23 @@ func New(o Options) *Exporter {
 		log:       o.Log,
 		telemetry: o.TelemetryPath,
 		reload:    o.Reload,
-		process:   newProcess(),
 	}
 	if e.telemetry == "" {
 		e.telemetry = "/metrics"
 	}
 	e.telemetry = "/" + strings.TrimLeft(e.telemetry, "/")
-	e.renderer.log, e.renderer.resident, e.renderer.unwritable = o.Log, e.process.resident, make(map[string]bool)
+	p := newProcess()
+	e.renderer.log, e.renderer.usage, e.renderer.unwritable = o.Log, p.usage, make(map[string]bool)
 	e.current.Store(&edition{facts: facts{
-		usage: e.process.usage(), started: e.process.started,
-		reloaded: true, reloadedAt: o.Clock.Now(),
+		started: p.started, reloaded: true, reloadedAt: o.Clock.Now(),
 	}})
 	return e
 }
 
-// Publish makes s what the next scrape sees. It renders nothing, so that a
-// wake costs the same with and without a scraper; the process's own figures
-// are taken here, with a system call that doesn't block.
+// Publish makes s what the next scrape sees. It renders and measures nothing,
+// so that a wake costs the same with and without a scraper.
 func (e *Exporter) Publish(s *sensors.Snapshot) {
-	u := e.process.usage()
-	e.change(func(f *facts) { f.snapshot, f.usage = s, u })
+	e.change(func(f *facts) { f.snapshot = s })
 }
 
 // SetReload records the outcome of a reload of the configuration.

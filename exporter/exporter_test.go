@@ -155,9 +155,10 @@ func house() *sensors.Snapshot {
 func newExporter(s *sensors.Snapshot, clock Clock) *Exporter {
 	e := New(Options{Build: build, Clock: clock, Log: slog.New(slog.DiscardHandler)})
 	e.Publish(s)
-	e.renderer.resident = func() uint64 { return 10 << 20 }
+	e.renderer.usage = func() usage {
+		return usage{cpu: 1500 * time.Millisecond, voluntary: 36, involuntary: 2, resident: 10 << 20}
+	}
 	e.change(func(f *facts) {
-		f.usage = usage{cpu: 1500 * time.Millisecond, voluntary: 36, involuntary: 2}
 		f.started = boot.Add(-time.Hour)
 		f.reloadedAt = boot.Add(-time.Hour)
 	})

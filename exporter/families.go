@@ -14,8 +14,8 @@ import (
 )
 
 // The families about the sensors, the board and the daemon. Those of the
-// process itself say "as of the last wake": a sleeping process isn't woken
-// to be measured.
+// process itself are measured for a page, and not at each wake: that takes as
+// long as all else that a wake does for the page.
 var (
 	sensorInfo = newFamily("dormouse_sensor_info", sensors.Gauge,
 		"What the sensor is and how it is connected; always 1.", "sensor", "driver", "wiring")
@@ -53,9 +53,9 @@ var (
 		"Unix time of the last successful reading of the configuration.")
 
 	switches = newFamily("dormouse_context_switches_total", sensors.Counter,
-		"Context switches of all threads as the kernel counts them, as of the last wake; a voluntary one is a wake-up.", "kind")
+		"Context switches of all threads as the kernel counts them, as of the first scrape after the last wake; a voluntary one is a wake-up.", "kind")
 	cpuSeconds = newFamily("process_cpu_seconds_total", sensors.Counter,
-		"User and system CPU time spent, as of the last wake.")
+		"User and system CPU time spent, as of the first scrape after the last wake.")
 	residentBytes = newFamily("process_resident_memory_bytes", sensors.Gauge,
 		"Resident memory size, as of the first scrape after the last wake.")
 	startTime = newFamily("process_start_time_seconds", sensors.Gauge,
@@ -90,7 +90,7 @@ type view struct {
 	// textfile leaves out what the process says of itself: node_exporter,
 	// which reads the file, has families of the same names about itself.
 	textfile bool
-	resident uint64 // bytes the process has in memory; 0: unknown
+	usage    usage // of a page only
 }
 
 // expired tells whether r should have been read again by now. Its readings are
@@ -338,8 +338,8 @@ func (c *collector) processItself() {
 	c.one(switches, float64(c.usage.voluntary), "voluntary")
 	c.one(switches, float64(c.usage.involuntary), "involuntary")
 	c.one(cpuSeconds, c.usage.cpu.Seconds())
-	if c.resident != 0 {
-		c.one(residentBytes, float64(c.resident))
+	if c.usage.resident != 0 {
+		c.one(residentBytes, float64(c.usage.resident))
 	}
 	c.time(startTime, c.started)
 }

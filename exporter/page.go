@@ -22,6 +22,7 @@ type edition struct {
 	facts facts
 
 	pages   map[pageKey]*page
+	usage   usage
 	expires sensors.Instant // when a reading on it ceases to be true; zero: none does
 	wall    time.Time       // what the wall clock would have shown at boot
 	wallOK  bool
@@ -58,8 +59,8 @@ func (e *Exporter) view(f facts) view {
 // A renderer makes pages, one at a time: who asks meanwhile waits, and shares
 // what was made. Publishing doesn't wait for it.
 type renderer struct {
-	log      *slog.Logger
-	resident func() uint64 // the process's memory in bytes; 0: unknown
+	log   *slog.Logger
+	usage func() usage
 
 	mu         sync.Mutex
 	problems   map[string]bool // said already
@@ -74,12 +75,13 @@ func (r *renderer) page(e *Exporter, want pageKey) *page {
 	ed := e.current.Load()
 	v := e.view(ed.facts)
 	if ed.stale(&v) {
-		ed.pages = make(map[pageKey]*page)
+		ed.pages, ed.usage = make(map[pageKey]*page), r.usage()
 		ed.expires = nextExpiry(ed.facts.snapshot, v.now)
 		ed.wall, ed.wallOK = v.wallAtBoot()
 	}
 	p := ed.pages[want]
 	if p == nil {
+		v.usage = ed.usage // the same on all, so that none goes back behind another
 		p = r.render(v, want)
 		ed.pages[want] = p
 	}
@@ -87,7 +89,7 @@ func (r *renderer) page(e *Exporter, want pageKey) *page {
 }
 
 // leastStep is the step of the wall clock that makes a page's times wrong;
-// NTP's slewing moves it by less from one wake to the next.
+// smaller differences come of reading two clocks one after the other.
 const leastStep = time.Second
 
 // stale tells whether ed's pages are to be rendered anew: for the first time,
@@ -140,7 +142,6 @@ func nextExpiry(s *sensors.Snapshot, now sensors.Instant) sensors.Instant {
 }
 
 func (r *renderer) render(v view, want pageKey) *page {
-	v.resident = r.resident()
 	body := r.encode(want.format, r.gather(v))
 	header := http.Header{
 		"Content-Type":           {string(want.format)},

@@ -16,6 +16,7 @@ import (
 type usage struct {
 	cpu                    time.Duration // user and system
 	voluntary, involuntary uint64        // context switches
+	resident               uint64        // bytes in memory; 0: unknown
 }
 
 // process measures the process it is part of.
@@ -33,7 +34,7 @@ func newProcess() *process {
 // count backwards. The calls are raw: an ordinary one tells the runtime that
 // it may block, which wakes its monitor thread.
 func (p *process) usage() usage {
-	var u usage
+	u := usage{resident: p.resident()}
 	var r unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err == nil {
 		u.cpu = time.Duration(r.Utime.Nano() + r.Stime.Nano())
@@ -42,9 +43,7 @@ func (p *process) usage() usage {
 	return u
 }
 
-// resident is the second field of /proc/self/statm, in pages; see proc(5). It
-// is read for a page and not at each wake: it takes longer than all else that
-// a wake does for the page.
+// resident is the second field of /proc/self/statm, in pages; see proc(5).
 func (p *process) resident() uint64 {
 	var buf [128]byte
 	n := readRaw(statm, buf[:])
