@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"periph.io/x/conn/v3/i2c"
@@ -56,6 +57,9 @@ func defineScan(c *syntax) command {
 		if err != nil {
 			return usageError{err}
 		}
+		// Whatever ends the scan, its rails go off.
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+		defer stop()
 		clock, err := alarm.New()
 		if err != nil {
 			return err
@@ -65,20 +69,18 @@ func defineScan(c *syntax) command {
 		if !ok {
 			return errors.New("this board can't be looked at")
 		}
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-		defer stop()
 		sc := newScanner(here, clock, identify)
 		sc.daemonsChips(ctx, s.pidFile)
 		if s.board == "sim" { // its chips have power since now
 			if err := clock.Sleep(ctx, powerUp); err != nil {
-				return err
+				return brokenOff(err)
 			}
 		} else if s.pidFile != systemsPIDFile {
 			sc.daemonsChips(ctx, systemsPIDFile)
 		}
 		sc.withRails(ctx, cfg.Rails, func() { sc.look(ctx, buses) })
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("the scan was broken off: %w", err)
+			return brokenOff(err)
 		}
 		if *format == "json" {
 			e := json.NewEncoder(stdout)
@@ -93,6 +95,8 @@ func defineScan(c *syntax) command {
 		return err
 	}
 }
+
+func brokenOff(err error) error { return fmt.Errorf("the scan was broken off: %w", err) }
 
 // found is what a scan found: the document of --format=json. Fields are added
 // to it, never changed or taken away.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -448,6 +449,57 @@ func TestScanWithRails(t *testing.T) {
 	s.withRails(t.Context(), cfg.Rails, func() { s.look(t.Context(), nil) })
 	if text := s.text(t); strings.Contains(text, "bme280") || !strings.Contains(text, `is held by "gpioset"`) || len(s.found.Problems) != 1 {
 		t.Errorf("with the rail's line held:\n%s", text)
+	}
+}
+
+func TestScanBrokenOffLeavesNoRailOn(t *testing.T) {
+	b, s := newScanBench(t)
+	cfg, err := sensors.Load(sensors.Source{SensorFlags: []string{"scan=thermal"}, RailFlags: []string{"probes=GPIO17,settle=1h"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		s.withRails(ctx, cfg.Rails, func() { s.look(ctx, nil) })
+		close(ended)
+	}()
+	newPlace(t).eventually(func() error {
+		if high, _ := b.Output(17); !high {
+			return errors.New("the rail isn't up")
+		}
+		return nil
+	})
+	cancel()
+	<-ended
+	if _, driven := b.Output(17); driven || len(s.found.Problems) == 0 {
+		t.Errorf("driven: %t, problems %q", driven, s.found.Problems)
+	}
+}
+
+// The whole process, too, ends of a signal by itself, and says so.
+func TestScanEndsOfASignal(t *testing.T) {
+	p := newPlace(t)
+	cmd := p.command("scan", "--board=sim", "--rail=probes=GPIO17,settle=1h")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.eventually(func() error { // its clock is opened when signals are caught
+		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", cmd.Process.Pid))
+		for _, f := range files {
+			if to, err := os.Readlink(f); err == nil && to == "anon_inode:[timerfd]" {
+				return nil
+			}
+		}
+		return errors.Join(errors.New("there is no timer yet"), err)
+	})
+	if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(stderr.String(), "the scan was broken off") {
+		t.Errorf("%v: %s", err, stderr.String())
 	}
 }
 
