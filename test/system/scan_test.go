@@ -234,3 +234,28 @@ func TestScanOfAHungBusEnds(t *testing.T) {
 		t.Errorf("later, exit status %d: %+v", status, found)
 	}
 }
+
+// Somebody without rights is told which groups they need, and still sees what
+// is for everybody.
+func TestScanWithoutRights(t *testing.T) {
+	b := newBench(t)
+	d := b.Daemon(t, b.wiringFlags()[0])
+	p, err := b.Start(t.Context(), rig.Command{Argv: []string{"/usr/bin/dormouse", "scan", "--format=json", "--pid-file=" + d.PIDFile}, UID: 990, GID: 990}, nil)
+	kit.Must(t, err)
+	exit, err := p.Wait(t.Context())
+	kit.Must(t, err)
+	var found scanned
+	if err := json.Unmarshal(exit.Stdout, &found); err != nil || exit.Status != 1 {
+		t.Fatalf("exit status %d, %v\n%s%s", exit.Status, err, exit.Stdout, exit.Stderr)
+	}
+	text := strings.Join(found.Problems, "\n")
+	for _, want := range []string{"the daemon of " + d.PIDFile + " (running as process", "scan as root or as the daemon's user",
+		fmt.Sprintf("/dev/i2c-%d may not be opened: add the daemon's user to the group i2c", b.bus.Number), "/dev/gpiochip0 may not be opened: add the user to the group gpio"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("there is no %q in\n%s", want, text)
+		}
+	}
+	if len(found.OneWire) != 1 {
+		t.Errorf("on the 1-Wire bus: %+v", found.OneWire)
+	}
+}
