@@ -185,12 +185,7 @@ func (b *bus) kernelDrives(addr uint16) error {
 	case err != nil:
 		return fmt.Errorf("%s: whether the kernel drives %s: %w", b.number, sensors.Address(addr), err)
 	}
-	name, instead := filepath.Base(link), ""
-	for _, way := range []struct{ attributes, driver string }{{"iio:device*", "iio"}, {"hwmon/hwmon*", "hwmon"}} {
-		if found, err := filepath.Glob(b.kernel.path("/sys/bus/i2c/devices/" + device + "/" + way.attributes)); err == nil && len(found) > 0 {
-			instead = "read it with driver=" + way.driver + ", or "
-		}
-	}
-	return sensors.Errorf(sensors.Busy, "%s on %s is driven by the kernel's %s: %stake it away from the kernel (echo %s > /sys/bus/i2c/drivers/%s/unbind, or remove its overlay): %w",
-		sensors.Address(addr), b.number, name, instead, device, name, unix.EBUSY)
+	name := filepath.Base(link)
+	return sensors.Errorf(sensors.Busy, "%s on %s is driven by the kernel's %s: take it away from the kernel (echo %s > /sys/bus/i2c/drivers/%s/unbind, or remove its overlay): %w",
+		sensors.Address(addr), b.number, name, device, name, unix.EBUSY)
 }
