@@ -43,10 +43,10 @@ func programs(dir, sensor string, pageSize func(dormouse string) (int, error)) (
 	source := filepath.Join(dir, "floor.c")
 	page, large := filepath.Join(dir, "forty.prom"), filepath.Join(dir, "thousand.prom")
 	if err := errors.Join(
-		goBuild(release, "cmd/dormouse", true),
-		goBuild(plain, "cmd/dormouse", false),
-		goBuild(waits, "test/bench/waits", true),
-		goBuild(usual, "test/bench/usual", false),
+		run("make", "-s", "release", "OUT="+release),
+		run("make", "-s", "release", "OUT="+waits, "PKG=./test/bench/waits"),
+		goBuild(plain, "./cmd/dormouse"),
+		goBuild(usual, "./test/bench/usual"),
 		os.WriteFile(source, floorSource, 0o644),
 		os.WriteFile(page, numbered(40), 0o644),
 		os.WriteFile(large, numbered(1000), 0o644),
@@ -188,17 +188,14 @@ with daemon.DaemonContext(detach_process=False):
         time.sleep(every)
 `
 
-// goBuild builds as the Makefile does, for a release or as go build does it.
-func goBuild(target, pkg string, release bool) error {
-	args := []string{"build", "-trimpath", "-ldflags=-s -w"}
-	if release {
-		args = []string{"build", "-trimpath", "-tags=release", "-ldflags=-s -w -checklinkname=0"}
-	}
-	cmd := exec.Command("go", append(args, "-o", target, "example.org/dormouse/"+pkg)...)
+// goBuild builds as go build does: no release.
+func goBuild(target, pkg string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", target, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	return output(cmd)
 }
 
+// run runs a command at the module's root, where make bench is at home.
 func run(name string, args ...string) error { return output(exec.Command(name, args...)) }
 
 func output(cmd *exec.Cmd) error {
