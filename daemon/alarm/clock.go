@@ -72,9 +72,16 @@ func newClock(k kernel) *Clock {
 // ring wakes those who are due, each time the descriptor fires.
 func (c *Clock) ring(timer *timerfd) {
 	defer c.running.Done()
-	if err := timer.each(c.fire); !errors.Is(err, os.ErrClosed) {
-		// Waiting on would be waiting for ever.
-		panic(fmt.Sprintf("alarm: read the timer: %v", err))
+	for {
+		err := timer.wait()
+		if errors.Is(err, os.ErrClosed) {
+			return
+		}
+		if err != nil {
+			// Waiting on would be waiting for ever.
+			panic(fmt.Sprintf("alarm: read the timer: %v", err))
+		}
+		c.fire()
 	}
 }
 

@@ -20,6 +20,7 @@ type timerfd struct {
 
 	expirations uint64
 	errno       syscall.Errno
+	read        func(fd uintptr) bool // made once: a wait doesn't allocate
 
 	spec     unix.ItimerSpec
 	flags    uintptr
@@ -40,6 +41,14 @@ func newTimerfd(clock int, name string) (*timerfd, error) {
 	if err = t.file.SetReadDeadline(time.Time{}); err != nil {
 		return nil, errors.Join(fmt.Errorf("poll the timer on %s: %w", name, err), t.file.Close())
 	}
+	t.read = func(fd uintptr) bool {
+		for {
+			_, _, t.errno = unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&t.expirations)), 8)
+			if t.errno != unix.EINTR {
+				return t.errno != unix.EAGAIN
+			}
+		}
+	}
 	t.set = func(fd uintptr) {
 		_, _, t.setErrno = unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, fd, t.flags,
 			uintptr(unsafe.Pointer(&t.spec)), 0, 0, 0)
@@ -51,33 +60,7 @@ func newTimerfd(clock int, name string) (*timerfd, error) {
 // the clock of a TFD_TIMER_CANCEL_ON_SET timer was set, and os.ErrClosed after
 // close.
 func (t *timerfd) wait() error {
-	return t.readUntil(func() bool { return true })
-}
-
-// each calls f whenever the timer fires, until close or an error, which are
-// those of wait. It stays in one operation of the network poller, so that each
-// time costs one read(2): the poller keeps a readiness that comes while f runs,
-// where a new operation would have to look for it by a read of its own.
-func (t *timerfd) each(f func()) error {
-	return t.readUntil(func() bool { f(); return false })
-}
-
-// readUntil calls fired each time the timer has fired, until that returns true.
-func (t *timerfd) readUntil(fired func() bool) error {
-	err := t.conn.Read(func(fd uintptr) bool {
-		_, _, t.errno = unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&t.expirations)), 8)
-		for t.errno == unix.EINTR {
-			_, _, t.errno = unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&t.expirations)), 8)
-		}
-		switch t.errno {
-		case unix.EAGAIN:
-			return false
-		case 0:
-			return fired()
-		}
-		return true
-	})
-	if err != nil {
+	if t.conn.Read(t.read) != nil {
 		return os.ErrClosed // the poller has no other error for a descriptor it took
 	}
 	if t.errno != 0 {
