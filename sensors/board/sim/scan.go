@@ -19,14 +19,12 @@ func (b *bus) Quick(addr uint16) error {
 }
 
 func (b *Board) address(addr uint16) error {
-	s, ok := b.slots[addr]
-	switch {
-	case b.stuck != nil:
+	if b.stuck != nil {
 		return nil
-	case !ok || s.removed || !b.supplied(s):
-		return errNack
-	case s.fault.Errno != 0:
-		return s.fault.Errno
+	}
+	s, err := b.present(addr)
+	if err != nil {
+		return err
 	}
 	if c, ok := s.chip.(*sht4x); ok && b.clock.Now().Before(c.ready) {
 		return errNack

@@ -242,13 +242,11 @@ func (b *Board) transact(addr uint16, w, r []byte) error {
 		fill(r, *b.stuck)
 		return nil
 	}
-	s, ok := b.slots[addr]
-	switch {
-	case !ok || s.removed || !b.supplied(s):
-		return errNack
-	case s.fault.Errno != 0:
-		return s.fault.Errno
-	case s.fault.Stuck:
+	s, err := b.present(addr)
+	if err != nil {
+		return err
+	}
+	if s.fault.Stuck {
 		fill(r, s.fault.Level)
 		return nil
 	}
@@ -268,6 +266,18 @@ func (b *Board) transact(addr uint16, w, r []byte) error {
 		r[len(r)-1] ^= 1
 	}
 	return nil
+}
+
+// present finds the chip that there is at an address.
+func (b *Board) present(addr uint16) (*slot, error) {
+	s, ok := b.slots[addr]
+	switch {
+	case !ok || s.removed || !b.supplied(s):
+		return nil, errNack
+	case s.fault.Errno != 0:
+		return nil, s.fault.Errno
+	}
+	return s, nil
 }
 
 func fill(r []byte, level byte) {
