@@ -123,6 +123,8 @@ type foundAddress struct {
 	Identified bool          `json:"identified"`              // the drivers were asked
 	Could      []foundSensor `json:"could_be"`
 	Refused    []string      `json:"refused"` // why drivers say that it isn't theirs
+
+	unbind string // the command that takes it away from the kernel
 }
 
 type foundSensor struct {
@@ -263,7 +265,7 @@ func (s *scanner) scanBus(ctx context.Context, number sensors.Bus) foundBus {
 	before := len(s.found.Problems)
 	taken := map[uint16]foundAddress{}
 	for addr, driver := range s.driven(ctx, number) {
-		taken[addr] = foundAddress{Kernel: driver, Could: []foundSensor{}, Refused: []string{}}
+		taken[addr] = foundAddress{Kernel: driver, unbind: board.UnbindCommand(number, addr, driver), Could: []foundSensor{}, Refused: []string{}}
 	}
 	for _, r := range s.reads {
 		text, ok := strings.CutPrefix(r.Wiring, number.String()+", address ")

@@ -14,7 +14,7 @@ func (f *found) print(w io.Writer) error {
 	for _, bus := range f.Buses {
 		fmt.Fprintf(&b, "%s\n", sensors.Bus(bus.Bus))
 		for _, a := range bus.Addresses {
-			fmt.Fprintf(&b, "  %s  %s\n", a.Address, a.describe(bus.Bus))
+			fmt.Fprintf(&b, "  %s  %s\n", a.Address, a.describe())
 			for _, c := range a.Could {
 				fmt.Fprintf(&b, "          %s\n", c.Flag)
 			}
@@ -75,14 +75,14 @@ func printSensors(b *strings.Builder, title string, list []foundSensor) {
 	}
 }
 
-func (a *foundAddress) describe(bus int) string {
+func (a *foundAddress) describe() string {
 	var names []string
 	for _, c := range a.Could {
 		names = append(names, c.What)
 	}
 	switch {
 	case a.Kernel != "":
-		return fmt.Sprintf("is driven by the kernel's %s (to take it away: echo %d-00%s > /sys/bus/i2c/drivers/%s/unbind)", a.Kernel, bus, a.Address[2:], a.Kernel)
+		return fmt.Sprintf("is driven by the kernel's %s (to take it away: %s)", a.Kernel, a.unbind)
 	case a.Daemon != "":
 		return "is read by the running daemon, as " + a.Daemon
 	case len(names) == 1 && a.Identified:

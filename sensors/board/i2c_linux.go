@@ -177,8 +177,7 @@ func (b *bus) callIoctl(fd uintptr) {
 // kernelDrives refuses an address whose chip a kernel driver is bound to:
 // I2C_RDWR wouldn't, and both would disturb each other's measurements.
 func (b *bus) kernelDrives(addr uint16) error {
-	device := fmt.Sprintf("%d-%04x", int(b.number), addr)
-	link, err := os.Readlink(b.kernel.path("/sys/bus/i2c/devices/" + device + "/driver"))
+	link, err := os.Readlink(b.kernel.path("/sys/bus/i2c/devices/" + deviceName(b.number, addr) + "/driver"))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -186,6 +185,14 @@ func (b *bus) kernelDrives(addr uint16) error {
 		return fmt.Errorf("%s: whether the kernel drives %s: %w", b.number, sensors.Address(addr), err)
 	}
 	name := filepath.Base(link)
-	return sensors.Errorf(sensors.Busy, "%s on %s is driven by the kernel's %s: take it away from the kernel (echo %s > /sys/bus/i2c/drivers/%s/unbind, or remove its overlay): %w",
-		sensors.Address(addr), b.number, name, device, name, unix.EBUSY)
+	return sensors.Errorf(sensors.Busy, "%s on %s is driven by the kernel's %s: take it away from the kernel (%s, or remove its overlay): %w",
+		sensors.Address(addr), b.number, name, UnbindCommand(b.number, addr, name), unix.EBUSY)
+}
+
+// deviceName is what the kernel calls the chip at an address: 1-0076.
+func deviceName(bus sensors.Bus, addr uint16) string { return fmt.Sprintf("%d-%04x", int(bus), addr) }
+
+// UnbindCommand takes a chip away from the driver of the kernel that has it.
+func UnbindCommand(bus sensors.Bus, addr uint16, driver string) string {
+	return fmt.Sprintf("echo %s > /sys/bus/i2c/drivers/%s/unbind", deviceName(bus, addr), driver)
 }
