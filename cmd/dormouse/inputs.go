@@ -38,8 +38,7 @@ func (s *settings) gather() (*inputs, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.machine = findMachine(machineIDFile)
-		in.Machine, in.StateDirectory, in.PIDFile = s.machine, s.stateDirectory, s.pidFile
+		in.Machine, in.StateDirectory, in.PIDFile = s.thisMachine(), s.stateDirectory, s.pidFile
 		return in, nil
 	}
 	in := &inputs{}

@@ -29,13 +29,19 @@ func findMachine(idFile string) *machine {
 	return m
 }
 
-// source is all that a configuration is made from, with the file's content.
-func (s *settings) source(data []byte) sensors.Source {
+// thisMachine is the one that was handed over, or is found out now.
+func (s *settings) thisMachine() *machine {
 	if s.machine == nil {
 		s.machine = findMachine(machineIDFile)
 	}
+	return s.machine
+}
+
+// source is all that a configuration is made from, with the file's content.
+func (s *settings) source(data []byte) sensors.Source {
+	m := s.thisMachine()
 	return sensors.Source{
 		File: s.configFile, Data: data, SensorFlags: s.sensors, RailFlags: s.rails, Every: s.every,
-		MachineID: s.machine.ID, HostName: s.machine.Name,
+		MachineID: m.ID, HostName: m.Name,
 	}
 }
