@@ -105,8 +105,8 @@ func (n *counter) drain() (newest sensors.Edge, ok bool, err error) {
 type steady struct{ shown float64 }
 
 // stable is the Unix time of a moment that wall shows. The offset between the
-// clocks is never measured twice the same, and the wall clock is slewed: the
-// time reported first stays, unless the clock was stepped meanwhile.
+// clocks is never measured twice the same: the time reported first stays,
+// unless the clock was stepped meanwhile.
 func (s *steady) stable(wall time.Time) float64 {
 	const step = 1 // seconds
 	t := float64(wall.UnixMilli()) / 1000

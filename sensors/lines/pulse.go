@@ -22,12 +22,10 @@ var meanings = map[string]meaning{
 	"volume":        {total: sensors.Volume, rate: sensors.Flow, unit: sensors.Volume.Unit},
 	"energy":        {total: sensors.Energy, rate: sensors.Power, unit: sensors.Energy.Unit},
 	"rotations":     {total: sensors.Rotations, rate: sensors.Frequency, unit: sensors.Rotations.Unit},
+	"":              {rate: sensors.Frequency}, // pulses that stand for nothing
 	// One pulse is the way that the air goes meanwhile: metres per second per hertz.
 	"speed": {rate: sensors.Speed, gust: sensors.Gust, unit: sensors.Meters},
 }
-
-// plain is what pulses are that stand for nothing.
-var plain = meaning{rate: sensors.Frequency}
 
 // mostGaps is how many edges the kernel keeps for one who looks at each: its
 // own limit (GPIO_V2_LINES_MAX*16, drivers/gpio/gpiolib-cdev.c).
@@ -132,11 +130,7 @@ func newPulse(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pulse{counter: n, meaning: plain, each: each, gaps: o.Bool("gap")}
-	if m, ok := meanings[o.Text("quantity")]; ok {
-		p.meaning = m
-	}
-	return p, nil
+	return &pulse{counter: n, meaning: meanings[o.Text("quantity")], each: each, gaps: o.Bool("gap")}, nil
 }
 
 func (p *pulse) Sense(ctx context.Context, r *sensors.Report) error {
