@@ -59,15 +59,7 @@ func TestSteppedClock(t *testing.T) {
 				steady := w.sensor("b")
 				got := w.times(f)
 				w.run(f.cfg, steady.cfg)
-				words := strings.Fields(c.steps)
-				for i := 0; i < len(words); i += 2 {
-					wait, step := duration(t, words[i]), duration(t, words[i+1])
-					w.pass(wait)
-					if step != 0 {
-						w.clock.StepWall(step)
-						w.pass(0)
-					}
-				}
+				w.passAndStep(c.steps)
 				equal(t, "reads", *got, c.want)
 				for i, m := range steady.moments() {
 					if m != time.Duration(i)*time.Minute {
@@ -79,6 +71,19 @@ func TestSteppedClock(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// passAndStep lets time pass and steps the wall clock, in turn: "1h 0s 48h -1h".
+func (w *world) passAndStep(steps string) {
+	w.Helper()
+	words := strings.Fields(steps)
+	for i := 0; i < len(words); i += 2 {
+		w.pass(duration(w.T, words[i]))
+		if step := duration(w.T, words[i+1]); step != 0 {
+			w.clock.StepWall(step)
+			w.pass(0)
+		}
 	}
 }
 
@@ -107,15 +112,7 @@ func TestSteppedClockWithJitter(t *testing.T) {
 				f := w.sensor("a", at("30 3 * * *"), moved(20*time.Minute))
 				got := w.times(f)
 				w.run(f.cfg)
-				words := strings.Fields(c.steps)
-				for i := 0; i < len(words); i += 2 {
-					wait, step := duration(t, words[i]), duration(t, words[i+1])
-					w.pass(wait)
-					if step != 0 {
-						w.clock.StepWall(step)
-						w.pass(0)
-					}
-				}
+				w.passAndStep(c.steps)
 				equal(t, "reads", *got, c.want)
 			})
 		})
