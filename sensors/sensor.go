@@ -73,6 +73,9 @@ type Driver struct {
 	// where the chip offers something to tell by.
 	Unverifiable string
 
+	// Identity is how the chip is recognised; nil: by nothing.
+	Identity *Identification
+
 	// Check finds what no option alone can: combinations. May be nil.
 	Check func(*Options) error
 	// New probes the sensor and loads what it needs to read it: identity,

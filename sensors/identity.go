@@ -1,0 +1,41 @@
+package sensors
+
+import (
+	"context"
+	"strings"
+)
+
+// An Identification is how a chip is recognised: by an ID register, or by a
+// checksummed answer that only this family gives. A driver whose chip offers
+// neither has none, and is never asked whether an unknown chip is its own.
+type Identification struct {
+	// By says it in words, for the documents: "ID register 0xD0 reads 0x58 or
+	// 0x60", "serial number with its checksums".
+	By string
+	// Command tells that Probe writes more than a register's number. Such
+	// probes are tried after the others at the same address.
+	Command bool
+	// Probe asks the chip at the sensor's address and changes nothing in it.
+	// An error means that it isn't of this family, or that it doesn't answer;
+	// it says what the chip looks like, where that can be told.
+	Probe func(ctx context.Context, e Env) (Found, error)
+}
+
+// Found is what a Probe has recognised.
+type Found struct {
+	Family string // the driver's name
+	Model  string // "BMP280", as on the part; empty: can't be told
+	Serial string // empty: it has none, or it isn't read
+}
+
+// String is the model or the family, with the serial number where there is one.
+func (f Found) String() string {
+	name := f.Model
+	if name == "" {
+		name = strings.ToUpper(f.Family)
+	}
+	if f.Serial != "" {
+		return name + ", serial number " + f.Serial
+	}
+	return name
+}
