@@ -64,6 +64,23 @@ var (
 		"kHz": {1e3, 0}, "MHz": {1e6, 0}}}
 	Seconds = &Unit{Suffix: "seconds", Symbol: "s", Decimals: 3, accepts: map[string]scale{
 		"ms": {1e-3, 0}, "us": {1e-6, 0}, "µs": {1e-6, 0}, "min": {60, 0}, "h": {3600, 0}}}
+	SiemensPerMeter = &Unit{Suffix: "siemens_per_meter", Symbol: "S/m", Shown: "µS/cm", ShownScale: 1e4, Decimals: 1, accepts: map[string]scale{
+		"mS/cm": {0.1, 0}, "µS/cm": {1e-4, 0}, "uS/cm": {1e-4, 0}, "mS/m": {1e-3, 0}}}
+	Degrees         = &Unit{Suffix: "degrees", Symbol: "°", Decimals: 1, accepts: map[string]scale{"deg": {1, 0}, "rad": {180 / math.Pi, 0}}}
+	Decibels        = &Unit{Suffix: "decibels", Symbol: "dB", Decimals: 1}
+	SievertsPerHour = &Unit{Suffix: "sieverts_per_hour", Symbol: "Sv/h", Shown: "µSv/h", ShownScale: 1e6, Decimals: 3, accepts: map[string]scale{
+		"mSv/h": {1e-3, 0}, "µSv/h": {1e-6, 0}, "uSv/h": {1e-6, 0}, "nSv/h": {1e-9, 0}}}
+	Kelvin                 = &Unit{Suffix: "kelvin", Symbol: "K", Decimals: 0}
+	MetersPerSecondSquared = &Unit{Suffix: "meters_per_second_squared", Symbol: "m/s²", Decimals: 3, accepts: map[string]scale{
+		"m/s2": {1, 0}, "g": {9.80665, 0}}}
+	RadiansPerSecond = &Unit{Suffix: "radians_per_second", Symbol: "rad/s", Decimals: 4, accepts: map[string]scale{
+		"°/s": {math.Pi / 180, 0}, "deg/s": {math.Pi / 180, 0}}}
+	Teslas = &Unit{Suffix: "teslas", Symbol: "T", Shown: "µT", ShownScale: 1e6, Decimals: 2, accepts: map[string]scale{
+		"mT": {1e-3, 0}, "µT": {1e-6, 0}, "uT": {1e-6, 0}, "nT": {1e-9, 0}, "G": {1e-4, 0}}}
+	Farads = &Unit{Suffix: "farads", Symbol: "F", Shown: "nF", ShownScale: 1e9, Decimals: 3, accepts: map[string]scale{
+		"mF": {1e-3, 0}, "µF": {1e-6, 0}, "uF": {1e-6, 0}, "nF": {1e-9, 0}, "pF": {1e-12, 0}}}
+	Coulombs = &Unit{Suffix: "coulombs", Symbol: "C", Shown: "mAh", ShownScale: 1 / 3.6, Decimals: 0, accepts: map[string]scale{
+		"Ah": {3600, 0}, "mAh": {3.6, 0}}}
 	None = &Unit{Decimals: 2}
 )
 
