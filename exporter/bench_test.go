@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -131,7 +132,10 @@ func BenchmarkKeptAlive(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if _, err := discard(response); err != nil {
+			if _, err := io.Copy(io.Discard, response.Body); err != nil {
+				b.Fatal(err)
+			}
+			if err := response.Body.Close(); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 	"text/tabwriter"
 
 	"example.org/dormouse/daemon"
-	"example.org/dormouse/exporter"
+	"example.org/dormouse/exporter/web"
 	"example.org/dormouse/sensors"
 )
 
@@ -63,7 +63,7 @@ func (s *settings) checkText() (*sensors.Config, error) {
 	cfg, configErr := s.load()
 	var webErr error
 	if path := s.webConfigFile; path != "" {
-		if _, webErr = exporter.LoadWebConfig(path); webErr != nil {
+		if _, webErr = web.Load(path); webErr != nil {
 			webErr = &configError{webErr}
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/exporter"
+	"example.org/dormouse/exporter/web"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/board/sim"
@@ -77,7 +78,7 @@ func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	web, err := in.web(s)
+	webConfig, err := in.webConfig(s)
 	if err != nil {
 		return err
 	}
@@ -104,7 +105,7 @@ func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
 	for _, w := range in.Warnings {
 		p.Warn(w)
 	}
-	if err := s.serveUntilTold(p, cfg, web); err != nil {
+	if err := s.serveUntilTold(p, cfg, webConfig); err != nil {
 		return p.Fail(namingPIDFile(err))
 	}
 	return p.Close()
@@ -192,7 +193,7 @@ type running struct {
 	clock   *alarm.Clock
 	poller  *poll.Poller
 	page    *exporter.Exporter
-	server  *exporter.Server
+	server  *web.Server
 
 	textfileFailed bool
 	told           tally           // to the supervisor, of publish
@@ -202,7 +203,7 @@ type running struct {
 
 // serveUntilTold is the daemon's life, from a process that is one to the
 // moment when nothing of it runs any more.
-func (s *settings) serveUntilTold(p *daemon.Process, cfg *sensors.Config, web *exporter.WebConfig) error {
+func (s *settings) serveUntilTold(p *daemon.Process, cfg *sensors.Config, webConfig *web.Config) error {
 	log, err := newLogger(s.logOutput, s.logLevel, s.logFormat)
 	if err != nil {
 		return err
@@ -244,7 +245,7 @@ func (s *settings) serveUntilTold(p *daemon.Process, cfg *sensors.Config, web *e
 	if err != nil {
 		return err
 	}
-	r.server = exporter.NewServer(r.page, web, clock, log.Logger)
+	r.server = web.New(r.page, webConfig, log.Logger)
 	if len(listeners) > 0 {
 		go func() { failed <- r.server.Serve(listeners...) }()
 	}
@@ -454,14 +455,14 @@ func (r *running) takeFiles() error {
 	if err != nil {
 		return errors.Join(err, reopened)
 	}
-	web, err := in.web(r.settings)
+	webConfig, err := in.webConfig(r.settings)
 	if err != nil {
 		return errors.Join(err, reopened)
 	}
 	if err := r.poller.Reload(cfg); err != nil {
 		return errors.Join(err, reopened)
 	}
-	r.server.SetWebConfig(web)
+	r.server.SetConfig(webConfig)
 	return reopened
 }
 
@@ -480,7 +481,7 @@ func (s *settings) listen(p *daemon.Process) ([]net.Listener, error) {
 	if s.systemdSocket {
 		return nil, errors.New("--web.systemd-socket: no socket was handed over: enable dormouse.socket, or leave the flag out")
 	}
-	return exporter.Listen(s.addresses)
+	return web.Listen(s.addresses)
 }
 
 func build() exporter.Build {

@@ -7,7 +7,7 @@ import (
 	"os"
 
 	"example.org/dormouse/daemon"
-	"example.org/dormouse/exporter"
+	"example.org/dormouse/exporter/web"
 )
 
 // inputs are all the files that a start or a reload reads. The command that
@@ -64,7 +64,7 @@ func (s *settings) readFiles() (*inputs, error) {
 		return nil, &configError{fmt.Errorf("--web.config.file: %w: name a file that exists and that this user may read", err)}
 	}
 	// Parsing asks for the files that it needs: this is how they are known.
-	_, err = exporter.ParseWebConfig(path, in.Web, func(name string) ([]byte, error) {
+	_, err = web.Parse(path, in.Web, func(name string) ([]byte, error) {
 		data, err := os.ReadFile(name)
 		if err == nil {
 			in.WebFiles[name] = data
@@ -87,12 +87,12 @@ func (in *inputs) handover() ([]byte, error) {
 	return json.Marshal(in)
 }
 
-// web makes the configuration of the server: nil for plain HTTP.
-func (in *inputs) web(s *settings) (*exporter.WebConfig, error) {
+// webConfig makes the configuration of the server: nil for plain HTTP.
+func (in *inputs) webConfig(s *settings) (*web.Config, error) {
 	if in.Web == nil {
 		return nil, nil
 	}
-	web, err := exporter.ParseWebConfig(s.webConfigFile, in.Web, func(name string) ([]byte, error) {
+	config, err := web.Parse(s.webConfigFile, in.Web, func(name string) ([]byte, error) {
 		data, ok := in.WebFiles[name]
 		if !ok {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
@@ -102,5 +102,5 @@ func (in *inputs) web(s *settings) (*exporter.WebConfig, error) {
 	if err != nil {
 		return nil, &configError{err}
 	}
-	return web, nil
+	return config, nil
 }

@@ -1,4 +1,4 @@
-package exporter
+package web
 
 import (
 	"crypto/sha256"
@@ -15,12 +15,12 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// A WebConfig is a web configuration file of the Prometheus exporter-toolkit
+// A Config is a web configuration file of the Prometheus exporter-toolkit
 // (--web.config.file), with the certificates that it names, held in memory.
 // The toolkit's own server opens that file at every request and the
 // certificates at every handshake: it would keep a mount busy, and fail once
 // the privileges, the root or the stick are gone.
-type WebConfig struct {
+type Config struct {
 	tls     *tls.Config // nil: plain HTTP
 	header  map[string]string
 	users   map[string]string // bcrypt hashes
@@ -31,35 +31,35 @@ type WebConfig struct {
 	hash   sync.Mutex                 // one bcrypt at a time: each takes long
 }
 
-// LoadWebConfig reads a web configuration file and what it names. An empty
+// Load reads a web configuration file and what it names. An empty
 // path is plain HTTP for all.
-func LoadWebConfig(path string) (*WebConfig, error) {
+func Load(path string) (*Config, error) {
 	if path == "" {
-		return &WebConfig{}, nil
+		return &Config{}, nil
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("web configuration: %w", err)
 	}
-	return ParseWebConfig(path, data, os.ReadFile)
+	return Parse(path, data, os.ReadFile)
 }
 
-// ParseWebConfig makes a WebConfig of a file's content. The paths in it are
+// Parse makes a Config of a file's content. The paths in it are
 // relative to the file's directory, and read by read.
-func ParseWebConfig(path string, data []byte, read func(string) ([]byte, error)) (*WebConfig, error) {
-	w, err := parseWebConfig(filepath.Dir(path), data, read)
+func Parse(path string, data []byte, read func(string) ([]byte, error)) (*Config, error) {
+	w, err := parse(filepath.Dir(path), data, read)
 	if err != nil {
 		return nil, fmt.Errorf("web configuration %s: %w", path, err)
 	}
 	return w, nil
 }
 
-func parseWebConfig(dir string, data []byte, read func(string) ([]byte, error)) (*WebConfig, error) {
+func parse(dir string, data []byte, read func(string) ([]byte, error)) (*Config, error) {
 	f, err := decodeWebFile(data)
 	if err != nil {
 		return nil, err
 	}
-	w := &WebConfig{header: f.HTTP.Header, users: f.Users, proven: make(map[[sha256.Size]byte]bool)}
+	w := &Config{header: f.HTTP.Header, users: f.Users, proven: make(map[[sha256.Size]byte]bool)}
 	if f.Rate.Interval != 0 {
 		w.limiter = rate.NewLimiter(rate.Every(time.Duration(f.Rate.Interval)), f.Rate.Burst)
 	}
@@ -104,7 +104,7 @@ func checkHeader(header map[string]string) error {
 	return nil
 }
 
-// guard lets those requests through to h that the WebConfig of the moment
+// guard lets those requests through to h that the Config of the moment
 // allows.
 func (s *Server) guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -137,7 +137,7 @@ const mostProven = 64
 // allows tells whether the request bears a user's password. bcrypt is slow on
 // purpose, half a second on a small Pi, so the outcome is remembered by a
 // digest of what was sent.
-func (c *WebConfig) allows(r *http.Request) bool {
+func (c *Config) allows(r *http.Request) bool {
 	if len(c.users) == 0 {
 		return true
 	}

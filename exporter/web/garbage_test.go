@@ -1,4 +1,4 @@
-package exporter
+package web
 
 import (
 	"errors"
@@ -90,7 +90,7 @@ func TestServerTidies(t *testing.T) {
 	for state, want := range map[http.ConnState]uint64{
 		http.StateNew: 0, http.StateActive: 0, http.StateIdle: 1, http.StateClosed: 1,
 	} {
-		s := NewServer(http.NotFoundHandler(), nil, newClock(), slog.New(slog.DiscardHandler))
+		s := New(http.NotFoundHandler(), nil, slog.New(slog.DiscardHandler))
 		ours, theirs := net.Pipe()
 		before := collections()
 		s.track(ours, state)

@@ -1,4 +1,4 @@
-package exporter
+package web
 
 import (
 	"bufio"
@@ -21,16 +21,22 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/sys/unix"
-
-	"example.org/dormouse/sensors"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// page is a handler that answers each path with a few bytes.
+var page = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Length", "6")
+	_, _ = io.WriteString(w, "series") // a client that is gone wants no answer
+})
 
 func discard(r *http.Response) (int64, error) {
 	n, err := io.Copy(io.Discard, r.Body)
@@ -40,22 +46,14 @@ func discard(r *http.Response) (int64, error) {
 	return n, err
 }
 
-// ticking is a clock of which no two moments are the same.
-type ticking struct{ atomic.Int64 }
-
-func (c *ticking) Now() sensors.Instant { return sensors.Instant(c.Add(1)) }
-func (c *ticking) Wall(sensors.Instant) (time.Time, bool) {
-	return time.Time{}, false
-}
-
 // serve runs a Server on the loopback until the test ends.
-func serve(t *testing.T, h http.Handler, config *WebConfig) (*Server, string) {
+func serve(t *testing.T, h http.Handler, config *Config) (*Server, string) {
 	t.Helper()
 	listeners, err := Listen([]string{"127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer(h, config, &ticking{}, slog.New(slog.DiscardHandler))
+	s := New(h, config, slog.New(slog.DiscardHandler))
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(listeners...) }()
 	t.Cleanup(func() {
@@ -71,7 +69,7 @@ func serve(t *testing.T, h http.Handler, config *WebConfig) (*Server, string) {
 }
 
 func TestServeOverTheWire(t *testing.T) {
-	_, addr := serve(t, newExporter(house(), newClock()), nil)
+	_, addr := serve(t, page, nil)
 	transport := &http.Transport{DisableCompression: true}
 	client := &http.Client{Transport: transport}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -109,7 +107,7 @@ func TestNoKeepAliveProbes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := NewServer(http.NotFoundHandler(), nil, &ticking{}, slog.New(slog.DiscardHandler))
+		s := New(http.NotFoundHandler(), nil, slog.New(slog.DiscardHandler))
 		accepted, err := (&listener{l, s}).Accept()
 		if err != nil {
 			t.Fatal(err)
@@ -192,7 +190,7 @@ func TestListenErrors(t *testing.T) {
 // However many connections are held open, silent or half-written, a scraper
 // is answered, and one that comes regularly is the last to give way.
 func TestManyConnections(t *testing.T) {
-	s, addr := serve(t, newExporter(house(), newClock()), nil)
+	s, addr := serve(t, page, nil)
 	var held []net.Conn
 	t.Cleanup(func() {
 		for _, c := range held {
@@ -234,7 +232,7 @@ func TestManyConnections(t *testing.T) {
 }
 
 func TestBigRequest(t *testing.T) {
-	_, addr := serve(t, newExporter(house(), newClock()), nil)
+	_, addr := serve(t, page, nil)
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +256,7 @@ func TestShutdownAnswers(t *testing.T) {
 	slow := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		close(began)
 		<-finish
-		plain(w, http.StatusOK, "done")
+		_, _ = io.WriteString(w, "done")
 	})
 	s, addr := serve(t, slow, nil)
 	answered := make(chan error, 1)
@@ -392,16 +390,16 @@ func fetch(t *testing.T, c *http.Client, url, user, password string) *http.Respo
 }
 
 // The stick with certificates and passwords is pulled after the start.
-func TestWebConfigInMemory(t *testing.T) {
+func TestConfigInMemory(t *testing.T) {
 	path, cert := stick(t, "first", "secret")
-	config, err := LoadWebConfig(path)
+	config, err := Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(filepath.Dir(path)); err != nil {
 		t.Fatal(err)
 	}
-	s, addr := serve(t, newExporter(house(), newClock()), config)
+	s, addr := serve(t, page, config)
 	url := "https://" + addr + "/metrics"
 	first := trusting(t, cert)
 	for _, tt := range []struct {
@@ -430,11 +428,11 @@ func TestWebConfigInMemory(t *testing.T) {
 
 	// A reload brings another certificate and password.
 	path, cert = stick(t, "second", "other")
-	config, err = LoadWebConfig(path)
+	config, err = Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.SetWebConfig(config)
+	s.SetConfig(config)
 	second := trusting(t, cert)
 	if got := fetch(t, second, url, "prom", "other").StatusCode; got != 200 {
 		t.Errorf("the new password: %d", got)
@@ -446,7 +444,7 @@ func TestWebConfigInMemory(t *testing.T) {
 		t.Error("the old certificate is still served")
 	}
 	// And one to plain HTTP.
-	s.SetWebConfig(nil)
+	s.SetConfig(nil)
 	if got := fetch(t, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, "http://"+addr+"/metrics", "", "").StatusCode; got != 200 {
 		t.Errorf("plain HTTP: %d", got)
 	}
@@ -455,14 +453,14 @@ func TestWebConfigInMemory(t *testing.T) {
 // A connection that was made before TLS was asked for isn't served any more.
 func TestTLSFromNowOn(t *testing.T) {
 	path, _ := stick(t, "first", "secret")
-	config, err := LoadWebConfig(path)
+	config, err := Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := make(chan *Server, 1)
 	s, addr := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		(<-server).SetWebConfig(config) // while a request runs
-		plain(w, http.StatusOK, "done")
+		(<-server).SetConfig(config) // while a request runs
+		_, _ = io.WriteString(w, "done")
 	}), nil)
 	server <- s
 	c, err := net.Dial("tcp", addr)
@@ -489,11 +487,11 @@ func TestTLSFromNowOn(t *testing.T) {
 // The same of a connection on which no request had been made.
 func TestTLSBeforeTheFirstRequest(t *testing.T) {
 	path, _ := stick(t, "first", "secret")
-	config, err := LoadWebConfig(path)
+	config, err := Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, addr := serve(t, newExporter(house(), newClock()), nil)
+	s, addr := serve(t, page, nil)
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -504,7 +502,7 @@ func TestTLSBeforeTheFirstRequest(t *testing.T) {
 		accepted = len(s.conns)
 		s.mu.Unlock()
 	}
-	s.SetWebConfig(config)
+	s.SetConfig(config)
 	if _, err := io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -521,7 +519,7 @@ func TestHTTP2AndClientCertificates(t *testing.T) {
 	cert, key := certificate(t, "server")
 	mine, myKey := certificate(t, "scraper")
 	files := map[string][]byte{"/stick/c.pem": cert, "/stick/k.pem": key, "/etc/ca.pem": mine}
-	config, err := ParseWebConfig("/stick/web.yml", []byte("http_server_config: {http2: true}\n"+
+	config, err := Parse("/stick/web.yml", []byte("http_server_config: {http2: true}\n"+
 		"tls_server_config: {cert_file: c.pem, key_file: k.pem, client_ca_file: /etc/ca.pem, client_auth_type: RequireAndVerifyClientCert}\n"),
 		func(path string) ([]byte, error) {
 			if content, ok := files[path]; ok {
@@ -532,7 +530,7 @@ func TestHTTP2AndClientCertificates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, addr := serve(t, newExporter(house(), newClock()), config)
+	_, addr := serve(t, page, config)
 	if _, err := trusting(t, cert).Get("https://" + addr + "/metrics"); err == nil {
 		t.Error("a client without a certificate was served")
 	}
@@ -547,11 +545,11 @@ func TestHTTP2AndClientCertificates(t *testing.T) {
 }
 
 func TestRateLimit(t *testing.T) {
-	config, err := ParseWebConfig("web.yml", []byte("rate_limit: {burst: 1, interval: 1h}"), nil)
+	config, err := Parse("web.yml", []byte("rate_limit: {burst: 1, interval: 1h}"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, addr := serve(t, newExporter(house(), newClock()), config)
+	_, addr := serve(t, page, config)
 	once := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, want := range []int{200, 429} {
 		if got := fetch(t, once, "http://"+addr+"/-/healthy", "", "").StatusCode; got != want {
@@ -560,7 +558,7 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
-func TestWebConfigErrors(t *testing.T) {
+func TestConfigErrors(t *testing.T) {
 	cert, key := certificate(t, "a")
 	files := map[string][]byte{"/d/cert.pem": cert, "/d/key.pem": key, "/d/junk.pem": []byte("junk")}
 	read := func(path string) ([]byte, error) {
@@ -582,7 +580,7 @@ func TestWebConfigErrors(t *testing.T) {
 		{"http_server_config: {headers: {X-Frame-Options: perhaps}}", `one of ["deny" "sameorigin"] is meant`},
 		{"{", "web configuration /d/web.yml:"},
 	} {
-		_, err := ParseWebConfig("/d/web.yml", []byte(tt.text), read)
+		_, err := Parse("/d/web.yml", []byte(tt.text), read)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s\n got: %v\nwant: %s", tt.text, err, tt.want)
 		}
@@ -590,15 +588,15 @@ func TestWebConfigErrors(t *testing.T) {
 			t.Errorf("the error tells the password: %v", err)
 		}
 	}
-	if _, err := LoadWebConfig("/nowhere/web.yml"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Load("/nowhere/web.yml"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
 	for _, text := range []string{"", "# nothing\n", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}"} {
-		if _, err := ParseWebConfig("/d/web.yml", []byte(text), read); err != nil {
+		if _, err := Parse("/d/web.yml", []byte(text), read); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	if c, err := LoadWebConfig(""); err != nil || c.tls != nil {
+	if c, err := Load(""); err != nil || c.tls != nil {
 		t.Errorf("no path: %v, %v", c, err)
 	}
 }
@@ -608,7 +606,7 @@ func TestGuessedPasswordsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := ParseWebConfig("web.yml", fmt.Appendf(nil, "basic_auth_users: {prom: %s}", hash), nil)
+	c, err := Parse("web.yml", fmt.Appendf(nil, "basic_auth_users: {prom: %s}", hash), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

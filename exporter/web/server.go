@@ -1,4 +1,4 @@
-package exporter
+package web
 
 import (
 	"context"
@@ -8,13 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
-
-	"example.org/dormouse/sensors"
 )
 
 // mostConnections bounds what clients can make the daemon hold. There are no
@@ -30,30 +25,30 @@ const mostConnections = 32
 const mostHeader = 16 << 10
 
 // A Server serves a handler on listeners, with TLS and passwords where a
-// WebConfig asks for them.
+// Config asks for them.
 type Server struct {
 	http   *http.Server
 	log    *slog.Logger
-	now    func() sensors.Instant
-	config atomic.Pointer[WebConfig]
+	config atomic.Pointer[Config]
 	tidier tidier
 
-	mu    sync.Mutex
-	conns map[net.Conn]*client
+	mu      sync.Mutex
+	conns   map[net.Conn]*client
+	changes uint64 // of state, of all connections
 }
 
 // client is one connection.
 type client struct {
-	since sensors.Instant // its last change of state
+	since uint64 // the number of its last change of state
 	idle  bool
-	stale bool // it was made under an earlier WebConfig
+	stale bool // it was made under an earlier Config
 }
 
-// NewServer makes a Server for a handler; a nil config is plain HTTP for all.
-func NewServer(h http.Handler, config *WebConfig, clock Clock, log *slog.Logger) *Server {
-	s := &Server{log: log, now: clock.Now, conns: make(map[net.Conn]*client)}
+// New makes a Server for a handler; a nil config is plain HTTP for all.
+func New(h http.Handler, config *Config, log *slog.Logger) *Server {
+	s := &Server{log: log, conns: make(map[net.Conn]*client)}
 	if config == nil {
-		config = &WebConfig{}
+		config = &Config{}
 	}
 	s.config.Store(config)
 	s.http = &http.Server{
@@ -65,11 +60,11 @@ func NewServer(h http.Handler, config *WebConfig, clock Clock, log *slog.Logger)
 	return s
 }
 
-// SetWebConfig makes config hold from now on. Connections made under the
+// SetConfig makes config hold from now on. Connections made under the
 // earlier one are closed as soon as they are idle.
-func (s *Server) SetWebConfig(config *WebConfig) {
+func (s *Server) SetConfig(config *Config) {
 	if config == nil {
-		config = &WebConfig{}
+		config = &Config{}
 	}
 	s.config.Store(config)
 	s.mu.Lock()
@@ -121,18 +116,19 @@ func (s *Server) track(c net.Conn, state http.ConnState) {
 func (s *Server) note(c net.Conn, state http.ConnState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.changes++
 	switch state {
 	case http.StateNew:
 		if len(s.conns) >= mostConnections {
 			s.dropOldest()
 		}
-		s.conns[c] = &client{since: s.now()}
+		s.conns[c] = &client{since: s.changes}
 	case http.StateActive, http.StateIdle:
 		is := s.conns[c]
 		if is == nil {
 			return // it gave way meanwhile
 		}
-		is.since, is.idle = s.now(), state == http.StateIdle
+		is.since, is.idle = s.changes, state == http.StateIdle
 		if is.idle && is.stale {
 			s.drop(c)
 		}
@@ -144,7 +140,7 @@ func (s *Server) note(c net.Conn, state http.ConnState) {
 func (s *Server) dropOldest() {
 	var oldest net.Conn
 	for c, is := range s.conns {
-		if oldest == nil || is.since.Before(s.conns[oldest].since) {
+		if oldest == nil || is.since < s.conns[oldest].since {
 			oldest = c
 		}
 	}
@@ -185,64 +181,4 @@ func (l *listener) Accept() (net.Conn, error) {
 		c = tls.Server(c, config)
 	}
 	return c, nil
-}
-
-// Listen listens on TCP addresses, HOST:PORT or :PORT, on all of them or none.
-func Listen(addresses []string) ([]net.Listener, error) {
-	// No keep-alive probes, which Go would send every 15 s; and plain TCP,
-	// not the Multipath TCP that Go prefers for servers.
-	config := net.ListenConfig{KeepAlive: -1}
-	config.SetMultipathTCP(false)
-	var listeners []net.Listener
-	var errs error
-	for _, address := range addresses {
-		l, err := listen(&config, address)
-		if err != nil {
-			errs = errors.Join(errs, err)
-			continue
-		}
-		listeners = append(listeners, l)
-	}
-	if errs == nil && len(listeners) == 0 {
-		errs = errors.New("no address to listen on is given: use --web.listen-address=:9367, or --no-web to serve nothing")
-	}
-	if errs != nil {
-		closeAll(listeners)
-		return nil, errs
-	}
-	return listeners, nil
-}
-
-func listen(config *net.ListenConfig, address string) (net.Listener, error) {
-	_, port, err := net.SplitHostPort(address)
-	switch {
-	case strings.Contains(address, "://"):
-		return nil, fmt.Errorf("listen on %q: only TCP is offered: write HOST:PORT or :PORT, without a scheme", address)
-	case err != nil:
-		return nil, fmt.Errorf("listen on %q: %w: write HOST:PORT or :PORT, as in :9367, 127.0.0.1:9367 or [::1]:9367", address, err)
-	}
-	l, err := config.Listen(context.Background(), "tcp", address)
-	if err == nil {
-		return l, nil
-	}
-	hint := ""
-	var dns *net.DNSError
-	var addr *net.AddrError
-	switch {
-	case errors.Is(err, unix.EADDRINUSE):
-		hint = fmt.Sprintf(": another process has that port (\"ss -ltnp sport = :%s\" shows which): stop it, or choose another with --web.listen-address", port)
-	case errors.Is(err, unix.EACCES):
-		hint = ": ports below 1024 need root or CAP_NET_BIND_SERVICE: choose a higher one with --web.listen-address"
-	case errors.Is(err, unix.EADDRNOTAVAIL):
-		hint = ": this machine doesn't have that address (yet): listen on all with :" + port + ", or start after the network is up"
-	case errors.As(err, &dns), errors.As(err, &addr):
-		hint = ": write HOST:PORT or :PORT, as in :9367, 127.0.0.1:9367 or [::1]:9367"
-	}
-	return nil, fmt.Errorf("listen on %q: %w%s", address, err, hint)
-}
-
-func closeAll(listeners []net.Listener) {
-	for _, l := range listeners {
-		_ = l.Close() // nothing was accepted on it
-	}
 }

@@ -1,4 +1,4 @@
-package exporter
+package web
 
 import (
 	"bytes"
@@ -168,7 +168,7 @@ func TestWebFileLikeToolkit(t *testing.T) {
 				t.Fatal(err)
 			}
 			theirErr := web.Validate(path)
-			ours, ourErr := LoadWebConfig(path)
+			ours, ourErr := Load(path)
 			if (theirErr == nil) != (tt.good || tt.stricter != "") {
 				t.Errorf("the toolkit: %v", theirErr)
 			}
@@ -211,7 +211,7 @@ type webFacts struct {
 	InsecureSkipVerify bool
 }
 
-func whatCame(t *testing.T, w *WebConfig) webFacts {
+func whatCame(t *testing.T, w *Config) webFacts {
 	f := webFacts{Header: w.header, Users: w.users}
 	if w.limiter != nil {
 		f.RateLimited, f.RatePerSecond, f.RateBurst = true, w.limiter.Limit(), w.limiter.Burst()
@@ -334,12 +334,12 @@ func TestWebFileSecrets(t *testing.T) {
 		"rate_limit: hunter2",
 	} {
 		cert, _ := certificate(t, "a")
-		_, err := ParseWebConfig("web.yml", []byte(text), func(string) ([]byte, error) { return cert, nil })
+		_, err := Parse("web.yml", []byte(text), func(string) ([]byte, error) { return cert, nil })
 		if err == nil || strings.Contains(err.Error(), password) || strings.Contains(err.Error(), "'h'") {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
-	_, err := ParseWebConfig("web.yml", fmt.Appendf(nil, "basic_auth_users: {john: %s}", bytes.Repeat([]byte("x"), 3)), nil)
+	_, err := Parse("web.yml", fmt.Appendf(nil, "basic_auth_users: {john: %s}", bytes.Repeat([]byte("x"), 3)), nil)
 	if want := `web configuration web.yml: basic_auth_users: the password of john is no bcrypt hash: make one with "htpasswd -nBC 10 john"`; err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
