@@ -2,125 +2,11 @@ package main
 
 import (
 	"bytes"
-	"errors"
-	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-
-	"example.org/dormouse/sensors"
-	"example.org/dormouse/sensors/board"
-	"github.com/google/go-cmp/cmp"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-// looked is a board that can only be looked at.
-type looked struct {
-	board.Inspector
-	noHeader error
-	held     map[string]string // consumer, by the line's key
-	buses    []sensors.Bus
-	busesErr error
-	nodes    []string
-}
-
-func (b looked) Buses() ([]sensors.Bus, error) { return b.buses, b.busesErr }
-func (b looked) Files() sensors.Files          { return lookedFiles{nodes: b.nodes} }
-
-func (b looked) LineInfo(ref sensors.LineRef) (board.LineInfo, error) {
-	consumer, held := b.held[ref.Key()]
-	info := board.LineInfo{Chip: "gpiochip0 (pinctrl-bcm2711)", Offset: ref.BCM, Held: held, Consumer: consumer}
-	switch {
-	case b.noHeader != nil:
-		return info, b.noHeader
-	case ref.BCM >= 0:
-	case ref.Chip == "gpiochip0":
-		info.Offset = ref.Offset
-	case ref.Chip == "20-0020":
-		info.Chip, info.Offset = "gpiochip4 (20-0020)", ref.Offset
-	case ref.Name == "RXD1":
-		info.Offset = 15
-	default:
-		return board.LineInfo{}, fmt.Errorf("line %s: there is none", ref)
-	}
-	return info, nil
-}
-
-type lookedFiles struct {
-	sensors.Files
-	nodes []string
-}
-
-func (f lookedFiles) Glob(pattern string) ([]string, error) {
-	if slices.Contains(f.nodes, "error") {
-		return nil, errors.New("it is forbidden")
-	}
-	if slices.Contains(f.nodes, pattern) {
-		return []string{pattern}, nil
-	}
-	return nil, nil
-}
-
-func TestPinout(t *testing.T) {
-	wired := []string{"gh=bme280,power=supply", "attic=sht4x,power=supply", "door=switch,pin=GPIO27", "rain=pulse,pin=gpiochip0:22",
-		"beds=tmp102,power=GPIO6", "gate=switch,pin=20-0020:3", "long-name-of-a-sensor-that-fills-the-column=switch,pin=GPIO21"}
-	for _, tt := range []struct {
-		name    string
-		sensors []string
-		rails   []string
-		here    board.Inspector
-		colour  bool
-		wrong   bool
-	}{
-		{name: "empty"},
-		{name: "wired", sensors: wired, rails: []string{"supply=GPIO17,active=low", "spare=12"}},
-		{name: "looked", sensors: wired, rails: []string{"supply=GPIO17,active=low"}, here: looked{buses: []sensors.Bus{1},
-			nodes: []string{"/dev/spidev0.0", "/dev/spidev0.1", "/dev/serial0"},
-			held: map[string]string{"GPIO17": "dormouse supply", "GPIO4": "onewire@0", "GPIO27": "dormouse door", "GPIO16": "",
-				"20-0020:3": "somebody", "GPIO21": "dormouse long-name-of-a-sensor-"}}},
-		{name: "trouble", wrong: true, sensors: []string{"door=switch,pin=GPIO27", "gate=pulse,pin=BOARD13", "sda=switch,pin=GPIO2", "gh=bme280",
-			"wrong=switch,pin=BOARD6", "bell=switch,pin=GPIO23", "uart=switch,pin=RXD1", "lost=switch,pin=NOWHERE", "ce=switch,pin=GPIO8"},
-			here: looked{held: map[string]string{"GPIO23": "gpioset"}, nodes: []string{"/dev/serial0", "/dev/spidev0.0"}, busesErr: errors.New("no /dev")}},
-		{name: "through-the-board", sensors: []string{"a=switch,pin=GPIO22", "b=switch,pin=gpiochip0:22"}, here: looked{}},
-		{name: "elsewhere", sensors: []string{"a=switch,pin=GPIO22", "b=switch,pin=gpiochip0:22", "c=tmp102,bus=3"},
-			here: looked{noHeader: errors.New("line GPIO2 (pin 3): there is no /dev/gpiochip*")}},
-		{name: "forbidden", here: looked{nodes: []string{"error"}}},
-		{name: "colour", colour: true, sensors: []string{"door=switch,pin=GPIO27", "gate=pulse,pin=BOARD13", "gh=bme280"}, wrong: true,
-			here: looked{held: map[string]string{"GPIO4": "onewire@0"}}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s := &settings{sensors: tt.sensors, rails: tt.rails}
-			cfg, configErr, err := s.draft()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if (configErr != nil) != tt.wrong {
-				t.Fatalf("the configuration: %v", configErr)
-			}
-			var got bytes.Buffer
-			if err := newPinout(cfg, tt.here).draw(&got, tt.colour); err != nil {
-				t.Fatal(err)
-			}
-			name := filepath.Join("testdata", "pinout-"+tt.name+".golden")
-			if *update {
-				if err := os.WriteFile(name, got.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got.String(), "\n")); diff != "" {
-				t.Errorf("it differs from %s (-):\n%s", name, diff)
-			}
-		})
-	}
-}
 
 func TestPinoutCommand(t *testing.T) {
 	p := newPlace(t)
@@ -138,7 +24,7 @@ func TestPinoutCommand(t *testing.T) {
 }
 
 // A terminal gets colours unless its user doesn't want them.
-func TestColourful(t *testing.T) {
+func TestWantsColour(t *testing.T) {
 	tty, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -161,11 +47,11 @@ func TestColourful(t *testing.T) {
 	} {
 		t.Setenv("NO_COLOR", tt.noColour)
 		t.Setenv("TERM", tt.term)
-		if got := colourful(tt.to); got != tt.want {
+		if got := wantsColour(tt.to); got != tt.want {
 			t.Errorf("%s: colours %v", tt.name, got)
 		}
 	}
-	if colourful(&bytes.Buffer{}) {
+	if wantsColour(&bytes.Buffer{}) {
 		t.Error("what is no file gets colours")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strconv"
 
 	"example.org/dormouse/sensors"
 	"golang.org/x/sys/unix"
@@ -55,13 +54,10 @@ func BusError(number sensors.Bus, addr uint16, err error) error {
 	return fmt.Errorf("%s at %s: %w", number, a, err)
 }
 
-// LineHeld is the error of a line that somebody else holds. Where is its place
-// in words; an empty consumer is somebody who gave no name.
+// LineHeld is the error of a line that another consumer holds. Where is its
+// place in words; the consumer may be empty.
 func LineHeld(ref sensors.LineRef, where, consumer string, err error) error {
-	by := strconv.Quote(consumer)
-	if consumer == "" {
-		by = "somebody who gave no name"
-	}
+	by := LineInfo{Consumer: consumer}.Holder()
 	return sensors.Errorf(sensors.Busy, "line %s is held by %s (%s): stop that, or wire another line: %w", ref, by, where, err)
 }
 

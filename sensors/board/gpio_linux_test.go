@@ -422,7 +422,7 @@ func TestRequestsRefused(t *testing.T) {
 		want   string
 	}{
 		{"FAN_PWM", sensors.LineConfig{}, unix.EBUSY, sensors.Busy, `line FAN_PWM is held by "fan" (gpiochip2 (pinctrl-rp1) line 45): stop that`},
-		{"46", sensors.LineConfig{}, unix.EBUSY, sensors.Busy, "line GPIO46 is held by somebody who gave no name"},
+		{"46", sensors.LineConfig{}, unix.EBUSY, sensors.Busy, "line GPIO46 is held by an unnamed consumer"},
 		{"17", sensors.LineConfig{Output: true, Edges: sensors.RisingEdge}, 0, sensors.IO, "an output has no edges"},
 		{"17", sensors.LineConfig{Debounce: math.MaxInt64}, 0, sensors.IO, "debounce of"},
 	} {

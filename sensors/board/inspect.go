@@ -1,6 +1,10 @@
 package board
 
-import "example.org/dormouse/sensors"
+import (
+	"strconv"
+
+	"example.org/dormouse/sensors"
+)
 
 // An Inspector is a Board that can be looked at without taking anything from
 // it. Both boards are one.
@@ -20,7 +24,16 @@ type LineInfo struct {
 	Chip     string // "gpiochip0 (pinctrl-rp1)"
 	Offset   int
 	Name     string // the kernel's; may be empty
-	Held     bool   // somebody uses it
-	Consumer string // who, as they call themselves; may be empty
+	Held     bool   // it is in use
+	Consumer string // the name that its user gave; may be empty
 	Output   bool
+}
+
+// Holder is the line's user in words: the quoted consumer name, or that there is
+// none.
+func (i LineInfo) Holder() string {
+	if i.Consumer == "" {
+		return "an unnamed consumer"
+	}
+	return strconv.Quote(i.Consumer)
 }

@@ -1,0 +1,125 @@
+package pinout
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	_ "example.org/dormouse/sensors/all"
+
+	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// inspected is a board that can only be inspected.
+type inspected struct {
+	board.Inspector
+	noHeader error
+	held     map[string]string // consumer, by the line's key
+	buses    []sensors.Bus
+	busesErr error
+	nodes    []string
+}
+
+func (b inspected) Buses() ([]sensors.Bus, error) { return b.buses, b.busesErr }
+func (b inspected) Files() sensors.Files          { return inspectedFiles{nodes: b.nodes} }
+
+func (b inspected) LineInfo(ref sensors.LineRef) (board.LineInfo, error) {
+	consumer, held := b.held[ref.Key()]
+	info := board.LineInfo{Chip: "gpiochip0 (pinctrl-bcm2711)", Offset: ref.BCM, Held: held, Consumer: consumer}
+	switch {
+	case b.noHeader != nil:
+		return info, b.noHeader
+	case ref.BCM >= 0:
+	case ref.Chip == "gpiochip0":
+		info.Offset = ref.Offset
+	case ref.Chip == "20-0020":
+		info.Chip, info.Offset = "gpiochip4 (20-0020)", ref.Offset
+	case ref.Name == "RXD1":
+		info.Offset = 15
+	default:
+		return board.LineInfo{}, fmt.Errorf("line %s: there is none", ref)
+	}
+	return info, nil
+}
+
+type inspectedFiles struct {
+	sensors.Files
+	nodes []string
+}
+
+func (f inspectedFiles) Glob(pattern string) ([]string, error) {
+	if slices.Contains(f.nodes, "error") {
+		return nil, errors.New("it is forbidden")
+	}
+	if slices.Contains(f.nodes, pattern) {
+		return []string{pattern}, nil
+	}
+	return nil, nil
+}
+
+func TestPinout(t *testing.T) {
+	wired := []string{"gh=bme280,power=supply", "attic=sht4x,power=supply", "door=switch,pin=GPIO27", "rain=pulse,pin=gpiochip0:22",
+		"beds=tmp102,power=GPIO6", "gate=switch,pin=20-0020:3", "long-name-of-a-sensor-that-fills-the-column=switch,pin=GPIO21"}
+	for _, tt := range []struct {
+		name    string
+		sensors []string
+		rails   []string
+		here    board.Inspector
+		colour  bool
+		wrong   bool
+	}{
+		{name: "empty"},
+		{name: "wired", sensors: wired, rails: []string{"supply=GPIO17,active=low", "spare=12"}},
+		{name: "inspected", sensors: wired, rails: []string{"supply=GPIO17,active=low"}, here: inspected{buses: []sensors.Bus{1},
+			nodes: []string{"/dev/spidev0.0", "/dev/spidev0.1", "/dev/serial0"},
+			held: map[string]string{"GPIO17": "dormouse supply", "GPIO4": "onewire@0", "GPIO27": "dormouse door", "GPIO16": "",
+				"20-0020:3": "somebody", "GPIO21": "dormouse long-name-of-a-sensor-"}}},
+		{name: "conflicts", wrong: true, sensors: []string{"door=switch,pin=GPIO27", "gate=pulse,pin=BOARD13", "sda=switch,pin=GPIO2", "gh=bme280",
+			"wrong=switch,pin=BOARD6", "bell=switch,pin=GPIO23", "uart=switch,pin=RXD1", "lost=switch,pin=NOWHERE", "ce=switch,pin=GPIO8"},
+			here: inspected{held: map[string]string{"GPIO23": "gpioset"}, nodes: []string{"/dev/serial0", "/dev/spidev0.0"}, busesErr: errors.New("no /dev")}},
+		{name: "through-the-board", sensors: []string{"a=switch,pin=GPIO22", "b=switch,pin=gpiochip0:22"}, here: inspected{}},
+		{name: "elsewhere", sensors: []string{"a=switch,pin=GPIO22", "b=switch,pin=gpiochip0:22", "c=tmp102,bus=3"},
+			here: inspected{noHeader: errors.New("line GPIO2 (pin 3): there is no /dev/gpiochip*")}},
+		{name: "forbidden", here: inspected{nodes: []string{"error"}}},
+		{name: "colour", colour: true, sensors: []string{"door=switch,pin=GPIO27", "gate=pulse,pin=BOARD13", "gh=bme280"}, wrong: true,
+			here: inspected{held: map[string]string{"GPIO4": "onewire@0"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg, configErr := &sensors.Config{}, error(nil)
+			if tt.sensors != nil {
+				cfg, configErr = sensors.Draft(sensors.Source{SensorFlags: tt.sensors, RailFlags: tt.rails})
+			}
+			if (configErr != nil) != tt.wrong {
+				t.Fatalf("the configuration: %v", configErr)
+			}
+			var got bytes.Buffer
+			if err := New(cfg, tt.here).WriteText(&got, tt.colour); err != nil {
+				t.Fatal(err)
+			}
+			name := filepath.Join("testdata", tt.name+".golden")
+			if *update {
+				if err := os.WriteFile(name, got.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got.String(), "\n")); diff != "" {
+				t.Errorf("it differs from %s (-):\n%s", name, diff)
+			}
+		})
+	}
+}
