@@ -1,12 +1,12 @@
-// Package sensors is the vocabulary of the house: what is measured (Quantity,
-// Unit, Reading), who measures it (Sensor, Driver and the options a driver
-// takes), through what (the wires: I2C, Line, Files), and what one wake
-// brought (Snapshot). It holds the registry of drivers and the configuration,
-// which reads the --sensor flags and the YAML file into one structure.
+// Package sensors is the vocabulary that the other packages share: what is
+// measured (Quantity, Unit, Reading), what measures it (Sensor, Driver and the
+// options a driver takes), through what (I2C, Line, Rail, Files), and the
+// result of one wake (Snapshot). It holds the registry of drivers.
 //
-// It opens nothing and waits for nothing: the wires themselves are in
-// sensors/board, the schedule is in sensors/poll, and each driver is one file
-// in sensors/chips, lines, kernel or command.
+// It opens nothing and waits for nothing: the configuration is read by
+// sensors/config, the wires themselves are in sensors/board, the schedule is in
+// sensors/poll, and each driver is one file in sensors/chips, lines, kernel or
+// command.
 package sensors
 
 import "example.org/dormouse/daemon/alarm"

@@ -50,7 +50,7 @@ type Option struct {
 
 func (o Option) check() error {
 	switch {
-	case !validName(o.Name) || strings.Contains(o.Name, "."):
+	case !ValidName(o.Name) || strings.Contains(o.Name, "."):
 		return fmt.Errorf("option %q has no proper name", o.Name)
 	case o.Help == "":
 		return fmt.Errorf("option %s says nothing of itself", o.Name)
@@ -101,6 +101,15 @@ func (o *Options) Equal(p *Options) bool {
 		slices.Equal(o.channels, p.channels) && maps.EqualFunc(o.values, p.values, sameValue)
 }
 
+// Value is an option's value as Option.Parse returned it; nil where it is not
+// given and has no default. It is for code that works on any driver's options.
+func (o *Options) Value(name string) any { return o.values[name] }
+
+// EqualValue tells whether an option has the same value in both.
+func (o *Options) EqualValue(p *Options, name string) bool {
+	return sameValue(o.values[name], p.values[name])
+}
+
 func sameValue(a, b any) bool {
 	if l, ok := a.(LineRef); ok {
 		m, ok := b.(LineRef)
@@ -112,7 +121,7 @@ func sameValue(a, b any) bool {
 // get returns an option's value; of one channel's option that isn't given, the
 // chip's; of one that has no default either, the zero value.
 func get[T any](o *Options, name string) T {
-	opt, err := o.driver.option(name)
+	opt, err := o.driver.Option(name)
 	if err != nil {
 		panic("sensors: " + err.Error())
 	}
@@ -192,10 +201,10 @@ func (o Option) Parse(text string) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return v, o.inRange(text, v.Seconds(), func(v float64) string { return formatDuration(time.Duration(v * 1e9)) })
+		return v, o.inRange(text, v.Seconds(), func(v float64) string { return FormatDuration(time.Duration(v * 1e9)) })
 	case EnumOption:
 		if !slices.Contains(o.Choices, text) {
-			near := didYouMean(text, o.Choices)
+			near := DidYouMean(text, o.Choices)
 			if near != "" && len(o.Choices) > 8 {
 				return nil, fmt.Errorf("%q is none of those that are known%s", text, near)
 			}
@@ -219,7 +228,7 @@ func (o Option) Parse(text string) (any, error) {
 		}
 		return text, nil
 	case SensorRefOption:
-		if !validName(text) {
+		if !ValidName(text) {
 			return nil, fmt.Errorf("%q can't be a sensor's name: letters, digits, _ . - and at most 64 of them", text)
 		}
 		return text, nil
@@ -245,7 +254,7 @@ func (o Option) Parse(text string) (any, error) {
 func parseNames(text string) ([]string, error) {
 	var names []string
 	for _, name := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(listSeparator+", ", r) }) {
-		if !validName(name) {
+		if !ValidName(name) {
 			return nil, fmt.Errorf("%q can't be a sensor's name: letters, digits, _ . - and at most 64 of them", name)
 		}
 		if !slices.Contains(names, name) {
@@ -335,8 +344,8 @@ func ParseDuration(text string) (time.Duration, error) {
 	return v + time.Duration(days)*24*time.Hour, nil
 }
 
-// formatDuration writes a duration as a configuration would: 5m, 366d.
-func formatDuration(d time.Duration) string {
+// FormatDuration writes a duration as a configuration would: 5m, 366d.
+func FormatDuration(d time.Duration) string {
 	const day = 24 * time.Hour
 	if d >= day && d%day == 0 {
 		return fmt.Sprintf("%dd", d/day)
@@ -363,21 +372,21 @@ func badDuration(text string) error {
 // written "a0.gain"; channels are further channels that the configuration
 // names. The configuration uses it, and so do tests of drivers.
 func NewOptions(d *Driver, texts map[string]string, channels ...string) (*Options, error) {
-	o, err := newOptions(d, texts, channels, nil)
+	o, err := DraftOptions(d, texts, channels, nil)
 	if err != nil {
 		return nil, err
 	}
 	return o, nil
 }
 
-// newOptions leaves alone the keys in bad, whose texts were wrong already.
+// DraftOptions leaves alone the keys in bad, whose texts were wrong already.
 // With an error it returns what is right: a line that is used twice is worth
 // telling even where another option of its sensor is wrong.
-func newOptions(d *Driver, texts map[string]string, channels []string, bad map[string]bool) (*Options, error) {
+func DraftOptions(d *Driver, texts map[string]string, channels []string, bad map[string]bool) (*Options, error) {
 	o := &Options{driver: d, values: map[string]any{}, given: map[string]bool{}}
 	var errs []error
 	for key, text := range texts {
-		opt, err := d.option(key)
+		opt, err := d.Option(key)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -433,7 +442,7 @@ func (e *OptionError) Error() string { return e.Key + ": " + e.Err.Error() }
 func (e *OptionError) Unwrap() error { return e.Err }
 
 // option finds the option of a key, which may be that of one channel.
-func (d *Driver) option(key string) (Option, error) {
+func (d *Driver) Option(key string) (Option, error) {
 	name := key
 	channel, rest, dotted := strings.Cut(key, ".")
 	if dotted && slices.Contains(d.Channels, channel) {
@@ -448,5 +457,5 @@ func (d *Driver) option(key string) (Option, error) {
 		}
 		names = append(names, o.Name)
 	}
-	return Option{}, &OptionError{key, fmt.Errorf("is no key of driver %s%s", d.Name, didYouMean(name, names))}
+	return Option{}, &OptionError{key, fmt.Errorf("is no key of driver %s%s", d.Name, DidYouMean(name, names))}
 }

@@ -94,8 +94,8 @@ func TestParseDuration(t *testing.T) {
 func TestFormatDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{0: "0s", time.Second: "1s", minute: "1m", time.Hour: "1h", 90 * minute: "1h30m",
 		10 * minute: "10m", 48 * time.Hour: "2d", 366 * 24 * time.Hour: "366d", 50 * time.Millisecond: "50ms", 61 * time.Second: "1m1s"} {
-		if got := formatDuration(d); got != want {
-			t.Errorf("formatDuration(%d) = %s, want %s", d, got, want)
+		if got := FormatDuration(d); got != want {
+			t.Errorf("FormatDuration(%d) = %s, want %s", d, got, want)
 		}
 	}
 }

@@ -89,7 +89,7 @@ func (q *Quantity) Check(v float64) error {
 	return nil
 }
 
-func (q *Quantity) unit() *Unit {
+func (q *Quantity) BaseUnit() *Unit {
 	if q.Unit == nil {
 		return None
 	}
@@ -97,7 +97,7 @@ func (q *Quantity) unit() *Unit {
 }
 
 // Format renders a base value of this quantity as people like to see it.
-func (q *Quantity) Format(v float64) string { return q.unit().Format(v) }
+func (q *Quantity) Format(v float64) string { return q.BaseUnit().Format(v) }
 
 // The quantities of the house. Their ranges are what can be met on Earth by
 // any instrument of the kind; drivers narrow them to the chip's own.

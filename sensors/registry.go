@@ -23,13 +23,11 @@ func Register(d *Driver) {
 	drivers[d.Name] = d
 }
 
-// labelPattern is Prometheus' data model of label names, and of metric names
-// without colons.
-var labelPattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
-// reservedLabels are those of every reading, of Prometheus' targets, and of
-// histograms and summaries.
-var reservedLabels = []string{"sensor", "channel", "instance", "job", "le", "quantile"}
+// ValidName tells whether s may be the name of a sensor, a rail, a driver or an
+// option: 1 to 64 letters, digits, "_", "." and "-".
+func ValidName(s string) bool { return namePattern.MatchString(s) }
 
 // reservedKeys mean something in every sensor; a driver has no options and no
 // channels of these names.
@@ -38,12 +36,12 @@ var reservedKeys = []string{"name", "driver", "channels", "label", "labels", "ca
 // overridable are the common options whose default a driver may replace.
 var overridable = []string{"every", "phase", "timeout", "retries", "keep-failed", "warmup"}
 
-// overridesCommon tells whether the option is a common one with a driver's own
+// OverridesCommon tells whether the option is a common one with a driver's own
 // default: its value goes to both.
-func (o Option) overridesCommon() bool { return slices.Contains(overridable, o.Name) }
+func (o Option) OverridesCommon() bool { return slices.Contains(overridable, o.Name) }
 
 func (d *Driver) check() error {
-	if !validName(d.Name) || d.Summary == "" || d.Datasheet == "" || d.New == nil {
+	if !ValidName(d.Name) || d.Summary == "" || d.Datasheet == "" || d.New == nil {
 		return errors.New("lacks a proper name, a summary, a data sheet or New")
 	}
 	seen := map[string]bool{}
@@ -57,22 +55,22 @@ func (d *Driver) check() error {
 		}
 		seen[o.Name] = true
 		bus = bus || o.Type == BusOption
-		common, ok := commonOption(o.Name)
+		common, ok := CommonOption(o.Name)
 		switch {
 		case slices.Contains(reservedKeys, o.Name):
 			return fmt.Errorf("option %s is the name of a key of every sensor", o.Name)
-		case ok && o.overridesCommon() && (o.Type != common.Type || o.Channel || o.Required):
+		case ok && o.OverridesCommon() && (o.Type != common.Type || o.Channel || o.Required):
 			return fmt.Errorf("option %s must be like that of every sensor but for its default", o.Name)
-		case ok && !o.overridesCommon() && o.Name != "quantity":
+		case ok && !o.OverridesCommon() && o.Name != "quantity":
 			return fmt.Errorf("option %s is the name of a key of every sensor", o.Name)
 		case o.Channel && len(d.Channels) == 0:
 			return fmt.Errorf("option %s is of channels, and there are none", o.Name)
 		}
 	}
 	for _, c := range d.Channels {
-		_, common := commonOption(c)
+		_, common := CommonOption(c)
 		switch {
-		case !validName(c) || strings.Contains(c, "."):
+		case !ValidName(c) || strings.Contains(c, "."):
 			return fmt.Errorf("channel %q has no proper name", c)
 		case common || seen[c] || slices.Contains(reservedKeys, c):
 			return fmt.Errorf("channel %s has the name of an option or of another channel", c)
@@ -105,7 +103,7 @@ func UnknownDriver(name string) error {
 	for _, d := range Drivers() {
 		names = append(names, d.Name)
 	}
-	return fmt.Errorf("there is no driver %q%s: `dormouse drivers` lists them", name, didYouMean(name, names))
+	return fmt.Errorf("there is no driver %q%s: `dormouse drivers` lists them", name, DidYouMean(name, names))
 }
 
 // Drivers lists the registered drivers by name.

@@ -73,7 +73,7 @@ func TestCommonOptions(t *testing.T) {
 		}
 	}
 	for _, name := range overridable {
-		if o, ok := commonOption(name); !ok || o.Default == "" {
+		if o, ok := CommonOption(name); !ok || o.Default == "" {
 			t.Errorf("%s has no default to be replaced", name)
 		}
 	}
@@ -83,12 +83,12 @@ func TestDidYouMean(t *testing.T) {
 	known := []string{"every", "timeout", "power", "addr", "bus", "up"}
 	for word, want := range map[string]string{"evry": "every", "tiemout": "timeout", "adr": "addr", "ADDR": "addr", "pu": "up", "zzz": "",
 		"": "", strings.Repeat("x", 100): "", "bis": "bus"} {
-		got := didYouMean(word, known)
+		got := DidYouMean(word, known)
 		if want != "" {
 			want = " (did you mean " + want + "?)"
 		}
 		if got != want {
-			t.Errorf("didYouMean(%q) = %q, want %q", word, got, want)
+			t.Errorf("DidYouMean(%q) = %q, want %q", word, got, want)
 		}
 	}
 	for _, tt := range []struct {

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// didYouMean names the nearest of the known words, where one is near.
-func didYouMean(word string, known []string) string {
+// DidYouMean names the nearest of the known words, as in " (did you mean
+// GPIO17?)"; it is empty where none is near.
+func DidYouMean(word string, known []string) string {
 	if len(word) > 64 {
 		return "" // no known word is as long, and the comparison would be
 	}
@@ -21,10 +22,6 @@ func didYouMean(word string, known []string) string {
 	}
 	return fmt.Sprintf(" (did you mean %s?)", best)
 }
-
-// DidYouMean names the nearest of the known words, as in " (did you mean
-// GPIO17?)"; it is empty where none is near.
-func DidYouMean(word string, known []string) string { return didYouMean(word, known) }
 
 // editDistance is the number of letters to insert, delete or replace
 // (Levenshtein), where swapping two neighbours counts as one (Damerau).

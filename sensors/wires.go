@@ -63,6 +63,22 @@ type Line interface {
 	Close() error
 }
 
+// A Rail is a supply that a line switches.
+type Rail struct {
+	Name      string
+	Line      LineRef
+	ActiveLow bool
+	Settle    time.Duration // from switching on to stable
+	// MaxOn is how long it may be on at a stretch; then it is switched off,
+	// whoever uses it. Zero: as long as it is used.
+	MaxOn time.Duration
+	// After names the rails that must be up and settled before it is switched
+	// on; they go down after it.
+	After []string
+	// Configured is where the configuration defines it, for messages.
+	Configured string
+}
+
 // Files are what the kernel shows of a sensor: the attributes of sysfs and
 // procfs, and device nodes. Paths are absolute ("/sys/class/thermal"). A read
 // in sysfs can't be cancelled: when ctx ends first the call returns and the

@@ -12,7 +12,7 @@ import (
 
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/exporter/web"
-	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 func defineCheck(c *syntax) command {
@@ -59,7 +59,7 @@ func defineCheck(c *syntax) command {
 
 // checkText finds all that is wrong with the configuration and with the web
 // configuration, not only with the first of them.
-func (s *settings) checkText() (*sensors.Config, error) {
+func (s *settings) checkText() (*config.Config, error) {
 	cfg, configErr := s.load()
 	var webErr error
 	if path := s.webConfigFile; path != "" {
@@ -71,7 +71,7 @@ func (s *settings) checkText() (*sensors.Config, error) {
 }
 
 // describeWiring tells what is connected to what, with both numbers of a line.
-func describeWiring(w io.Writer, cfg *sensors.Config) error {
+func describeWiring(w io.Writer, cfg *config.Config) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, rail := range cfg.Rails {
 		level := "high"
@@ -93,7 +93,7 @@ func describeWiring(w io.Writer, cfg *sensors.Config) error {
 	return tw.Flush()
 }
 
-func when(s sensors.Schedule) string {
+func when(s config.Schedule) string {
 	text := "every " + s.Every.String()
 	if s.At != "" {
 		text = "at " + s.At
@@ -108,7 +108,7 @@ func when(s sensors.Schedule) string {
 }
 
 // checkHardware reads everything once and reports what fails.
-func (s *settings) checkHardware(ctx context.Context, stdout io.Writer, cfg *sensors.Config) error {
+func (s *settings) checkHardware(ctx context.Context, stdout io.Writer, cfg *config.Config) error {
 	var names []string
 	for _, sensor := range cfg.Sensors {
 		if sensor.Driver.Name == "command" {

@@ -23,6 +23,7 @@ import (
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/board/sim"
+	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll"
 )
 
@@ -203,7 +204,7 @@ type running struct {
 
 // serveUntilTold is the daemon's life, from a process that is one to the
 // moment when nothing of it runs any more.
-func (s *settings) serveUntilTold(p *daemon.Process, cfg *sensors.Config, webConfig *web.Config) error {
+func (s *settings) serveUntilTold(p *daemon.Process, cfg *config.Config, webConfig *web.Config) error {
 	log, err := newLogger(s.logOutput, s.logLevel, s.logFormat)
 	if err != nil {
 		return err

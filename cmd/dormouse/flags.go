@@ -12,6 +12,7 @@ import (
 
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 const defaultAddress = ":9367"
@@ -131,7 +132,7 @@ func (s *settings) fromHere() error {
 }
 
 // load reads the configuration file, if any, and makes the configuration.
-func (s *settings) load() (*sensors.Config, error) {
+func (s *settings) load() (*config.Config, error) {
 	data, err := s.readConfigFile()
 	if err != nil {
 		return nil, err
@@ -140,8 +141,8 @@ func (s *settings) load() (*sensors.Config, error) {
 }
 
 // parse makes the configuration from the flags and the file's content.
-func (s *settings) parse(data []byte) (*sensors.Config, error) {
-	cfg, err := sensors.Load(s.source(data))
+func (s *settings) parse(data []byte) (*config.Config, error) {
+	cfg, err := config.Load(s.source(data))
 	if err != nil {
 		return nil, &configError{err}
 	}

@@ -3,7 +3,7 @@ package main
 import (
 	"os"
 
-	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 // A machine is what tells this one from the others of its fleet. It is asked
@@ -38,9 +38,9 @@ func (s *settings) thisMachine() *machine {
 }
 
 // source is all that a configuration is made from, with the file's content.
-func (s *settings) source(data []byte) sensors.Source {
+func (s *settings) source(data []byte) config.Source {
 	m := s.thisMachine()
-	return sensors.Source{
+	return config.Source{
 		File: s.configFile, Data: data, SensorFlags: s.sensors, RailFlags: s.rails, Every: s.every,
 		MachineID: m.ID, HostName: m.Name,
 	}

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.org/dormouse/daemon/alarm"
-	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/pinout"
 )
 
@@ -38,15 +38,15 @@ func definePinout(c *syntax) command {
 
 // draft is the configuration as far as it is valid, with all its errors.
 // Without any the header is drawn as it is.
-func (s *settings) draft() (cfg *sensors.Config, configErr, err error) {
+func (s *settings) draft() (cfg *config.Config, configErr, err error) {
 	if s.configFile == "" && len(s.sensors) == 0 && len(s.rails) == 0 {
-		return &sensors.Config{}, nil, nil
+		return &config.Config{}, nil, nil
 	}
 	data, err := s.readConfigFile()
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg, err = sensors.Draft(s.source(data))
+	cfg, err = config.Draft(s.source(data))
 	if err != nil {
 		configErr = &configError{err}
 	}

@@ -16,6 +16,7 @@ import (
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll"
 )
 
@@ -144,7 +145,7 @@ func printReadings(w io.Writer, readings *exporter.Readings, format string) erro
 }
 
 // oneWake reads without becoming a daemon. Closing the clock is the caller's.
-func (s *settings) oneWake(ctx context.Context, cfg *sensors.Config, names []string) (*sensors.Snapshot, *alarm.Clock, error) {
+func (s *settings) oneWake(ctx context.Context, cfg *config.Config, names []string) (*sensors.Snapshot, *alarm.Clock, error) {
 	log, err := newLogger("stderr", s.logLevel, s.logFormat)
 	if err != nil {
 		return nil, nil, err

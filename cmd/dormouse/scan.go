@@ -15,6 +15,7 @@ import (
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/scan"
 )
 
@@ -63,11 +64,11 @@ func (s *settings) scan(only []string, identify bool) (*scan.Document, error) {
 		}
 		o.Buses = append(o.Buses, bus.(sensors.Bus))
 	}
-	cfg, err := sensors.Load(sensors.Source{SensorFlags: []string{"scan=thermal"}, RailFlags: s.rails})
+	cfg, err := config.Load(config.Source{SensorFlags: []string{"scan=thermal"}, RailFlags: s.rails})
 	if err != nil {
 		return nil, usageError{err}
 	}
-	o.Rails = cfg.Rails
+	o.Rails = cfg.Supplies()
 	// Whatever ends the scan, its rails go off.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 // What the documentation of wires shows is accepted, by the drivers themselves.
@@ -25,7 +25,7 @@ func TestDocumentedWiring(t *testing.T) {
 			if strings.HasPrefix(file, "  - ") {
 				file = "sensors:\n" + file
 			}
-			if _, err := sensors.Load(sensors.Source{File: name + ".md", Data: []byte(file)}); err != nil {
+			if _, err := config.Load(config.Source{File: name + ".md", Data: []byte(file)}); err != nil {
 				t.Errorf("%v\nin\n%s", err, file)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/sensortest"
 )
 
@@ -166,12 +167,12 @@ func TestTimingExamples(t *testing.T) {
 	}
 	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
 	for _, b := range blocks {
-		cfg, err := sensors.Load(sensors.Source{File: "gpio-timing.yml", Data: []byte(b[1])})
+		cfg, err := config.Load(config.Source{File: "gpio-timing.yml", Data: []byte(b[1])})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, driver := range []string{"frequency", "duty", "echo", "dht", "hx711"} {
-			if !slices.ContainsFunc(cfg.Sensors, func(c *sensors.SensorConfig) bool { return c.Driver.Name == driver }) {
+			if !slices.ContainsFunc(cfg.Sensors, func(c *config.Sensor) bool { return c.Driver.Name == driver }) {
 				t.Errorf("there is no example of %s", driver)
 			}
 		}

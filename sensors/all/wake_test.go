@@ -4,18 +4,18 @@ import (
 	"slices"
 	"testing"
 
-	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 // A switch names sensors to be read, in a flag and in the file.
 func TestWakeNamesSensors(t *testing.T) {
-	for _, src := range []sensors.Source{
+	for _, src := range []config.Source{
 		{SensorFlags: []string{`door=switch,pin=GPIO27,wake="room,hall"`, "room=thermal", "hall=thermal"}},
 		{SensorFlags: []string{`door=switch,pin=GPIO27,wake="room hall"`, "room=thermal", "hall=thermal"}},
 		{File: "f", Data: []byte("sensors: [{name: door, driver: switch, pin: 27, wake: [room, hall]}, {name: room, driver: thermal}, {name: hall, driver: thermal}]")},
 		{File: "f", Data: []byte("sensors: [{name: door, driver: switch, pin: 27, wake: \"room,hall\"}, {name: room, driver: thermal}, {name: hall, driver: thermal}]")},
 	} {
-		c, err := sensors.Load(src)
+		c, err := config.Load(src)
 		if err != nil {
 			t.Errorf("%+v: %v", src, err)
 			continue
@@ -24,7 +24,7 @@ func TestWakeNamesSensors(t *testing.T) {
 			t.Errorf("%+v: it wakes %q", src, got)
 		}
 	}
-	_, err := sensors.Load(sensors.Source{File: "f", Data: []byte("sensors:\n  - {name: door, driver: switch, pin: 27, wake: [rom, door]}\n  - {name: room, driver: thermal}\n")})
+	_, err := config.Load(config.Source{File: "f", Data: []byte("sensors:\n  - {name: door, driver: switch, pin: 27, wake: [rom, door]}\n  - {name: room, driver: thermal}\n")})
 	if want := `f:2: sensor door: wake: there is no sensor "rom" (did you mean room?)`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -37,7 +37,7 @@ type Rails struct {
 }
 
 type rail struct {
-	config *sensors.RailConfig
+	config *sensors.Rail
 	board  Board
 	clock  Clock
 	after  []*rail
@@ -56,7 +56,7 @@ type rail struct {
 
 // NewRails knows the rails and takes none of their lines yet. What a rail comes
 // after must be among them, without circles: the configuration has seen to it.
-func NewRails(configs []*sensors.RailConfig, b Board, c Clock) *Rails {
+func NewRails(configs []*sensors.Rail, b Board, c Clock) *Rails {
 	r := &Rails{Log: slog.Default(), byName: map[string]*rail{}}
 	for _, config := range configs {
 		one := &rail{config: config, board: b, clock: c}
@@ -240,7 +240,7 @@ func (r *Rails) limit(on context.Context, one *rail, at alarm.Instant) {
 		}
 	}
 	errs = append(errs, one.forceDown(one.tooLong(), true))
-	r.Log.Error("a rail was on for too long and was switched off", "rail", one.config.Name, "line", one.config.Line.String(), "max-on", one.config.MaxOn.String(), "configured", one.config.Origin.String())
+	r.Log.Error("a rail was on for too long and was switched off", "rail", one.config.Name, "line", one.config.Line.String(), "max-on", one.config.MaxOn.String(), "configured", one.config.Configured)
 	if err := errors.Join(errs...); err != nil {
 		r.Log.Error("can't switch a rail off", "rail", one.config.Name, "err", err)
 	}

@@ -87,7 +87,7 @@ func testRails(t testing.TB, b Board, c Clock) *Rails {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewRails([]*sensors.RailConfig{
+	return NewRails([]*sensors.Rail{
 		{Name: "garden", Line: garden, Settle: 10 * time.Millisecond},
 		{Name: "shed", Line: shed, ActiveLow: true},
 	}, b, c)
@@ -370,18 +370,18 @@ func (l *timedLine) Close() error { return nil }
 
 // chain is three rails: probes after boost after main, and boost and level
 // beside each other.
-func chain(t *testing.T, change ...func(map[string]*sensors.RailConfig)) (*timed, *Rails, *bytes.Buffer) {
+func chain(t *testing.T, change ...func(map[string]*sensors.Rail)) (*timed, *Rails, *bytes.Buffer) {
 	t.Helper()
 	clock := fakeClock()
 	t.Cleanup(func() { check(t, clock.Close()) })
 	b := &timed{recorder: newRecorder(), clock: clock, from: clock.Now()}
 	ms := time.Millisecond
-	probes := &sensors.RailConfig{Name: "probes", Settle: 5 * ms, After: []string{"boost", "level"}}
-	boost := &sensors.RailConfig{Name: "boost", Settle: 20 * ms, After: []string{"main"}}
-	level := &sensors.RailConfig{Name: "level", After: []string{"main"}}
-	main := &sensors.RailConfig{Name: "main", Settle: 100 * ms}
-	configs := []*sensors.RailConfig{probes, boost, level, main}
-	byName := map[string]*sensors.RailConfig{}
+	probes := &sensors.Rail{Name: "probes", Settle: 5 * ms, After: []string{"boost", "level"}}
+	boost := &sensors.Rail{Name: "boost", Settle: 20 * ms, After: []string{"main"}}
+	level := &sensors.Rail{Name: "level", After: []string{"main"}}
+	main := &sensors.Rail{Name: "main", Settle: 100 * ms}
+	configs := []*sensors.Rail{probes, boost, level, main}
+	byName := map[string]*sensors.Rail{}
 	for i, c := range configs {
 		c.Line = sensors.LineRef{BCM: i}
 		byName[c.Name] = c
@@ -522,7 +522,7 @@ func TestRestLeavesAloneWhatIsAboutToBeRaised(t *testing.T) {
 
 func TestRailIsOnForItsTimeAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, rails, log := chain(t, func(c map[string]*sensors.RailConfig) { c["boost"].MaxOn = time.Second })
+		b, rails, log := chain(t, func(c map[string]*sensors.Rail) { c["boost"].MaxOn = time.Second })
 		check(t, b.raise(t, rails, "probes"))
 		reading, cancel := rails.While(context.Background(), "probes")
 		defer cancel()
@@ -583,7 +583,7 @@ func TestRailIsOnForItsTimeAtMost(t *testing.T) {
 
 func TestRailThatCantBeCutOffIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, rails, log := chain(t, func(c map[string]*sensors.RailConfig) { c["main"].MaxOn = time.Second })
+		b, rails, log := chain(t, func(c map[string]*sensors.Rail) { c["main"].MaxOn = time.Second })
 		check(t, b.raise(t, rails, "main"))
 		b.driveErr = unix.EIO
 		b.clock.Advance(time.Second)

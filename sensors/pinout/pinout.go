@@ -11,6 +11,7 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/config"
 )
 
 // A Pinout is the header and what is to be said of it.
@@ -91,7 +92,7 @@ func (pin *Pin) users(separator string) string {
 // New makes the model of a configuration. Where b isn't nil the board is asked
 // who holds its lines and which functions its pins have; nothing is requested
 // from it.
-func New(cfg *sensors.Config, b board.Inspector) *Pinout {
+func New(cfg *config.Config, b board.Inspector) *Pinout {
 	p := &Pinout{}
 	for i, pin := range sensors.Header {
 		p.Pins[i].HeaderPin = pin
@@ -107,7 +108,7 @@ func New(cfg *sensors.Config, b board.Inspector) *Pinout {
 	return p
 }
 
-func (p *Pinout) addRails(cfg *sensors.Config, lines *lines) {
+func (p *Pinout) addRails(cfg *config.Config, lines *lines) {
 	for _, r := range cfg.Rails {
 		user := User{Label: "rail " + r.Name, consumer: "dormouse " + r.Name}
 		if r.Implicit {
@@ -117,7 +118,7 @@ func (p *Pinout) addRails(cfg *sensors.Config, lines *lines) {
 	}
 }
 
-func (p *Pinout) addSensors(cfg *sensors.Config, lines *lines) {
+func (p *Pinout) addSensors(cfg *config.Config, lines *lines) {
 	for _, s := range cfg.Sensors {
 		wired := s.Lines()
 		for _, l := range wired {
@@ -133,7 +134,7 @@ func (p *Pinout) addSensors(cfg *sensors.Config, lines *lines) {
 	}
 }
 
-func poweredBy(cfg *sensors.Config, r *sensors.RailConfig) []string {
+func poweredBy(cfg *config.Config, r *config.Rail) []string {
 	var names []string
 	for _, s := range cfg.Sensors {
 		if s.Rail == r {
@@ -154,7 +155,7 @@ var (
 )
 
 // addBuses adds the I2C buses that sensors are on.
-func (p *Pinout) addBuses(cfg *sensors.Config) {
+func (p *Pinout) addBuses(cfg *config.Config) {
 	on := map[sensors.Bus][]string{}
 	var order []sensors.Bus
 	for _, s := range cfg.Sensors {

@@ -17,6 +17,7 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/config"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -96,9 +97,9 @@ func TestPinout(t *testing.T) {
 			here: inspected{held: map[string]string{"GPIO4": "onewire@0"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			cfg, configErr := &sensors.Config{}, error(nil)
+			cfg, configErr := &config.Config{}, error(nil)
 			if tt.sensors != nil {
-				cfg, configErr = sensors.Draft(sensors.Source{SensorFlags: tt.sensors, RailFlags: tt.rails})
+				cfg, configErr = config.Draft(config.Source{SensorFlags: tt.sensors, RailFlags: tt.rails})
 			}
 			if (configErr != nil) != tt.wrong {
 				t.Fatalf("the configuration: %v", configErr)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 // An agenda knows who is due next and who may be read together with them. It
@@ -78,7 +79,7 @@ const (
 	stepBack = 3 * time.Hour
 )
 
-func newEntry(s sensors.Schedule) (entry, error) {
+func newEntry(s config.Schedule) (entry, error) {
 	if s.At == "" {
 		return entry{every: s.Every, phase: (s.Phase + s.Moved) % s.Every, slack: min(s.Every/10, mostSlack)}, nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 func zone(t *testing.T, name string) *time.Location {
@@ -86,7 +87,7 @@ func TestMovedGrid(t *testing.T) {
 		{50 * s, 15 * s, 5 * s, 65 * s},
 		{59 * s, 59 * s, 0, 58 * s},
 	} {
-		e, err := newEntry(sensors.Schedule{Every: time.Minute, Phase: c.phase, Moved: c.moved})
+		e, err := newEntry(config.Schedule{Every: time.Minute, Phase: c.phase, Moved: c.moved})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,8 +123,8 @@ func TestAYear(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var entries []*entry
 	var texts []string
-	var schedules []sensors.Schedule
-	add := func(s sensors.Schedule) {
+	var schedules []config.Schedule
+	add := func(s config.Schedule) {
 		e, err := newEntry(s)
 		if err != nil {
 			t.Fatal(err)
@@ -134,15 +135,15 @@ func TestAYear(t *testing.T) {
 	}
 	for i := range 30 {
 		n := 12 + rnd.IntN(1440)
-		s := sensors.Schedule{Every: time.Duration(n) * step, Phase: time.Duration(rnd.IntN(n)) * step}
+		s := config.Schedule{Every: time.Duration(n) * step, Phase: time.Duration(rnd.IntN(n)) * step}
 		if i%3 == 0 {
 			s.Moved = time.Duration(rnd.IntN(n)) * step
 		}
 		add(s)
 	}
 	for _, expr := range []string{"30 3 * * *", "0 */6 * * *", "5 4 * * 0", "0 12 1 * *", "15 2 * * *"} {
-		add(sensors.Schedule{At: expr})
-		add(sensors.Schedule{At: expr, Moved: step * time.Duration(rnd.IntN(int(24*time.Hour/step)))})
+		add(config.Schedule{At: expr})
+		add(config.Schedule{At: expr, Moved: step * time.Duration(rnd.IntN(int(24*time.Hour/step)))})
 	}
 	berlin := zone(t, "Europe/Berlin")
 	start := time.Date(2027, 1, 1, 0, 0, 0, 0, berlin)
@@ -285,7 +286,7 @@ func mixed(n int) []*entry {
 	intervals := []time.Duration{30 * time.Second, time.Minute, 90 * time.Second, 5 * time.Minute, 7 * time.Minute, 15 * time.Minute, time.Hour}
 	entries := make([]*entry, n)
 	for i := range entries {
-		s := sensors.Schedule{Every: intervals[rnd.IntN(len(intervals))]}
+		s := config.Schedule{Every: intervals[rnd.IntN(len(intervals))]}
 		if i%4 == 0 {
 			s.Phase = time.Duration(rnd.Int64N(int64(s.Every)))
 		}
@@ -317,7 +318,7 @@ func TestJitterKeepsSensorsTogether(t *testing.T) {
 	wakes := func(moved time.Duration) int {
 		a := newAgenda()
 		for _, every := range []time.Duration{time.Minute, time.Minute, 2 * time.Minute, 5 * time.Minute, time.Hour} {
-			e, err := newEntry(sensors.Schedule{Every: every, Jitter: 30 * time.Second, Moved: moved})
+			e, err := newEntry(config.Schedule{Every: every, Jitter: 30 * time.Second, Moved: moved})
 			if err != nil {
 				t.Fatal(err)
 			}

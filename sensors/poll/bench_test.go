@@ -9,11 +9,12 @@ import (
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 // tenChips are ten sensors on one I2C bus, each with three readings.
-func tenChips(w *world) []*sensors.SensorConfig {
-	var all []*sensors.SensorConfig
+func tenChips(w *world) []*config.Sensor {
+	var all []*config.Sensor
 	for i := range 10 {
 		f := w.sensor(fmt.Sprint(i), on(1, fmt.Sprintf("0x%02x", 0x20+i)))
 		b := make([]byte, 8)

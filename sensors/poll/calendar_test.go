@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 // times are when a sensor was read, as the wall clock showed it.
@@ -143,7 +144,7 @@ func TestReloadOfJitter(t *testing.T) {
 				got := w.times(f)
 				w.run(f.cfg)
 				w.pass(c.wait)
-				w.reload(f.again(func(cfg *sensors.SensorConfig) { cfg.Schedule.Jitter, cfg.Schedule.Moved = 2*c.now, c.now }))
+				w.reload(f.again(func(cfg *config.Sensor) { cfg.Schedule.Jitter, cfg.Schedule.Moved = 2*c.now, c.now }))
 				w.pass(25 * time.Hour)
 				equal(t, "reads", *got, c.want)
 			})
@@ -155,7 +156,7 @@ func TestReloadOfJitter(t *testing.T) {
 		got := w.times(f)
 		w.run(f.cfg)
 		w.pass(15*time.Hour + 45*minute)
-		w.reload(f.again(func(cfg *sensors.SensorConfig) { cfg.Schedule = sensors.Schedule{At: "20 3 * * *"} }))
+		w.reload(f.again(func(cfg *config.Sensor) { cfg.Schedule = config.Schedule{At: "20 3 * * *"} }))
 		w.pass(24 * time.Hour)
 		equal(t, "reads", *got, []string{"03T03:20:00"})
 	})
@@ -165,7 +166,7 @@ func TestReloadOfJitter(t *testing.T) {
 		f := w.sensor("a", moved(10*time.Second))
 		w.run(f.cfg)
 		w.pass(80 * time.Second)
-		w.reload(f.again(func(cfg *sensors.SensorConfig) { cfg.Schedule.Moved = 15 * time.Second })) // two seconds long
+		w.reload(f.again(func(cfg *config.Sensor) { cfg.Schedule.Moved = 15 * time.Second })) // two seconds long
 		w.pass(2 * time.Minute)
 		equal(t, "reads", f.moments(), seconds(0, 10, 70, 80, 135, 195))
 	})
@@ -236,7 +237,7 @@ func TestStepBackAfterAReload(t *testing.T) {
 		got := w.times(f)
 		w.run(f.cfg)
 		w.pass(16 * time.Hour)
-		w.reload(f.again(func(c *sensors.SensorConfig) { c.Labels = []sensors.Label{{Name: "room", Value: "attic"}} }))
+		w.reload(f.again(func(c *config.Sensor) { c.Labels = []sensors.Label{{Name: "room", Value: "attic"}} }))
 		w.clock.StepWall(-time.Hour)
 		w.pass(2 * time.Hour)
 		equal(t, "reads", *got, []string{"02T03:30:00"})
@@ -246,7 +247,7 @@ func TestStepBackAfterAReload(t *testing.T) {
 // The wall clock was set back and nobody has been told yet: the alarm rings a
 // little early by it.
 func TestAlarmRingsEarly(t *testing.T) {
-	e, err := newEntry(sensors.Schedule{At: "30 3 * * *"})
+	e, err := newEntry(config.Schedule{At: "30 3 * * *"})
 	if err != nil {
 		t.Fatal(err)
 	}

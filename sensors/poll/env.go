@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 	"periph.io/x/conn/v3/i2c"
 	"periph.io/x/conn/v3/physic"
 )
@@ -19,7 +20,7 @@ import (
 // behind together with its reader, and the next gets a new one.
 type reader struct {
 	p      *Poller
-	cfg    *sensors.SensorConfig
+	cfg    *config.Sensor
 	log    *slog.Logger
 	device *i2c.Dev
 
@@ -34,7 +35,7 @@ type reader struct {
 	awaited atomic.Bool // whoever makes it false ends the sensor's read: the attempt, or overdue
 }
 
-func (p *Poller) newReader(cfg *sensors.SensorConfig) *reader {
+func (p *Poller) newReader(cfg *config.Sensor) *reader {
 	r := &reader{p: p, cfg: cfg, done: make(chan struct{}, 1), log: p.log.With("sensor", cfg.Name)}
 	if _, addr, ok := cfg.I2C(); ok {
 		r.device = &i2c.Dev{Bus: (*readerBus)(r), Addr: uint16(addr)}

@@ -15,6 +15,7 @@ import (
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/config"
 )
 
 const (
@@ -41,7 +42,7 @@ var ErrStopped = errors.New("the poller has stopped")
 
 // Options are what a Poller works with. Config, Board and Clock must be given.
 type Options struct {
-	Config *sensors.Config
+	Config *config.Config
 	Board  board.Board
 	Clock  *alarm.Clock
 	// Publish is given each Snapshot, from the poller's goroutine: the next
@@ -98,7 +99,7 @@ type Poller struct {
 
 // set is the sensors of one configuration.
 type set struct {
-	config  *sensors.Config
+	config  *config.Config
 	sensors []*sensor // in the order of the configuration
 	byName  map[string]*sensor
 }
@@ -106,9 +107,9 @@ type set struct {
 // A request comes from another goroutine.
 type request struct {
 	names  []string
-	config *sensors.Config // of a reload
-	next   *set            // what becomes of it
-	rails  *board.Rails    // nil: as before
+	config *config.Config // of a reload
+	next   *set           // what becomes of it
+	rails  *board.Rails   // nil: as before
 	await  map[*sensor]bool
 	reply  chan answer
 }
@@ -137,12 +138,12 @@ func New(o Options) (*Poller, error) {
 		buses: map[sensors.Bus]*bus{}, families: map[string]*family{},
 		wakes: map[string]uint64{sensors.WakeStart: 0, sensors.WakeTimer: 0, sensors.WakeRequest: 0, sensors.WakeReload: 0, sensors.WakeClock: 0, sensors.WakeEdge: 0},
 	}
-	p.set.Store(&set{config: &sensors.Config{}, byName: map[string]*sensor{}})
+	p.set.Store(&set{config: &config.Config{}, byName: map[string]*sensor{}})
 	next, err := p.build(o.Config)
 	if err != nil {
 		return nil, err
 	}
-	p.rails = p.newRails(o.Config.Rails)
+	p.rails = p.newRails(o.Config)
 	p.states = loadStates(o.StateDirectory, o.Log, o.Clock.Now())
 	p.install(next)
 	return p, nil
@@ -150,17 +151,17 @@ func New(o Options) (*Poller, error) {
 
 // build makes the sensors of a configuration; those that live on are taken
 // over by install.
-func (p *Poller) build(config *sensors.Config) (*set, error) {
-	next := &set{config: config, byName: make(map[string]*sensor, len(config.Sensors))}
+func (p *Poller) build(cfg *config.Config) (*set, error) {
+	next := &set{config: cfg, byName: make(map[string]*sensor, len(cfg.Sensors))}
 	var errs []error
-	for _, cfg := range config.Sensors {
-		s, err := p.newSensor(cfg)
+	for _, one := range cfg.Sensors {
+		s, err := p.newSensor(one)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: sensor %s: %w", cfg.Origin, cfg.Name, err))
+			errs = append(errs, fmt.Errorf("%s: sensor %s: %w", one.Origin, one.Name, err))
 			continue
 		}
 		next.sensors = append(next.sensors, s)
-		next.byName[cfg.Name] = s
+		next.byName[one.Name] = s
 	}
 	return next, errors.Join(errs...)
 }
@@ -213,12 +214,12 @@ func (p *Poller) ReadNow(ctx context.Context, names ...string) (*sensors.Snapsho
 // changed is read at once, if Run is running. Reads of sensors that go or
 // change are broken off. Where any rail changes, all of them go off for a
 // moment.
-func (p *Poller) Reload(config *sensors.Config) error {
-	next, err := p.build(config)
+func (p *Poller) Reload(cfg *config.Config) error {
+	next, err := p.build(cfg)
 	if err != nil {
 		return err
 	}
-	_, err = p.ask(context.Background(), &request{config: config, next: next, reply: make(chan answer, 1)})
+	_, err = p.ask(context.Background(), &request{config: cfg, next: next, reply: make(chan answer, 1)})
 	return err
 }
 
@@ -513,7 +514,7 @@ func (p *Poller) snapshot(now sensors.Instant) *sensors.Snapshot {
 func (p *Poller) acceptReload(r *request) {
 	old := p.set.Load()
 	if !sameRails(old.config.Rails, r.config.Rails) {
-		r.rails = p.newRails(r.config.Rails)
+		r.rails = p.newRails(r.config)
 	}
 	p.reload = r
 	for _, s := range old.sensors {
@@ -606,23 +607,23 @@ func (p *Poller) install(next *set) {
 }
 
 // sameConfig tells whether nothing but the place in the file differs.
-func sameConfig(a, b *sensors.SensorConfig) bool {
+func sameConfig(a, b *config.Sensor) bool {
 	x, y := *a, *b
-	x.Origin, y.Origin = sensors.Origin{}, sensors.Origin{}
+	x.Origin, y.Origin = config.Origin{}, config.Origin{}
 	x.Driver, y.Driver, x.Options, y.Options, x.Rail, y.Rail = nil, nil, nil, nil, nil, nil
 	return a.SameDevice(b) && reflect.DeepEqual(x, y)
 }
 
-func (p *Poller) newRails(configs []*sensors.RailConfig) *board.Rails {
-	rails := board.NewRails(configs, p.board, p.clock)
+func (p *Poller) newRails(cfg *config.Config) *board.Rails {
+	rails := board.NewRails(cfg.Supplies(), p.board, p.clock)
 	rails.Log = p.log
 	return rails
 }
 
-func sameRails(a, b []*sensors.RailConfig) bool {
-	return slices.EqualFunc(a, b, func(a, b *sensors.RailConfig) bool {
+func sameRails(a, b []*config.Rail) bool {
+	return slices.EqualFunc(a, b, func(a, b *config.Rail) bool {
 		x, y := *a, *b
-		x.Origin, y.Origin = sensors.Origin{}, sensors.Origin{}
+		x.Origin, y.Origin = config.Origin{}, config.Origin{}
 		return reflect.DeepEqual(x, y)
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 // A series is one reading of a sensor through time: what the driver calls it
@@ -18,8 +19,8 @@ type series struct {
 	out       *sensors.Quantity
 	outLabels []string
 	family    string
-	calibrate sensors.Calibration
-	smoother  *sensors.Smoother
+	calibrate config.Calibration
+	smoother  *smoother
 	judged    bool
 	conflict  error  // why it can't be published
 	read      uint64 // the number of the read that it was last in
@@ -55,7 +56,7 @@ func (s *sensor) process(report *sensors.Report) []sensors.Reading {
 				continue
 			}
 			if e.smoother != nil {
-				v = e.smoother.Add(v)
+				v = e.smoother.add(v)
 			}
 		}
 		out = append(out, sensors.Reading{Quantity: e.out, Value: v, Labels: e.outLabels, Dist: reading.Dist})
@@ -88,7 +89,7 @@ func (s *sensor) fail(report *sensors.Report) {
 		s.good.Store(nil)
 		for _, e := range s.series {
 			if e.smoother != nil {
-				e.smoother.Reset()
+				e.smoother.reset()
 			}
 		}
 	}
@@ -146,7 +147,7 @@ func (s *sensor) newSeries(r *sensors.Reading) *series {
 	}
 	do := s.cfg.ProcessingOf(channel, r.Quantity.Name)
 	if aboutItself(r.Quantity) {
-		do = sensors.Processing{}
+		do = config.Processing{}
 	}
 	e := &series{quantity: r.Quantity, labels: slices.Clone(r.Labels), out: r.Quantity, calibrate: do.Calibrate}
 	if do.Quantity != nil {
@@ -159,8 +160,8 @@ func (s *sensor) newSeries(r *sensors.Reading) *series {
 		e.outLabels = slices.Clone(e.labels)
 		e.outLabels[at] = do.Name
 	}
-	if do.Filter != (sensors.Filter{}) && e.out.Kind == sensors.Gauge {
-		e.smoother = sensors.NewSmoother(do.Filter)
+	if do.Filter != (config.Filter{}) && e.out.Kind == sensors.Gauge {
+		e.smoother = newSmoother(do.Filter)
 	}
 	e.family = e.out.MetricName()
 	return e

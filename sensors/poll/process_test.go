@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 var channelVoltage = sensors.Voltage.With("channel")
@@ -45,11 +46,11 @@ func TestProcessing(t *testing.T) {
 			r.Set(channelVoltage, n, "a2")
 			return nil
 		}))
-		f.cfg.All = sensors.Processing{Calibrate: sensors.Calibration{Offset: 0.5}}
-		f.cfg.Channels = map[string]sensors.Processing{
-			"temperature": {Calibrate: sensors.Calibration{Scale: 2}},
-			"a0":          {Name: "beds", Quantity: sensors.Moisture, Calibrate: sensors.Calibration{Points: [][2]float64{{0, 1}, {4, 0}}}},
-			"a1":          {Filter: sensors.Filter{Average: 2}},
+		f.cfg.All = config.Processing{Calibrate: config.Calibration{Offset: 0.5}}
+		f.cfg.Channels = map[string]config.Processing{
+			"temperature": {Calibrate: config.Calibration{Scale: 2}},
+			"a0":          {Name: "beds", Quantity: sensors.Moisture, Calibrate: config.Calibration{Points: [][2]float64{{0, 1}, {4, 0}}}},
+			"a1":          {Filter: config.Filter{Average: 2}},
 		}
 		w.run(f.cfg)
 		w.pass(time.Minute)

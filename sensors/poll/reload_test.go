@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 // again is the same sensor's configuration, read anew.
-func (f *fake) again(change ...func(*sensors.SensorConfig)) *sensors.SensorConfig {
+func (f *fake) again(change ...func(*config.Sensor)) *config.Sensor {
 	c := *f.cfg
 	c.Origin.Line++
 	for _, ch := range change {
@@ -21,11 +22,11 @@ func (f *fake) again(change ...func(*sensors.SensorConfig)) *sensors.SensorConfi
 	return &c
 }
 
-func (w *world) reload(all ...*sensors.SensorConfig) {
+func (w *world) reload(all ...*config.Sensor) {
 	w.Helper()
 	done := make(chan error, 1)
 	p := w.poll
-	go func() { done <- p.Reload(config(all...)) }()
+	go func() { done <- p.Reload(configOf(all...)) }()
 	w.pass(2 * time.Second)
 	select {
 	case err := <-done:
@@ -79,7 +80,7 @@ func TestReloadOfTheSameDevice(t *testing.T) {
 		a := w.sensor("a", holding("GPIO22"))
 		w.run(a.cfg)
 		w.pass(time.Minute)
-		w.reload(a.again(func(c *sensors.SensorConfig) {
+		w.reload(a.again(func(c *config.Sensor) {
 			c.Schedule.Every = 2 * time.Minute
 			c.Labels = []sensors.Label{{Name: "room", Value: "attic"}}
 			c.All.Calibrate.Scale = 10
@@ -97,7 +98,7 @@ func TestReloadOfAnotherDevice(t *testing.T) {
 		gone := w.sensor("b", holding("GPIO23"))
 		w.run(a.cfg, gone.cfg)
 		w.pass(time.Minute)
-		w.reload(a.again(func(c *sensors.SensorConfig) {
+		w.reload(a.again(func(c *config.Sensor) {
 			c.Options = w.options(c.Driver, map[string]string{"pin": "GPIO24"})
 		}))
 		w.want("a", 3) // it counts on
@@ -111,7 +112,7 @@ func TestReloadThatIsRefused(t *testing.T) {
 	in(t, func(w *world) {
 		a := w.sensor("a")
 		w.run(a.cfg)
-		err := w.poll.Reload(config(a.again(), w.sensor("b", every(0)).cfg))
+		err := w.poll.Reload(configOf(a.again(), w.sensor("b", every(0)).cfg))
 		if err == nil || !strings.Contains(err.Error(), "sensor b") {
 			t.Errorf("error %v", err)
 		}
@@ -141,7 +142,7 @@ func TestReloadDuringReads(t *testing.T) {
 		})
 		after := w.sensor("after", referring("goes"))
 		w.run(stays.cfg, goes.cfg, hangs.cfg, after.cfg)
-		w.reload(stays.again(), after.again(func(c *sensors.SensorConfig) { c.Schedule.Every = time.Hour }))
+		w.reload(stays.again(), after.again(func(c *config.Sensor) { c.Schedule.Every = time.Hour }))
 		if w.result("stays").Tried || len(w.shot().Results) != 2 {
 			t.Errorf("%+v", w.shot().Results)
 		}
@@ -164,11 +165,11 @@ func TestReloadOfRails(t *testing.T) {
 		b := w.sensor("b", powered(old, 0))
 		w.run(a.cfg, b.cfg)
 		w.pass(time.Second)
-		w.reload(a.again(func(c *sensors.SensorConfig) { c.Rail = other }), b.again(func(c *sensors.SensorConfig) { c.Rail = other }))
+		w.reload(a.again(func(c *config.Sensor) { c.Rail = other }), b.again(func(c *config.Sensor) { c.Rail = other }))
 		w.pass(time.Minute)
 		w.want("a", 3)
 		equal(t, "outputs", w.driven, []string{"0s GPIO17 true", "1s GPIO17 false", "1s GPIO18 true"})
-		w.reload(b.again(func(c *sensors.SensorConfig) { c.Rail = other }))
+		w.reload(b.again(func(c *config.Sensor) { c.Rail = other }))
 		w.pass(time.Second)
 		if w.inUse("GPIO18") != 0 || w.inUse("GPIO22") != 0 {
 			t.Errorf("in use: %v", w.driven)
@@ -186,7 +187,7 @@ func TestReloadOfARailThatIsHeld(t *testing.T) {
 		a := w.sensor("a", holding("GPIO22"), powered(old, 0))
 		w.run(a.cfg)
 		w.pass(time.Second)
-		w.reload(a.again(func(c *sensors.SensorConfig) { c.Rail = &slow }))
+		w.reload(a.again(func(c *config.Sensor) { c.Rail = &slow }))
 		w.pass(time.Minute)
 		equal(t, "a", a.moments(), seconds(0.01, 2, 60))
 		equal(t, "outputs", w.driven, []string{"0s GPIO17 true", "1s GPIO17 false", "1s GPIO17 true"})
@@ -225,7 +226,7 @@ func TestTwoReloadsAtOnce(t *testing.T) {
 		b := w.sensor("b")
 		w.run(a.cfg)
 		errs := make(chan error, 2)
-		for _, c := range []*sensors.Config{config(b.cfg), config(b.again(), w.sensor("c").cfg)} {
+		for _, c := range []*config.Config{configOf(b.cfg), configOf(b.again(), w.sensor("c").cfg)} {
 			go func() { errs <- w.poll.Reload(c) }()
 			synctest.Wait()
 		}
@@ -237,7 +238,7 @@ func TestTwoReloadsAtOnce(t *testing.T) {
 		w.want("c", 1)
 		equal(t, "b", b.moments(), seconds(0))
 		w.end()
-		if err := w.poll.Reload(config()); !errors.Is(err, ErrStopped) {
+		if err := w.poll.Reload(configOf()); !errors.Is(err, ErrStopped) {
 			t.Errorf("after the end: %v", err)
 		}
 	})
@@ -252,7 +253,7 @@ func TestEndDuringAReload(t *testing.T) {
 		})
 		w.run(a.cfg)
 		failed := make(chan error, 1)
-		go func() { failed <- w.poll.Reload(config()) }()
+		go func() { failed <- w.poll.Reload(configOf()) }()
 		synctest.Wait()
 		w.end()
 		if err := <-failed; !errors.Is(err, ErrStopped) {

@@ -14,13 +14,14 @@ import (
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 // A sensor is one configured sensor with what became of it so far. The loop
 // owns it, but for the part that says so.
 type sensor struct {
 	entry
-	cfg    *sensors.SensorConfig
+	cfg    *config.Sensor
 	log    *slog.Logger
 	chip   *chip     // shared with the sensors on the same one
 	after  []*sensor // those it refers to
@@ -77,7 +78,7 @@ type chip struct {
 	last *sensor // to be read, or being read; nil: none
 }
 
-func (p *Poller) newSensor(cfg *sensors.SensorConfig) (*sensor, error) {
+func (p *Poller) newSensor(cfg *config.Sensor) (*sensor, error) {
 	if cfg.Schedule.At == "" && cfg.Schedule.Every <= 0 {
 		return nil, errors.New("every: how often is it to be read?")
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 // stateFile holds the counts of all sensors: one file, so that saving is one
@@ -90,7 +91,7 @@ func (st *states) restore(r *reader) {
 }
 
 // take notes a sensor's count.
-func (st *states) take(cfg *sensors.SensorConfig, k sensors.Keeper) error {
+func (st *states) take(cfg *config.Sensor, k sensors.Keeper) error {
 	data, err := k.State()
 	if err != nil {
 		return fmt.Errorf("keep the count: %w", err)

@@ -13,6 +13,7 @@ import (
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 func seconds(n ...float64) []time.Duration {
@@ -71,7 +72,7 @@ func TestNearlyDueIsReadToo(t *testing.T) {
 
 func TestConversionsOverlap(t *testing.T) {
 	in(t, func(w *world) {
-		var all []*sensors.SensorConfig
+		var all []*config.Sensor
 		for i := range 10 {
 			all = append(all, w.sensor(fmt.Sprint(i), on(1, fmt.Sprintf("0x%02x", 0x20+i)), converting(750*time.Millisecond)).cfg)
 		}
@@ -319,12 +320,12 @@ func TestPanic(t *testing.T) {
 	})
 }
 
-func supply(name, line string) *sensors.RailConfig {
+func supply(name, line string) *config.Rail {
 	ref, err := sensors.ParseLine(line)
 	if err != nil {
 		panic(err)
 	}
-	return &sensors.RailConfig{Name: name, Line: ref, Settle: 10 * time.Millisecond}
+	return &config.Rail{Rail: sensors.Rail{Name: name, Line: ref, Settle: 10 * time.Millisecond}}
 }
 
 func TestRails(t *testing.T) {
@@ -696,7 +697,7 @@ func TestNewRefuses(t *testing.T) {
 			{"no cron", at("30 25 * * *"), "no cron expression"},
 			{"never", at("0 0 30 2 *"), "never comes"},
 		} {
-			_, err := New(Options{Config: config(w.sensor("a", c.change).cfg, w.sensor("b").cfg), Board: w.fakeBoard, Clock: w.clock.Clock})
+			_, err := New(Options{Config: configOf(w.sensor("a", c.change).cfg, w.sensor("b").cfg), Board: w.fakeBoard, Clock: w.clock.Clock})
 			if err == nil || !strings.Contains(err.Error(), c.word) || !strings.Contains(err.Error(), "test.yml:1: sensor a") {
 				t.Errorf("%s: %v", c.name, err)
 			}

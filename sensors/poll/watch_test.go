@@ -160,7 +160,7 @@ func TestWatchThroughAReload(t *testing.T) {
 		// The schedule changes: the line and its watch live on.
 		changed := *door.cfg
 		changed.Schedule.Every = 2 * time.Hour
-		if err := w.poll.Reload(config(&changed, room.cfg)); err != nil {
+		if err := w.poll.Reload(configOf(&changed, room.cfg)); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -173,7 +173,7 @@ func TestWatchThroughAReload(t *testing.T) {
 			t.Errorf("built %d times, in use %d times", door.builds, w.inUse("GPIO27"))
 		}
 		// The sensor goes: so does the watch.
-		if err := w.poll.Reload(config(room.cfg)); err != nil {
+		if err := w.poll.Reload(configOf(room.cfg)); err != nil {
 			t.Fatal(err)
 		}
 		if w.edge("GPIO27", nil) || w.inUse("GPIO27") != 0 {

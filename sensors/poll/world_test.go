@@ -15,6 +15,7 @@ import (
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 	"go.uber.org/goleak"
 	"periph.io/x/conn/v3/i2c"
 	"periph.io/x/conn/v3/physic"
@@ -84,8 +85,8 @@ func (w *world) lines(words ...string) []string {
 	return found
 }
 
-func config(all ...*sensors.SensorConfig) *sensors.Config {
-	c := &sensors.Config{Sensors: all}
+func configOf(all ...*config.Sensor) *config.Config {
+	c := &config.Config{Sensors: all}
 	for _, s := range all {
 		if s.Rail != nil && !slices.Contains(c.Rails, s.Rail) {
 			c.Rails = append(c.Rails, s.Rail)
@@ -95,10 +96,10 @@ func config(all ...*sensors.SensorConfig) *sensors.Config {
 }
 
 // make builds the poller.
-func (w *world) make(all ...*sensors.SensorConfig) *Poller {
+func (w *world) make(all ...*config.Sensor) *Poller {
 	w.Helper()
 	p, err := New(Options{
-		Config: config(all...), Board: w.fakeBoard, Clock: w.clock.Clock, StateDirectory: w.dir,
+		Config: configOf(all...), Board: w.fakeBoard, Clock: w.clock.Clock, StateDirectory: w.dir,
 		Log: slog.New(slog.NewTextHandler(w, nil)),
 		Publish: func(s *sensors.Snapshot) {
 			w.mu.Lock()
@@ -115,7 +116,7 @@ func (w *world) make(all ...*sensors.SensorConfig) *Poller {
 
 // run makes the poller, starts it, and returns when the first wake waits or
 // has ended.
-func (w *world) run(all ...*sensors.SensorConfig) {
+func (w *world) run(all ...*config.Sensor) {
 	w.Helper()
 	w.make(all...)
 	w.begin()
@@ -234,7 +235,7 @@ func (w *world) wantDown(name string, reason sensors.Reason, words ...string) {
 type fake struct {
 	w     *world
 	name  string
-	cfg   *sensors.SensorConfig
+	cfg   *config.Sensor
 	sense func(ctx context.Context, e sensors.Env, r *sensors.Report) error
 	build func(ctx context.Context, e sensors.Env) error
 
@@ -325,8 +326,8 @@ func (w *world) sensor(name string, change ...func(*fake)) *fake {
 		}
 		return &fakeSensor{f, e}, nil
 	}}
-	f.cfg = &sensors.SensorConfig{Name: name, Driver: d, Options: w.options(d, nil), Timeout: time.Second,
-		Schedule: sensors.Schedule{Every: time.Minute}, Origin: sensors.Origin{File: "test.yml", Line: 1}}
+	f.cfg = &config.Sensor{Name: name, Driver: d, Options: w.options(d, nil), Timeout: time.Second,
+		Schedule: config.Schedule{Every: time.Minute}, Origin: config.Origin{File: "test.yml", Line: 1}}
 	for _, c := range change {
 		c(f)
 	}
@@ -376,11 +377,11 @@ func referring(to string) func(*fake) {
 }
 
 func every(d time.Duration) func(*fake) {
-	return func(f *fake) { f.cfg.Schedule = sensors.Schedule{Every: d} }
+	return func(f *fake) { f.cfg.Schedule = config.Schedule{Every: d} }
 }
 
 func at(expr string) func(*fake) {
-	return func(f *fake) { f.cfg.Schedule = sensors.Schedule{At: expr} }
+	return func(f *fake) { f.cfg.Schedule = config.Schedule{At: expr} }
 }
 
 // moved is what jitter does on some machine.
@@ -390,7 +391,7 @@ func moved(d time.Duration) func(*fake) {
 
 func retries(n int) func(*fake) { return func(f *fake) { f.cfg.Retries = n } }
 
-func powered(r *sensors.RailConfig, warmup time.Duration) func(*fake) {
+func powered(r *config.Rail, warmup time.Duration) func(*fake) {
 	return func(f *fake) { f.cfg.Power, f.cfg.Rail, f.cfg.Warmup = r.Name, r, warmup }
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll"
 )
 
@@ -37,7 +38,7 @@ func (s *scanner) candidates(ctx context.Context, number sensors.Bus, addr uint1
 			if model != "" {
 				what, flag = model, flag+",model="+model
 			}
-			cfg, err := sensors.Load(sensors.Source{SensorFlags: []string{flag}})
+			cfg, err := config.Load(config.Source{SensorFlags: []string{flag}})
 			if err != nil {
 				continue // it can't be at this address
 			}
@@ -86,7 +87,7 @@ func (recognised) Sense(context.Context, *sensors.Report) error { return errReco
 
 // probe has the sensor's driver check the chip's identity, without a
 // measurement.
-func (s *scanner) probe(ctx context.Context, cfg *sensors.Config) error {
+func (s *scanner) probe(ctx context.Context, cfg *config.Config) error {
 	only, driver := *cfg.Sensors[0], *cfg.Sensors[0].Driver
 	build := driver.New
 	driver.New = func(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
@@ -94,7 +95,7 @@ func (s *scanner) probe(ctx context.Context, cfg *sensors.Config) error {
 		return recognised{}, err
 	}
 	only.Driver, only.Timeout, only.Retries = &driver, probeTime, 0
-	poller, err := poll.New(poll.Options{Config: &sensors.Config{Sensors: []*sensors.SensorConfig{&only}},
+	poller, err := poll.New(poll.Options{Config: &config.Config{Sensors: []*config.Sensor{&only}},
 		Board: probeBoard{s.Board}, Clock: s.Clock, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/config"
 )
 
 // Options are what to scan and how.
@@ -21,7 +22,7 @@ type Options struct {
 	Clock *alarm.Clock
 	Buses []sensors.Bus // the I2C buses to scan; empty: all that there are
 	// Rails are switched on for the scan.
-	Rails []*sensors.RailConfig
+	Rails []*sensors.Rail
 	// Identify has drivers probe the chips that answer at one of their
 	// addresses. Without it candidates are listed by the address alone.
 	Identify bool
@@ -112,7 +113,7 @@ func (s *scanner) scan(ctx context.Context) {
 
 // flag is the flag of a sensor, or empty where the sensor isn't valid.
 func flag(sensor string) string {
-	if _, err := sensors.Load(sensors.Source{SensorFlags: []string{sensor}}); err != nil {
+	if _, err := config.Load(config.Source{SensorFlags: []string{sensor}}); err != nil {
 		return ""
 	}
 	return "--sensor=" + sensor

@@ -22,6 +22,7 @@ import (
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/board/sim"
+	"example.org/dormouse/sensors/config"
 )
 
 // bench is a simulated board that can also be without wires.
@@ -306,7 +307,7 @@ func TestFlagsAreAccepted(t *testing.T) {
 				if i == 0 {
 					all = append(all, c.Flag)
 				}
-				if _, err := sensors.Load(sensors.Source{SensorFlags: []string{strings.TrimPrefix(c.Flag, "--sensor=")}}); err != nil {
+				if _, err := config.Load(config.Source{SensorFlags: []string{strings.TrimPrefix(c.Flag, "--sensor=")}}); err != nil {
 					t.Errorf("%s: %v", c.Flag, err)
 				}
 			}
@@ -322,7 +323,7 @@ func TestFlagsAreAccepted(t *testing.T) {
 	for i := range all {
 		all[i] = strings.TrimPrefix(all[i], "--sensor=")
 	}
-	if cfg, err := sensors.Load(sensors.Source{SensorFlags: all}); err != nil || len(cfg.Sensors) != len(all) {
+	if cfg, err := config.Load(config.Source{SensorFlags: all}); err != nil || len(cfg.Sensors) != len(all) {
 		t.Errorf("all together: %v", err)
 	}
 }
@@ -330,11 +331,11 @@ func TestFlagsAreAccepted(t *testing.T) {
 func TestWithRails(t *testing.T) {
 	b, s := newBench(t)
 	b.Power(sim.BME280, 17, false)
-	cfg, err := sensors.Load(sensors.Source{SensorFlags: []string{"scan=thermal"}, RailFlags: []string{"probes=GPIO17"}})
+	cfg, err := config.Load(config.Source{SensorFlags: []string{"scan=thermal"}, RailFlags: []string{"probes=GPIO17"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Rails = cfg.Rails
+	s.Rails = cfg.Supplies()
 	s.withRails(t.Context(), func() { s.scan(t.Context()) })
 	if text := s.text(t); !strings.Contains(text, "0x76  looks like bme280") || !strings.Contains(text, "give each sensor behind a rail power=NAME") {
 		t.Errorf("with the rail:\n%s", text)
@@ -344,7 +345,7 @@ func TestWithRails(t *testing.T) {
 	}
 	b.Hold(17, "gpioset")
 	s = newScanner(Options{Board: b, Clock: s.Clock, Identify: true})
-	s.Rails = cfg.Rails
+	s.Rails = cfg.Supplies()
 	s.withRails(t.Context(), func() { s.scan(t.Context()) })
 	if text := s.text(t); strings.Contains(text, "bme280") || !strings.Contains(text, `is held by "gpioset"`) || len(s.found.Problems) != 1 {
 		t.Errorf("with the rail's line held:\n%s", text)
@@ -353,12 +354,12 @@ func TestWithRails(t *testing.T) {
 
 func TestBrokenOffLeavesNoRailOn(t *testing.T) {
 	b, s := newBench(t)
-	cfg, err := sensors.Load(sensors.Source{SensorFlags: []string{"scan=thermal"}, RailFlags: []string{"probes=GPIO17,settle=1h"}})
+	cfg, err := config.Load(config.Source{SensorFlags: []string{"scan=thermal"}, RailFlags: []string{"probes=GPIO17,settle=1h"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	s.Rails = cfg.Rails
+	s.Rails = cfg.Supplies()
 	ended := make(chan struct{})
 	go func() {
 		s.withRails(ctx, func() { s.scan(ctx) })
@@ -382,7 +383,7 @@ func TestBrokenOffLeavesNoRailOn(t *testing.T) {
 // A daemon's sensor is found by the wiring that it tells, and at no other bus.
 func TestKnowsTheDaemonsChipByItsWiring(t *testing.T) {
 	_, s := newBench(t)
-	cfg, err := sensors.Load(sensors.Source{SensorFlags: []string{"a=bme280,power=GPIO17", "b=tmp102,bus=10,addr=0x49", "c=thermal"}})
+	cfg, err := config.Load(config.Source{SensorFlags: []string{"a=bme280,power=GPIO17", "b=tmp102,bus=10,addr=0x49", "c=thermal"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board/sim"
+	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll"
 )
 
@@ -42,7 +43,7 @@ func run(every string) error {
 		Measures: []*sensors.Quantity{sensors.Temperature},
 		New:      func(_ context.Context, e sensors.Env) (sensors.Sensor, error) { return waiter{e}, nil },
 	})
-	config, err := sensors.Load(sensors.Source{SensorFlags: []string{"it=waits"}, Every: every})
+	config, err := config.Load(config.Source{SensorFlags: []string{"it=waits"}, Every: every})
 	if err != nil {
 		return err
 	}

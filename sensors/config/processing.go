@@ -1,4 +1,4 @@
-package sensors
+package config
 
 import (
 	"errors"
@@ -7,11 +7,13 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"example.org/dormouse/sensors"
 )
 
 // processing reads what is said of the readings: of all (""), of a channel or
 // of a quantity. It needs to know what the driver measures, for the units.
-func (l *loader) processing(c *SensorConfig, s *stanza, channels map[string]raw) {
+func (l *loader) processing(c *Sensor, s *stanza, channels map[string]raw) {
 	for _, name := range slices.Sorted(maps.Keys(channels)) {
 		p := l.oneProcessing(c.Driver, s, name, channels[name])
 		if name == "" {
@@ -23,7 +25,7 @@ func (l *loader) processing(c *SensorConfig, s *stanza, channels map[string]raw)
 	// Two channels under one name would be one series with two values.
 	names := map[string]string{}
 	for _, channel := range c.Driver.Channels {
-		if _, used := channels[channel]; !used && len(channels) > 0 && c.Driver.names(channels) {
+		if _, used := channels[channel]; !used && len(channels) > 0 && namesChannel(c.Driver, channels) {
 			continue
 		}
 		name := channel
@@ -46,14 +48,14 @@ func (p Processing) isZero() bool {
 }
 
 // names tells whether any of the driver's channels is among those named.
-func (d *Driver) names(channels map[string]raw) bool {
+func namesChannel(d *sensors.Driver, channels map[string]raw) bool {
 	return slices.ContainsFunc(d.Channels, func(c string) bool { _, ok := channels[c]; return ok })
 }
 
 // source are the quantities that a channel's name stands for; nil where only
 // the hardware can tell.
-func (d *Driver) source(channel string) []*Quantity {
-	var qs []*Quantity
+func sourceQuantities(d *sensors.Driver, channel string) []*sensors.Quantity {
+	var qs []*sensors.Quantity
 	byName := !slices.Contains(d.Channels, channel) && channel != ""
 	for _, q := range d.Measures {
 		if q.Metric == "" && (!byName || q.Name == channel) {
@@ -63,9 +65,9 @@ func (d *Driver) source(channel string) []*Quantity {
 	return qs
 }
 
-func (l *loader) oneProcessing(d *Driver, s *stanza, channel string, r raw) Processing {
+func (l *loader) oneProcessing(d *sensors.Driver, s *stanza, channel string, r raw) Processing {
 	var p Processing
-	from := d.source(channel)
+	from := sourceQuantities(d, channel)
 	fromUnit, single := oneUnit(from)
 	toUnit := fromUnit
 	read := func(key string, f func(text string) error) {
@@ -82,7 +84,7 @@ func (l *loader) oneProcessing(d *Driver, s *stanza, channel string, r raw) Proc
 		}
 	}
 	read("name", func(text string) error {
-		if slices.Contains(d.measured(), channel) && !slices.Contains(d.Channels, channel) {
+		if slices.Contains(measured(d), channel) && !slices.Contains(d.Channels, channel) {
 			return fmt.Errorf("renames a channel, and %s is a quantity", channel)
 		}
 		if text == "" {
@@ -92,26 +94,26 @@ func (l *loader) oneProcessing(d *Driver, s *stanza, channel string, r raw) Proc
 		return nil
 	})
 	read("quantity", func(text string) error {
-		opt, _ := commonOption("quantity")
+		opt, _ := sensors.CommonOption("quantity")
 		if _, err := opt.Parse(text); err != nil {
 			return err
 		}
-		q, _ := QuantityByName(text)
-		p.Quantity, toUnit = q, q.unit()
+		q, _ := sensors.QuantityByName(text)
+		p.Quantity, toUnit = q, q.BaseUnit()
 		_, scale := r["calibrate.scale"]
 		_, points := r["calibrate.points"]
-		return d.mayBecome(q, from, scale || points)
+		return mayBecome(d, q, from, scale || points)
 	})
 	calibrate := func(key string, f func(text string) error) {
 		read(key, func(text string) error {
 			if !single {
-				return d.several(from, key)
+				return severalError(d, from, key)
 			}
 			return f(text)
 		})
 	}
 	calibrate("calibrate.scale", func(text string) (err error) {
-		p.Calibrate.Scale, err = None.Parse(text)
+		p.Calibrate.Scale, err = sensors.None.Parse(text)
 		switch {
 		case err != nil:
 			return err
@@ -130,7 +132,7 @@ func (l *loader) oneProcessing(d *Driver, s *stanza, channel string, r raw) Proc
 		var err error
 		switch {
 		case !single:
-			err = d.several(from, "calibrate.points")
+			err = severalError(d, from, "calibrate.points")
 		case anyCounter(from, p.Quantity):
 			err = errors.New("a counter isn't calibrated by points: give a scale")
 		default:
@@ -142,13 +144,13 @@ func (l *loader) oneProcessing(d *Driver, s *stanza, channel string, r raw) Proc
 	}
 	filter := func(key string, n *int) {
 		read(key, func(text string) error {
-			opt, _ := commonOption(key)
+			opt, _ := sensors.CommonOption(key)
 			v, err := opt.Parse(text)
 			switch {
 			case err != nil:
 				return err
 			case anyCounter(from, p.Quantity):
-				return fmt.Errorf("a counter can't be smoothed%s", d.which(from, key))
+				return fmt.Errorf("a counter can't be smoothed%s", advise(d, from, key))
 			}
 			*n = v.(int)
 			return nil
@@ -164,37 +166,37 @@ func (l *loader) oneProcessing(d *Driver, s *stanza, channel string, r raw) Proc
 }
 
 // oneUnit is the unit that all of these have; None where nothing is known.
-func oneUnit(qs []*Quantity) (*Unit, bool) {
-	u := None
+func oneUnit(qs []*sensors.Quantity) (*sensors.Unit, bool) {
+	u := sensors.None
 	for i, q := range qs {
-		if i > 0 && q.unit() != u {
+		if i > 0 && q.BaseUnit() != u {
 			return u, false
 		}
-		u = q.unit()
+		u = q.BaseUnit()
 	}
 	return u, true
 }
 
-func anyCounter(from []*Quantity, to *Quantity) bool {
-	return to != nil && to.Kind == Counter ||
-		slices.ContainsFunc(from, func(q *Quantity) bool { return q.Kind == Counter })
+func anyCounter(from []*sensors.Quantity, to *sensors.Quantity) bool {
+	return to != nil && to.Kind == sensors.Counter ||
+		slices.ContainsFunc(from, func(q *sensors.Quantity) bool { return q.Kind == sensors.Counter })
 }
 
-func (d *Driver) several(from []*Quantity, key string) error {
-	return fmt.Errorf("driver %s measures more than one thing%s", d.Name, d.which(from, key))
+func severalError(d *sensors.Driver, from []*sensors.Quantity, key string) error {
+	return fmt.Errorf("driver %s measures more than one thing%s", d.Name, advise(d, from, key))
 }
 
 // which advises to name the quantity, where there are several.
-func (d *Driver) which(from []*Quantity, key string) string {
-	if len(d.measured()) < 2 {
+func advise(d *sensors.Driver, from []*sensors.Quantity, key string) string {
+	if len(measured(d)) < 2 {
 		return ""
 	}
-	return fmt.Sprintf(": say of which (%s), as in %s.%s", strings.Join(d.measured(), ", "), from[0].Name, key)
+	return fmt.Sprintf(": say of which (%s), as in %s.%s", strings.Join(measured(d), ", "), from[0].Name, key)
 }
 
 // mayBecome tells whether readings of from may be exported as q. Where the
 // unit is another, something has to convert them.
-func (d *Driver) mayBecome(q *Quantity, from []*Quantity, converted bool) error {
+func mayBecome(d *sensors.Driver, q *sensors.Quantity, from []*sensors.Quantity, converted bool) error {
 	if len(from) == 0 {
 		if len(q.Labels) > 0 {
 			return fmt.Errorf("%s needs the label %s, which only drivers of its kind give", q.Name, strings.Join(q.Labels, ", "))
@@ -204,11 +206,11 @@ func (d *Driver) mayBecome(q *Quantity, from []*Quantity, converted bool) error 
 	for _, f := range from {
 		switch {
 		case f.Name != from[0].Name:
-			return d.several(from, "quantity")
+			return severalError(d, from, "quantity")
 		case f.Kind != q.Kind:
 			return fmt.Errorf("%s is a %s, and what driver %s measures, %s, a %s", q.Name, q.Kind, d.Name, f.Name, f.Kind)
-		case f.unit() != q.unit() && !converted:
-			return fmt.Errorf("%s is %s, but driver %s measures %s in %s: give scale or points to convert it", q.Name, q.unit().word(), d.Name, f.Name, f.unit().word())
+		case f.BaseUnit() != q.BaseUnit() && !converted:
+			return fmt.Errorf("%s is %s, but driver %s measures %s in %s: give scale or points to convert it", q.Name, unitWord(q.BaseUnit()), d.Name, f.Name, unitWord(f.BaseUnit()))
 		}
 		for _, label := range q.Labels {
 			if !slices.Contains(f.Labels, label) {
@@ -220,18 +222,18 @@ func (d *Driver) mayBecome(q *Quantity, from []*Quantity, converted bool) error 
 }
 
 // word names the unit in a sentence.
-func (u *Unit) word() string {
+func unitWord(u *sensors.Unit) string {
 	switch u {
-	case None:
+	case sensors.None:
 		return "plain numbers"
-	case Ratio:
+	case sensors.Ratio:
 		return "a ratio"
 	}
 	return strings.ReplaceAll(u.Suffix, "_", " ")
 }
 
 // parsePoints reads X:Y X:Y …, each with or without a unit.
-func parsePoints(set setting, x, y *Unit) ([][2]float64, error) {
+func parsePoints(set setting, x, y *sensors.Unit) ([][2]float64, error) {
 	list, err := words(set)
 	if err != nil {
 		return nil, err

@@ -1,9 +1,11 @@
-package sensors
+package config
 
 import (
 	"errors"
 	"os"
 	"testing"
+
+	"example.org/dormouse/sensors"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,7 +41,7 @@ func checkLoad(t *testing.T, src Source) {
 	}
 	names := map[string]bool{}
 	for _, s := range c.Sensors {
-		if !validName(s.Name) || names[s.Name] || s.Driver == nil || s.Options == nil || s.Timeout <= 0 || s.Origin == (Origin{}) {
+		if !sensors.ValidName(s.Name) || names[s.Name] || s.Driver == nil || s.Options == nil || s.Timeout <= 0 || s.Origin == (Origin{}) {
 			t.Errorf("sensor %+v", s)
 		}
 		names[s.Name] = true

@@ -1,4 +1,4 @@
-package sensors
+package config
 
 import (
 	"os"
@@ -9,7 +9,7 @@ import (
 
 // What the documentation shows is accepted.
 func TestDocumentedExamples(t *testing.T) {
-	text, err := os.ReadFile("../docs/configuration.md")
+	text, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package sensors
+package config
 
 import (
 	"fmt"
@@ -50,7 +50,7 @@ func parseCron(text string) (string, error) {
 // cronPart checks one element of a field's list.
 func cronPart(part string, low, high int, words []string) bool {
 	values, step, stepped := strings.Cut(part, "/")
-	if n, ok := digits(step); stepped && (!ok || n < 1 || n > high) {
+	if n, err := strconv.ParseUint(step, 10, 16); stepped && (err != nil || n < 1 || int(n) > high) {
 		return false
 	}
 	if values == "*" {

@@ -1,10 +1,12 @@
-package sensors
+package config
 
 import (
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"example.org/dormouse/sensors"
 )
 
 // crossCheck finds what is wrong between sensors: each alone may be right.
@@ -22,7 +24,7 @@ func (l *loader) crossCheck() {
 }
 
 // originOf is where a sensor's key was written; of a default, the sensor.
-func (l *loader) originOf(c *SensorConfig, key string) Origin {
+func (l *loader) originOf(c *Sensor, key string) Origin {
 	if o, ok := l.origins[c][key]; ok {
 		return o
 	}
@@ -33,10 +35,10 @@ func (l *loader) originOf(c *SensorConfig, key string) Origin {
 // it, but it has one driver, one supply and one set of options.
 func (l *loader) checkChips() {
 	type place struct {
-		bus  Bus
-		addr Address
+		bus  sensors.Bus
+		addr sensors.Address
 	}
-	first := map[place]*SensorConfig{}
+	first := map[place]*Sensor{}
 	for _, c := range l.cfg.Sensors {
 		bus, addr, ok := c.I2C()
 		if !ok {
@@ -54,7 +56,7 @@ func (l *loader) checkChips() {
 			continue
 		}
 		for _, o := range c.Driver.Options {
-			if !o.Channel && !o.overridesCommon() && !sameValue(c.Options.values[o.Name], f.Options.values[o.Name]) {
+			if !o.Channel && !o.OverridesCommon() && !c.Options.EqualValue(f.Options, o.Name) {
 				l.complain(l.originOf(c, o.Name), subject, o.Name, fmt.Errorf("isn't what %s says of the same chip, %s on %s: say the same in both", other, addr, bus))
 			}
 		}
@@ -72,7 +74,7 @@ func (l *loader) checkLines() {
 		where Origin
 	}
 	first := map[string]use{}
-	claim := func(ref LineRef, u use, subject, key string) {
+	claim := func(ref sensors.LineRef, u use, subject, key string) {
 		f, taken := first[ref.Key()]
 		switch {
 		case !taken:
@@ -85,8 +87,8 @@ func (l *loader) checkLines() {
 		// The header's I2C pins; other buses are on other pins on other models.
 		if bus, ok := c.bus(); ok && bus == 1 {
 			u := use{fmt.Sprintf("I2C bus 1, on which sensor %s is (%s)", c.Name, c.Origin), "bus 1", c.Origin}
-			claim(LineRef{BCM: 2}, u, "", "")
-			claim(LineRef{BCM: 3}, u, "", "")
+			claim(sensors.LineRef{BCM: 2}, u, "", "")
+			claim(sensors.LineRef{BCM: 3}, u, "", "")
 		}
 	}
 	for _, r := range l.cfg.Rails {
@@ -110,7 +112,7 @@ func (l *loader) checkLines() {
 }
 
 // firstOn is the first sensor that the rail supplies.
-func (l *loader) firstOn(r *RailConfig) string {
+func (l *loader) firstOn(r *Rail) string {
 	for _, c := range l.cfg.Sensors {
 		if c.Rail == r {
 			return "sensor " + c.Name
@@ -119,9 +121,9 @@ func (l *loader) firstOn(r *RailConfig) string {
 	return ""
 }
 
-func (c *SensorConfig) bus() (Bus, bool) {
-	for _, v := range c.Options.values {
-		if b, ok := v.(Bus); ok {
+func (c *Sensor) bus() (sensors.Bus, bool) {
+	for _, o := range c.Driver.Options {
+		if b, ok := c.Options.Value(o.Name).(sensors.Bus); ok {
 			return b, true
 		}
 	}
@@ -131,7 +133,7 @@ func (c *SensorConfig) bus() (Bus, bool) {
 // checkReferences: a sensor that another refers to exists, and none refers,
 // through others, to itself: each is read after those it refers to.
 func (l *loader) checkReferences() {
-	byName := map[string]*SensorConfig{}
+	byName := map[string]*Sensor{}
 	for _, c := range l.cfg.Sensors {
 		byName[c.Name] = c
 	}
@@ -142,21 +144,21 @@ func (l *loader) checkReferences() {
 	slices.Sort(names)
 	done := map[string]bool{}
 	var path []string
-	var visit func(c *SensorConfig)
-	visit = func(c *SensorConfig) {
+	var visit func(c *Sensor)
+	visit = func(c *Sensor) {
 		path = append(path, c.Name)
 		for _, o := range c.Driver.Options {
-			if o.Type == SensorsOption {
+			if o.Type == sensors.SensorsOption {
 				l.checkNames(c, o.Name, names)
 				continue
 			}
-			ref, ok := c.Options.values[o.Name].(string)
-			if o.Type != SensorRefOption || !ok {
+			ref, ok := c.Options.Value(o.Name).(string)
+			if o.Type != sensors.SensorRefOption || !ok {
 				continue
 			}
 			next := byName[ref]
 			if _, known := l.names[ref]; !known {
-				l.complain(l.originOf(c, o.Name), "sensor "+c.Name, o.Name, fmt.Errorf("there is no sensor %q%s", ref, didYouMean(ref, names)))
+				l.complain(l.originOf(c, o.Name), "sensor "+c.Name, o.Name, fmt.Errorf("there is no sensor %q%s", ref, sensors.DidYouMean(ref, names)))
 			} else if i := slices.Index(path, ref); i >= 0 {
 				err := errors.New("is the sensor itself")
 				if i < len(path)-1 {
@@ -178,11 +180,11 @@ func (l *loader) checkReferences() {
 }
 
 // checkNames: the sensors that an option names exist.
-func (l *loader) checkNames(c *SensorConfig, option string, known []string) {
-	list, _ := c.Options.values[option].([]string)
+func (l *loader) checkNames(c *Sensor, option string, known []string) {
+	list, _ := c.Options.Value(option).([]string)
 	for _, name := range list {
 		if _, ok := l.names[name]; !ok {
-			l.complain(l.originOf(c, option), "sensor "+c.Name, option, fmt.Errorf("there is no sensor %q%s", name, didYouMean(name, known)))
+			l.complain(l.originOf(c, option), "sensor "+c.Name, option, fmt.Errorf("there is no sensor %q%s", name, sensors.DidYouMean(name, known)))
 		}
 	}
 }
@@ -192,7 +194,7 @@ func (l *loader) checkOnTimes() {
 	for _, c := range l.cfg.Sensors {
 		if r := c.Rail; r != nil && r.MaxOn > 0 && c.Warmup >= r.MaxOn {
 			l.complain(l.originOf(c, "warmup"), "sensor "+c.Name, "warmup", fmt.Errorf("%s is no shorter than max-on of rail %s (%s), %s: the rail would be switched off before the sensor is read",
-				formatDuration(c.Warmup), r.Name, l.railOrigin(r, "max-on"), formatDuration(r.MaxOn)))
+				sensors.FormatDuration(c.Warmup), r.Name, l.railOrigin(r, "max-on"), sensors.FormatDuration(r.MaxOn)))
 		}
 	}
 }

@@ -1,10 +1,13 @@
-package sensors
+package config
 
 import (
 	"errors"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
+
+	"example.org/dormouse/sensors"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,7 +54,7 @@ sensors:
 	}
 
 	beds := fromFile.Sensors[3]
-	if got, want := beds.Channels["a0"], (Processing{Quantity: Moisture, Calibrate: Calibration{Points: [][2]float64{{1.2, 1}, {2.8, 0}}}}); !cmp.Equal(got, want, same) {
+	if got, want := beds.Channels["a0"], (Processing{Quantity: sensors.Moisture, Calibrate: Calibration{Points: [][2]float64{{1.2, 1}, {2.8, 0}}}}); !cmp.Equal(got, want, same) {
 		t.Errorf("a0 is %+v", got)
 	}
 	if got, want := beds.Channels["a1"], (Processing{Name: "battery", Calibrate: Calibration{Scale: 2}}); !cmp.Equal(got, want, same) {
@@ -74,7 +77,7 @@ sensors:
 		t.Errorf("rain is %+v", fromFile.Sensors[2])
 	}
 	if g := fromFile.Sensors[0]; g.Rail == nil || g.Power != "GPIO17" || !g.Rail.Implicit || g.Warmup != 50*time.Millisecond ||
-		!reflect.DeepEqual(g.Labels, []Label{{"room", "greenhouse"}}) || g.Timeout != 10*time.Second || g.Retries != 2 {
+		!reflect.DeepEqual(g.Labels, []sensors.Label{{Name: "room", Value: "greenhouse"}}) || g.Timeout != 10*time.Second || g.Retries != 2 {
 		t.Errorf("greenhouse is %+v", g)
 	}
 }
@@ -115,16 +118,16 @@ sensors:
   - {name: d, driver: particles}
 `)
 	a, b, cmd, d := c.Sensors[0], c.Sensors[1], c.Sensors[2], c.Sensors[3]
-	if a.Timeout != 3*time.Second || a.Retries != 1 || a.KeepFailed != 2 || !reflect.DeepEqual(a.Labels, []Label{{"site", "home"}, {"size", "x"}}) {
+	if a.Timeout != 3*time.Second || a.Retries != 1 || a.KeepFailed != 2 || !reflect.DeepEqual(a.Labels, []sensors.Label{{Name: "site", Value: "home"}, {Name: "size", Value: "x"}}) {
 		t.Errorf("a is %+v", a)
 	}
-	if b.Timeout != 4*time.Second || !reflect.DeepEqual(b.Labels, []Label{{"site", "away"}, {"size", "x"}}) {
+	if b.Timeout != 4*time.Second || !reflect.DeepEqual(b.Labels, []sensors.Label{{Name: "site", Value: "away"}, {Name: "size", Value: "x"}}) {
 		t.Errorf("b is %+v", b)
 	}
 	if cmd.Timeout != 3*time.Second || cmd.Options.Duration("timeout") != 3*time.Second || cmd.Options.Integer("retries") != 1 {
 		t.Errorf("command is %+v", cmd)
 	}
-	if !reflect.DeepEqual(d.Labels, []Label{{"site", "home"}}) {
+	if !reflect.DeepEqual(d.Labels, []sensors.Label{{Name: "site", Value: "home"}}) {
 		t.Errorf("d has labels %v, and its driver has size itself", d.Labels)
 	}
 	if cmd := flags(t, "x=command,argv=/bin/true").Sensors[0]; cmd.Timeout != minute || cmd.Retries != 0 {
@@ -180,7 +183,7 @@ func TestWiring(t *testing.T) {
 }
 
 func TestSameDevice(t *testing.T) {
-	one := func(flag string) *SensorConfig { return flags(t, flag).Sensors[0] }
+	one := func(flag string) *Sensor { return flags(t, flag).Sensors[0] }
 	held := one("rain=pulse,pin=GPIO22,power=GPIO4")
 	for flag, want := range map[string]bool{
 		"rain=pulse,pin=GPIO22,power=GPIO4":                true,
@@ -252,7 +255,7 @@ func TestCalibrationUnits(t *testing.T) {
 // Where only the hardware knows the channels, any name may be one.
 func TestUnknownChannels(t *testing.T) {
 	c := flags(t, "a=hwmon,path=/sys/x,temp1.name=cpu,temp1.offset=2,in0.quantity=voltage")
-	if got := c.Sensors[0].Channels["temp1"]; got.Name != "cpu" || got.Calibrate.Offset != 2 || c.Sensors[0].Channels["in0"].Quantity != Voltage {
+	if got := c.Sensors[0].Channels["temp1"]; got.Name != "cpu" || got.Calibrate.Offset != 2 || c.Sensors[0].Channels["in0"].Quantity != sensors.Voltage {
 		t.Errorf("channels are %+v", c.Sensors[0].Channels)
 	}
 }
@@ -274,7 +277,7 @@ sensors:
 	if c.Sensors[0].Options.Line("pin").BCM != 17 || c.Sensors[1].Options.Line("pin").BCM != 18 {
 		t.Errorf("lines are %v and %v", c.Sensors[0].Options.Line("pin"), c.Sensors[1].Options.Line("pin"))
 	}
-	if want := []Label{{"date", "2026-01-01"}, {"empty", "null"}, {"free", "yes"}, {"room", "012"}}; !reflect.DeepEqual(c.Sensors[1].Labels, want) {
+	if want := []sensors.Label{{Name: "date", Value: "2026-01-01"}, {Name: "empty", Value: "null"}, {Name: "free", Value: "yes"}, {Name: "room", Value: "012"}}; !reflect.DeepEqual(c.Sensors[1].Labels, want) {
 		t.Errorf("labels are %v", c.Sensors[1].Labels)
 	}
 }
@@ -283,7 +286,7 @@ func TestProblemsAreErrors(t *testing.T) {
 	_, err := Load(Source{SensorFlags: []string{"a=switch,pin=GPIO4", "b=switch,pin=4,pull=x"}})
 	var all Problems
 	var one *Problem
-	var oe *OptionError
+	var oe *sensors.OptionError
 	if !errors.As(err, &all) || !errors.As(err, &one) || len(all) != 2 || one.Key != "pull" || one.Subject != "sensor b" || one.Origin.Line != 2 {
 		t.Errorf("error is %#v", err)
 	}
@@ -319,8 +322,10 @@ func TestSplitWords(t *testing.T) {
 
 func TestFlagQuoting(t *testing.T) {
 	c := flags(t, `a = thermal , label.x="a, \"b\" \\ c" , label.y=  two words  ,label.z="=,"`)
-	want := []Label{{"x", `a, "b" \ c`}, {"y", "two words"}, {"z", "=,"}}
+	want := []sensors.Label{{Name: "x", Value: `a, "b" \ c`}, {Name: "y", Value: "two words"}, {Name: "z", Value: "=,"}}
 	if !reflect.DeepEqual(c.Sensors[0].Labels, want) {
 		t.Errorf("labels are %q, want %q", c.Sensors[0].Labels, want)
 	}
 }
+
+func near(a, b float64) bool { return math.Abs(a-b) <= 1e-12*math.Max(1, math.Abs(b)) }

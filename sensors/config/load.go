@@ -1,13 +1,16 @@
-package sensors
+package config
 
 import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"example.org/dormouse/sensors"
 )
 
 // Source is what a configuration is made from. Load reads no file: the caller
@@ -36,8 +39,8 @@ func Load(src Source) (*Config, error) {
 // Draft is Load for who wants to show a configuration with its errors: beside
 // them it returns what could be understood. Nothing may be read by it.
 func Draft(src Source) (*Config, error) {
-	l := &loader{src: src, cfg: &Config{}, defaults: map[string]setting{}, railUsed: map[*RailConfig]bool{},
-		railKeys: map[*RailConfig]map[string]Origin{}, names: map[string]Origin{}, origins: map[*SensorConfig]map[string]Origin{}}
+	l := &loader{src: src, cfg: &Config{}, defaults: map[string]setting{}, railUsed: map[*Rail]bool{},
+		railKeys: map[*Rail]map[string]Origin{}, names: map[string]Origin{}, origins: map[*Sensor]map[string]Origin{}}
 	var stanzas []*stanza
 	if src.File != "" {
 		d := readYAML(src.File, src.Data)
@@ -74,10 +77,10 @@ type loader struct {
 	cfg      *Config
 	problems Problems
 	defaults map[string]setting // what holds for sensors that don't say otherwise
-	railUsed map[*RailConfig]bool
-	railKeys map[*RailConfig]map[string]Origin   // where each key of a rail was written
-	names    map[string]Origin                   // of the sensors, broken ones too
-	origins  map[*SensorConfig]map[string]Origin // of their keys
+	railUsed map[*Rail]bool
+	railKeys map[*Rail]map[string]Origin   // where each key of a rail was written
+	names    map[string]Origin             // of the sensors, broken ones too
+	origins  map[*Sensor]map[string]Origin // of their keys
 
 	byHostName bool // warned that jitter goes by it
 }
@@ -92,53 +95,6 @@ func (l *loader) noSensors(src Source) {
 		o = Origin{File: src.File, Line: 1}
 	}
 	l.complain(o, "", "", errors.New("no sensor is configured: give --sensor=NAME=DRIVER,… or, in the file, sensors: [{name: NAME, driver: DRIVER, …}]; `dormouse drivers` lists them"))
-}
-
-// The keys that every sensor takes, with their defaults.
-var commonOptions = []Option{
-	{Name: "every", Type: DurationOption, Default: "5m", Range: &Range{1, 366 * 86400}, Help: "time from one read to the next, at least 1s"},
-	{Name: "at", Type: TextOption, Help: `cron expression, in local time, instead of every: "30 3 * * *"`},
-	{Name: "phase", Type: DurationOption, Default: "0s", Help: "shifts the reads of every by so much, less than every"},
-	{Name: "jitter", Type: DurationOption, Default: "0s", Help: "delays the reads by less than so much, on each machine by another amount that stays the same; less than every, and with at up to 24h"},
-	{Name: "timeout", Type: DurationOption, Default: "10s", Range: &Range{0.01, 366 * 86400}, Help: "time that one attempt may take"},
-	// A disturbed transfer is usually right at the next try, which costs
-	// milliseconds; what fails three times is broken.
-	{Name: "retries", Type: IntegerOption, Default: "2", Range: &Range{0, 10}, Help: "further attempts when a read fails"},
-	{Name: "keep-failed", Type: IntegerOption, Default: "0", Range: &Range{0, 1000}, Help: "failed reads in a row during which the last good readings still stand"},
-	{Name: "power", Type: TextOption, Help: "rail, or line that switches the supply: up only while the sensor is read"},
-	{Name: "warmup", Type: DurationOption, Default: "0s", Range: &Range{0, 3600}, Help: "time from power-up to the first transaction"},
-	{Name: "quantity", Type: EnumOption, Help: "what is measured, where it isn't what the driver says"},
-	{Name: "label.NAME", Type: TextOption, Help: "label of every reading"},
-	{Name: "calibrate.offset", Type: NumberOption, Help: "added to the reading, after the scale"},
-	{Name: "calibrate.scale", Type: NumberOption, Help: "the reading is multiplied by it"},
-	{Name: "calibrate.points", Type: ListOption, Help: `read and true values: "2.8:0 1.2:1"`},
-	{Name: "filter.median", Type: IntegerOption, Range: &Range{1, maxWindow}, Help: "median of so many reads, an odd number"},
-	{Name: "filter.average", Type: IntegerOption, Range: &Range{1, maxWindow}, Help: "average of so many reads, after the median"},
-}
-
-// CommonOptions lists the keys that every sensor takes besides its driver's,
-// for help and documentation. A driver's option of the same name and type
-// replaces the default of every, phase, timeout, retries, keep-failed or
-// warmup; a quantity of its own replaces the common one.
-func CommonOptions() []Option {
-	all := make([]Option, 0, len(commonOptions))
-	for _, o := range commonOptions {
-		o, _ = commonOption(o.Name)
-		all = append(all, o)
-	}
-	return all
-}
-
-func commonOption(name string) (Option, bool) {
-	for _, o := range commonOptions {
-		if o.Name == name {
-			if name == "quantity" { // not in the table: the quantities are made at the same time
-				o.Choices = QuantityNames()
-			}
-			return o, true
-		}
-	}
-	return Option{}, false
 }
 
 // inDefaults are the keys that the file's defaults may hold, besides labels.
@@ -165,7 +121,7 @@ func (l *loader) readDefaults(s *stanza) {
 			continue
 		}
 		if !slices.Contains(inDefaults, set.key) {
-			l.complain(set.origin, s.subject(), set.key, fmt.Errorf("can't be a default: %s and labels can%s", strings.Join(inDefaults, ", "), didYouMean(set.key, inDefaults)))
+			l.complain(set.origin, s.subject(), set.key, fmt.Errorf("can't be a default: %s and labels can%s", strings.Join(inDefaults, ", "), sensors.DidYouMean(set.key, inDefaults)))
 			continue
 		}
 		if l.common(s, set) != nil {
@@ -193,7 +149,7 @@ func (l *loader) readEvery(text string) {
 		return
 	}
 	set := setting{key: "every", text: text, origin: Origin{Flag: "--every"}}
-	opt, _ := commonOption("every")
+	opt, _ := sensors.CommonOption("every")
 	if _, err := opt.Parse(text); err != nil {
 		l.complain(set.origin, "", "", err)
 		return
@@ -245,7 +201,7 @@ func words(set setting) ([]string, error) {
 
 // common parses one of the common options; nil where it is wrong.
 func (l *loader) common(s *stanza, set setting) any {
-	opt, _ := commonOption(set.key)
+	opt, _ := sensors.CommonOption(set.key)
 	text, err := plain(set)
 	var v any
 	if err == nil {
@@ -268,8 +224,8 @@ func (l *loader) rails(stanzas []*stanza) {
 		if s.kind != "rail" || !l.named(s, first) {
 			continue
 		}
-		r := &RailConfig{Name: s.name, Origin: s.origin}
-		if ref, err := ParseLine(s.name); err == nil && ref.Name == "" {
+		r := &Rail{Rail: sensors.Rail{Name: s.name}, Origin: s.origin}
+		if ref, err := sensors.ParseLine(s.name); err == nil && ref.Name == "" {
 			l.complain(s.origin, s.subject(), "", fmt.Errorf("%q is a line, so it can't be the name of a rail: give it another, such as supply", s.name))
 		}
 		keys := map[string]Origin{}
@@ -290,7 +246,7 @@ func (l *loader) rails(stanzas []*stanza) {
 			continue
 		}
 		var err error
-		if r.Line, err = ParseLine(s.is); err != nil {
+		if r.Line, err = sensors.ParseLine(s.is); err != nil {
 			l.complain(s.origin, s.subject(), "line", err)
 			continue
 		}
@@ -303,7 +259,7 @@ func (l *loader) rails(stanzas []*stanza) {
 var railKeys = []string{"active", "settle", "max-on", "after"}
 
 // set reads one of the rail's keys.
-func (r *RailConfig) set(set setting) error {
+func (r *Rail) set(set setting) error {
 	if set.key == "after" {
 		list, err := words(set)
 		r.After = list
@@ -315,24 +271,24 @@ func (r *RailConfig) set(set setting) error {
 	}
 	switch set.key {
 	case "active":
-		active := Option{Type: EnumOption, Choices: []string{"high", "low"}}
+		active := sensors.Option{Type: sensors.EnumOption, Choices: []string{"high", "low"}}
 		_, err = active.Parse(text)
 		r.ActiveLow = text == "low"
 	case "settle":
-		r.Settle, err = ParseDuration(text)
+		r.Settle, err = sensors.ParseDuration(text)
 	case "max-on":
-		if r.MaxOn, err = ParseDuration(text); err == nil && r.MaxOn == 0 {
+		if r.MaxOn, err = sensors.ParseDuration(text); err == nil && r.MaxOn == 0 {
 			err = errors.New("0s would never let it be on: leave max-on out where there is no limit")
 		}
 	default:
-		err = fmt.Errorf("is no key of a rail: %s are%s", strings.Join(railKeys, ", "), didYouMean(set.key, railKeys))
+		err = fmt.Errorf("is no key of a rail: %s are%s", strings.Join(railKeys, ", "), sensors.DidYouMean(set.key, railKeys))
 	}
 	return err
 }
 
 // railOrder checks which rail waits for which, and adds up how long for.
 func (l *loader) railOrder() {
-	byName := map[string]*RailConfig{}
+	byName := map[string]*Rail{}
 	var names []string
 	for _, r := range l.cfg.Rails {
 		byName[r.Name] = r
@@ -343,20 +299,20 @@ func (l *loader) railOrder() {
 			other := byName[name]
 			switch {
 			case other == nil:
-				l.complain(l.railOrigin(r, "after"), "rail "+r.Name, "after", fmt.Errorf("there is no rail %q%s: it names rails that are defined, not lines", name, didYouMean(name, names)))
+				l.complain(l.railOrigin(r, "after"), "rail "+r.Name, "after", fmt.Errorf("there is no rail %q%s: it names rails that are defined, not lines", name, sensors.DidYouMean(name, names)))
 			case other == r:
 				l.complain(l.railOrigin(r, "after"), "rail "+r.Name, "after", errors.New("is the rail itself"))
 			case other.MaxOn > 0 && other.MaxOn <= other.Settle+r.Settle:
-				l.complain(l.railOrigin(r, "after"), "rail "+r.Name, "after", fmt.Errorf("max-on of rail %s (%s), %s, is over before both have settled", name, l.railOrigin(other, "max-on"), formatDuration(other.MaxOn)))
+				l.complain(l.railOrigin(r, "after"), "rail "+r.Name, "after", fmt.Errorf("max-on of rail %s (%s), %s, is over before both have settled", name, l.railOrigin(other, "max-on"), sensors.FormatDuration(other.MaxOn)))
 			default:
 				l.railUsed[other] = true
 			}
 		}
 	}
-	done := map[*RailConfig]bool{}
-	var path []*RailConfig
-	var visit func(r *RailConfig)
-	visit = func(r *RailConfig) {
+	done := map[*Rail]bool{}
+	var path []*Rail
+	var visit func(r *Rail)
+	visit = func(r *Rail) {
 		path = append(path, r)
 		for _, name := range r.After {
 			other := byName[name]
@@ -378,16 +334,16 @@ func (l *loader) railOrder() {
 		}
 	}
 	for _, r := range l.cfg.Rails {
-		before := map[*RailConfig]bool{r: true}
+		before := map[*Rail]bool{r: true}
 		r.addLead(r, byName, before)
 		if r.MaxOn > 0 && r.MaxOn <= r.Settle {
-			l.complain(l.railOrigin(r, "max-on"), "rail "+r.Name, "max-on", fmt.Errorf("%s is no longer than settle, %s: it would be switched off before anything is read", formatDuration(r.MaxOn), formatDuration(r.Settle)))
+			l.complain(l.railOrigin(r, "max-on"), "rail "+r.Name, "max-on", fmt.Errorf("%s is no longer than settle, %s: it would be switched off before anything is read", sensors.FormatDuration(r.MaxOn), sensors.FormatDuration(r.Settle)))
 		}
 	}
 }
 
 // addLead adds up the settling times of all that of waits for, each once.
-func (r *RailConfig) addLead(of *RailConfig, byName map[string]*RailConfig, seen map[*RailConfig]bool) {
+func (r *Rail) addLead(of *Rail, byName map[string]*Rail, seen map[*Rail]bool) {
 	for _, name := range of.After {
 		if other := byName[name]; other != nil && !seen[other] {
 			seen[other] = true
@@ -398,7 +354,7 @@ func (r *RailConfig) addLead(of *RailConfig, byName map[string]*RailConfig, seen
 }
 
 // railCircle is the error of rails each of which waits for the next.
-func (l *loader) railCircle(circle []*RailConfig) error {
+func (l *loader) railCircle(circle []*Rail) error {
 	var b strings.Builder
 	for _, r := range circle {
 		fmt.Fprintf(&b, "%s (%s) after ", r.Name, l.railOrigin(r, "after"))
@@ -407,7 +363,7 @@ func (l *loader) railCircle(circle []*RailConfig) error {
 }
 
 // railOrigin is where a rail's key was written.
-func (l *loader) railOrigin(r *RailConfig, key string) Origin {
+func (l *loader) railOrigin(r *Rail, key string) Origin {
 	if o, ok := l.railKeys[r][key]; ok {
 		return o
 	}
@@ -424,7 +380,7 @@ func (l *loader) named(s *stanza, first map[string]Origin) bool {
 		}
 		return false
 	}
-	if !validName(s.name) {
+	if !sensors.ValidName(s.name) {
 		if s.origin.File != "" || s.is != "" {
 			l.complain(s.origin, s.subject(), "", fmt.Errorf("%q can't be a name: letters, digits, _ . - and at most 64 of them", s.name))
 		}
@@ -467,16 +423,16 @@ func (l *loader) sensors(stanzas []*stanza) {
 type raw map[string]setting
 
 // sensor reads one sensor; nil where its driver is unknown.
-func (l *loader) sensor(s *stanza) *SensorConfig {
+func (l *loader) sensor(s *stanza) *Sensor {
 	driver := l.driver(s)
 	common := map[string]setting{}
-	labels := map[string]Label{}
+	labels := map[string]sensors.Label{}
 	for key, set := range l.defaults {
 		if name, ok := strings.CutPrefix(key, "label."); ok {
-			if slices.Contains(driver.labelNames(), name) {
+			if slices.Contains(labelNames(driver), name) {
 				continue // the driver's own label wins over a general one
 			}
-			labels[name] = Label{name, set.text}
+			labels[name] = sensors.Label{Name: name, Value: set.text}
 			continue
 		}
 		common[key] = set
@@ -490,7 +446,7 @@ func (l *loader) sensor(s *stanza) *SensorConfig {
 	bad := map[string]bool{} // keys that are complained of already
 	for _, set := range s.settings {
 		set.key = canonical(set.key)
-		if head, rest, ok := strings.Cut(set.key, "."); ok && driver.isChannel(head) && slices.Contains([]string{"offset", "scale", "points"}, rest) {
+		if head, rest, ok := strings.Cut(set.key, "."); ok && isChannel(driver, head) && slices.Contains([]string{"offset", "scale", "points"}, rest) {
 			set.key = head + ".calibrate." + rest
 		}
 		if l.twice(s, set, keys) {
@@ -519,7 +475,7 @@ func (l *loader) sensor(s *stanza) *SensorConfig {
 	for key, set := range own {
 		common[key] = set
 	}
-	c := &SensorConfig{Name: s.name, Driver: driver, Origin: s.origin, Channels: map[string]Processing{}}
+	c := &Sensor{Name: s.name, Driver: driver, Origin: s.origin, Channels: map[string]Processing{}}
 	l.schedule(c, s, common)
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
 		c.Labels = append(c.Labels, labels[name])
@@ -528,20 +484,20 @@ func (l *loader) sensor(s *stanza) *SensorConfig {
 		return nil
 	}
 	for key, list := range entries {
-		texts[key] = JoinList(list...)
+		texts[key] = sensors.JoinList(list...)
 	}
 	for _, o := range driver.Options {
-		if set, ok := common[o.Name]; ok && o.overridesCommon() {
-			shared, _ := commonOption(o.Name)
+		if set, ok := common[o.Name]; ok && o.OverridesCommon() {
+			shared, _ := sensors.CommonOption(o.Name)
 			if _, err := shared.Parse(set.text); err == nil { // else schedule has complained
 				texts[o.Name] = set.text
 			}
 		}
 	}
 	l.processing(c, s, channels)
-	opts, err := newOptions(driver, texts, slices.Collect(maps.Keys(channels)), bad)
+	opts, err := sensors.DraftOptions(driver, texts, slices.Collect(maps.Keys(channels)), bad)
 	for _, e := range unjoin(err) {
-		var oe *OptionError
+		var oe *sensors.OptionError
 		if !errors.As(e, &oe) {
 			l.complain(s.origin, s.subject(), "", e)
 			continue
@@ -567,34 +523,34 @@ func unjoin(err error) []error {
 	return nil
 }
 
-func (l *loader) driver(s *stanza) *Driver {
+func (l *loader) driver(s *stanza) *sensors.Driver {
 	if s.is == "" {
 		if s.origin.File != "" {
 			l.complain(s.origin, s.subject(), "driver", errors.New("is missing: `dormouse drivers` lists them"))
 		}
 		return nil
 	}
-	if d, ok := DriverByName(s.is); ok {
+	if d, ok := sensors.DriverByName(s.is); ok {
 		return d
 	}
-	l.complain(s.origin, s.subject(), "driver", UnknownDriver(s.is))
+	l.complain(s.origin, s.subject(), "driver", sensors.UnknownDriver(s.is))
 	return nil
 }
 
 // file puts a setting where it belongs.
-func (l *loader) file(d *Driver, s *stanza, set setting, own map[string]setting, labels map[string]Label,
+func (l *loader) file(d *sensors.Driver, s *stanza, set setting, own map[string]setting, labels map[string]sensors.Label,
 	entries map[string][]string, texts map[string]string, channels map[string]raw) error {
 	head, rest, dotted := strings.Cut(set.key, ".")
-	if set.null && d.isChannel(set.key) {
+	if set.null && isChannel(d, set.key) {
 		choose(channels, set.key)
 		return nil
 	}
 	if set.key == "channels" {
-		return d.chooseChannels(set, channels)
+		return chooseChannels(d, set, channels)
 	}
 	if d != nil {
-		if opt, err := d.option(set.key); err == nil {
-			if opt.overridesCommon() {
+		if opt, err := d.Option(set.key); err == nil {
+			if opt.OverridesCommon() {
 				own[set.key] = set
 				return nil
 			}
@@ -605,7 +561,7 @@ func (l *loader) file(d *Driver, s *stanza, set setting, own map[string]setting,
 			texts[set.key] = text
 			return nil
 		}
-		if opt, err := d.option(head); dotted && err == nil && opt.Type == MapOption {
+		if opt, err := d.Option(head); dotted && err == nil && opt.Type == sensors.MapOption {
 			text, err := plain(set)
 			if err != nil {
 				return err
@@ -626,16 +582,16 @@ func (l *loader) file(d *Driver, s *stanza, set setting, own map[string]setting,
 	case head == "calibrate" || head == "filter" || set.key == "quantity":
 		if !slices.Contains(inChannel, set.key) {
 			known := inChannel[2:7]
-			return fmt.Errorf("is no key%s: %s are", didYouMean(set.key, known), strings.Join(known, ", "))
+			return fmt.Errorf("is no key%s: %s are", sensors.DidYouMean(set.key, known), strings.Join(known, ", "))
 		}
 		put(channels, "", set, set.key)
 		return nil
 	case !dotted:
-		if _, ok := commonOption(set.key); ok {
+		if _, ok := sensors.CommonOption(set.key); ok {
 			own[set.key] = set
 			return nil
 		}
-	case d.isChannel(head):
+	case isChannel(d, head):
 		if !slices.Contains(inChannel, rest) {
 			return l.notOfChannel(d, set, head, rest)
 		}
@@ -658,43 +614,43 @@ func put(channels map[string]raw, channel string, set setting, key string) {
 }
 
 // chooseChannels reads channels="a0 a1", which says nothing more of them.
-func (d *Driver) chooseChannels(set setting, channels map[string]raw) error {
+func chooseChannels(d *sensors.Driver, set setting, channels map[string]raw) error {
 	list, err := words(set)
 	for _, c := range list {
 		if d != nil && !slices.Contains(d.Channels, c) {
-			return d.noChannel(c)
+			return noChannel(d, c)
 		}
 		choose(channels, c)
 	}
 	return err
 }
 
-func (d *Driver) noChannel(name string) error {
-	inputs := append(slices.Clone(d.Channels), d.measured()...)
+func noChannel(d *sensors.Driver, name string) error {
+	inputs := append(slices.Clone(d.Channels), measured(d)...)
 	if len(inputs) == 0 {
 		return fmt.Errorf("driver %s has no channels", d.Name)
 	}
-	return fmt.Errorf("driver %s has no channel %s%s: it has %s", d.Name, name, didYouMean(name, append(inputs, "label", "calibrate", "filter")), strings.Join(inputs, ", "))
+	return fmt.Errorf("driver %s has no channel %s%s: it has %s", d.Name, name, sensors.DidYouMean(name, append(inputs, "label", "calibrate", "filter")), strings.Join(inputs, ", "))
 }
 
 // optionText is the text that Option.Parse takes: lists joined.
-func optionText(o Option, set setting) (string, error) {
-	if o.Type == ListOption || o.Type == MapOption || o.Type == SensorsOption && set.isList {
+func optionText(o sensors.Option, set setting) (string, error) {
+	if o.Type == sensors.ListOption || o.Type == sensors.MapOption || o.Type == sensors.SensorsOption && set.isList {
 		list, err := words(set)
-		return JoinList(list...), err
+		return sensors.JoinList(list...), err
 	}
 	text, err := plain(set)
-	if err == nil && text == "" && o.Type != TextOption {
+	if err == nil && text == "" && o.Type != sensors.TextOption {
 		err = errors.New("has no value")
 	}
 	return text, err
 }
 
-func (l *loader) notOfChannel(d *Driver, set setting, channel, key string) error {
-	if _, ok := commonOption(key); ok || strings.HasPrefix(key, "label.") {
+func (l *loader) notOfChannel(d *sensors.Driver, set setting, channel, key string) error {
+	if _, ok := sensors.CommonOption(key); ok || strings.HasPrefix(key, "label.") {
 		return fmt.Errorf("is a key of the whole sensor, not of a channel: write it as %s", key)
 	}
-	if o, err := d.option(key); err == nil && !o.Channel {
+	if o, err := d.Option(key); err == nil && !o.Channel {
 		return fmt.Errorf("is a key of the whole sensor, not of a channel: write it as %s", key)
 	}
 	known := slices.Clone(inChannel)
@@ -703,17 +659,17 @@ func (l *loader) notOfChannel(d *Driver, set setting, channel, key string) error
 			known = append(known, o.Name)
 		}
 	}
-	advice := didYouMean(key, known)
+	advice := sensors.DidYouMean(key, known)
 	for _, o := range d.Options {
-		if o.Type == MapOption && advice == "" {
-			advice = didYouMean(channel, []string{o.Name})
+		if o.Type == sensors.MapOption && advice == "" {
+			advice = sensors.DidYouMean(channel, []string{o.Name})
 		}
 	}
 	return fmt.Errorf("%q is no key of channel %s%s: %s are", key, channel, advice, strings.Join(known, ", "))
 }
 
 // unknown says what might have been meant by a key that nobody knows.
-func (l *loader) unknown(d *Driver, set setting, head, rest string, dotted bool) error {
+func (l *loader) unknown(d *sensors.Driver, set setting, head, rest string, dotted bool) error {
 	if set.null {
 		return errors.New("has no value, and no such key is known: if it belongs to the value before it, put that in double quotes, for a comma ends a value between { and }")
 	}
@@ -726,7 +682,7 @@ func (l *loader) unknown(d *Driver, set setting, head, rest string, dotted bool)
 		return errors.New("needs the label's name: label.NAME=VALUE, or labels: {NAME: VALUE}")
 	}
 	var known []string
-	for _, o := range commonOptions {
+	for _, o := range sensors.CommonOptions() {
 		known = append(known, o.Name)
 	}
 	if d == nil {
@@ -737,16 +693,16 @@ func (l *loader) unknown(d *Driver, set setting, head, rest string, dotted bool)
 		known = append(known, o.Name)
 	}
 	if dotted {
-		if opt, err := d.option(head); err == nil && !opt.Channel {
+		if opt, err := d.Option(head); err == nil && !opt.Channel {
 			return fmt.Errorf("%s takes one value, without .%s", head, rest)
 		}
-		return d.noChannel(head)
+		return noChannel(d, head)
 	}
-	return fmt.Errorf("is no key of driver %s%s%s", d.Name, didYouMean(set.key, known), d.keys())
+	return fmt.Errorf("is no key of driver %s%s%s", d.Name, sensors.DidYouMean(set.key, known), ownKeys(d))
 }
 
 // keys tells which options the driver has.
-func (d *Driver) keys() string {
+func ownKeys(d *sensors.Driver) string {
 	if len(d.Options) == 0 {
 		return ": it has none of its own"
 	}
@@ -758,7 +714,7 @@ func (d *Driver) keys() string {
 }
 
 // measured are the names of the quantities that the driver is known to measure.
-func (d *Driver) measured() []string {
+func measured(d *sensors.Driver) []string {
 	var names []string
 	for _, q := range d.Measures {
 		if !slices.Contains(names, q.Name) {
@@ -770,21 +726,21 @@ func (d *Driver) measured() []string {
 
 // isChannel tells whether name is one of the driver's channels or quantities.
 // Where only the hardware can tell what those are, any name may be one.
-func (d *Driver) isChannel(name string) bool {
+func isChannel(d *sensors.Driver, name string) bool {
 	if d == nil {
 		return false
 	}
-	if slices.Contains(d.Channels, name) || slices.Contains(d.measured(), name) {
+	if slices.Contains(d.Channels, name) || slices.Contains(measured(d), name) {
 		return true
 	}
-	_, common := commonOption(name)
-	_, err := d.option(name)
-	return d.Measures == nil && d.Channels == nil && !common && err != nil && validName(name) &&
+	_, common := sensors.CommonOption(name)
+	_, err := d.Option(name)
+	return d.Measures == nil && d.Channels == nil && !common && err != nil && sensors.ValidName(name) &&
 		!slices.Contains([]string{"label", "calibrate", "filter"}, name)
 }
 
 // labelNames are the labels that the driver's readings carry.
-func (d *Driver) labelNames() []string {
+func labelNames(d *sensors.Driver) []string {
 	var names []string
 	if d != nil {
 		for _, q := range d.Measures {
@@ -794,8 +750,16 @@ func (d *Driver) labelNames() []string {
 	return names
 }
 
+// labelPattern is Prometheus' data model of label names, and of metric names
+// without colons.
+var labelPattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+// reservedLabels are those of every reading, of Prometheus' targets, and of
+// histograms and summaries.
+var reservedLabels = []string{"sensor", "channel", "instance", "job", "le", "quantile"}
+
 // label checks a label: Prometheus' data model, and what the readings have.
-func (l *loader) label(s *stanza, set setting, name string, d *Driver) *Label {
+func (l *loader) label(s *stanza, set setting, name string, d *sensors.Driver) *sensors.Label {
 	text, err := plain(set)
 	switch {
 	case err != nil:
@@ -805,27 +769,27 @@ func (l *loader) label(s *stanza, set setting, name string, d *Driver) *Label {
 		err = fmt.Errorf("%q can't be the name of a label: Prometheus keeps what begins with __ for itself", name)
 	case slices.Contains(reservedLabels, name):
 		err = fmt.Errorf("%q can't be the name of a label: it is used already (as are %s)", name, strings.Join(reservedLabels, ", "))
-	case slices.Contains(d.labelNames(), name):
+	case slices.Contains(labelNames(d), name):
 		err = fmt.Errorf("%q can't be the name of a label: driver %s uses it", name, d.Name)
 	case text == "":
 		err = errors.New("has no value: to Prometheus that is no label")
 	default:
-		return &Label{name, text}
+		return &sensors.Label{Name: name, Value: text}
 	}
 	l.complain(set.origin, s.subject(), set.key, err)
 	return nil
 }
 
 // schedule reads the keys about when, how long and with which supply.
-func (l *loader) schedule(c *SensorConfig, s *stanza, common map[string]setting) {
+func (l *loader) schedule(c *Sensor, s *stanza, common map[string]setting) {
 	value := func(key string) any {
-		opt, _ := commonOption(key)
+		opt, _ := sensors.CommonOption(key)
 		if set, ok := common[key]; ok {
 			if v := l.common(s, set); v != nil {
 				return v
 			}
 		} else if c.Driver != nil {
-			if own, err := c.Driver.option(key); err == nil && own.Default != "" {
+			if own, err := c.Driver.Option(key); err == nil && own.Default != "" {
 				opt = own
 			}
 		}
@@ -844,7 +808,7 @@ func (l *loader) schedule(c *SensorConfig, s *stanza, common map[string]setting)
 		c.Schedule.Every = value("every").(time.Duration)
 		c.Schedule.Phase = value("phase").(time.Duration)
 		if c.Schedule.Phase >= c.Schedule.Every {
-			l.complain(common["phase"].origin, s.subject(), "phase", fmt.Errorf("%s isn't less than every, %s", formatDuration(c.Schedule.Phase), formatDuration(c.Schedule.Every)))
+			l.complain(common["phase"].origin, s.subject(), "phase", fmt.Errorf("%s isn't less than every, %s", sensors.FormatDuration(c.Schedule.Phase), sensors.FormatDuration(c.Schedule.Every)))
 		}
 	}
 	c.Schedule.Jitter = value("jitter").(time.Duration)
@@ -865,7 +829,7 @@ func (s *stanza) has(key string) bool {
 }
 
 // power finds the rail, or makes one from a line.
-func (l *loader) power(c *SensorConfig, s *stanza, set setting) {
+func (l *loader) power(c *Sensor, s *stanza, set setting) {
 	text, err := plain(set)
 	if err != nil {
 		l.complain(set.origin, s.subject(), "power", err)
@@ -881,13 +845,13 @@ func (l *loader) power(c *SensorConfig, s *stanza, set setting) {
 			names = append(names, r.Name)
 		}
 	}
-	ref, err := ParseLine(text)
+	ref, err := sensors.ParseLine(text)
 	if err != nil {
 		l.complain(set.origin, s.subject(), "power", err)
 		return
 	}
 	if ref.Name != "" {
-		l.complain(set.origin, s.subject(), "power", fmt.Errorf("there is no rail %q%s: define it with --rail=%s=LINE or in the file under rails, or give a line such as GPIO17", text, didYouMean(text, names), text))
+		l.complain(set.origin, s.subject(), "power", fmt.Errorf("there is no rail %q%s: define it with --rail=%s=LINE or in the file under rails, or give a line such as GPIO17", text, sensors.DidYouMean(text, names), text))
 		return
 	}
 	for _, r := range l.cfg.Rails {
@@ -896,12 +860,12 @@ func (l *loader) power(c *SensorConfig, s *stanza, set setting) {
 			return
 		}
 	}
-	r := &RailConfig{Name: ref.Key(), Line: ref, Origin: set.origin, Implicit: true}
+	r := &Rail{Rail: sensors.Rail{Name: ref.Key(), Line: ref}, Origin: set.origin, Implicit: true}
 	l.cfg.Rails = append(l.cfg.Rails, r)
 	l.supply(c, r)
 }
 
-func (l *loader) supply(c *SensorConfig, r *RailConfig) {
+func (l *loader) supply(c *Sensor, r *Rail) {
 	c.Power, c.Rail = r.Name, r
 	l.railUsed[r] = true
 }

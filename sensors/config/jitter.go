@@ -1,4 +1,4 @@
-package sensors
+package config
 
 import (
 	"crypto/hmac"
@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"example.org/dormouse/sensors"
 )
 
 // mostJitter bounds the jitter of a cron expression, which has no interval.
@@ -18,7 +20,7 @@ const mostJitter = 24 * time.Hour
 var machineIDPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // jitter moves a sensor's times by the machine's own amount.
-func (l *loader) jitter(c *SensorConfig, s *stanza, set setting) {
+func (l *loader) jitter(c *Sensor, s *stanza, set setting) {
 	most := c.Schedule.Jitter
 	complain := func(format string, args ...any) {
 		l.complain(set.origin, s.subject(), "jitter", fmt.Errorf(format, args...))
@@ -27,10 +29,10 @@ func (l *loader) jitter(c *SensorConfig, s *stanza, set setting) {
 	case most == 0:
 		return
 	case c.Schedule.At == "" && most >= c.Schedule.Every:
-		complain("%s isn't less than every, %s", formatDuration(most), formatDuration(c.Schedule.Every))
+		complain("%s isn't less than every, %s", sensors.FormatDuration(most), sensors.FormatDuration(c.Schedule.Every))
 		return
 	case c.Schedule.At != "" && most > mostJitter:
-		complain("%s is more than %s, which is the most with at", formatDuration(most), formatDuration(mostJitter))
+		complain("%s is more than %s, which is the most with at", sensors.FormatDuration(most), sensors.FormatDuration(mostJitter))
 		return
 	}
 	machine := strings.TrimSpace(l.src.MachineID)

@@ -1,21 +1,33 @@
-package sensors
+package config
 
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"example.org/dormouse/sensors"
 )
 
 // A Config is what the flags and the file say, in one structure: every value
 // validated, every default filled in.
 type Config struct {
-	Sensors []*SensorConfig // the file's first, each in the order written
-	Rails   []*RailConfig   // the defined ones, then the implicit ones
+	Sensors []*Sensor // the file's first, each in the order written
+	Rails   []*Rail   // the defined ones, then the implicit ones
 	// Warnings are what is allowed but was hardly meant.
 	Warnings Problems
+}
+
+// Supplies are the rails as the board takes them.
+func (c *Config) Supplies() []*sensors.Rail {
+	rails := make([]*sensors.Rail, len(c.Rails))
+	for i, r := range c.Rails {
+		rail := r.Rail
+		rail.Configured = r.Origin.String()
+		rails[i] = &rail
+	}
+	return rails
 }
 
 // Origin is where something was written, for messages.
@@ -32,12 +44,12 @@ func (o Origin) String() string {
 	return o.Flag
 }
 
-// SensorConfig is one sensor as configured.
-type SensorConfig struct {
+// Sensor is one sensor as configured.
+type Sensor struct {
 	Name    string
-	Driver  *Driver
-	Options *Options
-	Labels  []Label // sorted by name
+	Driver  *sensors.Driver
+	Options *sensors.Options
+	Labels  []sensors.Label // sorted by name
 	Origin  Origin
 
 	Schedule   Schedule
@@ -46,7 +58,7 @@ type SensorConfig struct {
 	KeepFailed int           // failed reads in a row after which the last good readings still stand
 
 	Power  string        // the name of Rail; empty: always powered
-	Rail   *RailConfig   // to be up while the sensor is read; one of Config.Rails
+	Rail   *Rail         // to be up while the sensor is read; one of Config.Rails
 	Warmup time.Duration // from power-up to the first transaction, besides the rail's Settle
 
 	All      Processing            // of every reading of the sensor; see ProcessingOf
@@ -69,39 +81,25 @@ type Schedule struct {
 // Processing is what becomes of a reading between the driver and the page:
 // checked against its range, calibrated, filtered, renamed.
 type Processing struct {
-	Name      string    // the channel label's value instead of the channel's name
-	Quantity  *Quantity // instead of the driver's
+	Name      string            // the channel label's value instead of the channel's name
+	Quantity  *sensors.Quantity // instead of the driver's
 	Calibrate Calibration
 	Filter    Filter
 }
 
-// RailConfig is a supply that a line switches.
-type RailConfig struct {
-	Name      string
-	Line      LineRef
-	ActiveLow bool
-	Settle    time.Duration // from switching on to stable
-	// MaxOn is how long it may be on at a stretch; then it is switched off,
-	// whoever uses it. Zero: as long as it is used.
-	MaxOn time.Duration
-	// After names the rails that must be up and settled before it is switched
-	// on; they go down after it. Lead is how long they take to settle.
-	After    []string
-	Lead     time.Duration
+// A Rail is a supply that a line switches, as configured.
+type Rail struct {
+	sensors.Rail
+	Lead     time.Duration // how long the rails in After take to settle
 	Origin   Origin
 	Implicit bool // made from a sensor's power=LINE
 }
-
-var namePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
-
-// validName tells whether s may be the name of a sensor, rail or option.
-func validName(s string) bool { return namePattern.MatchString(s) }
 
 // ProcessingOf is what to do with readings of a quantity on a channel (empty:
 // the driver has none). What is said of the channel wins over what is said of
 // the quantity, and that over what is said of the whole sensor, each of name,
 // quantity, calibration and filter by itself. Both names are the driver's.
-func (c *SensorConfig) ProcessingOf(channel, quantity string) Processing {
+func (c *Sensor) ProcessingOf(channel, quantity string) Processing {
 	p := c.All
 	p = p.overlaid(c.Channels[quantity])
 	if channel != "" {
@@ -129,20 +127,20 @@ func (p Processing) overlaid(over Processing) Processing {
 // A UsedLine is a GPIO line that one of a sensor's options names.
 type UsedLine struct {
 	Option string
-	Line   LineRef
+	Line   sensors.LineRef
 	Output bool
 }
 
 // Lines lists the GPIO lines of the sensor's options, in the driver's order;
 // not that of its rail.
-func (c *SensorConfig) Lines() []UsedLine {
+func (c *Sensor) Lines() []UsedLine {
 	var lines []UsedLine
 	for _, o := range c.Driver.Options {
-		if o.Type != LineOption && o.Type != OutputOption {
+		if o.Type != sensors.LineOption && o.Type != sensors.OutputOption {
 			continue
 		}
-		if l, ok := c.Options.values[o.Name].(LineRef); ok {
-			lines = append(lines, UsedLine{o.Name, l, o.Type == OutputOption})
+		if l, ok := c.Options.Value(o.Name).(sensors.LineRef); ok {
+			lines = append(lines, UsedLine{o.Name, l, o.Type == sensors.OutputOption})
 		}
 	}
 	return lines
@@ -150,13 +148,13 @@ func (c *SensorConfig) Lines() []UsedLine {
 
 // I2C is the bus and the address of the sensor's chip; ok is false where the
 // driver has no address.
-func (c *SensorConfig) I2C() (bus Bus, addr Address, ok bool) {
+func (c *Sensor) I2C() (bus sensors.Bus, addr sensors.Address, ok bool) {
 	hasBus, hasAddr := false, false
 	for _, o := range c.Driver.Options {
-		switch v := c.Options.values[o.Name].(type) {
-		case Bus:
+		switch v := c.Options.Value(o.Name).(type) {
+		case sensors.Bus:
 			bus, hasBus = v, true
-		case Address:
+		case sensors.Address:
 			addr, hasAddr = v, true
 		}
 	}
@@ -166,7 +164,7 @@ func (c *SensorConfig) I2C() (bus Bus, addr Address, ok bool) {
 // Wiring tells in words through what the sensor is reached: "I2C bus 1,
 // address 0x76, power GPIO17 (pin 11)". Where no wire is configured it names
 // the program, file or driver.
-func (c *SensorConfig) Wiring() string {
+func (c *Sensor) Wiring() string {
 	var parts []string
 	if bus, addr, ok := c.I2C(); ok {
 		parts = append(parts, bus.String(), "address "+addr.String())
@@ -193,16 +191,16 @@ func (c *SensorConfig) Wiring() string {
 }
 
 // source is where a sensor without wires gets its readings from.
-func (c *SensorConfig) source() string {
+func (c *Sensor) source() string {
 	for _, o := range c.Driver.Options {
 		if !c.Options.Given(o.Name) {
 			continue
 		}
-		switch v := c.Options.values[o.Name].(type) {
+		switch v := c.Options.Value(o.Name).(type) {
 		case []string:
 			return "program " + v[0]
 		case string:
-			if o.Type == PathOption {
+			if o.Type == sensors.PathOption {
 				return v
 			}
 			return fmt.Sprintf("%s %s %s", c.Driver.Name, o.Name, v)
@@ -214,7 +212,7 @@ func (c *SensorConfig) source() string {
 // SameDevice tells whether other is the same sensor at the same place with the
 // same options and supply, so that one that holds a line, or counts, may live
 // on through a reload. Schedule, labels and processing may differ.
-func (c *SensorConfig) SameDevice(other *SensorConfig) bool {
+func (c *Sensor) SameDevice(other *Sensor) bool {
 	sameRail := c.Rail == nil && other.Rail == nil ||
 		c.Rail != nil && other.Rail != nil &&
 			c.Rail.Line.Key() == other.Rail.Line.Key() && c.Rail.ActiveLow == other.Rail.ActiveLow

@@ -1,4 +1,4 @@
-package sensors
+package config
 
 import (
 	"math"
@@ -35,51 +35,14 @@ func TestCalibrationApply(t *testing.T) {
 	}
 }
 
-func TestSmoother(t *testing.T) {
-	for _, tt := range []struct {
-		name     string
-		f        Filter
-		in, want []float64
-	}{
-		{"none", Filter{}, []float64{3, 1, 2}, []float64{3, 1, 2}},
-		{"median throws the outlier away", Filter{Median: 3}, []float64{20, 21, 85, 20, 21}, []float64{20, 20.5, 21, 21, 21}},
-		{"average", Filter{Average: 2}, []float64{1, 3, 5, 9}, []float64{1, 2, 4, 7}},
-		{"average of the medians", Filter{Median: 3, Average: 2}, []float64{1, 1, 100, 1, 4}, []float64{1, 1, 1, 1, 2.5}},
-		{"of one", Filter{Median: 1, Average: 1}, []float64{1, 5}, []float64{1, 5}},
-		{"a zero is a value", Filter{Median: 3}, []float64{0, 0, 5}, []float64{0, 0, 0}},
-	} {
-		s := NewSmoother(tt.f)
-		for i, v := range tt.in {
-			if got := s.Add(v); got != tt.want[i] {
-				t.Errorf("%s: read %d, %v, gives %v, want %v", tt.name, i, v, got, tt.want[i])
-			}
-		}
-	}
-}
-
-func TestSmootherReset(t *testing.T) {
-	s := NewSmoother(Filter{Median: 3, Average: 2})
-	for _, v := range []float64{1, 2, 3, 4, 5} {
-		s.Add(v)
-	}
-	s.Reset()
-	if got := s.Add(100); got != 100 {
-		t.Errorf("the first read after Reset gives %v, want 100", got)
-	}
-	if got := s.Add(200); got != 125 { // the median 150, averaged with 100
-		t.Errorf("the second gives %v, want 125", got)
-	}
-}
-
 func TestProcessingAllocatesNothing(t *testing.T) {
-	s := NewSmoother(Filter{Median: 99, Average: 99})
 	c := Calibration{Scale: 2, Offset: 1, Points: [][2]float64{{0, 0}, {1, 2}}}
 	cfg := flags(t, `beds=ads1115,a0.quantity=moisture,a0.points="2.8:0 1.2:1",filter.median=5`).Sensors[0]
 	v := 0.
 	if n := testing.AllocsPerRun(1000, func() {
 		v++
 		p := cfg.ProcessingOf("a0", "voltage")
-		if s.Add(c.Apply(p.Calibrate.Apply(v))) == 0 {
+		if c.Apply(p.Calibrate.Apply(v)) == 0 {
 			t.Fatal("an unlikely value")
 		}
 	}); n != 0 {

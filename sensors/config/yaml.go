@@ -1,4 +1,4 @@
-package sensors
+package config
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"example.org/dormouse/sensors"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -73,7 +74,7 @@ func (d *document) top(n *yaml.Node) {
 		case "rails":
 			d.list("rail", key, value)
 		default:
-			d.complain(d.at(key), "", key.Value, "is none of %s%s", strings.Join(topKeys, ", "), didYouMean(key.Value, topKeys))
+			d.complain(d.at(key), "", key.Value, "is none of %s%s", strings.Join(topKeys, ", "), sensors.DidYouMean(key.Value, topKeys))
 		}
 	})
 }

@@ -1,0 +1,51 @@
+package sensors
+
+// maxWindow bounds a filter's memory and its delay.
+const maxWindow = 99
+
+// The keys that every sensor takes, with their defaults.
+var commonOptions = []Option{
+	{Name: "every", Type: DurationOption, Default: "5m", Range: &Range{1, 366 * 86400}, Help: "time from one read to the next, at least 1s"},
+	{Name: "at", Type: TextOption, Help: `cron expression, in local time, instead of every: "30 3 * * *"`},
+	{Name: "phase", Type: DurationOption, Default: "0s", Help: "shifts the reads of every by so much, less than every"},
+	{Name: "jitter", Type: DurationOption, Default: "0s", Help: "delays the reads by less than so much, on each machine by another amount that stays the same; less than every, and with at up to 24h"},
+	{Name: "timeout", Type: DurationOption, Default: "10s", Range: &Range{0.01, 366 * 86400}, Help: "time that one attempt may take"},
+	// A disturbed transfer is usually right at the next try, which costs
+	// milliseconds; what fails three times is broken.
+	{Name: "retries", Type: IntegerOption, Default: "2", Range: &Range{0, 10}, Help: "further attempts when a read fails"},
+	{Name: "keep-failed", Type: IntegerOption, Default: "0", Range: &Range{0, 1000}, Help: "failed reads in a row during which the last good readings still stand"},
+	{Name: "power", Type: TextOption, Help: "rail, or line that switches the supply: up only while the sensor is read"},
+	{Name: "warmup", Type: DurationOption, Default: "0s", Range: &Range{0, 3600}, Help: "time from power-up to the first transaction"},
+	{Name: "quantity", Type: EnumOption, Help: "what is measured, where it isn't what the driver says"},
+	{Name: "label.NAME", Type: TextOption, Help: "label of every reading"},
+	{Name: "calibrate.offset", Type: NumberOption, Help: "added to the reading, after the scale"},
+	{Name: "calibrate.scale", Type: NumberOption, Help: "the reading is multiplied by it"},
+	{Name: "calibrate.points", Type: ListOption, Help: `read and true values: "2.8:0 1.2:1"`},
+	{Name: "filter.median", Type: IntegerOption, Range: &Range{1, maxWindow}, Help: "median of so many reads, an odd number"},
+	{Name: "filter.average", Type: IntegerOption, Range: &Range{1, maxWindow}, Help: "average of so many reads, after the median"},
+}
+
+// CommonOptions lists the keys that every sensor takes besides its driver's,
+// for help and documentation. A driver's option of the same name and type
+// replaces the default of every, phase, timeout, retries, keep-failed or
+// warmup; a quantity of its own replaces the common one.
+func CommonOptions() []Option {
+	all := make([]Option, 0, len(commonOptions))
+	for _, o := range commonOptions {
+		o, _ = CommonOption(o.Name)
+		all = append(all, o)
+	}
+	return all
+}
+
+func CommonOption(name string) (Option, bool) {
+	for _, o := range commonOptions {
+		if o.Name == name {
+			if name == "quantity" { // not in the table: the quantities are made at the same time
+				o.Choices = QuantityNames()
+			}
+			return o, true
+		}
+	}
+	return Option{}, false
+}
