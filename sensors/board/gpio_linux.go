@@ -483,7 +483,11 @@ func monotonicToBoot(last time.Duration) (time.Duration, error) {
 	return last, nil
 }
 
-var longAgo = time.Unix(1, 0)
+// Deadlines of waits: one that ends a wait at once, and none.
+var (
+	longAgo    = time.Unix(1, 0)
+	noDeadline time.Time
+)
 
 // WaitEdge waits in the network poller on a descriptor of its own, which is in
 // the poller only meanwhile. Where the line's chip is removed, Linux 6.1 wakes
