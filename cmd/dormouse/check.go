@@ -10,18 +10,29 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/alecthomas/kingpin/v2"
+
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/exporter/web"
 	"example.org/dormouse/sensors/config"
 )
 
-func defineCheck(c *syntax) command {
+var checkCommand = &command{
+	name:    "check",
+	summary: "Report every mistake of the configuration at once, with file, line and key, and list the wiring.",
+	details: `--hardware also reads each sensor once and reports what doesn't answer, and why. Programs aren't run.`,
+	examples: `
+dormouse check --config.file=dormouse.yml
+dormouse check --sensor greenhouse=bme280,addr=0x76 --hardware`,
+	define: defineCheck,
+}
+
+func defineCheck(c *kingpin.CmdClause) action {
 	s := &settings{}
 	s.wiringFlags(c)
 	s.logLevelFlags(c, "error") // what fails is told by the report
 	s.daemonFlags(c, defaultAddress, "syslog", defaultPIDFile())
-	var hardware bool
-	c.yesNo(&hardware, "hardware", false, "Also read each sensor once, and tell what doesn't answer.")
+	hardware := c.Flag("hardware", "Also read each sensor once, and report what doesn't answer.").Bool()
 	return func(stdout, stderr io.Writer) error {
 		if err := s.fromHere(); err != nil {
 			return err
@@ -48,7 +59,7 @@ func defineCheck(c *syntax) command {
 				return err
 			}
 		}
-		if !hardware {
+		if !*hardware {
 			return nil
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

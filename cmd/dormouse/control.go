@@ -150,32 +150,3 @@ func parseReadings(body []byte, err error) (*exporter.Readings, error) {
 	}
 	return readings, nil
 }
-
-// describeState tells people how the sensors are and when the next wake is.
-func describeState(w io.Writer, readings *exporter.Readings) error {
-	up := 0
-	for _, s := range readings.Sensors {
-		if s.Up != nil && *s.Up {
-			up++
-		}
-	}
-	if _, err := fmt.Fprintf(w, "%d of %d sensors up", up, len(readings.Sensors)); err != nil {
-		return err
-	}
-	if readings.NextWake != nil {
-		if _, err := fmt.Fprintf(w, "; next wake at %s", readings.NextWake.Local().Format(time.DateTime)); err != nil {
-			return err
-		}
-	}
-	if _, err := fmt.Fprintln(w); err != nil {
-		return err
-	}
-	for _, s := range readings.Sensors {
-		if s.Up != nil && !*s.Up {
-			if _, err := fmt.Fprintf(w, "  %s is down: %s\n", s.Name, s.Error); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}

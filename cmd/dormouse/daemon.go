@@ -41,34 +41,6 @@ const stopTimeout = 4 * time.Second
 // user gets those that exist.
 var wireGroups = []string{"gpio", "i2c", "spi", "dialout", "video"}
 
-func defineRun(c *syntax) command {
-	s := &settings{}
-	s.wiringFlags(c)
-	s.logLevelFlags(c, "info")
-	s.daemonFlags(c, defaultAddress, "stderr", "")
-	return func(stdout, stderr io.Writer) error {
-		d := daemon.New("dormouse")
-		d.DetachProcess = daemon.DetachNever
-		return s.daemon(d, stdout)
-	}
-}
-
-func defineStart(c *syntax) command {
-	s := &settings{}
-	s.wiringFlags(c)
-	s.logLevelFlags(c, "info")
-	s.daemonFlags(c, defaultAddress, "syslog", defaultPIDFile())
-	var explain bool
-	c.yesNo(&explain, "explain", false, "Tell each step and its reason as it is taken.")
-	return func(stdout, stderr io.Writer) error {
-		d := daemon.New("dormouse")
-		if explain {
-			d.Explain = stdout
-		}
-		return s.daemon(d, stdout)
-	}
-}
-
 // daemon becomes one, and is one until it is asked to end.
 func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
 	in, err := s.gather()

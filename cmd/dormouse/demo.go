@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/alecthomas/kingpin/v2"
+
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/sensors"
@@ -13,7 +15,14 @@ import (
 //go:embed demo.yml
 var demoConfig []byte
 
-func defineDemo(c *syntax) command {
+var demoCommand = &command{
+	name:    "demo",
+	summary: "Run the whole daemon on a simulated board: it needs no hardware and no root.",
+	details: `A dozen sensors are read at short intervals; there is a page for Prometheus and a status page.`,
+	define:  defineDemo,
+}
+
+func defineDemo(c *kingpin.CmdClause) action {
 	s := &settings{board: "sim", every: "10s"}
 	s.logLevelFlags(c, "info")
 	s.daemonFlags(c, "localhost:9367", "stderr", "")

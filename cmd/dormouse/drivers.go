@@ -1,21 +1,39 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/alecthomas/kingpin/v2"
+
 	"example.org/dormouse/sensors"
 )
 
-func defineDrivers(c *syntax) command {
-	c.takes(1, "[<name>]", "One driver, in detail.")
+var driversCommand = &command{
+	name:    "drivers",
+	summary: "List the drivers, or describe one: quantities, options, wiring, timing, data sheet.",
+	examples: `
+dormouse drivers
+dormouse drivers bme280`,
+	define: defineDrivers,
+}
+
+func defineDrivers(c *kingpin.CmdClause) action {
+	name := c.Arg("name", "One driver, in detail.").HintAction(driverNames).String()
 	format := formatFlag(c)
 	return func(stdout, stderr io.Writer) error {
-		return listDrivers(stdout, strings.Join(c.given, ""), *format)
+		return listDrivers(stdout, *name, *format)
 	}
+}
+
+func driverNames() []string {
+	var names []string
+	for _, d := range sensors.Drivers() {
+		names = append(names, d.Name)
+	}
+	return names
 }
 
 // listDrivers prints all drivers, or one in detail: all of it comes from the
@@ -136,7 +154,5 @@ func driversJSON(w io.Writer, all []*sensors.Driver) error {
 		}
 		out = append(out, j)
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(out)
+	return printJSON(w, out)
 }

@@ -6,9 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
+	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/promslog"
+	promslogflag "github.com/prometheus/common/promslog/flag"
 
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/sensors"
@@ -50,61 +51,67 @@ type settings struct {
 	firstWake func(*sensors.Snapshot, exporter.Clock) error
 }
 
-// wiringFlags say what is connected: run, start, read, check and pinout take
-// them alike.
-func (s *settings) wiringFlags(c *syntax) {
-	c.texts(&s.sensors, "sensor", "NAME=DRIVER[,KEY=VALUE]…", "",
-		"A sensor, its driver and its wiring: greenhouse=bme280,bus=1,addr=0x76. Repeatable. `dormouse drivers` lists the drivers.")
-	c.texts(&s.rails, "rail", "NAME=LINE[,KEY=VALUE]…", "",
-		"A supply that a line switches on only while its sensors are read: probes=GPIO17,settle=100ms. Repeatable.")
-	c.text(&s.configFile, "config.file", "FILE", "", "Sensors and rails as a YAML file, read at start and at SIGHUP.")
-	c.text(&s.every, "every", "5m", "", "How often a sensor is read that doesn't say so itself (5m).")
-	c.enum(&s.board, "board", "auto", "Where the wires are: the machine's own, or a simulated board that needs no hardware.", "auto", "sim")
-	c.text(&s.stateDirectory, "state.directory", "DIR", defaultStateDirectory(), "Where counters are kept between runs.")
+// wiringFlags say what is connected: run, start, restart, read, check and
+// pinout have them.
+func (s *settings) wiringFlags(c *kingpin.CmdClause) {
+	c.Flag("sensor", "A sensor, its driver and its wiring: greenhouse=bme280,bus=1,addr=0x76. Repeatable. `dormouse drivers` lists the drivers.").
+		PlaceHolder("NAME=DRIVER[,KEY=VALUE]…").StringsVar(&s.sensors)
+	s.railFlag(c, "A supply that a line switches on only while its sensors are read: probes=GPIO17,settle=100ms. Repeatable.")
+	c.Flag("config.file", "Sensors and rails as a YAML file, read at start and at SIGHUP.").PlaceHolder("FILE").StringVar(&s.configFile)
+	c.Flag("every", "Interval of sensors that have none of their own (5m).").PlaceHolder("5m").StringVar(&s.every)
+	s.boardFlag(c)
+	c.Flag("state.directory", "Where counters are kept between runs. Default: /var/lib/dormouse, and for a user below $XDG_STATE_HOME.").PlaceHolder("DIR").Default(defaultStateDirectory()).StringVar(&s.stateDirectory)
+}
+
+func (s *settings) railFlag(c *kingpin.CmdClause, help string) {
+	c.Flag("rail", help).PlaceHolder("NAME=LINE[,KEY=VALUE]…").StringsVar(&s.rails)
+}
+
+func (s *settings) boardFlag(c *kingpin.CmdClause) {
+	c.Flag("board", "Where the wires are: the machine's own (auto), or a simulated board that needs no hardware (sim).").
+		Default("auto").EnumVar(&s.board, "auto", "sim")
 }
 
 // daemonFlags are those of a process that stays: run and start.
-func (s *settings) daemonFlags(c *syntax, address, logOutput, pidFile string) {
-	c.yesNo(&s.serve, "web", true, "Serve the page for Prometheus; --no-web for a daemon that only writes --textfile or runs tasks.")
-	// The names are those of the exporter-toolkit.
-	c.texts(&s.addresses, "web.listen-address", "ADDRESS", address, "Address to serve the page on: :9367, 127.0.0.1:9367, [::1]:9367. Repeatable.")
-	c.yesNo(&s.systemdSocket, "web.systemd-socket", false, "Serve the page on the sockets that systemd opened.")
-	c.text(&s.webConfigFile, "web.config.file", "FILE", "", "TLS and passwords, in the format of the Prometheus exporter-toolkit; read at start and at SIGHUP.")
-	c.text(&s.telemetryPath, "web.telemetry-path", "", "/metrics", "Path of the page for Prometheus.")
-	c.yesNo(&s.lifecycle, "web.enable-lifecycle", false, "Let a POST to /-/reload reload the configuration.")
-	c.text(&s.textfile, "textfile", "FILE", "", "Also write the readings to a file for node_exporter's textfile collector, after each wake.")
-	c.text(&s.logOutput, "log.output", "stderr|syslog|FILE", logOutput, "Where to log: stderr, syslog or a file, which SIGHUP opens anew.")
+func (s *settings) daemonFlags(c *kingpin.CmdClause, address, logOutput, pidFile string) {
+	s.webFlags(c, address)
+	c.Flag("textfile", "Also write the readings to a file for node_exporter's textfile collector, after each wake.").PlaceHolder("FILE").StringVar(&s.textfile)
+	c.Flag("log.output", fmt.Sprintf("Where to log: stderr, syslog or a file, which SIGHUP opens again. Default: %s.", logOutput)).
+		PlaceHolder("stderr|syslog|FILE").Default(logOutput).HintOptions("stderr", "syslog").StringVar(&s.logOutput)
 	s.pidFileFlag(c, pidFile)
-	c.text(&s.user, "user", "USER", "", "Become this user once everything is open; its groups and those of the wires (gpio, i2c, spi, dialout, video) come along.")
-	c.text(&s.group, "group", "GROUP", "", "Primary group, if not the user's own.")
-	s.umask = 0o022
-	c.value(&s.umask, "umask", "File creation mask, octal.")
-	c.text(&s.workingDirectory, "working-directory", "", "/", "Working directory. Any but / keeps that directory's file system mounted.")
-	c.yesNo(&s.wakeSuspended, "wake-suspended", false, "Also wake a suspended machine to read its sensors, where its clock chip can.")
-	c.enum(&s.release, "release-executable", "auto", "Run from a copy in memory so that the file system of the executable can be unmounted: auto does so only where it is on a removable mount.",
-		"auto", "always", "never")
+	c.Flag("user", "Become this user once everything is open; its groups and those of the wires (gpio, i2c, spi, dialout, video) are kept.").PlaceHolder("USER").StringVar(&s.user)
+	c.Flag("group", "Primary group, if not the user's own.").PlaceHolder("GROUP").StringVar(&s.group)
+	c.Flag("umask", "File creation mask, octal.").Default("022").SetValue(&s.umask)
+	c.Flag("working-directory", "Working directory. Any but / keeps that directory's file system mounted.").Default("/").StringVar(&s.workingDirectory)
+	c.Flag("wake-suspended", "Also wake a suspended machine to read its sensors, where its clock chip can.").BoolVar(&s.wakeSuspended)
+	c.Flag("release-executable", "Run from a copy in memory so that the file system of the executable can be unmounted: auto does so only where it is on a removable mount.").
+		Default("auto").EnumVar(&s.release, "auto", "always", "never")
 }
 
-// logLevelFlags are called as in every exporter.
-func (s *settings) logLevelFlags(c *syntax, level string) {
+// webFlags have the names of the exporter-toolkit's.
+func (s *settings) webFlags(c *kingpin.CmdClause, address string) {
+	c.Flag("web", "Serve the page for Prometheus; --no-web for a daemon that only writes --textfile or runs tasks.").Default("true").BoolVar(&s.serve)
+	c.Flag("web.listen-address", fmt.Sprintf("Address to serve the page on: :9367, 127.0.0.1:9367, [::1]:9367. Repeatable. Default: %s.", address)).
+		PlaceHolder("ADDRESS").Default(address).StringsVar(&s.addresses)
+	c.Flag("web.systemd-socket", "Serve the page on the sockets that systemd opened.").BoolVar(&s.systemdSocket)
+	c.Flag("web.config.file", "TLS and passwords, in the format of the Prometheus exporter-toolkit; read at start and at SIGHUP.").PlaceHolder("FILE").StringVar(&s.webConfigFile)
+	c.Flag("web.telemetry-path", "Path of the page for Prometheus.").Default("/metrics").StringVar(&s.telemetryPath)
+	c.Flag("web.enable-lifecycle", "Let a POST to /-/reload reload the configuration.").BoolVar(&s.lifecycle)
+}
+
+// logLevelFlags are those of every exporter.
+func (s *settings) logLevelFlags(c *kingpin.CmdClause, level string) {
 	s.logLevel, s.logFormat = promslog.NewLevel(), promslog.NewFormat()
-	for _, f := range []struct {
-		name, value, help string
-		flag              setter
-		choices           []string
-	}{
-		{"log.level", level, "Only log messages with the given severity or above.", s.logLevel, promslog.LevelFlagOptions},
-		{"log.format", "logfmt", "Output format of log messages.", s.logFormat, promslog.FormatFlagOptions},
-	} {
-		if err := f.flag.Set(f.value); err != nil {
-			panic(err) // our own default
-		}
-		c.value(f.flag, f.name, fmt.Sprintf("%s One of: [%s]", f.help, strings.Join(f.choices, ", ")))
-	}
+	c.Flag(promslogflag.LevelFlagName, promslogflag.LevelFlagHelp).Default(level).HintOptions(promslog.LevelFlagOptions...).SetValue(s.logLevel)
+	c.Flag(promslogflag.FormatFlagName, promslogflag.FormatFlagHelp).Default("logfmt").HintOptions(promslog.FormatFlagOptions...).SetValue(s.logFormat)
 }
 
-func (s *settings) pidFileFlag(c *syntax, value string) {
-	c.text(&s.pidFile, "pid-file", "FILE", value, "The file that holds the process id, and the lock that proves the daemon runs.")
+func (s *settings) pidFileFlag(c *kingpin.CmdClause, value string) {
+	help := "The file that holds the process id, and the lock that proves that the daemon runs."
+	if value != "" {
+		help += " Default: /run/dormouse/dormouse.pid, and for a user below $XDG_RUNTIME_DIR."
+	}
+	c.Flag("pid-file", help).PlaceHolder("FILE").Default(value).StringVar(&s.pidFile)
 }
 
 // absolutePaths makes every path absolute, from the directory that they were

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/alecthomas/kingpin/v2"
 	"golang.org/x/sys/unix"
 
 	"example.org/dormouse/daemon/alarm"
@@ -12,7 +13,17 @@ import (
 	"example.org/dormouse/sensors/pinout"
 )
 
-func definePinout(c *syntax) command {
+var pinoutCommand = &command{
+	name:    "pinout",
+	summary: "Draw the 40-pin header with what is wired to each pin.",
+	details: `Conflicts are listed below it: a line that is used twice, that has another function at present, or that another program holds. An invalid configuration is drawn as far as it is valid; then the exit status is 6.`,
+	examples: `
+dormouse pinout
+dormouse pinout --config.file=dormouse.yml`,
+	define: definePinout,
+}
+
+func definePinout(c *kingpin.CmdClause) action {
 	s := &settings{}
 	s.wiringFlags(c)
 	return func(stdout, stderr io.Writer) error {

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"os/signal"
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/alecthomas/kingpin/v2"
 
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/alarm"
@@ -20,29 +21,38 @@ import (
 	"example.org/dormouse/sensors/poll"
 )
 
-func defineRead(c *syntax) command {
+var readCommand = &command{
+	name:    "read",
+	summary: "Read the sensors once, now, and print their readings.",
+	details: `Where a daemon has the same sensors it is asked for fresh readings. The exit status is 1 if any failed.`,
+	examples: `
+dormouse read --sensor greenhouse=bme280,addr=0x76
+dormouse read --config.file=dormouse.yml greenhouse --format=json
+dormouse read --config.file=dormouse.yml --plan`,
+	define: defineRead,
+}
+
+func defineRead(c *kingpin.CmdClause) action {
 	s := &settings{}
 	s.wiringFlags(c)
 	s.logLevelFlags(c, "error") // what fails is told by the table
 	s.pidFileFlag(c, defaultPIDFile())
 	s.logOutput = "stderr"
-	var format string
-	c.enum(&format, "format", "table", "How to print the readings: a table with units, the JSON of /readings.json, or Prometheus' text format.",
-		"table", "json", "prometheus")
-	c.text(&s.textfile, "textfile", "FILE", "", "Write a file for node_exporter's textfile collector instead of printing.")
-	var plan bool
-	c.yesNo(&plan, "plan", false, "Print the next wakes instead: when, and who is read.")
-	c.takes(math.MaxInt, "[<name>...]", "Only these sensors.")
+	format := c.Flag("format", "How to print the readings: a table with units, the JSON of /readings.json, or Prometheus' text format.").
+		Default("table").Enum("table", "json", "prometheus")
+	c.Flag("textfile", "Write a file for node_exporter's textfile collector instead of printing.").PlaceHolder("FILE").StringVar(&s.textfile)
+	plan := c.Flag("plan", "Print the next wakes instead: when, and which sensors are read.").Bool()
+	names := c.Arg("name", "Only these sensors.").Strings()
 	return func(stdout, stderr io.Writer) error {
 		if err := s.fromHere(); err != nil {
 			return err
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		if plan {
+		if *plan {
 			return s.printPlan(stdout)
 		}
-		return s.read(ctx, stdout, stderr, format, c.given)
+		return s.read(ctx, stdout, stderr, *format, *names)
 	}
 }
 

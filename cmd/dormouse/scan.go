@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/alecthomas/kingpin/v2"
 
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/alarm"
@@ -19,32 +20,36 @@ import (
 	"example.org/dormouse/sensors/scan"
 )
 
-const helpScan = `Find out what is connected, and print --sensor flags to paste: chips on the I2C buses, 1-Wire thermometers, thermal zones, and who holds GPIO lines.
+var scanCommand = &command{
+	name:    "scan",
+	summary: "Find out what is connected, and print --sensor flags to paste.",
+	details: `Chips on the I2C buses, 1-Wire thermometers, thermal zones, and who holds GPIO lines.
 
-Each address is tried as i2cdetect does it. Where a chip answers at an address of a driver's chips, that driver probes it: it may read, and write one byte, which is a register's number or a command, but no more. A few other chips misinterpret that byte: see docs/scan.md, or give --no-identify. Chips that the kernel or the running daemon uses are left alone.`
+Each address is tried as i2cdetect does it. Where a chip answers at an address of a driver's chips, that driver probes it: it may read, and write one byte, which is a register's number or a command, but no more. A few other chips misinterpret that byte: see docs/scan.md, or give --no-identify. Chips that the kernel or the running daemon uses are left alone.`,
+	examples: `
+dormouse scan
+dormouse scan --bus=1 --rail=probes=GPIO17,settle=100ms`,
+	define: defineScan,
+}
 
-func defineScan(c *syntax) command {
+func defineScan(c *kingpin.CmdClause) action {
 	s := &settings{}
-	c.enum(&s.board, "board", "auto", "Where the wires are: the machine's own, or a simulated board that needs no hardware.", "auto", "sim")
-	var only []string
-	c.texts(&only, "bus", "N", "", "Scan only this I2C bus. Repeatable; without it, all that there are.")
-	c.texts(&s.rails, "rail", "NAME=LINE[,KEY=VALUE]…", "", "A supply to be switched on during the scan, as for run: probes=GPIO17,settle=100ms. Repeatable.")
-	var identify bool
-	c.yesNo(&identify, "identify", true, "Let drivers probe what answers; --no-identify goes by the address alone.")
+	s.boardFlag(c)
+	only := c.Flag("bus", "Scan only this I2C bus. Repeatable; without it, all that there are.").PlaceHolder("N").Strings()
+	s.railFlag(c, "A supply to be switched on during the scan, as for run: probes=GPIO17,settle=100ms. Repeatable.")
+	identify := c.Flag("identify", "Let drivers probe what answers; --no-identify goes by the address alone.").Default("true").Bool()
 	s.pidFileFlag(c, defaultPIDFile())
 	format := formatFlag(c)
 	return func(stdout, stderr io.Writer) error {
 		if err := s.fromHere(); err != nil {
 			return err
 		}
-		found, err := s.scan(only, identify)
+		found, err := s.scan(*only, *identify)
 		if err != nil {
 			return err
 		}
 		if *format == "json" {
-			e := json.NewEncoder(stdout)
-			e.SetIndent("", "  ")
-			err = e.Encode(found)
+			err = printJSON(stdout, found)
 		} else {
 			err = found.WriteText(stdout)
 		}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+
+	"example.org/dormouse/daemon"
+)
+
+var reloadCommand = &command{
+	name:    "reload",
+	summary: "Have the daemon read its files again: all of them, or none if one is invalid.",
+	details: `The files are those of --config.file and --web.config.file; the log file is opened again. The exit status is 6 where the configuration is invalid, and 7 where no daemon runs.`,
+	define:  control(reload),
+}
+
+func reload(ctx context.Context, pidFile string, stdout io.Writer) error {
+	state := daemon.Status(pidFile)
+	if state.Code == daemon.StatusUnknown {
+		return fmt.Errorf("--pid-file: %s", state.Text)
+	}
+	if !state.Running() {
+		return daemon.WithExitCode(fmt.Errorf("dormouse is %s: there is nothing to reload", state.Text), daemon.ExitNotRunning)
+	}
+	// The control socket tells the outcome; a signal can't.
+	err := askToReload(ctx, pidFile)
+	if !errors.Is(err, errNoDaemon) {
+		if err == nil {
+			_, err = fmt.Fprintln(stdout, "reloaded")
+		}
+		return err
+	}
+	pid, err := daemon.Signal(ctx, pidFile, syscall.SIGHUP)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "sent SIGHUP to process %d; its log tells the outcome\n", pid)
+	return err
+}

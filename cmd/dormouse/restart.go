@@ -1,0 +1,42 @@
+package main
+
+import (
+	"io"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"example.org/dormouse/daemon"
+)
+
+var restartCommand = &command{
+	name:    "restart",
+	summary: "Stop the daemon if it runs, then start it as `start` does.",
+	details: `A daemon whose configuration is invalid is left running.`,
+	define: func(c *kingpin.CmdClause) action {
+		timeout := timeoutFlag(c)
+		s := &settings{}
+		s.wiringFlags(c)
+		s.logLevelFlags(c, "info")
+		s.daemonFlags(c, defaultAddress, "syslog", defaultPIDFile())
+		return func(stdout, stderr io.Writer) error {
+			if _, arrived := daemon.Handover(); !arrived {
+				if err := s.fromHere(); err != nil {
+					return err
+				}
+				in, err := s.readFiles()
+				if err != nil {
+					return err
+				}
+				if _, err := s.parse(in.Config); err != nil {
+					return err
+				}
+				ctx, cancel := within(*timeout)
+				defer cancel()
+				if err := stop(ctx, s.pidFile, stdout); err != nil {
+					return err
+				}
+			}
+			return s.daemon(daemon.New("dormouse"), stdout)
+		}
+	},
+}

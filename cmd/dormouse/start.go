@@ -1,0 +1,32 @@
+package main
+
+import (
+	"io"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"example.org/dormouse/daemon"
+)
+
+var startCommand = &command{
+	name:    "start",
+	summary: "Detach, and return when the daemon is ready, with its address.",
+	details: `An error of the start ends this command with the error's exit status. Where init, systemd or a superserver has detached the process already, that isn't done again.`,
+	examples: `
+dormouse start --config.file=/etc/dormouse.yml --user=dormouse
+dormouse start --config.file=dormouse.yml --explain`,
+	define: func(c *kingpin.CmdClause) action {
+		s := &settings{}
+		s.wiringFlags(c)
+		s.logLevelFlags(c, "info")
+		s.daemonFlags(c, defaultAddress, "syslog", defaultPIDFile())
+		explain := c.Flag("explain", "Tell each step and its reason as it is taken.").Bool()
+		return func(stdout, stderr io.Writer) error {
+			d := daemon.New("dormouse")
+			if *explain {
+				d.Explain = stdout
+			}
+			return s.daemon(d, stdout)
+		}
+	},
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"example.org/dormouse/daemon"
+)
+
+var stopCommand = &command{
+	name:    "stop",
+	summary: "Stop the daemon, and return when it has ended.",
+	details: `Where no daemon runs that is a success.`,
+	define:  control(stop),
+}
+
+// control defines a command that speaks to the daemon of --pid-file, within
+// --timeout.
+func control(do func(ctx context.Context, pidFile string, stdout io.Writer) error) func(*kingpin.CmdClause) action {
+	return func(c *kingpin.CmdClause) action {
+		s := &settings{}
+		s.pidFileFlag(c, defaultPIDFile())
+		timeout := timeoutFlag(c)
+		return func(stdout, stderr io.Writer) error {
+			if err := s.fromHere(); err != nil {
+				return err
+			}
+			ctx, cancel := within(*timeout)
+			defer cancel()
+			return do(ctx, s.pidFile, stdout)
+		}
+	}
+}
+
+func timeoutFlag(c *kingpin.CmdClause) *time.Duration {
+	return c.Flag("timeout", "How long to wait for the daemon.").Default("10s").Duration()
+}
+
+func within(timeout time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(context.Background(), timeout, fmt.Errorf("waited %s", timeout))
+}
+
+// stop ends the daemon; that none runs is a success, as LSB wants it.
+func stop(ctx context.Context, pidFile string, stdout io.Writer) error {
+	pid, err := daemon.Stop(ctx, pidFile)
+	if errors.Is(err, daemon.ErrNotRunning) {
+		_, err = fmt.Fprintln(stdout, "dormouse is not running")
+		return err
+	}
+	if err != nil {
+		return namingPIDFile(err)
+	}
+	_, err = fmt.Fprintf(stdout, "dormouse, process %d, has ended\n", pid)
+	return err
+}
+
+// namingPIDFile puts the flag before an error of the pidfile's own.
+func namingPIDFile(err error) error {
+	if _, ok := errors.AsType[*daemon.PIDFileError](err); ok {
+		return fmt.Errorf("--pid-file: %w", err)
+	}
+	return err
+}
