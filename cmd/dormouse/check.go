@@ -14,6 +14,7 @@ import (
 
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/exporter/web"
+	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
 )
 
@@ -105,15 +106,15 @@ func describeWiring(w io.Writer, cfg *config.Config) error {
 }
 
 func when(s config.Schedule) string {
-	text := "every " + s.Every.String()
-	if s.At != "" {
-		text = "at " + s.At
+	text := "every " + sensors.FormatDuration(s.Every)
+	if s.At != nil {
+		text = "at " + s.At.String()
 	}
 	if s.Phase > 0 {
-		text += ", phase " + s.Phase.String()
+		text += ", phase " + sensors.FormatDuration(s.Phase)
 	}
 	if s.Jitter > 0 {
-		text += fmt.Sprintf(", jitter %s: %s later on this machine", s.Jitter, s.Moved)
+		text += fmt.Sprintf(", jitter %s: %s later on this machine", sensors.FormatDuration(s.Jitter), sensors.FormatDuration(s.Moved))
 	}
 	return text
 }

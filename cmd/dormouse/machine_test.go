@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"example.org/dormouse/exporter"
+
+	"example.org/dormouse/sensors"
 )
 
 func TestFindMachine(t *testing.T) {
@@ -72,7 +74,7 @@ func TestJitterOfADaemon(t *testing.T) {
 		}
 		want := cfg.Sensors[0].Schedule.Moved
 		out := p.must("check", "--config.file=dormouse.yml")
-		if line := fmt.Sprintf("at */15 * * * *, jitter %v: %v later on this machine", jitter, want); !strings.Contains(out, line) {
+		if line := fmt.Sprintf("at */15 * * * *, jitter %s: %v later on this machine", sensors.FormatDuration(jitter), want); !strings.Contains(out, line) {
 			t.Errorf("check doesn't say %q:\n%s", line, out)
 		}
 		p.eventually(func() error {

@@ -204,7 +204,7 @@ func (s *settings) printPlan(w io.Writer) error {
 		return err
 	}
 	for _, wake := range plan[:min(shown, len(plan))] {
-		when := "in " + wake.At.Sub(now).Round(time.Second).String()
+		when := "in " + sensors.FormatDuration(wake.At.Sub(now).Round(time.Second))
 		if at, ok := clock.Wall(wake.At); ok {
 			when = at.Format(time.DateTime)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/internal/order"
 )
 
 // A Clock tells the time and waits; *alarm.Clock is one.
@@ -68,22 +69,7 @@ func NewRails(configs []*sensors.Rail, b Board, c Clock) *Rails {
 			one.after = append(one.after, r.byName[name])
 		}
 	}
-	seen := map[*rail]bool{}
-	var visit func(*rail)
-	visit = func(one *rail) {
-		seen[one] = true
-		for _, other := range one.after {
-			if !seen[other] {
-				visit(other)
-			}
-		}
-		r.falling = append(r.falling, one)
-	}
-	for _, one := range r.order {
-		if !seen[one] {
-			visit(one)
-		}
-	}
+	r.falling = order.Of(r.order, func(one *rail) []*rail { return one.after }, nil)
 	slices.Reverse(r.falling)
 	return r
 }
@@ -240,14 +226,14 @@ func (r *Rails) limit(on context.Context, one *rail, at alarm.Instant) {
 		}
 	}
 	errs = append(errs, one.forceDown(one.tooLong(), true))
-	r.Log.Error("a rail was on for too long and was switched off", "rail", one.config.Name, "line", one.config.Line.String(), "max-on", one.config.MaxOn.String(), "configured", one.config.Configured)
+	r.Log.Error("a rail was on for too long and was switched off", "rail", one.config.Name, "line", one.config.Line.String(), "max-on", sensors.FormatDuration(one.config.MaxOn), "configured", one.config.Configured)
 	if err := errors.Join(errs...); err != nil {
 		r.Log.Error("can't switch a rail off", "rail", one.config.Name, "err", err)
 	}
 }
 
 func (r *rail) tooLong() error {
-	return sensors.Errorf(sensors.Timeout, "rail %s was on for %v, its max-on, and was switched off: its sensors take longer than that, or one of them hangs, or holds a line between reads", r.config.Name, r.config.MaxOn)
+	return sensors.Errorf(sensors.Timeout, "rail %s was on for %s, its max-on, and was switched off: its sensors take longer than that, or one of them hangs, or holds a line between reads", r.config.Name, sensors.FormatDuration(r.config.MaxOn))
 }
 
 func (r *rail) comesAfter(other *rail) bool {

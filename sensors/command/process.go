@@ -217,14 +217,14 @@ var errFlood = errors.New("too much output")
 
 // timeUp says why a program was killed.
 func timeUp(ctx context.Context, cmd *exec.Cmd, over bool, after time.Duration) error {
-	after = after.Round(time.Millisecond)
+	text := sensors.FormatDuration(after.Round(time.Millisecond))
 	switch {
 	case !errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("%s was killed after %v: %w", cmd.Path, after, ctx.Err())
+		return fmt.Errorf("%s was killed after %s: %w", cmd.Path, text, ctx.Err())
 	case over:
-		return sensors.Errorf(sensors.Timeout, "%s ended, but what it started held its output open for %v and was killed; end that too, or give it another output: %w", cmd.Path, after, ctx.Err())
+		return sensors.Errorf(sensors.Timeout, "%s ended, but what it started held its output open for %s and was killed; end that too, or give it another output: %w", cmd.Path, text, ctx.Err())
 	}
-	return sensors.Errorf(sensors.Timeout, "%s still ran after %v and was killed with its children; if it needs longer raise timeout: %w", cmd.Path, after, ctx.Err())
+	return sensors.Errorf(sensors.Timeout, "%s still ran after %s and was killed with its children; if it needs longer raise timeout: %w", cmd.Path, text, ctx.Err())
 }
 
 // startError says what is to be done about a program that couldn't be started.

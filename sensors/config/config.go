@@ -68,7 +68,7 @@ type Sensor struct {
 // Schedule says when a sensor is due.
 type Schedule struct {
 	Every time.Duration // zero where At is given
-	At    string        // a cron expression of five fields, in local time
+	At    *Cron         // in local time; nil where Every is given
 	Phase time.Duration // shifts Every's grid; less than Every
 	// Jitter is what Moved is less than; less than Every, or up to 24 h with
 	// At. Zero: none.

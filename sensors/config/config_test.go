@@ -64,7 +64,7 @@ sensors:
 		t.Errorf("beds reads %q", got)
 	}
 	backup := fromFile.Sensors[4]
-	if backup.Timeout != 10*minute || backup.Options.Duration("timeout") != 10*minute || backup.Retries != 0 || backup.Schedule != (Schedule{At: "30 3 * * *"}) {
+	if backup.Timeout != 10*minute || backup.Options.Duration("timeout") != 10*minute || backup.Retries != 0 || backup.Schedule.At.String() != "30 3 * * *" || backup.Schedule.Every != 0 {
 		t.Errorf("backup is %+v", backup)
 	}
 	if got := backup.Options.List("argv"); !reflect.DeepEqual(got, []string{"/usr/local/bin/backup.py", "--to", "a, b"}) {
@@ -92,6 +92,10 @@ func TestWhatWins(t *testing.T) {
 		return c.Sensors[0].Schedule
 	}
 	at := `"0 4 * * *"`
+	fourOClock, err := ParseCron("0 4 * * *")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		name, text, every, flag string
 		want                    Schedule
@@ -100,12 +104,12 @@ func TestWhatWins(t *testing.T) {
 		{"the flag", "", "2m", "a=thermal", Schedule{Every: 2 * minute}},
 		{"the file's defaults over the flag", "defaults: {every: 3m}", "2m", "a=thermal", Schedule{Every: 3 * minute}},
 		{"the sensor's own over both", "defaults: {every: 3m}", "2m", "a=thermal,every=1s", Schedule{Every: time.Second}},
-		{"at in the defaults over the flag", "defaults: {at: " + at + "}", "2m", "a=thermal", Schedule{At: "0 4 * * *"}},
+		{"at in the defaults over the flag", "defaults: {at: " + at + "}", "2m", "a=thermal", Schedule{At: fourOClock}},
 		{"a sensor's every over the defaults' at", "defaults: {at: " + at + "}", "", "a=thermal,every=9m", Schedule{Every: 9 * minute}},
-		{"a sensor's at over the defaults' every", "defaults: {every: 3m, phase: 1m}", "", `a=thermal,at="0  4 * * *"`, Schedule{At: "0 4 * * *"}},
+		{"a sensor's at over the defaults' every", "defaults: {every: 3m, phase: 1m}", "", `a=thermal,at="0  4 * * *"`, Schedule{At: fourOClock}},
 		{"phase", "defaults: {phase: 1m}", "", "a=thermal", Schedule{Every: 5 * minute, Phase: minute}},
 	} {
-		if got := load(tt.text, tt.every, tt.flag); got != tt.want {
+		if got := load(tt.text, tt.every, tt.flag); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
 		}
 	}

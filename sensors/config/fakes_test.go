@@ -75,6 +75,7 @@ func init() {
 var same = cmp.Options{
 	cmpopts.IgnoreTypes(Origin{}),
 	cmpopts.EquateEmpty(),
+	cmp.AllowUnexported(Cron{}),
 	cmp.Comparer(func(a, b *Problem) bool {
 		return a.Subject == b.Subject && a.Key == b.Key && a.Err.Error() == b.Err.Error()
 	}),

@@ -45,10 +45,10 @@ func checkLoad(t *testing.T, src Source) {
 			t.Errorf("sensor %+v", s)
 		}
 		names[s.Name] = true
-		if (s.Schedule.Every > 0) == (s.Schedule.At != "") || s.Schedule.Phase > 0 && s.Schedule.Phase >= s.Schedule.Every {
+		if (s.Schedule.Every > 0) == (s.Schedule.At != nil) || s.Schedule.Phase > 0 && s.Schedule.Phase >= s.Schedule.Every {
 			t.Errorf("schedule %+v", s.Schedule)
 		}
-		if j := s.Schedule.Jitter; j > 0 && (s.Schedule.Every > 0 && j >= s.Schedule.Every || j > mostJitter && s.Schedule.At != "") ||
+		if j := s.Schedule.Jitter; j > 0 && (s.Schedule.Every > 0 && j >= s.Schedule.Every || j > mostJitter && s.Schedule.At != nil) ||
 			s.Schedule.Moved < 0 || s.Schedule.Moved > 0 && s.Schedule.Moved >= j || s.Schedule.Moved%time.Millisecond != 0 {
 			t.Errorf("schedule %+v", s.Schedule)
 		}

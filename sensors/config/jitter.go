@@ -28,10 +28,10 @@ func (l *loader) jitter(c *Sensor, s *stanza, set setting) {
 	switch {
 	case most == 0:
 		return
-	case c.Schedule.At == "" && most >= c.Schedule.Every:
+	case c.Schedule.At == nil && most >= c.Schedule.Every:
 		complain("%s isn't less than every, %s", sensors.FormatDuration(most), sensors.FormatDuration(c.Schedule.Every))
 		return
-	case c.Schedule.At != "" && most > mostJitter:
+	case c.Schedule.At != nil && most > mostJitter:
 		complain("%s is more than %s, which is the most with at", sensors.FormatDuration(most), sensors.FormatDuration(mostJitter))
 		return
 	}

@@ -208,7 +208,7 @@ func (l *loader) common(s *stanza, set setting) any {
 		v, err = opt.Parse(text)
 	}
 	if err == nil && set.key == "at" {
-		v, err = parseCron(text)
+		v, err = ParseCron(text)
 	}
 	if err != nil {
 		l.complain(set.origin, s.subject(), set.key, err)
@@ -800,7 +800,7 @@ func (l *loader) schedule(c *Sensor, s *stanza, common map[string]setting) {
 		return v
 	}
 	if _, ok := common["at"]; ok {
-		c.Schedule.At = value("at").(string)
+		c.Schedule.At, _ = value("at").(*Cron) // nil where it is wrong
 		if phase, ok := common["phase"]; ok {
 			l.complain(phase.origin, s.subject(), "phase", errPhaseAndAt)
 		}

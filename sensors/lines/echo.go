@@ -102,7 +102,7 @@ func (s *echo) temperature() (celsius float64, err error) {
 	case !ok:
 		return 0, sensors.Errorf(sensors.NotReady, "sensor %s has no temperature to tell the speed of sound by: look why, or leave temperature out", name)
 	case s.env.Now().Sub(at) > oldestTemperature:
-		return 0, sensors.Errorf(sensors.NotReady, "the temperature of sensor %s is older than %v: read it more often, or leave temperature out", name, oldestTemperature)
+		return 0, sensors.Errorf(sensors.NotReady, "the temperature of sensor %s is older than %s: read it more often, or leave temperature out", name, sensors.FormatDuration(oldestTemperature))
 	case !(v >= coldest && v <= hottest):
 		return 0, sensors.Errorf(sensors.OutOfRange, "the temperature of sensor %s is %v °C: the speed of sound is known for %d to %d °C", name, v, coldest, hottest)
 	}

@@ -55,7 +55,7 @@ func (a *agenda) pop(now sensors.Instant) *entry {
 type entry struct {
 	every, phase time.Duration
 	slack        time.Duration
-	cron         *cron
+	cron         *config.Cron
 	moved        time.Duration // of cron: how much later it is read
 	target       time.Time     // of cron: its time that next stands for, before it is moved
 	served       time.Time     // of cron: the last target that was read
@@ -79,12 +79,11 @@ const (
 	stepBack = 3 * time.Hour
 )
 
-func newEntry(s config.Schedule) (entry, error) {
-	if s.At == "" {
-		return entry{every: s.Every, phase: (s.Phase + s.Moved) % s.Every, slack: min(s.Every/10, mostSlack)}, nil
+func newEntry(s config.Schedule) entry {
+	if s.At != nil {
+		return entry{cron: s.At, moved: s.Moved}
 	}
-	c, err := parseCron(s.At)
-	return entry{cron: c, moved: s.Moved}, err
+	return entry{every: s.Every, phase: (s.Phase + s.Moved) % s.Every, slack: min(s.Every/10, mostSlack)}
 }
 
 // resume goes on where the entry of the same sensor before a reload ended. A
@@ -92,7 +91,7 @@ func newEntry(s config.Schedule) (entry, error) {
 // jitter puts it into the past, and one that was read doesn't come back.
 func (e *entry) resume(o *entry) {
 	e.served, e.due = o.served, o.due
-	if e.cron != nil && o.cron != nil && e.cron.expr == o.cron.expr {
+	if e.cron != nil && o.cron != nil && e.cron.String() == o.cron.String() {
 		e.target = o.target
 	}
 }
@@ -156,7 +155,7 @@ func (e *entry) planCron(now sensors.Instant, wall time.Time) {
 	if e.served.After(wall) && steppedBack <= stepBack {
 		after = e.served
 	}
-	t, ok := e.cron.next(after)
+	t, ok := e.cron.Next(after)
 	if !ok {
 		e.target, e.next = time.Time{}, 0
 		return

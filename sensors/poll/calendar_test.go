@@ -156,7 +156,7 @@ func TestReloadOfJitter(t *testing.T) {
 		got := w.times(f)
 		w.run(f.cfg)
 		w.pass(15*time.Hour + 45*minute)
-		w.reload(f.again(func(cfg *config.Sensor) { cfg.Schedule = config.Schedule{At: "20 3 * * *"} }))
+		w.reload(f.again(func(cfg *config.Sensor) { cfg.Schedule = config.Schedule{At: cron("20 3 * * *")} }))
 		w.pass(24 * time.Hour)
 		equal(t, "reads", *got, []string{"03T03:20:00"})
 	})
@@ -247,10 +247,7 @@ func TestStepBackAfterAReload(t *testing.T) {
 // The wall clock was set back and nobody has been told yet: the alarm rings a
 // little early by it.
 func TestAlarmRingsEarly(t *testing.T) {
-	e, err := newEntry(config.Schedule{At: "30 3 * * *"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := newEntry(config.Schedule{At: cron("30 3 * * *")})
 	e.replan(boot, noon)
 	rings := e.next
 	slow := noon.Add(rings.Sub(boot) - 2*time.Second)

@@ -78,7 +78,7 @@ func (r *reader) Poll(ctx context.Context, most, step time.Duration, done func()
 		}
 		left := end.Sub(r.Now())
 		if left <= 0 {
-			return sensors.Errorf(sensors.NotReady, "not ready after %v", most)
+			return sensors.Errorf(sensors.NotReady, "not ready after %s", sensors.FormatDuration(most))
 		}
 		if err := r.Sleep(ctx, min(max(step, time.Millisecond), left)); err != nil {
 			return err

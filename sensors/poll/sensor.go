@@ -15,6 +15,7 @@ import (
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/internal/order"
 )
 
 // A sensor is one configured sensor with what became of it so far. The loop
@@ -79,19 +80,10 @@ type chip struct {
 }
 
 func (p *Poller) newSensor(cfg *config.Sensor) (*sensor, error) {
-	if cfg.Schedule.At == "" && cfg.Schedule.Every <= 0 {
+	if cfg.Schedule.At == nil && cfg.Schedule.Every <= 0 {
 		return nil, errors.New("every: how often is it to be read?")
 	}
-	e, err := newEntry(cfg.Schedule)
-	if err != nil {
-		return nil, fmt.Errorf("at: %w", err)
-	}
-	if e.cron != nil {
-		if _, ok := e.cron.next(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)); !ok {
-			return nil, fmt.Errorf("at: %q never comes", cfg.Schedule.At)
-		}
-	}
-	s := &sensor{entry: e, cfg: cfg, log: p.log.With("sensor", cfg.Name)}
+	s := &sensor{entry: newEntry(cfg.Schedule), cfg: cfg, log: p.log.With("sensor", cfg.Name)}
 	s.entry.sensor = s
 	s.result = sensors.Result{Name: cfg.Name, Driver: cfg.Driver.Name, Wiring: cfg.Wiring(), Labels: cfg.Labels, Errors: noErrors}
 	return s, nil
@@ -171,32 +163,24 @@ func (set *set) order() {
 			s.chip = chips[k]
 		}
 	}
-	rank := 0
-	seen := map[*sensor]bool{}
-	var visit func(*sensor)
-	visit = func(s *sensor) {
-		seen[s] = true
+	references := func(s *sensor) []*sensor {
+		var refs []*sensor
 		for _, o := range s.cfg.Driver.Options {
 			if o.Type != sensors.SensorRefOption {
 				continue
 			}
-			ref := set.byName[s.cfg.Options.Text(o.Name)]
-			if ref == nil || ref == s {
-				continue
-			}
-			if !seen[ref] {
-				visit(ref)
-			}
-			if ref.rank > 0 {
-				s.after = append(s.after, ref)
+			if ref := set.byName[s.cfg.Options.Text(o.Name)]; ref != nil {
+				refs = append(refs, ref)
 			}
 		}
-		rank++
-		s.rank = rank
+		return refs
 	}
-	for _, s := range set.sensors {
-		if !seen[s] {
-			visit(s)
+	for i, s := range order.Of(set.sensors, references, nil) {
+		s.rank = i + 1
+		for _, ref := range references(s) {
+			if ref.rank > 0 && ref != s {
+				s.after = append(s.after, ref)
+			}
 		}
 	}
 }
@@ -306,7 +290,7 @@ func (p *Poller) dueRead(ctx context.Context, s *sensor) error {
 		case <-s.stuck.done:
 			s.returned()
 		default:
-			return sensors.Errorf(sensors.Timeout, "the read that began %v ago hangs in the kernel or in a program and can't be cancelled: look at the wiring; if it goes on, restart", s.began.Sub(s.since).Round(time.Second))
+			return sensors.Errorf(sensors.Timeout, "the read that began %s ago hangs in the kernel or in a program and can't be cancelled: look at the wiring; if it goes on, restart", sensors.FormatDuration(s.began.Sub(s.since).Round(time.Second)))
 		}
 	}
 	if s.reader == nil {
@@ -395,7 +379,7 @@ func (p *Poller) overdue(s *sensor, r *reader) {
 		return
 	}
 	s.stuck, s.reader, s.worker = r, nil, nil
-	s.err = sensors.Errorf(sensors.Timeout, "no answer within %v, and the read can't be cancelled: the bus or program hangs", s.cfg.Timeout)
+	s.err = sensors.Errorf(sensors.Timeout, "no answer within %s, and the read can't be cancelled: the bus or program hangs", sensors.FormatDuration(s.cfg.Timeout))
 	p.done <- s
 }
 
@@ -403,7 +387,7 @@ func (p *Poller) overdue(s *sensor, r *reader) {
 func (p *Poller) verdict(ctx context.Context, s *sensor, err error) error {
 	if err != nil {
 		if ctx.Err() == context.DeadlineExceeded && errors.Is(err, context.DeadlineExceeded) {
-			return sensors.Errorf(sensors.Timeout, "not read within %v: %w", s.cfg.Timeout, err)
+			return sensors.Errorf(sensors.Timeout, "not read within %s: %w", sensors.FormatDuration(s.cfg.Timeout), err)
 		}
 		return err
 	}

@@ -381,7 +381,16 @@ func every(d time.Duration) func(*fake) {
 }
 
 func at(expr string) func(*fake) {
-	return func(f *fake) { f.cfg.Schedule = config.Schedule{At: expr} }
+	return func(f *fake) { f.cfg.Schedule = config.Schedule{At: cron(expr)} }
+}
+
+// cron parses an expression that is right.
+func cron(expr string) *config.Cron {
+	c, err := config.ParseCron(expr)
+	if err != nil {
+		panic(err)
+	}
+	return c
 }
 
 // moved is what jitter does on some machine.
