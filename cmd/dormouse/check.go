@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"example.org/dormouse/daemon"
+	"example.org/dormouse/exporter/control"
 	"example.org/dormouse/exporter/web"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
@@ -76,7 +77,7 @@ func (s *settings) checkText() (*config.Config, error) {
 	var webErr error
 	if path := s.webConfigFile; path != "" {
 		if _, webErr = web.Load(path); webErr != nil {
-			webErr = &configError{webErr}
+			webErr = &control.ConfigError{Err: webErr}
 		}
 	}
 	return cfg, errors.Join(configErr, webErr)

@@ -419,3 +419,18 @@ func TestReadWaitsForTheFirstWake(t *testing.T) {
 		t.Errorf("read says %s", read)
 	}
 }
+
+// Nothing resident: the counters of the text file don't reset to zero.
+func TestTextfileRunByRun(t *testing.T) {
+	p := newPlace(t)
+	for n := range 3 {
+		p.must("read", "--board=sim", "--sensor=t=tmp102,addr=0x48", "--textfile=out.prom")
+		text := p.read("out.prom")
+		if want := "dormouse_sensor_reads_total{sensor=\"t\"} " + string(rune('1'+n)) + "\n"; !strings.Contains(text, want) {
+			t.Errorf("run %d: no %q in\n%s", n+1, want, text)
+		}
+		if strings.Contains(text, "dormouse_sensor_next_read_timestamp_seconds{") {
+			t.Errorf("run %d: it knows the next", n+1)
+		}
+	}
+}

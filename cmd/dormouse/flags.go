@@ -12,6 +12,7 @@ import (
 	promslogflag "github.com/prometheus/common/promslog/flag"
 
 	"example.org/dormouse/exporter"
+	"example.org/dormouse/exporter/control"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
 )
@@ -118,7 +119,7 @@ func (s *settings) pidFileFlag(c *kingpin.CmdClause, value string) {
 // meant from: that of the command that was typed, which the daemon has left.
 func (s *settings) absolutePaths(from string) {
 	paths := []*string{&s.configFile, &s.webConfigFile, &s.textfile, &s.stateDirectory, &s.pidFile, &s.workingDirectory}
-	if s.logOutput != "stderr" && s.logOutput != "syslog" {
+	if s.logsToFile() {
 		paths = append(paths, &s.logOutput)
 	}
 	for _, p := range paths {
@@ -151,7 +152,7 @@ func (s *settings) load() (*config.Config, error) {
 func (s *settings) parse(data []byte) (*config.Config, error) {
 	cfg, err := config.Load(s.source(data))
 	if err != nil {
-		return nil, &configError{err}
+		return nil, &control.ConfigError{Err: err}
 	}
 	return cfg, nil
 }
@@ -162,16 +163,10 @@ func (s *settings) readConfigFile() ([]byte, error) {
 	}
 	data, err := os.ReadFile(s.configFile)
 	if err != nil {
-		return nil, &configError{fmt.Errorf("--config.file: %w: name a file that exists and that this user may read", err)}
+		return nil, &control.ConfigError{Err: fmt.Errorf("--config.file: %w: name a file that exists and that this user may read", err)}
 	}
 	return data, nil
 }
-
-// A configError is a configuration that can't be had or isn't right: exit 6.
-type configError struct{ err error }
-
-func (e *configError) Error() string { return e.err.Error() }
-func (e *configError) Unwrap() error { return e.err }
 
 // octal is a file mode that is written as one: 022 is not twenty-two.
 type octal uint32

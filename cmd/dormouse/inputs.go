@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"os"
 
+	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
+	"example.org/dormouse/exporter/control"
 	"example.org/dormouse/exporter/web"
 )
 
@@ -61,7 +63,7 @@ func (s *settings) readFiles() (*inputs, error) {
 		return in, nil
 	}
 	if in.Web, err = os.ReadFile(path); err != nil {
-		return nil, &configError{fmt.Errorf("--web.config.file: %w: name a file that exists and that this user may read", err)}
+		return nil, &control.ConfigError{Err: fmt.Errorf("--web.config.file: %w: name a file that exists and that this user may read", err)}
 	}
 	// Parsing asks for the files that it needs: this is how they are known.
 	_, err = web.Parse(path, in.Web, func(name string) ([]byte, error) {
@@ -72,7 +74,7 @@ func (s *settings) readFiles() (*inputs, error) {
 		return data, err
 	})
 	if err != nil {
-		return nil, &configError{err}
+		return nil, &control.ConfigError{Err: err}
 	}
 	return in, nil
 }
@@ -87,12 +89,12 @@ func (in *inputs) handover() ([]byte, error) {
 	return json.Marshal(in)
 }
 
-// webConfig makes the configuration of the server: nil for plain HTTP.
-func (in *inputs) webConfig(s *settings) (*web.Config, error) {
-	if in.Web == nil {
-		return nil, nil
+// parse makes the configurations of the sensors and of the server.
+func (in *inputs) parse(s *settings) (files service.Files, err error) {
+	if files.Config, err = s.parse(in.Config); err != nil || in.Web == nil {
+		return files, err
 	}
-	config, err := web.Parse(s.webConfigFile, in.Web, func(name string) ([]byte, error) {
+	files.Web, err = web.Parse(s.webConfigFile, in.Web, func(name string) ([]byte, error) {
 		data, ok := in.WebFiles[name]
 		if !ok {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
@@ -100,7 +102,16 @@ func (in *inputs) webConfig(s *settings) (*web.Config, error) {
 		return data, nil
 	})
 	if err != nil {
-		return nil, &configError{err}
+		return files, &control.ConfigError{Err: err}
 	}
-	return config, nil
+	return files, nil
+}
+
+// reloadFiles reads all files again.
+func (s *settings) reloadFiles() (service.Files, error) {
+	in, err := s.readFiles()
+	if err != nil {
+		return service.Files{}, err
+	}
+	return in.parse(s)
 }

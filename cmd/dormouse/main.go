@@ -16,6 +16,7 @@ import (
 	"os"
 
 	"example.org/dormouse/daemon"
+	"example.org/dormouse/exporter/control"
 
 	_ "example.org/dormouse/sensors/all" // the drivers register themselves
 )
@@ -76,7 +77,7 @@ func report(stderr io.Writer, err error) int {
 		fmt.Fprintf(stderr, "dormouse: %s\n", text)
 	}
 	var usage usageError
-	var config *configError
+	var config *control.ConfigError
 	switch {
 	case errors.As(err, &usage):
 		fmt.Fprintln(stderr, "Try `dormouse --help`.")

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/exporter/control"
 	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/pinout"
@@ -59,7 +60,7 @@ func (s *settings) draft() (cfg *config.Config, configErr, err error) {
 	}
 	cfg, err = config.Draft(s.source(data))
 	if err != nil {
-		configErr = &configError{err}
+		configErr = &control.ConfigError{Err: err}
 	}
 	return cfg, configErr, nil
 }

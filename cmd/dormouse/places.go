@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"example.org/dormouse/daemon"
+	"example.org/dormouse/daemon/logging"
 )
 
 // warnings are about places that are well now and will be in the way later.
@@ -60,11 +61,11 @@ func (s *settings) unreadable(d *daemon.Context, in *inputs) []string {
 	return warnings
 }
 
-// tryPlaces warns of what will be lost because it can't be written, while
-// somebody may still be there to read it. None of it is a reason not to start:
-// the sensors can be read, and the disk may have room again.
-func (s *settings) tryPlaces(p *daemon.Process, log *logger) {
-	if err := log.trouble(); err != nil {
+// tryWrites warns of what will be lost because it can't be written, while the
+// warning can still reach the terminal. The daemon starts in any case: the
+// sensors can be read, and the disk may have room again.
+func (s *settings) tryWrites(p *daemon.Process, log *logging.Logger) {
+	if err := log.Lost(); err != nil {
 		p.Warn(fmt.Sprintf("--log.output: %v: lines are lost until it can be written; make room there, or choose another file", err))
 	}
 	if err := tryWriting(s.stateDirectory); err != nil {

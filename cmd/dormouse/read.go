@@ -15,7 +15,10 @@ import (
 
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/daemon/logging"
 	"example.org/dormouse/exporter"
+	"example.org/dormouse/exporter/control"
+	"example.org/dormouse/exporter/runs"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll"
@@ -63,7 +66,7 @@ func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format st
 		switch {
 		case err == nil:
 			return printReadings(stdout, readings, format)
-		case !errors.Is(err, errNoDaemon):
+		case !errors.Is(err, control.ErrNoDaemon):
 			return err
 		case unconfigured:
 			return usageError{errors.New("no sensor is configured and no daemon runs: give --sensor or --config.file, or start the daemon")}
@@ -82,7 +85,7 @@ func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format st
 	switch {
 	case s.textfile != "":
 		if s.stateDirectory != "" {
-			if err := countOn(s.stateDirectory, snapshot, clock); err != nil {
+			if err := runs.Add(s.stateDirectory, snapshot, clock); err != nil {
 				fmt.Fprintln(stderr, "dormouse:", err) // the readings count more
 			}
 		}
@@ -107,9 +110,9 @@ func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format st
 // nothing else was configured here, else of ours, if it has them all with the
 // same wiring.
 func (s *settings) askFor(ctx context.Context, names []string, unconfigured bool) (*exporter.Readings, error) {
-	theirs, err := askForReadings(ctx, s.pidFile)
-	if errors.Is(err, errNotYet) {
-		theirs, err = askToRead(ctx, s.pidFile, nil) // waits for the first wake
+	theirs, err := control.Readings(ctx, s.pidFile)
+	if errors.Is(err, control.ErrNotYet) {
+		theirs, err = control.Read(ctx, s.pidFile, nil) // waits for the first wake
 	}
 	if err != nil {
 		return nil, err
@@ -124,7 +127,7 @@ func (s *settings) askFor(ctx context.Context, names []string, unconfigured bool
 				return t.Name == ours.Name && t.Driver == ours.Driver.Name && t.Wiring == ours.Wiring()
 			}
 			if !slices.ContainsFunc(theirs.Sensors, same) {
-				return nil, fmt.Errorf("%w that has sensor %s as it is configured here", errNoDaemon, ours.Name)
+				return nil, fmt.Errorf("%w that has sensor %s as it is configured here", control.ErrNoDaemon, ours.Name)
 			}
 		}
 		if len(names) == 0 {
@@ -133,7 +136,7 @@ func (s *settings) askFor(ctx context.Context, names []string, unconfigured bool
 			}
 		}
 	}
-	return askToRead(ctx, s.pidFile, names)
+	return control.Read(ctx, s.pidFile, names)
 }
 
 func printReadings(w io.Writer, readings *exporter.Readings, format string) error {
@@ -156,7 +159,7 @@ func printReadings(w io.Writer, readings *exporter.Readings, format string) erro
 
 // oneWake reads without becoming a daemon. Closing the clock is the caller's.
 func (s *settings) oneWake(ctx context.Context, cfg *config.Config, names []string) (*sensors.Snapshot, *alarm.Clock, error) {
-	log, err := newLogger("stderr", s.logLevel, s.logFormat)
+	log, err := s.openLog(logging.Stderr)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,13 +8,14 @@ import (
 	"syscall"
 
 	"example.org/dormouse/daemon"
+	"example.org/dormouse/exporter/control"
 )
 
 var reloadCommand = &command{
 	name:    "reload",
 	summary: "Have the daemon read its files again: all of them, or none if one is invalid.",
 	details: `The files are those of --config.file and --web.config.file; the log file is opened again. The exit status is 6 where the configuration is invalid, and 7 where no daemon runs.`,
-	define:  control(reload),
+	define:  daemonCommand(reload),
 }
 
 func reload(ctx context.Context, pidFile string, stdout io.Writer) error {
@@ -26,8 +27,8 @@ func reload(ctx context.Context, pidFile string, stdout io.Writer) error {
 		return daemon.WithExitCode(fmt.Errorf("dormouse is %s: there is nothing to reload", state.Text), daemon.ExitNotRunning)
 	}
 	// The control socket tells the outcome; a signal can't.
-	err := askToReload(ctx, pidFile)
-	if !errors.Is(err, errNoDaemon) {
+	err := control.Reload(ctx, pidFile)
+	if !errors.Is(err, control.ErrNoDaemon) {
 		if err == nil {
 			_, err = fmt.Fprintln(stdout, "reloaded")
 		}

@@ -27,7 +27,7 @@ var restartCommand = &command{
 				if err != nil {
 					return err
 				}
-				if _, err := s.parse(in.Config); err != nil {
+				if _, err := in.parse(s); err != nil {
 					return err
 				}
 				ctx, cancel := within(*timeout)

@@ -14,6 +14,7 @@ import (
 
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/exporter/control"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/config"
@@ -113,7 +114,7 @@ func daemonSensors(ctx context.Context, clock *alarm.Clock, pidFiles []string) (
 			continue
 		}
 		limited := clock.WithDeadline(ctx, clock.Now().Add(10*time.Second))
-		readings, askErr := askForReadings(limited, pidFile)
+		readings, askErr := control.Readings(limited, pidFile)
 		limited.Cancel()
 		if askErr != nil {
 			err = errors.Join(err, fmt.Errorf("the daemon of %s (%s) doesn't tell which chips it reads, so nothing was identified: scan as root or as the daemon's user: %w", pidFile, state.Text, askErr))

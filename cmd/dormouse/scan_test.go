@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/exporter/control"
 	"example.org/dormouse/sensors/scan"
 )
 
@@ -93,7 +94,7 @@ func TestScanBesideADaemon(t *testing.T) {
 	if list, err := daemonSensors(t.Context(), clock, []string{filepath.Join(p.dir, "nobody.pid"), pid}); len(list) != 2 || err != nil {
 		t.Errorf("of two daemons, one of which runs: %+v, %v", list, err)
 	}
-	if err := os.Remove(controlPath(pid)); err != nil {
+	if err := os.Remove(control.Path(pid)); err != nil {
 		t.Fatal(err)
 	}
 	stdout, _, code := p.run("scan", "--board=sim", "--pid-file="+pid)

@@ -10,6 +10,7 @@ import (
 
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/exporter"
+	"example.org/dormouse/exporter/control"
 )
 
 var statusCommand = &command{
@@ -50,7 +51,7 @@ func status(pidFile string, timeout time.Duration, format string, stdout io.Writ
 		defer cancel()
 		// Only root and the daemon's own user may ask it; that it runs is
 		// public.
-		if readings, err := askForReadings(ctx, pidFile); err == nil {
+		if readings, err := control.Readings(ctx, pidFile); err == nil {
 			return printState(stdout, readings)
 		}
 	}

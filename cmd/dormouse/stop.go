@@ -16,12 +16,12 @@ var stopCommand = &command{
 	name:    "stop",
 	summary: "Stop the daemon, and return when it has ended.",
 	details: `Where no daemon runs that is a success.`,
-	define:  control(stop),
+	define:  daemonCommand(stop),
 }
 
-// control defines a command that speaks to the daemon of --pid-file, within
+// daemonCommand defines a command that speaks to the daemon of --pid-file, within
 // --timeout.
-func control(do func(ctx context.Context, pidFile string, stdout io.Writer) error) func(*kingpin.CmdClause) action {
+func daemonCommand(do func(ctx context.Context, pidFile string, stdout io.Writer) error) func(*kingpin.CmdClause) action {
 	return func(c *kingpin.CmdClause) action {
 		s := &settings{}
 		s.pidFileFlag(c, defaultPIDFile())
@@ -39,10 +39,6 @@ func control(do func(ctx context.Context, pidFile string, stdout io.Writer) erro
 
 func timeoutFlag(c *kingpin.CmdClause) *time.Duration {
 	return c.Flag("timeout", "How long to wait for the daemon.").Default("10s").Duration()
-}
-
-func within(timeout time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(context.Background(), timeout, fmt.Errorf("waited %s", timeout))
 }
 
 // stop ends the daemon; that none runs is a success, as LSB wants it.

@@ -1,4 +1,7 @@
-package main
+// Package runs keeps the counters of runs of `dormouse read --textfile`, each of
+// which is a process of its own: Prometheus must not see a counter reset at
+// each run.
+package runs
 
 import (
 	"encoding/json"
@@ -13,9 +16,8 @@ import (
 	"example.org/dormouse/sensors"
 )
 
-// runsFile holds what `read --textfile` counted in earlier runs: Prometheus must
-// not see a counter begin anew at each of them.
-const runsFile = "runs.json"
+// file is the name of the file in the state directory.
+const file = "runs.json"
 
 // runs is what the series of a text file know of earlier runs.
 type runs struct {
@@ -32,26 +34,27 @@ type sensorRuns struct {
 	LastSuccess time.Time                 `json:"last_success,omitzero"` // while the clock was true
 }
 
-// countOn adds what earlier runs counted to a snapshot of this one, and keeps
-// the sum for the next. A file that can't be read is put aside: the counters
-// begin anew, which Prometheus understands, and the readings are true anyway.
-func countOn(directory string, snapshot *sensors.Snapshot, clock *alarm.Clock) error {
-	path := filepath.Join(directory, runsFile)
+// Add adds the counts of earlier runs to a snapshot of this run, and keeps the
+// sums in the directory, which is created, for the next. A file that can't be
+// read is renamed: the counters reset to zero, which Prometheus understands.
+// Whatever the error, the snapshot's readings are valid.
+func Add(directory string, snapshot *sensors.Snapshot, clock *alarm.Clock) error {
+	path := filepath.Join(directory, file)
 	r, lost := loadRuns(path)
 	r.add(snapshot, clock)
 	data, err := json.Marshal(r)
 	if err != nil {
 		return errors.Join(lost, err)
 	}
-	// Not flushed: after a power cut the counters may begin anew, and a card is
-	// spared a flush at every run.
+	// Without a flush: after a power cut the counters may reset to zero, and an
+	// SD card is spared a flush at every run.
 	temp := path + ".new"
 	err = os.MkdirAll(directory, 0o755)
 	if err == nil {
 		err = os.WriteFile(temp, append(data, '\n'), 0o644)
 	}
 	if err != nil {
-		return errors.Join(lost, fmt.Errorf("keep the counters of this run: %w: name a directory that can be written with --state.directory", err))
+		return errors.Join(lost, fmt.Errorf("keep the counters of this run: %w: give a directory that can be written with --state.directory", err))
 	}
 	return errors.Join(lost, os.Rename(temp, path))
 }
@@ -73,7 +76,7 @@ func loadRuns(path string) (*runs, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		err = nil
 	default:
-		err = fmt.Errorf("read the counters of earlier runs, %s: %w: they begin anew", path, err)
+		err = fmt.Errorf("read the counters of earlier runs, %s: %w: they reset to zero", path, err)
 	}
 	return &runs{Version: 1}, err
 }
@@ -92,7 +95,7 @@ func (r *runs) add(snapshot *sensors.Snapshot, clock *alarm.Clock) {
 	}
 	for i := range snapshot.Results {
 		result := &snapshot.Results[i]
-		// When it is read next is known only to what starts these runs.
+		// The next read is known only to the scheduler of these runs.
 		result.NextRead = 0
 		before := r.Sensors[result.Name]
 		if before.Driver != result.Driver {

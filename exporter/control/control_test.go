@@ -1,4 +1,4 @@
-package main
+package control
 
 import (
 	"bufio"
@@ -20,7 +20,7 @@ import (
 func answering(t *testing.T, answer string) (pidFile string, requests <-chan *http.Request) {
 	t.Helper()
 	pidFile = filepath.Join(t.TempDir(), "d.pid")
-	l, err := net.Listen("unix", controlPath(pidFile))
+	l, err := net.Listen("unix", Path(pidFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,10 +73,10 @@ func TestAsk(t *testing.T) {
 		// It is sent only when the client has read most of it: no socket keeps as much.
 		{name: "an answer without an end", answer: ok + "Content-Length: 9999999\r\n\r\n" + strings.Repeat("a", 4<<20), err: "ask the daemon: waited"},
 		{name: "a wrong configuration", answer: "HTTP/1.1 400 Bad Request\r\n\r\nline 3 is wrong\n", err: "line 3 is wrong"},
-		{name: "too early", answer: "HTTP/1.1 503 Service Unavailable\r\n\r\nlater\n", err: errNotYet.Error()},
-		{name: "what can't be done", answer: "HTTP/1.1 422 Unprocessable Entity\r\n\r\nno such sensor\n", err: "the daemon says: no such sensor"},
-		{name: "junk", answer: "junk\n", err: `no daemon answers: malformed HTTP response "junk"`, noDaemon: true},
-		{name: "half a head", answer: "HTTP/1.1 200 OK\r\n", err: "no daemon answers: unexpected EOF", noDaemon: true},
+		{name: "too early", answer: "HTTP/1.1 503 Service Unavailable\r\n\r\nlater\n", err: ErrNotYet.Error()},
+		{name: "what can't be done", answer: "HTTP/1.1 422 Unprocessable Entity\r\n\r\nno such sensor\n", err: "the daemon reports: no such sensor"},
+		{name: "junk", answer: "junk\n", err: `no daemon answers: net/http: HTTP/1.x transport connection broken: malformed HTTP response "junk"`, noDaemon: true},
+		{name: "half a head", answer: "HTTP/1.1 200 OK\r\n", err: "no daemon answers: net/http: HTTP/1.x transport connection broken: unexpected EOF", noDaemon: true},
 		{name: "nothing", answer: "HTTP/1.1 ", err: "no daemon answers: waited", noDaemon: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -90,10 +90,10 @@ func TestAsk(t *testing.T) {
 				}()
 			}
 			body, err := ask(ctx, pidFile, http.MethodPost, "/read", url.Values{"name": {"a b", "c"}})
-			if string(body) != tt.body || (err == nil) != (tt.err == "") || err != nil && !strings.HasPrefix(err.Error(), tt.err) || errors.Is(err, errNoDaemon) != tt.noDaemon {
+			if string(body) != tt.body || (err == nil) != (tt.err == "") || err != nil && !strings.HasPrefix(err.Error(), tt.err) || errors.Is(err, ErrNoDaemon) != tt.noDaemon {
 				t.Errorf("got %q, %v, want %q, %s", body, err, tt.body, tt.err)
 			}
-			if config := (*configError)(nil); errors.As(err, &config) != strings.Contains(tt.answer, " 400 ") {
+			if config := (*ConfigError)(nil); errors.As(err, &config) != strings.Contains(tt.answer, " 400 ") {
 				t.Errorf("a configuration error: %v", err)
 			}
 			if strings.Contains(tt.err, "waited") {
@@ -110,13 +110,13 @@ func TestAsk(t *testing.T) {
 func TestAskNobody(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "d.pid")
 	_, err := ask(context.Background(), pidFile, http.MethodGet, "/readings.json", nil)
-	if !errors.Is(err, errNoDaemon) || !errors.Is(err, os.ErrNotExist) {
+	if !errors.Is(err, ErrNoDaemon) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no socket: %v", err)
 	}
 	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(1, 0))
 	defer cancel()
 	pidFile, _ = answering(t, "\n")
-	if _, err := ask(ctx, pidFile, http.MethodGet, "/readings.json", nil); !errors.Is(err, errNoDaemon) || !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := ask(ctx, pidFile, http.MethodGet, "/readings.json", nil); !errors.Is(err, ErrNoDaemon) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("no time left: %v", err)
 	}
 }

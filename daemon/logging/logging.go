@@ -1,4 +1,6 @@
-package main
+// Package logging opens where a daemon logs: standard error, a file that
+// follows its rotation, or syslog with each record's own severity.
+package logging
 
 import (
 	"context"
@@ -15,44 +17,49 @@ import (
 	"github.com/prometheus/common/promslog"
 )
 
-// A logger writes to stderr, a file or syslog. Reopen follows a file that was
-// rotated away; a failing write is told once, on stderr, and never stops
-// anybody.
-type logger struct {
+// The outputs that aren't files.
+const (
+	Stderr = "stderr"
+	Syslog = "syslog"
+)
+
+// A Logger writes to standard error, a file or syslog. A write that fails is
+// reported once, on standard error, and is no error of the caller's.
+type Logger struct {
 	*slog.Logger
 	file *logFile // nil unless the output is a file
 }
 
-// newLogger opens output: "stderr", "syslog" or a file's absolute path.
-func newLogger(output string, level *promslog.Level, format *promslog.Format) (*logger, error) {
+// New opens the output: Stderr, Syslog or a file's absolute path.
+func New(output string, level *promslog.Level, format *promslog.Format) (*Logger, error) {
 	switch output {
-	case "stderr":
-		return &logger{Logger: promslog.New(&promslog.Config{Level: level, Format: format, Writer: os.Stderr})}, nil
-	case "syslog":
+	case Stderr:
+		return &Logger{Logger: promslog.New(&promslog.Config{Level: level, Format: format, Writer: os.Stderr})}, nil
+	case Syslog:
 		h, err := newSyslogHandler(level, format)
 		if err != nil {
-			return nil, fmt.Errorf("--log.output=syslog: %w: nobody listens on /dev/log; start a syslog daemon, or give --log.output=FILE or stderr", err)
+			return nil, fmt.Errorf("open syslog: %w: no daemon listens on /dev/log: start a syslog daemon, or log to a file or stderr", err)
 		}
-		return &logger{Logger: slog.New(h)}, nil
+		return &Logger{Logger: slog.New(h)}, nil
 	}
 	f := &logFile{path: output}
 	if err := f.Reopen(); err != nil {
 		return nil, err
 	}
-	return &logger{Logger: promslog.New(&promslog.Config{Level: level, Format: format, Writer: f}), file: f}, nil
+	return &Logger{Logger: promslog.New(&promslog.Config{Level: level, Format: format, Writer: f}), file: f}, nil
 }
 
-// Reopen opens the log file anew: after logrotate moved it, or from SIGHUP.
-// Where that fails the old file stays in use.
-func (l *logger) Reopen() error {
+// Reopen opens the log file again, after it was rotated. Where that fails the
+// old file stays in use.
+func (l *Logger) Reopen() error {
 	if l.file == nil {
 		return nil
 	}
 	return l.file.Reopen()
 }
 
-// trouble is why the last line was lost, if it was.
-func (l *logger) trouble() error {
+// Lost is why the last line was lost; nil if it wasn't.
+func (l *Logger) Lost() error {
 	if l.file == nil {
 		return nil
 	}
@@ -66,16 +73,16 @@ type logFile struct {
 
 	mu     sync.Mutex
 	file   *os.File
-	failed error // the last write, and it was said
+	failed error // of the last write; it was reported
 }
 
 func (f *logFile) Reopen() error {
-	// Append, so that several writers and logrotate's copytruncate agree; no
-	// symbolic link, so that nobody can point a root daemon's log elsewhere;
-	// no controlling terminal, ever.
+	// O_APPEND, so that several writers and logrotate's copytruncate agree;
+	// O_NOFOLLOW, so that nobody can point a root daemon's log elsewhere;
+	// O_NOCTTY, since a terminal must not become the controlling one.
 	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NOCTTY|unix.O_NONBLOCK, 0o644)
 	if err != nil {
-		return fmt.Errorf("--log.output: %w: choose a file in a directory that exists and that the daemon's user may write to", err)
+		return fmt.Errorf("open the log: %w: choose a file in a directory that exists and that the daemon's user may write to", err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"errors"
@@ -73,8 +73,8 @@ func TestLogFileErrors(t *testing.T) {
 		link:                            syscall.ELOOP,
 		dir:                             syscall.EISDIR,
 	} {
-		if _, err := newLogger(path, level, format); !errors.Is(err, want) || !strings.Contains(err.Error(), "--log.output") {
-			t.Errorf("%s: %v, want %v and the flag", path, err, want)
+		if _, err := New(path, level, format); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", path, err, want)
 		}
 	}
 }
@@ -87,7 +87,7 @@ func TestFailedReopenKeepsTheLog(t *testing.T) {
 	}
 	path := filepath.Join(dir, "log")
 	level, format := levelAndFormat(t, "info", "logfmt")
-	log, err := newLogger(path, level, format)
+	log, err := New(path, level, format)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,28 +101,5 @@ func TestFailedReopenKeepsTheLog(t *testing.T) {
 	log.Info("still here")
 	if text, err := os.ReadFile(filepath.Join(moved, "log")); err != nil || !strings.Contains(string(text), "still here") {
 		t.Errorf("the old log holds %q, %v", text, err)
-	}
-}
-
-func TestOctal(t *testing.T) {
-	var o octal
-	if err := o.Set("027"); err != nil || o != 0o27 || o.String() != "027" {
-		t.Errorf("027 became %v, %v", o, err)
-	}
-	for _, wrong := range []string{"", "8", "1777", "-1", "rw"} {
-		if err := o.Set(wrong); err == nil || !strings.Contains(err.Error(), "022") {
-			t.Errorf("%q: %v", wrong, err)
-		}
-	}
-}
-
-func TestReachable(t *testing.T) {
-	for address, want := range map[string]string{
-		":9367": "localhost:9367", "0.0.0.0:1": "localhost:1", "[::]:2": "localhost:2",
-		"127.0.0.1:3": "127.0.0.1:3", "[::1]:4": "[::1]:4", "pi.lan:5": "pi.lan:5",
-	} {
-		if got := reachable(address); got != want {
-			t.Errorf("reachable(%q) = %q, want %q", address, got, want)
-		}
 	}
 }

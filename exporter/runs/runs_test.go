@@ -1,4 +1,4 @@
-package main
+package runs
 
 import (
 	"os"
@@ -29,7 +29,7 @@ func TestCountersGoOnFromRunToRun(t *testing.T) {
 		t.Helper()
 		clock := alarm.NewFake(alarm.Instant(uptime), at)
 		s := oneRun(up, clock.Now())
-		if err := countOn(dir, s, clock.Clock); err != nil {
+		if err := Add(dir, s, clock.Clock); err != nil {
 			t.Fatal(err)
 		}
 		return s.Results[0]
@@ -57,7 +57,7 @@ func TestCountersGoOnFromRunToRun(t *testing.T) {
 	clock := alarm.NewFake(1, wall)
 	s := oneRun(true, 1)
 	s.Results[0].Driver = "w1"
-	if err := countOn(dir, s, clock.Clock); err != nil || s.Results[0].Reads != 1 {
+	if err := Add(dir, s, clock.Clock); err != nil || s.Results[0].Reads != 1 {
 		t.Errorf("another driver inherits: %+v, %v", s.Results[0], err)
 	}
 	if s.Stats.Wakes[sensors.WakeRequest] != 6 || s.Stats.Awake != 6*time.Second {
@@ -67,41 +67,26 @@ func TestCountersGoOnFromRunToRun(t *testing.T) {
 
 func TestRunsThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, runsFile)
+	path := filepath.Join(dir, file)
 	clock := alarm.NewFake(1, time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
 	for _, text := range []string{"{", `{"version":2}`} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		s := oneRun(true, 1)
-		err := countOn(dir, s, clock.Clock)
-		if err == nil || !strings.Contains(err.Error(), "begin anew") || s.Results[0].Reads != 1 {
+		err := Add(dir, s, clock.Clock)
+		if err == nil || !strings.Contains(err.Error(), "reset to zero") || s.Results[0].Reads != 1 {
 			t.Errorf("%s: %v, %d reads", text, err, s.Results[0].Reads)
 		}
 		if aside, err := os.ReadFile(path + ".damaged"); err != nil || string(aside) != text {
 			t.Errorf("%s: put aside: %q, %v", text, aside, err)
 		}
-		if err := countOn(dir, oneRun(true, 1), clock.Clock); err != nil {
+		if err := Add(dir, oneRun(true, 1), clock.Clock); err != nil {
 			t.Errorf("%s: the run after: %v", text, err)
 		}
 	}
 	s := oneRun(true, 1)
-	if err := countOn(path, s, clock.Clock); err == nil || !strings.Contains(err.Error(), "--state.directory") {
+	if err := Add(path, s, clock.Clock); err == nil || !strings.Contains(err.Error(), "--state.directory") {
 		t.Errorf("no directory but a file: %v", err)
-	}
-}
-
-// Nothing resident: the counters of the text file don't begin anew.
-func TestTextfileRunByRun(t *testing.T) {
-	p := newPlace(t)
-	for n := range 3 {
-		p.must("read", "--board=sim", "--sensor=t=tmp102,addr=0x48", "--textfile=out.prom")
-		text := p.read("out.prom")
-		if want := "dormouse_sensor_reads_total{sensor=\"t\"} " + string(rune('1'+n)) + "\n"; !strings.Contains(text, want) {
-			t.Errorf("run %d: no %q in\n%s", n+1, want, text)
-		}
-		if strings.Contains(text, "dormouse_sensor_next_read_timestamp_seconds{") {
-			t.Errorf("run %d: it knows the next", n+1)
-		}
 	}
 }

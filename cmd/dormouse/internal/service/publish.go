@@ -1,0 +1,88 @@
+package service
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"example.org/dormouse/sensors"
+)
+
+// publish is called after each wake.
+func (s *service) publish(snapshot *sensors.Snapshot) {
+	s.page.Publish(snapshot)
+	if first := s.FirstWake; first != nil {
+		s.FirstWake = nil
+		if err := first(snapshot); err != nil {
+			s.Log.Debug("the first readings couldn't be printed", "err", err)
+		}
+	}
+	if s.Textfile != "" {
+		s.writeTextfile()
+	}
+	// Reported at each wake, it would make the supervisor wake each time, too.
+	if now := count(snapshot); now != s.reported || s.reportAgain.Swap(false) {
+		s.reported = now
+		s.supervisorKnows(s.Process.Status(now.String()))
+	}
+}
+
+func (s *service) writeTextfile() {
+	err := s.page.WriteTextfile(s.Textfile)
+	if err != nil && !s.textfileFailed {
+		s.Log.Error("the text file can't be written; the daemon runs on without it", "file", s.Textfile, "err", err)
+	}
+	if err == nil && s.textfileFailed {
+		s.Log.Info("the text file is written again", "file", s.Textfile)
+	}
+	s.textfileFailed = err != nil
+}
+
+// A tally is the state as systemctl status shows it.
+type tally struct{ up, of int }
+
+func count(snapshot *sensors.Snapshot) tally {
+	t := tally{of: len(snapshot.Results)}
+	for i := range snapshot.Results {
+		if snapshot.Results[i].Up {
+			t.up++
+		}
+	}
+	return t
+}
+
+func (t tally) String() string { return fmt.Sprintf("%d of %d sensors up", t.up, t.of) }
+
+// dump writes the state of the sensors and of the wires to the log.
+func (s *service) dump() {
+	snapshot := s.poller.Snapshot()
+	if snapshot == nil {
+		s.Log.Info("state", "sensors", 0, "text", "nothing was read yet")
+		return
+	}
+	for i := range snapshot.Results {
+		s.Log.Info("state", stateOf(&snapshot.Results[i])...)
+	}
+	for _, wire := range snapshot.Wires {
+		s.Log.Info("wire", "kind", wire.Kind, "name", wire.Name, "where", wire.Where, "active", wire.Active)
+	}
+	attrs := []any{"daemon", count(snapshot).String(), "goroutines", runtime.NumGoroutine()}
+	if next, ok := s.Clock.Wall(snapshot.NextWake); ok {
+		attrs = append(attrs, "next_wake", next.Format(time.RFC3339))
+	}
+	s.Log.Info("state", attrs...)
+}
+
+func stateOf(r *sensors.Result) []any {
+	attrs := []any{"sensor", r.Name, "driver", r.Driver, "wiring", r.Wiring, "up", r.Up, "reads", r.Reads}
+	if r.Err != nil {
+		attrs = append(attrs, "err", r.Err)
+	}
+	for _, reading := range r.Readings {
+		if reading.Dist == nil {
+			attrs = append(attrs, strings.Join(append([]string{reading.Quantity.Name}, reading.Labels...), "/"), reading.Quantity.Format(reading.Value))
+		}
+	}
+	return attrs
+}
