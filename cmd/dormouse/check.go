@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,8 +12,6 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"example.org/dormouse/daemon"
-	"example.org/dormouse/exporter/control"
-	"example.org/dormouse/exporter/web"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
 )
@@ -39,14 +36,14 @@ func defineCheck(c *kingpin.CmdClause) action {
 		if err := s.fromHere(); err != nil {
 			return err
 		}
-		cfg, err := s.checkText()
+		cfg, err := s.Check()
 		if err != nil {
 			return err
 		}
 		if err := describeWiring(stdout, cfg); err != nil {
 			return err
 		}
-		in, err := s.readFiles()
+		in, err := s.Read()
 		if err != nil {
 			return err
 		}
@@ -68,19 +65,6 @@ func defineCheck(c *kingpin.CmdClause) action {
 		defer stop()
 		return s.checkHardware(ctx, stdout, cfg)
 	}
-}
-
-// checkText finds all that is wrong with the configuration and with the web
-// configuration, not only with the first of them.
-func (s *settings) checkText() (*config.Config, error) {
-	cfg, configErr := s.load()
-	var webErr error
-	if path := s.webConfigFile; path != "" {
-		if _, webErr = web.Load(path); webErr != nil {
-			webErr = &control.ConfigError{Err: webErr}
-		}
-	}
-	return cfg, errors.Join(configErr, webErr)
 }
 
 // describeWiring tells what is connected to what, with both numbers of a line.

@@ -74,7 +74,7 @@ func TestFlags(t *testing.T) {
 		t.Errorf("the defaults are %s", got)
 	}
 	s = parsed(t, "--sensor=a=switch,pin=1", "--sensor", "b=switch,pin=2", "--web.listen-address=:1", "--web.listen-address=:2", "--umask=77", "--no-web")
-	if got := fmt.Sprint(s.sensors, s.addresses, &s.umask, s.serve); got != "[a=switch,pin=1 b=switch,pin=2] [:1 :2] 077 false" {
+	if got := fmt.Sprint(s.Sensors, s.addresses, &s.umask, s.serve); got != "[a=switch,pin=1 b=switch,pin=2] [:1 :2] 077 false" {
 		t.Errorf("the flags are %s", got)
 	}
 }

@@ -37,7 +37,7 @@ func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	files, err := in.parse(s)
+	files, err := s.Parse(in)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
 	if _, arrived := daemon.Handover(); !arrived {
 		in.Warnings = s.warnings(d, in)
 	}
-	if d.Handover, err = in.handover(); err != nil {
+	if d.Handover, err = in.Handover(); err != nil {
 		return err
 	}
 	if f, err := s.stderr(d); err != nil {
@@ -68,6 +68,33 @@ func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
 		return p.Fail(namingPIDFile(err))
 	}
 	return p.Close()
+}
+
+// gather takes what was handed over, or reads the files. From then on all
+// paths are absolute.
+func (s *settings) gather() (*service.Inputs, error) {
+	data, ok := daemon.Handover()
+	if !ok {
+		here, err := workingDirectory()
+		if err != nil {
+			return nil, err
+		}
+		s.absolutePaths(here)
+		in, err := s.Read()
+		if err != nil {
+			return nil, err
+		}
+		s.Machine = service.FindMachine()
+		in.Directory, in.Machine, in.StateDirectory, in.PIDFile = here, s.Machine, s.stateDirectory, s.pidFile
+		return in, nil
+	}
+	in, err := service.ParseInputs(data)
+	if err != nil {
+		return nil, err
+	}
+	s.Machine, s.stateDirectory, s.pidFile = in.Machine, in.StateDirectory, in.PIDFile
+	s.absolutePaths(in.Directory)
+	return in, nil
 }
 
 // describe says how the process is to be.
@@ -119,7 +146,7 @@ func (s *settings) pageAddress() string {
 		return ""
 	}
 	scheme := "http"
-	if s.webConfigFile != "" {
+	if s.WebConfigFile != "" {
 		scheme = "http(s)"
 	}
 	if s.systemdSocket {
@@ -165,7 +192,7 @@ func (s *settings) serveUntilEnd(p *daemon.Process, files service.Files) error {
 	}
 	defer clock.Close()
 	o := service.Options{
-		Process: p, Log: log, Clock: clock, Board: openBoard(s.board, clock), Files: files, Load: s.reloadFiles,
+		Process: p, Log: log, Clock: clock, Board: openBoard(s.board, clock), Files: files, Load: s.Reload,
 		Build: build(), TelemetryPath: s.telemetryPath, Lifecycle: s.lifecycle,
 		Textfile: s.textfile, StateDirectory: s.stateDirectory,
 	}

@@ -23,15 +23,16 @@ var demoCommand = &command{
 }
 
 func defineDemo(c *kingpin.CmdClause) action {
-	s := &settings{board: "sim", every: "10s"}
+	s := &settings{board: "sim"}
+	s.Every = "10s"
 	s.logLevelFlags(c, "info")
 	s.daemonFlags(c, "localhost:9367", "stderr", "")
 	return func(stdout, stderr io.Writer) error {
 		d := daemon.New("dormouse")
 		d.DetachProcess = daemon.DetachNever
 		// The demonstration has its configuration built in.
-		s.configFile = "demo.yml"
-		s.builtin = demoConfig
+		s.ConfigFile = "demo.yml"
+		s.Builtin = demoConfig
 		s.firstWake = func(snapshot *sensors.Snapshot, clock exporter.Clock) error {
 			return s.introduce(stdout, snapshot, clock)
 		}

@@ -11,21 +11,17 @@ import (
 	"github.com/prometheus/common/promslog"
 	promslogflag "github.com/prometheus/common/promslog/flag"
 
+	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/exporter"
-	"example.org/dormouse/exporter/control"
 	"example.org/dormouse/sensors"
-	"example.org/dormouse/sensors/config"
 )
 
 const defaultAddress = ":9367"
 
 // settings are the flags of the commands that work with sensors.
 type settings struct {
-	sensors, rails []string
-	configFile     string
-	every          string
-	board          string
-	machine        *machine // nil: not looked at yet
+	service.Source
+	board string
 
 	serve         bool
 	addresses     []string
@@ -46,9 +42,7 @@ type settings struct {
 	release          string
 	wakeSuspended    bool
 
-	// Of the demonstration: a configuration that is in no file, and what to do
-	// after the first wake.
-	builtin   []byte
+	// firstWake is what the demonstration does after the first wake.
 	firstWake func(*sensors.Snapshot, exporter.Clock) error
 }
 
@@ -56,16 +50,16 @@ type settings struct {
 // pinout have them.
 func (s *settings) wiringFlags(c *kingpin.CmdClause) {
 	c.Flag("sensor", "A sensor, its driver and its wiring: greenhouse=bme280,bus=1,addr=0x76. Repeatable. `dormouse drivers` lists the drivers.").
-		PlaceHolder("NAME=DRIVER[,KEY=VALUE]…").StringsVar(&s.sensors)
+		PlaceHolder("NAME=DRIVER[,KEY=VALUE]…").StringsVar(&s.Sensors)
 	s.railFlag(c, "A supply that a line switches on only while its sensors are read: probes=GPIO17,settle=100ms. Repeatable.")
-	c.Flag("config.file", "Sensors and rails as a YAML file, read at start and at SIGHUP.").PlaceHolder("FILE").StringVar(&s.configFile)
-	c.Flag("every", "Interval of sensors that have none of their own (5m).").PlaceHolder("5m").StringVar(&s.every)
+	c.Flag("config.file", "Sensors and rails as a YAML file, read at start and at SIGHUP.").PlaceHolder("FILE").StringVar(&s.ConfigFile)
+	c.Flag("every", "Interval of sensors that have none of their own (5m).").PlaceHolder("5m").StringVar(&s.Every)
 	s.boardFlag(c)
 	c.Flag("state.directory", "Where counters are kept between runs. Default: /var/lib/dormouse, and for a user below $XDG_STATE_HOME.").PlaceHolder("DIR").Default(defaultStateDirectory()).StringVar(&s.stateDirectory)
 }
 
 func (s *settings) railFlag(c *kingpin.CmdClause, help string) {
-	c.Flag("rail", help).PlaceHolder("NAME=LINE[,KEY=VALUE]…").StringsVar(&s.rails)
+	c.Flag("rail", help).PlaceHolder("NAME=LINE[,KEY=VALUE]…").StringsVar(&s.Rails)
 }
 
 func (s *settings) boardFlag(c *kingpin.CmdClause) {
@@ -95,7 +89,7 @@ func (s *settings) webFlags(c *kingpin.CmdClause, address string) {
 	c.Flag("web.listen-address", fmt.Sprintf("Address to serve the page on: :9367, 127.0.0.1:9367, [::1]:9367. Repeatable. Default: %s.", address)).
 		PlaceHolder("ADDRESS").Default(address).StringsVar(&s.addresses)
 	c.Flag("web.systemd-socket", "Serve the page on the sockets that systemd opened.").BoolVar(&s.systemdSocket)
-	c.Flag("web.config.file", "TLS and passwords, in the format of the Prometheus exporter-toolkit; read at start and at SIGHUP.").PlaceHolder("FILE").StringVar(&s.webConfigFile)
+	c.Flag("web.config.file", "TLS and passwords, in the format of the Prometheus exporter-toolkit; read at start and at SIGHUP.").PlaceHolder("FILE").StringVar(&s.WebConfigFile)
 	c.Flag("web.telemetry-path", "Path of the page for Prometheus.").Default("/metrics").StringVar(&s.telemetryPath)
 	c.Flag("web.enable-lifecycle", "Let a POST to /-/reload reload the configuration.").BoolVar(&s.lifecycle)
 }
@@ -118,7 +112,7 @@ func (s *settings) pidFileFlag(c *kingpin.CmdClause, value string) {
 // absolutePaths makes every path absolute, from the directory that they were
 // meant from: that of the command that was typed, which the daemon has left.
 func (s *settings) absolutePaths(from string) {
-	paths := []*string{&s.configFile, &s.webConfigFile, &s.textfile, &s.stateDirectory, &s.pidFile, &s.workingDirectory}
+	paths := []*string{&s.ConfigFile, &s.WebConfigFile, &s.textfile, &s.stateDirectory, &s.pidFile, &s.workingDirectory}
 	if s.logsToFile() {
 		paths = append(paths, &s.logOutput)
 	}
@@ -131,41 +125,19 @@ func (s *settings) absolutePaths(from string) {
 
 // fromHere makes every path absolute from the working directory.
 func (s *settings) fromHere() error {
+	here, err := workingDirectory()
+	if err == nil {
+		s.absolutePaths(here)
+	}
+	return err
+}
+
+func workingDirectory() (string, error) {
 	here, err := os.Getwd()
 	if err != nil {
-		return fmt.Errorf("find out where this is: %w: give absolute paths from a directory that exists", err)
+		return "", fmt.Errorf("find the working directory: %w: run this in a directory that exists", err)
 	}
-	s.absolutePaths(here)
-	return nil
-}
-
-// load reads the configuration file, if any, and makes the configuration.
-func (s *settings) load() (*config.Config, error) {
-	data, err := s.readConfigFile()
-	if err != nil {
-		return nil, err
-	}
-	return s.parse(data)
-}
-
-// parse makes the configuration from the flags and the file's content.
-func (s *settings) parse(data []byte) (*config.Config, error) {
-	cfg, err := config.Load(s.source(data))
-	if err != nil {
-		return nil, &control.ConfigError{Err: err}
-	}
-	return cfg, nil
-}
-
-func (s *settings) readConfigFile() ([]byte, error) {
-	if s.configFile == "" || s.builtin != nil {
-		return s.builtin, nil
-	}
-	data, err := os.ReadFile(s.configFile)
-	if err != nil {
-		return nil, &control.ConfigError{Err: fmt.Errorf("--config.file: %w: name a file that exists and that this user may read", err)}
-	}
-	return data, nil
+	return here, nil
 }
 
 // octal is a file mode that is written as one: 022 is not twenty-two.

@@ -8,9 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.org/dormouse/daemon/alarm"
-	"example.org/dormouse/exporter/control"
 	"example.org/dormouse/sensors/board"
-	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/pinout"
 )
 
@@ -31,7 +29,7 @@ func definePinout(c *kingpin.CmdClause) action {
 		if err := s.fromHere(); err != nil {
 			return err
 		}
-		cfg, configErr, err := s.draft()
+		cfg, configErr, err := s.Draft()
 		if err != nil {
 			return err
 		}
@@ -46,23 +44,6 @@ func definePinout(c *kingpin.CmdClause) action {
 		}
 		return configErr
 	}
-}
-
-// draft is the configuration as far as it is valid, with all its errors.
-// Without any the header is drawn as it is.
-func (s *settings) draft() (cfg *config.Config, configErr, err error) {
-	if s.configFile == "" && len(s.sensors) == 0 && len(s.rails) == 0 {
-		return &config.Config{}, nil, nil
-	}
-	data, err := s.readConfigFile()
-	if err != nil {
-		return nil, nil, err
-	}
-	cfg, err = config.Draft(s.source(data))
-	if err != nil {
-		configErr = &control.ConfigError{Err: err}
-	}
-	return cfg, configErr, nil
 }
 
 // wantsColour tells whether w is a terminal whose user wants colours: NO_COLOR

@@ -6,12 +6,13 @@ import (
 	"os"
 	"slices"
 
+	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/logging"
 )
 
 // warnings are about places that are well now and will be in the way later.
-func (s *settings) warnings(d *daemon.Context, in *inputs) []string {
+func (s *settings) warnings(d *daemon.Context, in *service.Inputs) []string {
 	return append(s.busyMounts(), s.unreadable(d, in)...)
 }
 
@@ -40,13 +41,13 @@ func (s *settings) busyMounts() []string {
 
 // unreadable warns of each file that the starter can read, and the daemon's
 // user could not read again at a reload.
-func (s *settings) unreadable(d *daemon.Context, in *inputs) []string {
+func (s *settings) unreadable(d *daemon.Context, in *service.Inputs) []string {
 	files := map[string]string{}
-	if s.configFile != "" && s.builtin == nil {
-		files[s.configFile] = "--config.file"
+	if s.ConfigFile != "" && s.Builtin == nil {
+		files[s.ConfigFile] = "--config.file"
 	}
-	if s.webConfigFile != "" {
-		files[s.webConfigFile] = "--web.config.file"
+	if s.WebConfigFile != "" {
+		files[s.WebConfigFile] = "--web.config.file"
 	}
 	for path := range in.WebFiles {
 		files[path] = "--web.config.file"

@@ -60,7 +60,7 @@ func defineRead(c *kingpin.CmdClause) action {
 }
 
 func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format string, names []string) error {
-	unconfigured := s.configFile == "" && len(s.sensors) == 0
+	unconfigured := s.ConfigFile == "" && len(s.Sensors) == 0
 	if format != "prometheus" && s.textfile == "" {
 		readings, err := s.askFor(ctx, names, unconfigured)
 		switch {
@@ -72,7 +72,7 @@ func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format st
 			return usageError{errors.New("no sensor is configured and no daemon runs: give --sensor or --config.file, or start the daemon")}
 		}
 	}
-	cfg, err := s.load()
+	cfg, err := s.Load()
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (s *settings) askFor(ctx context.Context, names []string, unconfigured bool
 		return nil, err
 	}
 	if !unconfigured {
-		cfg, err := s.load()
+		cfg, err := s.Load()
 		if err != nil {
 			return nil, err
 		}
@@ -182,7 +182,7 @@ func (s *settings) oneWake(ctx context.Context, cfg *config.Config, names []stri
 
 // printPlan prints the next wakes of the configuration, as if it started now.
 func (s *settings) printPlan(w io.Writer) error {
-	cfg, err := s.load()
+	cfg, err := s.Load()
 	if err != nil {
 		return err
 	}

@@ -23,11 +23,11 @@ var restartCommand = &command{
 				if err := s.fromHere(); err != nil {
 					return err
 				}
-				in, err := s.readFiles()
+				in, err := s.Read()
 				if err != nil {
 					return err
 				}
-				if _, err := in.parse(s); err != nil {
+				if _, err := s.Parse(in); err != nil {
 					return err
 				}
 				ctx, cancel := within(*timeout)

@@ -70,7 +70,7 @@ func (s *settings) scan(only []string, identify bool) (*scan.Document, error) {
 		}
 		o.Buses = append(o.Buses, bus.(sensors.Bus))
 	}
-	cfg, err := config.Load(config.Source{SensorFlags: []string{"scan=thermal"}, RailFlags: s.rails})
+	cfg, err := config.Load(config.Source{SensorFlags: []string{"scan=thermal"}, RailFlags: s.Rails})
 	if err != nil {
 		return nil, usageError{err}
 	}

@@ -19,7 +19,6 @@ import (
 	"example.org/dormouse/exporter/web"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
-	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll"
 )
 
@@ -32,12 +31,6 @@ const (
 // stopTimeout is how long the end may take, a running scrape included. init
 // and systemd wait longer before they kill.
 const stopTimeout = 4 * time.Second
-
-// Files is what was read from files, at the start or for a reload.
-type Files struct {
-	Config *config.Config
-	Web    *web.Config // nil: plain HTTP
-}
 
 // Options are what a daemon runs with.
 type Options struct {

@@ -3,62 +3,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/exporter"
-
 	"example.org/dormouse/sensors"
 )
-
-func TestFindMachine(t *testing.T) {
-	name, err := os.Hostname()
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "machine-id")
-	if m := findMachine(file); *m != (machine{Name: name}) {
-		t.Errorf("without the file: %+v", m)
-	}
-	const id = "0123456789abcdef0123456789abcdef\n"
-	if err := os.WriteFile(file, []byte(id), 0o444); err != nil {
-		t.Fatal(err)
-	}
-	if m := findMachine(file); *m != (machine{ID: id, Name: name}) {
-		t.Errorf("%+v", m)
-	}
-}
-
-// The daemon goes by what the starting command handed over, wherever it is
-// itself, and so does each reload.
-func TestMachineIsHandedOver(t *testing.T) {
-	const flag = "a=thermal,jitter=1h,every=1d"
-	moved := func(s *settings) time.Duration {
-		t.Helper()
-		cfg, err := s.parse(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return cfg.Sensors[0].Schedule.Moved
-	}
-	starter := &settings{sensors: []string{flag}, machine: &machine{ID: "fedcba9876543210fedcba9876543210"}}
-	data, err := (&inputs{Machine: starter.machine}).handover()
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := &inputs{}
-	if err := json.Unmarshal(data, in); err != nil {
-		t.Fatal(err)
-	}
-	daemon := &settings{sensors: []string{flag}, machine: in.Machine}
-	here := &settings{sensors: []string{flag}}
-	if a, b, c := moved(starter), moved(daemon), moved(here); a != b || a == c || moved(daemon) != a {
-		t.Errorf("moved by %v and, in the daemon, %v; here it is %v", a, b, c)
-	}
-}
 
 // A daemon that runs reads at the machine's own moments, before and after a
 // reload, and check shows them.
@@ -68,7 +20,7 @@ func TestJitterOfADaemon(t *testing.T) {
 	url := ""
 	nextRead := func(jitter time.Duration) {
 		t.Helper()
-		cfg, err := (&settings{sensors: []string{fmt.Sprintf("a=bme280,every=1d,jitter=%v", jitter)}}).parse(nil)
+		cfg, err := (&service.Source{Sensors: []string{fmt.Sprintf("a=bme280,every=1d,jitter=%v", jitter)}}).Load()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,184 @@
+package service
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"example.org/dormouse/exporter/control"
+	"example.org/dormouse/exporter/web"
+	"example.org/dormouse/sensors/config"
+)
+
+// A Source is where the configuration comes from: flags and files.
+type Source struct {
+	ConfigFile    string   // empty: none
+	Builtin       []byte   // stands for the content of ConfigFile, if it isn't nil
+	WebConfigFile string   // empty: plain HTTP
+	Sensors       []string // --sensor
+	Rails         []string // --rail
+	Every         string   // --every
+	Machine       *Machine // nil: this one
+}
+
+// Files is what was read from files, at the start or for a reload.
+type Files struct {
+	Config *config.Config
+	Web    *web.Config // nil: plain HTTP
+}
+
+// Inputs are the contents of all files that a start or a reload reads. The
+// command that was typed reads them and hands them over to the daemon, which
+// may have another root, another user, and no more access to the medium that
+// they are on.
+type Inputs struct {
+	Directory string            `json:"directory"` // where the command was typed
+	Config    []byte            `json:"config"`
+	Web       []byte            `json:"web"`
+	WebFiles  map[string][]byte `json:"web_files"` // certificates and keys, by path
+	Machine   *Machine          `json:"machine"`
+	// Defaults that depend on the user: root's hold for the daemon, which may
+	// have another.
+	StateDirectory string `json:"state_directory"`
+	PIDFile        string `json:"pid_file"`
+	// Warnings are for the terminal and for the log.
+	Warnings []string `json:"warnings"`
+}
+
+// Load reads the configuration file, if any, and makes the configuration.
+func (s *Source) Load() (*config.Config, error) {
+	data, err := s.readConfig()
+	if err != nil {
+		return nil, err
+	}
+	return s.parseConfig(data)
+}
+
+// Draft makes the configuration as far as it is valid; configErr is what is
+// wrong with it. Without flags and file it is empty.
+func (s *Source) Draft() (cfg *config.Config, configErr, err error) {
+	if s.ConfigFile == "" && len(s.Sensors) == 0 && len(s.Rails) == 0 {
+		return &config.Config{}, nil, nil
+	}
+	data, err := s.readConfig()
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg, err = config.Draft(s.source(data))
+	if err != nil {
+		configErr = &control.ConfigError{Err: err}
+	}
+	return cfg, configErr, nil
+}
+
+// Check makes the configuration, and reports what is wrong with it and with the
+// web configuration.
+func (s *Source) Check() (*config.Config, error) {
+	cfg, configErr := s.Load()
+	var webErr error
+	if path := s.WebConfigFile; path != "" {
+		if _, webErr = web.Load(path); webErr != nil {
+			webErr = &control.ConfigError{Err: webErr}
+		}
+	}
+	return cfg, errors.Join(configErr, webErr)
+}
+
+// Reload reads all files again.
+func (s *Source) Reload() (Files, error) {
+	in, err := s.Read()
+	if err != nil {
+		return Files{}, err
+	}
+	return s.Parse(in)
+}
+
+// Read reads all files.
+func (s *Source) Read() (*Inputs, error) {
+	content, err := s.readConfig()
+	if err != nil {
+		return nil, err
+	}
+	in := &Inputs{Config: content, WebFiles: map[string][]byte{}}
+	path := s.WebConfigFile
+	if path == "" {
+		return in, nil
+	}
+	if in.Web, err = os.ReadFile(path); err != nil {
+		return nil, &control.ConfigError{Err: fmt.Errorf("--web.config.file: %w: name a file that exists and that this user may read", err)}
+	}
+	// Parsing asks for the files that it needs: this is how they are known.
+	_, err = web.Parse(path, in.Web, func(name string) ([]byte, error) {
+		data, err := os.ReadFile(name)
+		if err == nil {
+			in.WebFiles[name] = data
+		}
+		return data, err
+	})
+	if err != nil {
+		return nil, &control.ConfigError{Err: err}
+	}
+	return in, nil
+}
+
+// Parse makes the configurations of the sensors and of the server.
+func (s *Source) Parse(in *Inputs) (files Files, err error) {
+	if files.Config, err = s.parseConfig(in.Config); err != nil || in.Web == nil {
+		return files, err
+	}
+	files.Web, err = web.Parse(s.WebConfigFile, in.Web, func(name string) ([]byte, error) {
+		data, ok := in.WebFiles[name]
+		if !ok {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		}
+		return data, nil
+	})
+	if err != nil {
+		return files, &control.ConfigError{Err: err}
+	}
+	return files, nil
+}
+
+// Handover is what ParseInputs understands.
+func (in *Inputs) Handover() ([]byte, error) { return json.Marshal(in) }
+
+// ParseInputs takes what Handover gave.
+func ParseInputs(handover []byte) (*Inputs, error) {
+	in := &Inputs{}
+	if err := json.Unmarshal(handover, in); err != nil {
+		return nil, fmt.Errorf("read what the starting command handed over: %w", err)
+	}
+	return in, nil
+}
+
+func (s *Source) parseConfig(data []byte) (*config.Config, error) {
+	cfg, err := config.Load(s.source(data))
+	if err != nil {
+		return nil, &control.ConfigError{Err: err}
+	}
+	return cfg, nil
+}
+
+func (s *Source) readConfig() ([]byte, error) {
+	if s.ConfigFile == "" || s.Builtin != nil {
+		return s.Builtin, nil
+	}
+	data, err := os.ReadFile(s.ConfigFile)
+	if err != nil {
+		return nil, &control.ConfigError{Err: fmt.Errorf("--config.file: %w: name a file that exists and that this user may read", err)}
+	}
+	return data, nil
+}
+
+// source is all that a configuration is made from, with the file's content.
+func (s *Source) source(data []byte) config.Source {
+	if s.Machine == nil {
+		s.Machine = FindMachine()
+	}
+	return config.Source{
+		File: s.ConfigFile, Data: data, SensorFlags: s.Sensors, RailFlags: s.Rails, Every: s.Every,
+		MachineID: s.Machine.ID, HostName: s.Machine.Name,
+	}
+}
