@@ -97,7 +97,7 @@ func (o *Options) Channels() []string { return o.channels }
 
 // Equal tells whether both say the same, in whichever spelling.
 func (o *Options) Equal(p *Options) bool {
-	return o.driver == p.driver && maps.Equal(o.given, p.given) &&
+	return o.driver.Name == p.driver.Name && maps.Equal(o.given, p.given) &&
 		slices.Equal(o.channels, p.channels) && maps.EqualFunc(o.values, p.values, sameValue)
 }
 

@@ -3,13 +3,17 @@ package sensors
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"sort"
 	"strings"
 )
 
-var drivers = map[string]*Driver{}
+var (
+	drivers = map[string]*Driver{}
+	aliases = map[string]*Driver{} // as drivers, with the model chosen
+)
 
 // Register adds a driver; drivers call it from init, so that adding one
 // touches one file. A mistake in the table stops the program at once.
@@ -20,7 +24,31 @@ func Register(d *Driver) {
 	if err := d.check(); err != nil {
 		panic(fmt.Sprintf("sensors: driver %q: %v", d.Name, err))
 	}
+	for alias, model := range d.Aliases {
+		if drivers[alias] != nil || aliases[alias] != nil {
+			panic(fmt.Sprintf("sensors: driver %s: its alias %s is the name of another", d.Name, alias))
+		}
+		aliases[alias] = d.as(model)
+	}
+	if aliases[d.Name] != nil {
+		panic(fmt.Sprintf("sensors: driver %s: another has its name as an alias", d.Name))
+	}
 	drivers[d.Name] = d
+}
+
+// as is the driver whose option "model" has another default.
+func (d *Driver) as(model string) *Driver {
+	if model == "" {
+		return d
+	}
+	c := *d
+	c.Options = slices.Clone(d.Options)
+	for i := range c.Options {
+		if o := &c.Options[i]; o.Name == "model" {
+			o.Default = model
+		}
+	}
+	return &c
 }
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
@@ -82,6 +110,12 @@ func (d *Driver) check() error {
 			return errors.New("measures nil")
 		}
 	}
+	for alias, model := range d.Aliases {
+		at := slices.IndexFunc(d.Options, func(o Option) bool { return o.Name == "model" && slices.Contains(o.Choices, model) })
+		if !ValidName(alias) || model != "" && at < 0 {
+			return fmt.Errorf("alias %q has no proper name, or its model %q is none", alias, model)
+		}
+	}
 	for _, o := range d.Options {
 		if o.Type == I2CAddrOption && !bus {
 			return fmt.Errorf("option %s is an address without a bus", o.Name)
@@ -90,9 +124,13 @@ func (d *Driver) check() error {
 	return nil
 }
 
-// DriverByName returns a registered driver.
+// DriverByName returns a registered driver, which may also be called by one of
+// its aliases: then its option "model" has the default that the alias means.
 func DriverByName(name string) (*Driver, bool) {
 	d, ok := drivers[name]
+	if !ok {
+		d, ok = aliases[name]
+	}
 	return d, ok
 }
 
@@ -103,6 +141,8 @@ func UnknownDriver(name string) error {
 	for _, d := range Drivers() {
 		names = append(names, d.Name)
 	}
+	names = slices.AppendSeq(names, maps.Keys(aliases))
+	slices.Sort(names)
 	return fmt.Errorf("there is no driver %q%s: `dormouse drivers` lists them", name, DidYouMean(name, names))
 }
 

@@ -64,6 +64,9 @@ type Driver struct {
 	Datasheet string // title and revision, or the kernel's document
 	Wiring    string // what is to be connected, enabled or loaded
 	Timing    string // how long a read takes and why
+	// Aliases are other names by which the configuration may call the driver,
+	// each with the option "model" that it then has; empty: no model is chosen.
+	Aliases map[string]string
 
 	Options  []Option
 	Channels []string // names of the inputs that may be chosen and configured apart

@@ -10,17 +10,13 @@ import (
 	"example.org/dormouse/sensors/sensortest"
 )
 
-var ads1115Probe = []io{{b(2), b(0x80, 0x00)}, {b(3), b(0x7f, 0xff)}}
+var ads1115Probe = []io{{b(2), b(0x80, 0x00)}}
 
-// ads1115Shot is one conversion that has ended at once.
+// ads1115Shot is one conversion that has ended at once; its result is read
+// twice, and the settings are looked at after it.
 func ads1115Shot(config, raw uint16) []io {
-	c := b(byte(config>>8), byte(config))
-	return []io{{append(b(1), c...), nil}, {b(1), c}, {b(0), b(byte(raw>>8), byte(raw))}}
-}
-
-// ads1115Last is the look at the settings after the last conversion.
-func ads1115Last(config uint16) []io {
-	return []io{{b(1), b(byte(config>>8), byte(config))}}
+	c, result := b(byte(config>>8), byte(config)), io{b(0), b(byte(raw>>8), byte(raw))}
+	return []io{{append(b(1), c...), nil}, {b(1), c}, result, result, {b(1), c}}
 }
 
 // The config register, section 8.1.3: OS, MUX, PGA, single shot, DR, the
@@ -44,7 +40,7 @@ func TestADS1115Channels(t *testing.T) {
 	} {
 		d := sensortest.Driver(t, "ads1115")
 		e := sensortest.New(t, d, map[string]string{"gain": "4.096V", "rate": tc.rate, tc.channel + ".gain": tc.gain})
-		p := playback(0x48, ads1115Probe, ads1115Shot(tc.config, tc.raw), ads1115Last(tc.config))
+		p := playback(0x48, ads1115Probe, ads1115Shot(tc.config, tc.raw))
 		e.Bus = p
 		got, failures, err := sensortest.Read(t, d, e)
 		if err != nil || len(failures) > 0 || len(got) != 1 {
@@ -67,8 +63,7 @@ func TestADS1115AllInputs(t *testing.T) {
 	d := sensortest.Driver(t, "ads1115")
 	e := sensortest.New(t, d, map[string]string{"addr": "0x4a"})
 	p := playback(0x4a, ads1115Probe,
-		ads1115Shot(0xc383, 0x1000), ads1115Shot(0xd383, 0x2000), ads1115Shot(0xe383, 0x3000), ads1115Shot(0xf383, 0x4000),
-		ads1115Last(0xf383))
+		ads1115Shot(0xc383, 0x1000), ads1115Shot(0xd383, 0x2000), ads1115Shot(0xe383, 0x3000), ads1115Shot(0xf383, 0x4000))
 	e.Bus = p
 	got, failures, err := sensortest.Read(t, d, e)
 	if err != nil || len(failures) > 0 || len(got) != 4 {
@@ -89,7 +84,7 @@ func TestADS1015(t *testing.T) {
 		{"128", 0xc303}, {"250", 0xc323}, {"490", 0xc343}, {"920", 0xc363}, {"1600", 0xc383}, {"2400", 0xc3a3}, {"3300", 0xc3c3},
 	} {
 		e := sensortest.New(t, d, map[string]string{"model": "ads1015", "rate": tc.rate}, "a0")
-		p := playback(0x48, ads1115Probe, ads1115Shot(tc.config, 0x7fe0), ads1115Last(tc.config))
+		p := playback(0x48, ads1115Probe, ads1115Shot(tc.config, 0x7fe0))
 		e.Bus = p
 		got, failures, err := sensortest.Read(t, d, e)
 		if err != nil || len(failures) > 0 || len(got) != 1 {
@@ -116,12 +111,12 @@ func TestADS1115Saturated(t *testing.T) {
 		a1 := tc.config | 0x1000
 		// Alone it is the sensor's error; beside a good one, its channel's.
 		e := sensortest.New(t, d, map[string]string{"model": tc.model, "gain": tc.gain}, "a0")
-		e.Bus = playback(0x48, ads1115Probe, ads1115Shot(tc.config, tc.raw), ads1115Last(tc.config))
+		e.Bus = playback(0x48, ads1115Probe, ads1115Shot(tc.config, tc.raw))
 		_, _, err := sensortest.Read(t, d, e)
 		isError(t, err, sensors.OutOfRange, tc.says)
 
 		e = sensortest.New(t, d, map[string]string{"model": tc.model, "gain": tc.gain}, "a0", "a1")
-		e.Bus = playback(0x48, ads1115Probe, ads1115Shot(tc.config, tc.raw), ads1115Shot(a1, 0x1000), ads1115Last(a1))
+		e.Bus = playback(0x48, ads1115Probe, ads1115Shot(tc.config, tc.raw), ads1115Shot(a1, 0x1000))
 		got, failures, err := sensortest.Read(t, d, e)
 		if err != nil || len(got) != 1 || len(failures) != 1 || !slices.Equal(got[0].Labels, []string{"a1"}) || !slices.Equal(failures[0].Labels, []string{"a0"}) {
 			t.Fatalf("readings %v, failures %v, error %v: want a1 and the failure of a0", got, failures, err)
@@ -137,12 +132,11 @@ func TestADS1115Errors(t *testing.T) {
 		ops   []io
 		says  string
 	}{
-		{"stuck low", nil, []io{{b(2), b(0, 0)}, {b(3), b(0, 0)}}, "the bus is stuck"},
-		{"stuck high", nil, []io{{b(2), b(0xff, 0xff)}, {b(3), b(0xff, 0xff)}}, "the bus is stuck"},
-		{"TMP102", nil, []io{{b(2), b(0x4b, 0)}, {b(3), b(0x50, 0)}}, "looks like a TMP102"},
-		{"lost its supply", nil, append(ads1115Probe[:2:2], io{b(1, 0xc3, 0x83), nil}, io{b(1), b(0x85, 0x83)}), "channel a0: the config register reads 0x8583"},
-		{"stuck low later", nil, append(ads1115Probe[:2:2], append(ads1115Shot(0xc383, 0), ads1115Last(0)...)...), "reads 0x0000"},
-		{"ADS1115 as ADS1015", map[string]string{"model": "ads1015"}, append(ads1115Probe[:2:2], ads1115Shot(0xc303, 0x1234)...), "give model=ads1115"},
+		{"TMP102", nil, []io{{b(2), b(0x4b, 0)}}, "looks like a TMP102"},
+		{"lost its supply", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:4], []io{{b(1), b(0x85, 0x83)}}), "channel a0: register 0x01 reads 0x8583 and not the 0xc383 that was set"},
+		{"stuck low later", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:4], []io{{b(1), b(0, 0)}}), "reads 0x0000"},
+		{"stuck high later", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:4], []io{{b(1), b(0xff, 0xff)}}), "reads 0xffff"},
+		{"ADS1115 as ADS1015", map[string]string{"model": "ads1015"}, slices.Concat(ads1115Probe, ads1115Shot(0xc303, 0x1234)[:3]), "give model=ads1115"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := sensortest.Driver(t, "ads1115")
@@ -162,8 +156,8 @@ func TestADS1115NeverReady(t *testing.T) {
 	regs := map[byte]uint16{2: 0x8000, 3: 0x7fff}
 	e.Bus = sensortest.WordRegisters(regs, func(reg byte, v uint16) { regs[reg] = v &^ 0x8000 })
 	_, _, err := sensortest.Read(t, d, e)
-	isError(t, err, sensors.NotReady, "channel a0: not ready after")
-	if e.Waited() > 20*time.Millisecond {
+	isError(t, err, sensors.NotReady, "channel a0: register 0x01: not ready after")
+	if e.Waited() > 40*time.Millisecond {
 		t.Errorf("it waits %v", e.Waited())
 	}
 }
@@ -195,8 +189,7 @@ func BenchmarkADS1115(bm *testing.B) {
 	d := sensortest.Driver(bm, "ads1115")
 	e := sensortest.New(bm, d, nil)
 	p := playback(0x48, ads1115Probe,
-		ads1115Shot(0xc383, 0x1000), ads1115Shot(0xd383, 0x2000), ads1115Shot(0xe383, 0x3000), ads1115Shot(0xf383, 0x4000),
-		ads1115Last(0xf383))
+		ads1115Shot(0xc383, 0x1000), ads1115Shot(0xd383, 0x2000), ads1115Shot(0xe383, 0x3000), ads1115Shot(0xf383, 0x4000))
 	e.Bus = p
-	sensortest.Bench(bm, d, e, func() { p.Count = 2 })
+	sensortest.Bench(bm, d, e, func() { p.Count = len(ads1115Probe) })
 }

@@ -1,8 +1,10 @@
 package chips
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"time"
 
@@ -23,6 +25,7 @@ const (
 	bme280Measuring = 1 << 3 // of status
 	bme280Copying   = 1 << 0 // of status: calibration is being loaded after power-up
 	bme280Forced    = 0b01   // of ctrl_meas; 00 is asleep
+	bme280Unused    = 1 << 1 // of config
 	bme280ResetWord = 0xb6
 
 	bme280Startup = 2 * time.Millisecond // section 1.1, table 1: t_startup
@@ -46,6 +49,7 @@ func init() {
 		Summary:   "Bosch BME280 or BMP280: temperature -40 to 85 °C (±1 °C), pressure 300 to 1100 hPa (±1 hPa), BME280 only: humidity 0 to 100 % (±3 %)",
 		Datasheet: "Bosch BST-BME280-DS002, revision 1.6; BST-BMP280-DS001, revision 1.14",
 		Wiring:    "I2C at 3.3 V; SDO to ground is 0x76, to the supply 0x77; CSB to the supply",
+		Aliases:   map[string]string{"bmp280": ""},
 		Timing:    "about 10 ms at oversampling 1, 115 ms at 16: one forced measurement, then the chip sleeps",
 		Options: []sensors.Option{
 			sensors.BusOpt(),
@@ -54,6 +58,7 @@ func init() {
 				Help: "samples of each quantity that one measurement averages; 1 is what the data sheet advises for weather"},
 		},
 		Measures: []*sensors.Quantity{bme280Temperature, bme280Pressure, bme280Humidity},
+		Identity: &sensors.Identification{By: "ID register 0xD0 reads 0x60 (BME280), 0x58, 0x57 or 0x56 (BMP280)", Probe: probeBME280},
 		New:      newBME280,
 	})
 }
@@ -64,6 +69,7 @@ type bme280 struct {
 	humid    bool // a BME280
 	osrs     byte // the oversampling's code in ctrl_hum and ctrl_meas: section 5.4.3
 	duration time.Duration
+	burst    [12]byte             // the first of two reads of the result
 	data     []byte               // status, ctrl_meas, …, the data: of the last read
 	finished func() (bool, error) // measured, bound once so that Sense doesn't allocate
 	cal      bme280Calibration
@@ -103,6 +109,17 @@ func newBME280(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 	return s, nil
 }
 
+func probeBME280(ctx context.Context, e sensors.Env) (sensors.Found, error) {
+	s := &bme280{device: newDevice(e, bme280Addresses), env: e}
+	if err := s.identify(ctx); err != nil {
+		return sensors.Found{}, err
+	}
+	if s.humid {
+		return sensors.Found{Family: "bme280", Model: "BME280"}, nil
+	}
+	return sensors.Found{Family: "bme280", Model: "BMP280"}, nil
+}
+
 func (s *bme280) identify(ctx context.Context) error {
 	p, err := s.read(ctx, bme280ID, 1)
 	if err != nil {
@@ -133,9 +150,10 @@ func (s *bme280) started() (bool, error) {
 	return p[0]&bme280Copying == 0, nil
 }
 
-// calibrate reads the trimming parameters: section 4.2.2.
+// calibrate reads the trimming parameters: section 4.2.2. They have no
+// checksum, and a wrong one would spoil every value from now on.
 func (s *bme280) calibrate(ctx context.Context) error {
-	p, err := s.read(ctx, bme280Calib, 26)
+	p, err := s.readTwice(ctx, bme280Calib, 26)
 	if err != nil {
 		return err
 	}
@@ -149,7 +167,7 @@ func (s *bme280) calibrate(ctx context.Context) error {
 	if !s.humid {
 		return nil
 	}
-	if p, err = s.read(ctx, bme280CalibHum, 7); err != nil {
+	if p, err = s.readTwice(ctx, bme280CalibHum, 7); err != nil {
 		return err
 	}
 	if stuck(p) {
@@ -175,13 +193,31 @@ func (s *bme280) Sense(ctx context.Context, r *sensors.Report) error {
 	if err := s.env.Poll(ctx, s.duration, 2*time.Millisecond, s.finished); err != nil {
 		return err
 	}
+	// What the chip holds until its next measurement is the same twice.
+	first := s.burst[:copy(s.burst[:], s.data)]
+	again, err := s.read(ctx, bme280Status, len(first))
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(first, again) {
+		return errUnequal("register 0xf3", first, again)
+	}
 	adcP, adcT := uint20(s.data[4:]), uint20(s.data[7:])
 	if adcP == bme280Skipped || adcT == bme280Skipped {
 		return sensors.Errorf(sensors.NotReady, "the chip has measured nothing: it was reset during the measurement: check its supply")
 	}
+	return s.report(r, adcT, adcP)
+}
+
+// report computes the quantities of one measurement, which stand or fall
+// together: pressure and humidity hang on the temperature.
+func (s *bme280) report(r *sensors.Report, adcT, adcP int32) error {
 	t, fine := s.cal.temperature(adcT)
 	p, err := s.cal.pressure(adcP, fine)
 	if err != nil {
+		return err
+	}
+	if err := errors.Join(bme280Temperature.Check(t), bme280Pressure.Check(p)); err != nil {
 		return err
 	}
 	if s.humid {
@@ -189,7 +225,11 @@ func (s *bme280) Sense(ctx context.Context, r *sensors.Report) error {
 		if adcH == bme280SkippedHum {
 			return sensors.Errorf(sensors.NotReady, "the chip has not measured humidity: it was reset during the measurement: check its supply")
 		}
-		r.Set(bme280Humidity, s.cal.humidity(adcH, fine))
+		h := s.cal.humidity(adcH, fine)
+		if err := overshoot.Check(h); err != nil {
+			return err
+		}
+		r.Set(bme280Humidity, min(max(h, 0), 1))
 	}
 	r.Set(bme280Temperature, t)
 	r.Set(bme280Pressure, p)
@@ -208,9 +248,12 @@ func (s *bme280) measured() (bool, error) {
 		return false, err
 	}
 	s.data = p
-	status, ctrl := p[0], p[1]
+	status, ctrl, config := p[0], p[1], p[2]
 	if want := s.osrs<<5 | s.osrs<<2; ctrl&^3 != want {
 		return false, sensors.Errorf(sensors.Identity, "ctrl_meas reads 0x%02x, not the 0x%02x that was written: the chip lost its supply for a moment, or the bus is stuck", ctrl, want)
+	}
+	if config&^bme280Unused != 0 {
+		return false, sensors.Errorf(sensors.Identity, "the config register reads 0x%02x, and 0x00 after the reset: another program uses the chip", config)
 	}
 	return status&bme280Measuring == 0 && ctrl&3 == 0, nil
 }
@@ -270,12 +313,12 @@ func (c *bme280Calibration) pressure(adc, fine int32) (float64, error) {
 	return float64((p+a+b)>>8+int64(c.p7)<<4) / 256, nil
 }
 
-// humidity is section 4.2.3's, 0 to 1, limited to them as there.
+// humidity is section 4.2.3's, 1 for saturated air; that it may be a little
+// beyond 0 and 1 is cut by report.
 func (c *bme280Calibration) humidity(adc, fine int32) float64 {
-	v := fine - 76800
-	gain := (v*int32(c.h6)>>10)*(v*int32(c.h3)>>11+32768)>>10 + 2097152
-	v = (adc<<14 - int32(c.h4)<<20 - int32(c.h5)*v + 16384) >> 15 * ((gain*int32(c.h2) + 8192) >> 14)
-	v -= (v >> 15) * (v >> 15) >> 7 * int32(c.h1) >> 4
-	v = min(max(v, 0), 419430400)
+	v := int64(fine) - 76800
+	gain := (v*int64(c.h6)>>10)*(v*int64(c.h3)>>11+32768)>>10 + 2097152
+	v = (int64(adc)<<14 - int64(c.h4)<<20 - int64(c.h5)*v + 16384) >> 15 * ((gain*int64(c.h2) + 8192) >> 14)
+	v -= (v >> 15) * (v >> 15) >> 7 * int64(c.h1) >> 4
 	return float64(v>>12) / 1024 / 100
 }

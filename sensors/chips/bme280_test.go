@@ -2,6 +2,7 @@ package chips
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -29,9 +30,10 @@ func bme280Probe(id byte) []io {
 		{b(0xf3), b(0x01)}, // the calibration is being copied
 		{b(0xf3), b(0x00)},
 		{b(0x88), bmp280Calib},
+		{b(0x88), bmp280Calib}, // it must be the same twice
 	}
 	if id == 0x60 {
-		ops = append(ops, io{b(0xe1), bme280HumCalib})
+		ops = append(ops, io{b(0xe1), bme280HumCalib}, io{b(0xe1), bme280HumCalib})
 	}
 	return ops
 }
@@ -49,6 +51,7 @@ func TestBMP280(t *testing.T) {
 			{b(0xf4, 0x25), nil}, // one sample of each, forced
 			{b(0xf3), after(0x08, 0x25, bmp280Data...)},
 			{b(0xf3), after(0x00, 0x24, bmp280Data...)}, // asleep
+			{b(0xf3), after(0x00, 0x24, bmp280Data...)}, // and the same twice
 		})
 		e.Bus = p
 		got, failures, err := sensortest.Read(t, d, e)
@@ -81,10 +84,11 @@ func TestBME280(t *testing.T) {
 		{"16", 5, 0xb5, 112800 * time.Microsecond},
 	} {
 		e := sensortest.New(t, d, map[string]string{"addr": "0x77", "oversampling": tc.oversampling})
+		result := io{b(0xf3), after(0x00, tc.ctrl&^3, append(bytes.Clone(bmp280Data), 0x6e, 0x00)...)}
 		sense := []io{
 			{b(0xf2, tc.hum), nil}, // before ctrl_meas, each time
 			{b(0xf4, tc.ctrl), nil},
-			{b(0xf3), after(0x00, tc.ctrl&^3, append(bytes.Clone(bmp280Data), 0x6e, 0x00)...)},
+			result, result,
 		}
 		p := playback(0x77, bme280Probe(0x60), sense, sense)
 		e.Bus = p
@@ -143,7 +147,7 @@ func TestBME280HumidityFloat(t *testing.T) {
 			h = (float64(adcH) - (float64(c.h4)*64 + float64(c.h5)/16384*h)) *
 				(float64(c.h2) / 65536 * (1 + float64(c.h6)/67108864*h*(1+float64(c.h3)/67108864*h)))
 			h *= 1 - float64(c.h1)*h/524288
-			near(t, "humidity", c.humidity(adcH, fine), min(max(h, 0), 100)/100, 0.0002)
+			near(t, "humidity", c.humidity(adcH, fine), h/100, 0.0002*max(1, math.Abs(h)/100))
 		}
 		if celsius < -40 || celsius > 85 {
 			t.Errorf("adc_T %d is %v °C: choose a range that the chip has", adcT, celsius)
@@ -159,9 +163,14 @@ func TestBME280Errors(t *testing.T) {
 		return p
 	}
 	probe := bme280Probe(0x60)
-	sense := func(answer []byte) []io {
-		return append(append([]io(nil), probe...), io{b(0xf2, 0x01), nil}, io{b(0xf4, 0x25), nil}, io{b(0xf3), answer})
+	sense := func(answers ...[]byte) []io {
+		ops := slices.Concat(probe, []io{{b(0xf2, 0x01), nil}, {b(0xf4, 0x25), nil}})
+		for _, a := range answers {
+			ops = append(ops, io{b(0xf3), a})
+		}
+		return ops
 	}
+	twice := func(answer []byte) []io { return sense(answer, answer) }
 	calib := func(at int, v ...byte) []byte {
 		p := bytes.Clone(bmp280Calib)
 		copy(p[at:], v)
@@ -178,15 +187,19 @@ func TestBME280Errors(t *testing.T) {
 		{"stuck low", []io{{b(0xd0), b(0x00)}}, sensors.Identity, "the bus is stuck"},
 		{"stuck high", []io{{b(0xd0), b(0xff)}}, sensors.Identity, "the bus is stuck"},
 		{"a stranger", []io{{b(0xd0), b(0x42)}}, sensors.Identity, "0x42"},
-		{"empty calibration", append(probe[:4:4], io{b(0x88), make([]byte, 26)}), sensors.Identity, "the calibration reads 0x00"},
-		{"blank calibration", append(probe[:4:4], io{b(0x88), append(bytes.Repeat(b(0xff), 25), 0)}), sensors.Identity, "the calibration reads 0xff"},
-		{"no T1", append(probe[:4:4], io{b(0x88), calib(0, 0, 0)}), sensors.Identity, "T1 0"},
-		{"no P1", append(probe[:4:4], io{b(0x88), calib(6, 0, 0)}), sensors.Identity, "P1 0"},
-		{"blank humidity", append(probe[:5:5], io{b(0xe1), bytes.Repeat(b(0xff), 7)}), sensors.Identity, "humidity"},
+		{"empty calibration", twoOf(probe[:4], io{b(0x88), make([]byte, 26)}), sensors.Identity, "the calibration reads 0x00"},
+		{"blank calibration", twoOf(probe[:4], io{b(0x88), append(bytes.Repeat(b(0xff), 25), 0)}), sensors.Identity, "the calibration reads 0xff"},
+		{"no T1", twoOf(probe[:4], io{b(0x88), calib(0, 0, 0)}), sensors.Identity, "T1 0"},
+		{"no P1", twoOf(probe[:4], io{b(0x88), calib(6, 0, 0)}), sensors.Identity, "P1 0"},
+		{"blank humidity", twoOf(probe[:6], io{b(0xe1), bytes.Repeat(b(0xff), 7)}), sensors.Identity, "humidity"},
+		{"calibration with a flipped bit", append(probe[:5:5], io{b(0x88), calib(2, 0x42)}), sensors.Checksum, "register 0x88 reads"},
+		{"humidity's with a flipped bit", append(probe[:7:7], io{b(0xe1), append(b(0x68), bme280HumCalib[1:]...)}), sensors.Checksum, "register 0xe1 reads"},
+		{"a result with a flipped bit", sense(with(5, 0x5b), ok), sensors.Checksum, "register 0xf3 reads"},
+		{"another program's filter", sense(with(2, 0x10)), sensors.Identity, "another program"},
 		{"settings lost", sense(with(1, 0x00)), sensors.Identity, "lost its supply"},
-		{"pressure not measured", sense(with(4, 0x80, 0, 0)), sensors.NotReady, "check its supply"},
-		{"temperature not measured", sense(with(7, 0x80, 0, 0)), sensors.NotReady, "check its supply"},
-		{"humidity not measured", sense(with(10, 0x80, 0)), sensors.NotReady, "check its supply"},
+		{"pressure not measured", twice(with(4, 0x80, 0, 0)), sensors.NotReady, "check its supply"},
+		{"temperature not measured", twice(with(7, 0x80, 0, 0)), sensors.NotReady, "check its supply"},
+		{"humidity not measured", twice(with(10, 0x80, 0)), sensors.NotReady, "check its supply"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := sensortest.Driver(t, "bme280")
@@ -200,6 +213,9 @@ func TestBME280Errors(t *testing.T) {
 	}
 }
 
+// twoOf is ops and twice the same read.
+func twoOf(ops []io, o io) []io { return slices.Concat(ops, []io{o, o}) }
+
 // A pressure that can't be divided out is an error and no panic.
 func TestBME280PressureWithoutScale(t *testing.T) {
 	c := bme280Calibration{p1: 1, p2: -32768}
@@ -207,19 +223,24 @@ func TestBME280PressureWithoutScale(t *testing.T) {
 	isError(t, err, sensors.OutOfRange, "can't be computed")
 }
 
+// Quantities of one measurement stand or fall together.
 func TestBME280OutOfRange(t *testing.T) {
 	d := sensortest.Driver(t, "bme280")
-	e := sensortest.New(t, d, nil)
-	e.Bus = playback(0x76, bme280Probe(0x58), []io{
-		{b(0xf4, 0x25), nil},
-		{b(0xf3), after(0x00, 0x24, 0xff, 0xff, 0xf0, 0xff, 0xff, 0xf0)},
-	})
-	got, failures, err := sensortest.Read(t, d, e)
-	if err != nil || len(got) != 0 || len(failures) != 2 {
-		t.Fatalf("%d readings, failures %v, error %v: want two failures", len(got), failures, err)
-	}
-	for _, f := range failures {
-		isError(t, f.Err, sensors.OutOfRange, "outside")
+	for _, tc := range []struct {
+		data []byte
+		says string
+	}{
+		{b(0xff, 0xff, 0xf0, 0xff, 0xff, 0xf0, 0x6e, 0x00), "temperature of"},
+		{b(0x65, 0x5a, 0xc0, 0xff, 0xff, 0xf0, 0x6e, 0x00), "temperature of"},
+		{b(0xff, 0xff, 0xf0, 0x7e, 0xed, 0x00, 0x6e, 0x00), "pressure of"},
+		{b(0x65, 0x5a, 0xc0, 0x7e, 0xed, 0x00, 0xff, 0xff), "humidity of"},
+		{b(0x65, 0x5a, 0xc0, 0x7e, 0xed, 0x00, 0x00, 0x00), "humidity of"},
+	} {
+		e := sensortest.New(t, d, nil)
+		result := io{b(0xf3), after(0x00, 0x24, tc.data...)}
+		e.Bus = playback(0x76, bme280Probe(0x60), []io{{b(0xf2, 0x01), nil}, {b(0xf4, 0x25), nil}, result, result})
+		_, _, err := sensortest.Read(t, d, e)
+		isError(t, err, sensors.OutOfRange, tc.says)
 	}
 }
 
@@ -260,10 +281,9 @@ func TestBME280Cancelled(t *testing.T) {
 func BenchmarkBME280(bm *testing.B) {
 	d := sensortest.Driver(bm, "bme280")
 	e := sensortest.New(bm, d, nil)
-	ops := append(bme280Probe(0x60),
-		io{b(0xf2, 0x01), nil}, io{b(0xf4, 0x25), nil},
-		io{b(0xf3), after(0x00, 0x24, append(bytes.Clone(bmp280Data), 0x6e, 0x00)...)})
+	result := io{b(0xf3), after(0x00, 0x24, append(bytes.Clone(bmp280Data), 0x6e, 0x00)...)}
+	ops := append(bme280Probe(0x60), io{b(0xf2, 0x01), nil}, io{b(0xf4, 0x25), nil}, result, result)
 	p := playback(0x76, ops)
 	e.Bus = p
-	sensortest.Bench(bm, d, e, func() { p.Count = len(ops) - 3 })
+	sensortest.Bench(bm, d, e, func() { p.Count = len(ops) - 4 })
 }

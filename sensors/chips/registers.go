@@ -7,8 +7,10 @@
 package chips
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -24,14 +26,24 @@ type device struct {
 	dev    *i2c.Dev
 	others string // advice until the first answer: where else the chip can be
 	out    [3]byte
-	in     [26]byte
+	in     []byte // the last answer as it came
+	data   []byte // and without its checksums
+	// refusal is why the last read of a poll had no answer.
+	refusal error
+	trace   *slog.Logger // of each transaction; nil: not wanted
 }
+
+// longest is how many bytes a driver by hand reads at most in one transaction.
+const longest = 32
 
 // newDevice is the chip at the options bus and addr; addresses are those it
 // can have.
 func newDevice(e sensors.Env, addresses []string) device {
-	d := device{dev: e.I2C()}
+	d := device{dev: e.I2C(), in: make([]byte, longest), data: make([]byte, longest)}
 	here := e.Options().Address("addr").String()
+	if log := e.Log(); log.Enabled(context.Background(), slog.LevelDebug) {
+		d.trace = log
+	}
 	others := slices.DeleteFunc(slices.Clone(addresses), func(a string) bool { return a == here })
 	if len(others) > 0 {
 		d.others = "addr=" + strings.Join(others, " or addr=")
@@ -44,6 +56,9 @@ func (d *device) tx(ctx context.Context, w, r []byte) error {
 		return err
 	}
 	err := d.dev.Tx(w, r)
+	if d.trace != nil {
+		d.trace.Debug("I2C transaction", "wrote", fmt.Sprintf("% x", w), "read", fmt.Sprintf("% x", r), "err", err)
+	}
 	if err == nil {
 		d.others = ""
 	}
@@ -60,6 +75,67 @@ func (d *device) read(ctx context.Context, reg byte, n int) ([]byte, error) {
 		return nil, fmt.Errorf("read register 0x%02x: %w", reg, err)
 	}
 	return d.in[:n], nil
+}
+
+// readTwice is read for what is kept and has no checksum: a second read must
+// give the same.
+func (d *device) readTwice(ctx context.Context, reg byte, n int) ([]byte, error) {
+	p, err := d.read(ctx, reg, n)
+	if err != nil {
+		return nil, err
+	}
+	first := d.data[:copy(d.data, p)]
+	if p, err = d.read(ctx, reg, n); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(first, p) {
+		return nil, errUnequal(fmt.Sprintf("register 0x%02x", reg), first, p)
+	}
+	return p, nil
+}
+
+// errUnequal is what two reads tell that should be the same.
+func errUnequal(what string, first, second []byte) error {
+	return sensors.Errorf(sensors.Checksum, "%s reads 0x%x and then 0x%x, and should stay the same: the bus is disturbed, or another program uses the chip", what, first, second)
+}
+
+// readChecked writes w, if there is any, reads n bytes, checksums not counted,
+// and checks them. What it returns is valid until the next read.
+func (d *device) readChecked(ctx context.Context, w []byte, sum *checksum, n int) ([]byte, error) {
+	raw := d.in[:sum.raw(n)]
+	if err := d.tx(ctx, w, raw); err != nil {
+		return nil, err
+	}
+	if sum == nil {
+		return d.data[:copy(d.data, raw)], nil
+	}
+	crc := sum.init
+	if sum.smbus {
+		// System Management Bus specification 3.1, section 6.4: the sum is of all
+		// bytes on the bus.
+		if len(w) > 0 {
+			crc = sensors.CRC8(sum.poly, crc, byte(d.dev.Addr<<1))
+			crc = sensors.CRC8(sum.poly, crc, w...)
+		}
+		crc = sensors.CRC8(sum.poly, crc, byte(d.dev.Addr<<1|1))
+	}
+	data := d.data[:0]
+	for at := 0; at < len(raw); at += sum.every + 1 {
+		word, got := raw[at:at+sum.every], raw[at+sum.every]
+		if want := sensors.CRC8(sum.poly, crc, word...); got != want {
+			return nil, sensors.Errorf(sensors.Checksum, "the answer % x has the checksum 0x%02x and not 0x%02x: the bus is disturbed or stuck, or another chip answers", raw, got, want)
+		}
+		data = append(data, word...)
+	}
+	return data, nil
+}
+
+// raw is how many bytes an answer with n bytes of data has.
+func (c *checksum) raw(n int) int {
+	if c == nil {
+		return n
+	}
+	return n + n/c.every
 }
 
 // write writes one byte.

@@ -47,8 +47,8 @@ func TestSHT4x(t *testing.T) {
 			{0x6666, 0x7a00, 25, 0.53572},
 			{26214, 32768, 25, 0.56501},
 			{16852, 3146, 0, 0},     // the zeros of both formulas
-			{0x6666, 0x0000, 25, 0}, // -6 %, cut
-			{0x6666, 0xffff, 25, 1}, // 119 %, cut
+			{0x6666, 0x0300, 25, 0}, // -4.5 %, cut
+			{0x6666, 0xe000, 25, 1}, // 103.4 %, cut
 			{1873, 55575, -40, 1},   // the ends of the range
 			{63661, 55574, 124.9974, 1},
 		} {
@@ -99,7 +99,7 @@ func TestSHT4xStillMeasuring(t *testing.T) {
 func TestSHT4xNeverReady(t *testing.T) {
 	e, d := refusing(t, 1000)
 	_, _, err := sensortest.Read(t, d, e)
-	isError(t, err, sensors.NotReady, "took command 0xfd and has no answer")
+	isError(t, err, sensors.NotReady, "command 0xfd: the chip has no answer yet")
 	if !errors.Is(err, sensortest.ErrNACK) {
 		t.Errorf("the error %q has lost what the bus said", err)
 	}
@@ -120,13 +120,13 @@ func TestSHT4xErrors(t *testing.T) {
 		ops  []io
 		says string
 	}{
-		{"serial number", []io{{b(0x89), nil}, {nil, b(0x0f, 0x4c, 0x00, 0x1a, 0x25, 0x00)}}, "serial number"},
+		{"serial number", []io{{b(0x89), nil}, {nil, b(0x0f, 0x4c, 0x00, 0x1a, 0x25, 0x00)}}, "command 0x89: the answer 0f 4c 00 1a 25 00 has the checksum 0x00"},
 		{"stuck low", []io{{b(0x89), nil}, {nil, make([]byte, 6)}}, "stuck"},
 		{"stuck high", []io{{b(0x89), nil}, {nil, bytes.Repeat(b(0xff), 6)}}, "stuck"},
-		{"temperature", append(sht4xProbe[:2:2], io{b(0xfd), nil}, io{nil, flip(1)}), "command 0xfd has the checksum"},
-		{"its checksum", append(sht4xProbe[:2:2], io{b(0xfd), nil}, io{nil, flip(2)}), "command 0xfd has the checksum"},
-		{"humidity", append(sht4xProbe[:2:2], io{b(0xfd), nil}, io{nil, flip(4)}), "command 0xfd has the checksum"},
-		{"its checksum too", append(sht4xProbe[:2:2], io{b(0xfd), nil}, io{nil, flip(5)}), "command 0xfd has the checksum"},
+		{"temperature", append(sht4xProbe[:2:2], io{b(0xfd), nil}, io{nil, flip(1)}), "has the checksum"},
+		{"its checksum", append(sht4xProbe[:2:2], io{b(0xfd), nil}, io{nil, flip(2)}), "has the checksum"},
+		{"humidity", append(sht4xProbe[:2:2], io{b(0xfd), nil}, io{nil, flip(4)}), "has the checksum"},
+		{"its checksum too", append(sht4xProbe[:2:2], io{b(0xfd), nil}, io{nil, flip(5)}), "has the checksum"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := sensortest.Driver(t, "sht4x")
@@ -140,16 +140,33 @@ func TestSHT4xErrors(t *testing.T) {
 	}
 }
 
-// A good checksum over a temperature that can't be is still no reading.
+// A good checksum over a value that can't be is still no reading, and what was
+// measured with it isn't believed either.
 func TestSHT4xOutOfRange(t *testing.T) {
+	for _, tc := range []struct {
+		t, h uint16
+		says string
+	}{
+		{0xffff, 0x7a00, "temperature of 130.00 °C is outside"},
+		{0x6666, 0xffff, "humidity of 119.0 % is outside"},
+		{0x6666, 0x0000, "humidity of -6.0 % is outside"},
+	} {
+		d := sensortest.Driver(t, "sht4x")
+		e := sensortest.New(t, d, nil)
+		e.Bus = playback(0x44, sht4xProbe, []io{{b(0xfd), nil}, {nil, crcs(tc.t, tc.h)}})
+		_, _, err := sensortest.Read(t, d, e)
+		isError(t, err, sensors.OutOfRange, tc.says)
+	}
+}
+
+// Another program has asked for the serial number between our command and our
+// read: its checksum is good.
+func TestSHT4xAnswerToAnotherProgram(t *testing.T) {
 	d := sensortest.Driver(t, "sht4x")
 	e := sensortest.New(t, d, nil)
-	e.Bus = playback(0x44, sht4xProbe, []io{{b(0xfd), nil}, {nil, crcs(0xffff, 0x7a00)}})
-	got, failures, err := sensortest.Read(t, d, e)
-	if err != nil || len(got) != 1 || len(failures) != 1 {
-		t.Fatalf("%d readings, failures %v, error %v: want one of each", len(got), failures, err)
-	}
-	isError(t, failures[0].Err, sensors.OutOfRange, "130.00 °C is outside")
+	e.Bus = playback(0x44, sht4xProbe, []io{{b(0xfd), nil}, {nil, crcs(0x0f4c, 0x1a25)}})
+	_, _, err := sensortest.Read(t, d, e)
+	isError(t, err, sensors.Busy, "command 0xfd: it is 0f 4c 58 1a 25 72, what the chip answers when it is asked what it is")
 }
 
 func TestSHT4xCancelled(t *testing.T) {

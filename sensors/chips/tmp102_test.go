@@ -36,7 +36,8 @@ func TestTMP102(t *testing.T) {
 			{b(1), b(0x61, 0xa0)},   // not yet
 			{b(1), b(0xe1, 0x80)},   // converted; AL says that it is warm
 			{b(0), b(tc.hi, tc.lo)},
-			{b(1), b(0xe1, 0x80)}, // shut down
+			{b(0), b(tc.hi, tc.lo)}, // it is held
+			{b(1), b(0xe1, 0x80)},   // shut down
 		})
 		e.Bus = p
 		got, failures, err := sensortest.Read(t, d, e)
@@ -89,11 +90,11 @@ func TestLM75Family(t *testing.T) {
 }
 
 func tmp75Sense(data []byte) []io {
-	return []io{{b(1, 0xe1), nil}, {b(0), data}, {b(1), b(0x61)}}
+	return []io{{b(1, 0xe1), nil}, {b(0), data}, {b(0), data}, {b(1), b(0x61)}}
 }
 
 func lm75Sense(data []byte) []io {
-	return []io{{b(1, 0x00), nil}, {b(0), data}, {b(1, 0x01), nil}, {b(1), b(0x01)}}
+	return []io{{b(1, 0x00), nil}, {b(1), b(0x00)}, {b(1, 0x01), nil}, {b(0), data}, {b(0), data}, {b(1), b(0x01)}}
 }
 
 func TestTMP102Errors(t *testing.T) {
@@ -103,7 +104,7 @@ func TestTMP102Errors(t *testing.T) {
 		return []io{{b(2), b(byte(low>>8), byte(low))}, {b(3), b(byte(high>>8), byte(high))}}
 	}
 	sense := func(data, config []byte) []io {
-		return append(lm75Probe[:2:2], io{b(1, 0xe1, 0xa0), nil}, io{b(1), b(0xe1, 0xa0)}, io{b(0), data}, io{b(1), config})
+		return append(lm75Probe[:2:2], io{b(1, 0xe1, 0xa0), nil}, io{b(1), b(0xe1, 0xa0)}, io{b(0), data}, io{b(0), data}, io{b(1), config})
 	}
 	for _, tc := range []struct {
 		name  string
@@ -111,17 +112,17 @@ func TestTMP102Errors(t *testing.T) {
 		ops   []io
 		says  string
 	}{
-		{"stuck low", tmp102, limits(0, 0), "the bus is stuck"},
-		{"stuck high", tmp102, limits(0xffff, 0xffff), "the bus is stuck"},
-		{"ADS1115", tmp102, limits(0x8000, 0x7fff), "looks like an ADS1115"},
-		{"ADS1015", lm75, limits(0x8000, 0x7ff0), "looks like an ADS1115 or ADS1015"},
-		{"a stranger", tmp102, limits(0x1234, 0x5001), "no chip of this family"},
-		{"stuck low later", tmp102, sense(b(0, 0), b(0, 0)), "not as it was written"},
-		{"stuck high later", tmp102, sense(b(0xff, 0xff), b(0xff, 0xff)), "not as it was written"},
+		{"stuck low", tmp102, slices.Concat(limits(0, 0), []io{{b(1, 0xe1, 0xa0), nil}}, slices.Repeat([]io{{b(1), b(0, 0)}}, 8)), "not ready"},
+		{"stuck high", tmp102, limits(0xffff, 0xffff)[:1], "the bus is stuck"},
+		{"ADS1115", tmp102, limits(0x8000, 0x7fff)[:1], "looks like an ADS1115"},
+		{"a stranger", tmp102, limits(0x1230, 0x5001), "no chip of this family"},
+		{"stuck low later", tmp102, sense(b(0, 0), b(0, 0)), "reads 0x0000 and not the 0xe1a0 that was set"},
+		{"stuck high later", tmp102, sense(b(0xff, 0xf0), b(0xff, 0xff)), "reads 0xffff and not the 0xe1a0 that was set"},
 		{"lost its supply", tmp102, sense(b(0, 0), b(0x60, 0xa0)), "lost its supply"},
-		{"extended mode", tmp102, sense(b(0x0c, 0x81), b(0xe1, 0xb0)), "not as it was written"},
-		{"more than 12 bits", tmp102, sense(b(0x0c, 0x81), b(0xe1, 0xa0)), "more than 12 bits"},
-		{"LM75 awake", lm75, append(lm75Probe[:2:2], io{b(1, 0), nil}, io{b(0), b(0x19, 0)}, io{b(1, 1), nil}, io{b(1), b(0)}), "not as it was written"},
+		{"extended mode", tmp102, sense(b(0x0c, 0x80), b(0xe1, 0xb0)), "reads 0xe1b0"},
+		{"more than 12 bits", tmp102, sense(b(0x0c, 0x81), nil)[:5], "more bits than this model"},
+		{"LM75 asleep", lm75, append(lm75Probe[:2:2], io{b(1, 0), nil}, io{b(1), b(1)}, io{b(1, 1), nil}), "register 0x01 reads 0x01 and not the 0x00 that was set"},
+		{"LM75 awake", lm75, append(lm75Probe[:2:2], append(lm75Sense(b(0x19, 0))[:5], io{b(1), b(0)})...), "register 0x01 reads 0x00 and not the 0x01 that was set"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := sensortest.Driver(t, "tmp102")
@@ -129,10 +130,23 @@ func TestTMP102Errors(t *testing.T) {
 			p := playback(0x48, tc.ops)
 			e.Bus = p
 			_, _, err := sensortest.Read(t, d, e)
-			isError(t, err, sensors.Identity, tc.says)
+			reason := sensors.Identity
+			if tc.says == "not ready" {
+				reason = sensors.NotReady
+			}
+			isError(t, err, reason, tc.says)
 			played(t, p)
 		})
 	}
+}
+
+// A result that changes while it is held was never one.
+func TestTMP102ReadsTwice(t *testing.T) {
+	d := sensortest.Driver(t, "tmp102")
+	e := sensortest.New(t, d, nil)
+	e.Bus = playback(0x48, lm75Probe, []io{{b(1, 0xe1, 0xa0), nil}, {b(1), b(0xe1, 0xa0)}, {b(0), b(0x19, 0x10)}, {b(0), b(0x19, 0x00)}})
+	_, _, err := sensortest.Read(t, d, e)
+	isError(t, err, sensors.Checksum, "register 0x00: it reads 0x1910 and then 0x1900")
 }
 
 func TestTMP102NeverReady(t *testing.T) {
@@ -172,7 +186,7 @@ func TestTMP102Cancelled(t *testing.T) {
 func BenchmarkTMP102(bm *testing.B) {
 	d := sensortest.Driver(bm, "tmp102")
 	e := sensortest.New(bm, d, nil)
-	p := playback(0x48, lm75Probe, []io{{b(1, 0xe1, 0xa0), nil}, {b(1), b(0xe1, 0xa0)}, {b(0), b(0x19, 0x00)}, {b(1), b(0xe1, 0xa0)}})
+	p := playback(0x48, lm75Probe, []io{{b(1, 0xe1, 0xa0), nil}, {b(1), b(0xe1, 0xa0)}, {b(0), b(0x19, 0x00)}, {b(0), b(0x19, 0x00)}, {b(1), b(0xe1, 0xa0)}})
 	e.Bus = p
 	sensortest.Bench(bm, d, e, func() { p.Count = 2 })
 }

@@ -216,7 +216,7 @@ func (c *Sensor) SameDevice(other *Sensor) bool {
 	sameRail := c.Rail == nil && other.Rail == nil ||
 		c.Rail != nil && other.Rail != nil &&
 			c.Rail.Line.Key() == other.Rail.Line.Key() && c.Rail.ActiveLow == other.Rail.ActiveLow
-	return c.Name == other.Name && c.Driver == other.Driver && sameRail && c.Options.Equal(other.Options)
+	return c.Name == other.Name && c.Driver.Name == other.Driver.Name && sameRail && c.Options.Equal(other.Options)
 }
 
 // A Problem is one thing that is wrong in the configuration: where, with what,

@@ -51,7 +51,7 @@ func (l *loader) checkChips() {
 		}
 		subject := "sensor " + c.Name
 		other := fmt.Sprintf("sensor %s (%s)", f.Name, f.Origin)
-		if c.Driver != f.Driver {
+		if c.Driver.Name != f.Driver.Name {
 			l.complain(l.originOf(c, "addr"), subject, "addr", fmt.Errorf("%s on %s is taken by the %s of %s: give the address of this %s", addr, bus, f.Driver.Name, other, c.Driver.Name))
 			continue
 		}

@@ -40,6 +40,9 @@ type Env struct {
 	// counts from 0.
 	OnWait func(n int)
 
+	// Debug lets Log take debug messages, too.
+	Debug bool
+
 	tb      testing.TB
 	options *sensors.Options
 	dev     i2c.Dev
@@ -171,5 +174,9 @@ func (e *Env) Value(sensor, quantity string) (float64, sensors.Instant, bool) {
 }
 
 func (e *Env) Log() *slog.Logger {
-	return slog.New(slog.NewTextHandler(&e.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	level := slog.LevelInfo
+	if e.Debug {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(&e.log, &slog.HandlerOptions{Level: level}))
 }

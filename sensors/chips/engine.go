@@ -1,0 +1,305 @@
+package chips
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"example.org/dormouse/sensors"
+)
+
+// An engine is a sensor that runs the description of its chip.
+type engine struct {
+	device
+	env    sensors.Env
+	family *family
+	chip   *chip
+	serial string // as identify found it
+	part   string
+
+	wake, prepare, constants, sleep phase
+	inputs                          []input
+	frame                           frame
+	known                           [][]byte // answers to the questions of identity, with their checksums
+
+	awake  bool // something was sent that sleep has to end
+	op     *op  // of the poll under way
+	polled func() (bool, error)
+}
+
+// An input is a channel, or all that a chip without channels measures.
+type input struct {
+	name   string
+	ranges []program // one for each value of the automatic setting, else one
+	at     int       // the one to begin with
+	values []float64
+	failed error // of this channel alone
+}
+
+// newEngine makes the sensor without asking the chip.
+func newEngine(e sensors.Env, f *family, c *chip) *engine {
+	s := &engine{device: newDevice(e, f.addressesOf(c)), env: e, family: f, chip: c}
+	s.polled = s.ready
+	s.compile(e.Options())
+	return s
+}
+
+// start is the driver's New.
+func (s *engine) start(ctx context.Context) error {
+	if s.chip.startup > 0 { // its supply may have risen just now
+		if err := s.env.Sleep(ctx, s.chip.startup); err != nil {
+			return err
+		}
+	}
+	err := s.set(ctx)
+	if err != nil {
+		s.lieDown()
+	}
+	return err
+}
+
+func (s *engine) set(ctx context.Context) error {
+	if err := s.run(ctx, s.wake); err != nil {
+		return err
+	}
+	if err := s.identify(ctx); err != nil {
+		return err
+	}
+	if err := s.run(ctx, s.prepare); err != nil {
+		return err
+	}
+	if err := s.verify(ctx, s.prepare); err != nil {
+		return err
+	}
+	s.frame.data = s.frame.data[:0]
+	if err := s.run(ctx, s.constants); err != nil {
+		return err
+	}
+	s.frame.constants = append(s.frame.constants, s.frame.data...)
+	return nil
+}
+
+// Sense measures all inputs and reports them, or fails.
+func (s *engine) Sense(ctx context.Context, r *sensors.Report) error {
+	err := s.run(ctx, s.wake)
+	for i := range s.inputs {
+		if err == nil {
+			err = s.take(ctx, &s.inputs[i])
+		}
+	}
+	if err != nil {
+		s.lieDown()
+		return err
+	}
+	if s.awake {
+		if err := s.rest(ctx); err != nil {
+			return err
+		}
+	}
+	return s.report(r)
+}
+
+// take measures one input, in the finest range that holds its value where the
+// range is automatic.
+func (s *engine) take(ctx context.Context, in *input) error {
+	in.failed = nil
+	for tries := 0; ; tries++ {
+		p := &in.ranges[in.at]
+		err := s.measure(ctx, p)
+		if err == nil {
+			if next := s.other(in); next != in.at && tries < len(in.ranges) {
+				in.at = next
+				continue
+			}
+			err = s.decode(p, in.values)
+		}
+		switch {
+		case err == nil:
+			return nil
+		case in.name == "":
+			return err
+		case errors.As(err, new(saturated)):
+			in.failed = fmt.Errorf("channel %s: %w", in.name, err)
+			return nil
+		}
+		return fmt.Errorf("channel %s: %w", in.name, err)
+	}
+}
+
+// other is the range that the result asks for.
+func (s *engine) other(in *input) int {
+	a := s.chip.auto()
+	if a == nil {
+		return in.at
+	}
+	raw := in.ranges[in.at].auto.integer(s.frame.data[a.at:])
+	switch {
+	case raw >= a.high && in.at > 0:
+		return in.at - 1
+	case raw < a.low && in.at < len(in.ranges)-1:
+		return in.at + 1
+	}
+	return in.at
+}
+
+// measure fills the frame.
+func (s *engine) measure(ctx context.Context, p *program) error {
+	s.frame.data = s.frame.data[:0]
+	s.frame.chosen = p.chosen
+	s.awake = len(s.sleep.ops) > 0
+	if err := s.run(ctx, p.measure); err != nil {
+		return err
+	}
+	if err := s.verify(ctx, p.measure); err != nil {
+		return err
+	}
+	// What was set once is still so, and where nothing set proves that the bus
+	// wasn't stuck, the identity does.
+	if err := s.verify(ctx, s.prepare); err != nil {
+		return err
+	}
+	if err := s.recognise(ctx, p); err != nil {
+		return err
+	}
+	if len(p.collect.ops) == 0 {
+		return nil
+	}
+	s.awake = false
+	if err := s.run(ctx, s.sleep); err != nil {
+		return err
+	}
+	if err := s.run(ctx, p.collect); err != nil {
+		return err
+	}
+	if err := s.verify(ctx, s.sleep); err != nil {
+		return err
+	}
+	return s.verify(ctx, p.collect)
+}
+
+// rest puts the chip to sleep.
+func (s *engine) rest(ctx context.Context) error {
+	s.awake = false
+	if err := s.run(ctx, s.sleep); err != nil {
+		return err
+	}
+	return s.verify(ctx, s.sleep)
+}
+
+// lieDown puts a chip to sleep whose measurement failed, even where the
+// context has ended. The failure is told; what this one says adds nothing.
+func (s *engine) lieDown() {
+	if s.awake || len(s.wake.ops) > 0 {
+		_ = s.run(context.Background(), s.sleep)
+	}
+	s.awake = false
+}
+
+func (s *engine) report(r *sensors.Report) error {
+	var failed error
+	good := 0
+	for i := range s.inputs {
+		if in := &s.inputs[i]; in.failed != nil {
+			failed = errors.Join(failed, in.failed)
+		} else {
+			good++
+		}
+	}
+	if good == 0 {
+		return failed
+	}
+	for i := range s.inputs {
+		in := &s.inputs[i]
+		if in.failed != nil {
+			r.Fail(in.failed, in.name)
+			continue
+		}
+		for j := range in.ranges[in.at].fields {
+			f := &in.ranges[in.at].fields[j]
+			switch {
+			case f.label != "":
+				r.Set(f.quantity, in.values[j], f.label)
+			case in.name != "":
+				r.Set(f.quantity, in.values[j], in.name)
+			default:
+				r.Set(f.quantity, in.values[j])
+			}
+		}
+	}
+	return nil
+}
+
+// identify asks what the chip is.
+func (s *engine) identify(ctx context.Context) error {
+	s.part, s.serial = s.chip.part, ""
+	s.known = s.known[:0]
+	for i := range s.chip.identity {
+		id := &s.chip.identity[i]
+		o := s.compileStep(&id.step, nil)
+		data, err := s.fetch(ctx, &o)
+		if err != nil {
+			if id.elective && sensors.ReasonOf(err) != sensors.IO && ctx.Err() == nil {
+				continue
+			}
+			return fmt.Errorf("%s: %w", o.label, err)
+		}
+		if s.chip.commands {
+			s.known = append(s.known, append([]byte(nil), s.raw(&o)...))
+		}
+		if err := s.match(id, o.label, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// match holds an answer against the contents that the family has.
+func (s *engine) match(id *identity, label string, data []byte) error {
+	v := number(data)
+	if id.mask != 0 {
+		v &= id.mask
+	}
+	for _, p := range id.is {
+		if v == p.value {
+			if p.name != "" {
+				s.part = p.name
+			}
+			return nil
+		}
+	}
+	switch other, ok := id.looks[v]; {
+	case id.serial && !stuck(data):
+		s.serial += fmt.Sprintf("%x", data)
+		return nil
+	case id.elective:
+		return nil
+	case stuck(data):
+		return errStuck(label, number(data))
+	case ok:
+		return sensors.Errorf(sensors.Identity, "%s reads 0x%0*x: it looks like %s, which driver %s doesn't read", label, 2*len(data), v, other, s.family.name)
+	}
+	return sensors.Errorf(sensors.Identity, "%s reads 0x%0*x, which no %s has: check the address", label, 2*len(data), v, s.parts())
+}
+
+// parts names what the driver reads.
+func (s *engine) parts() string {
+	if s.chip.part != "" {
+		return s.chip.part
+	}
+	return strings.ToUpper(s.family.name)
+}
+
+// recognise asks the identity again after a measurement, where nothing that
+// was set and no checksum proves that the bus wasn't stuck.
+func (s *engine) recognise(ctx context.Context, p *program) error {
+	id := p.proof
+	if id == nil {
+		return nil
+	}
+	data, err := s.fetch(ctx, &p.asked)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.asked.label, err)
+	}
+	return s.match(id, p.asked.label, data)
+}

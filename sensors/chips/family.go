@@ -1,0 +1,212 @@
+package chips
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"example.org/dormouse/sensors"
+)
+
+// register makes a driver of the family. A mistake in its description stops
+// the program at once.
+func (f *family) register() {
+	if err := f.check(); err != nil {
+		panic(fmt.Sprintf("chips: %s: %v", f.name, err))
+	}
+	sensors.Register(f.driver())
+}
+
+func (f *family) driver() *sensors.Driver {
+	return &sensors.Driver{
+		Name: f.name, Summary: f.summary, Datasheet: f.datasheet, Wiring: f.wiring, Timing: f.timing,
+		Options: f.optionList(), Channels: f.channelList(), Measures: f.measures(), Aliases: f.aliases,
+		Unverifiable: f.unverifiable, Identity: f.identification(), Check: f.checkOptions,
+		New: func(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
+			s := newEngine(e, f, f.model(e.Options()))
+			return s, s.start(ctx)
+		},
+	}
+}
+
+// model is the chip that the options choose.
+func (f *family) model(o *sensors.Options) *chip {
+	if len(f.models) == 1 {
+		return &f.models[0]
+	}
+	name := o.Text("model")
+	return &f.models[slices.IndexFunc(f.models, func(c chip) bool { return c.name == name })]
+}
+
+func (f *family) addressesOf(c *chip) []string {
+	if c.addresses != nil {
+		return c.addresses
+	}
+	return f.addresses
+}
+
+func (f *family) optionList() []sensors.Option {
+	list := []sensors.Option{sensors.BusOpt(), sensors.AddrOpt(f.addresses...)}
+	if len(f.models) > 1 {
+		var names []string
+		for _, c := range f.models {
+			names = append(names, c.name)
+		}
+		list = append(list, sensors.Option{Name: "model", Type: sensors.EnumOption, Default: names[0], Choices: names, Help: f.modelHelp})
+	}
+	for i := range f.models {
+		for j := range f.models[i].settings {
+			list = f.models[i].settings[j].addTo(list)
+		}
+	}
+	return append(list, f.options...)
+}
+
+// addTo adds the option of a setting, or its choices to that of another model.
+func (st *setting) addTo(list []sensors.Option) []sensors.Option {
+	at := slices.IndexFunc(list, func(o sensors.Option) bool { return o.Name == st.name })
+	if at < 0 {
+		at = len(list)
+		list = append(list, sensors.Option{Name: st.name, Type: sensors.EnumOption, Default: st.unset, Channel: st.channel, Help: st.help})
+	}
+	o := &list[at]
+	for _, choice := range st.choices() {
+		if !slices.Contains(o.Choices, choice) {
+			o.Choices = append(o.Choices, choice)
+		}
+	}
+	return list
+}
+
+func (st *setting) choices() []string {
+	var names []string
+	if st.auto != nil {
+		names = append(names, automatic)
+	}
+	for _, v := range st.values {
+		names = append(names, v.name)
+	}
+	return names
+}
+
+func (f *family) channelList() []string {
+	var names []string
+	add := func(name string) {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, c := range f.models {
+		for _, ch := range c.channels {
+			add(ch.name)
+		}
+		for _, field := range c.fields {
+			if slices.Equal(field.quantity.Labels, []string{"channel"}) {
+				add(field.label)
+			}
+		}
+	}
+	return names
+}
+
+func (f *family) measures() []*sensors.Quantity {
+	var list []*sensors.Quantity
+	for _, c := range f.models {
+		for _, field := range c.fields {
+			if !slices.ContainsFunc(list, func(q *sensors.Quantity) bool { return q.MetricName() == field.quantity.MetricName() }) {
+				list = append(list, field.quantity)
+			}
+		}
+	}
+	return list
+}
+
+// checkOptions finds what only one model can't have.
+func (f *family) checkOptions(o *sensors.Options) error {
+	c := f.model(o)
+	if addr := o.Address("addr").String(); !slices.Contains(f.addressesOf(c), addr) {
+		return &sensors.OptionError{Key: "addr", Err: fmt.Errorf("a %s has %s: for another of the family give its model", c.title(f), strings.Join(c.addresses, ", "))}
+	}
+	for _, opt := range f.optionList() {
+		at := slices.IndexFunc(c.settings, func(st setting) bool { return st.name == opt.Name })
+		switch {
+		case opt.Type != sensors.EnumOption || opt.Name == "model":
+		case at < 0 && o.Given(opt.Name):
+			return &sensors.OptionError{Key: opt.Name, Err: fmt.Errorf("a %s has nothing to be set there", c.title(f))}
+		case at >= 0 && !slices.Contains(c.settings[at].choices(), o.Text(opt.Name)):
+			return &sensors.OptionError{Key: opt.Name, Err: fmt.Errorf("a %s has %s", c.title(f), strings.Join(c.settings[at].choices(), ", "))}
+		}
+	}
+	return nil
+}
+
+func (c *chip) title(f *family) string {
+	switch {
+	case c.part != "":
+		return c.part
+	case c.name != "":
+		return strings.ToUpper(c.name)
+	}
+	return strings.ToUpper(f.name)
+}
+
+// identification is nil where no model has anything to be known by.
+func (f *family) identification() *sensors.Identification {
+	id := sensors.Identification{Probe: f.probe}
+	var by []string
+	for _, c := range f.models {
+		id.Command = id.Command || c.commands && len(c.identity) > 0
+		for _, i := range c.identity {
+			if i.by != "" && !slices.Contains(by, i.by) {
+				by = append(by, i.by)
+			}
+		}
+	}
+	if len(by) == 0 {
+		return nil
+	}
+	id.By = strings.Join(by, "; ")
+	return &id
+}
+
+// probe asks what is at the address, in the way of each model that has one.
+func (f *family) probe(ctx context.Context, e sensors.Env) (sensors.Found, error) {
+	var first error
+	for i := range f.models {
+		c := &f.models[i]
+		if len(c.identity) == 0 || !slices.Contains(f.addressesOf(c), e.Options().Address("addr").String()) {
+			continue
+		}
+		s := newEngine(e, f, c)
+		err := s.probe(ctx)
+		if err == nil {
+			return sensors.Found{Family: f.name, Model: s.part, Serial: s.serial}, nil
+		}
+		if first == nil {
+			first = err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return sensors.Found{}, first
+}
+
+// probe wakes the chip where that is needed, identifies it, and leaves it as
+// it was.
+func (s *engine) probe(ctx context.Context) error {
+	if s.chip.startup > 0 {
+		if err := s.env.Sleep(ctx, s.chip.startup); err != nil {
+			return err
+		}
+	}
+	if err := s.run(ctx, s.wake); err != nil {
+		return err
+	}
+	err := s.identify(ctx)
+	if len(s.wake.ops) > 0 {
+		s.lieDown()
+	}
+	return err
+}

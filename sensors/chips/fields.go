@@ -1,0 +1,166 @@
+package chips
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"example.org/dormouse/sensors"
+)
+
+// A kind is where the bits of a number are and what they mean, as the kernel
+// writes it in scan_elements (Documentation/ABI/testing/sysfs-bus-iio):
+// "be:s12/16>>4" is a signed number of 12 bits in 16, shifted by 4, its most
+// significant byte first.
+type kind struct {
+	little, signed, float bool
+	bits, shift           uint
+	bytes                 int
+}
+
+var kindPattern = regexp.MustCompile(`^(be|le):([su])(\d{1,2})/(\d{1,2})>>(\d{1,2})$`)
+
+func parseKind(text string) (kind, error) {
+	if text == "be:f32" {
+		return kind{float: true, bytes: 4}, nil
+	}
+	m := kindPattern.FindStringSubmatch(text)
+	if m == nil {
+		return kind{}, fmt.Errorf("%q is no type: write be:s12/16>>4, le:u16/16>>0 or be:f32", text)
+	}
+	var n [3]uint
+	for i := range n {
+		v, err := strconv.ParseUint(m[3+i], 10, 8)
+		if err != nil {
+			return kind{}, fmt.Errorf("%q: %w", text, err)
+		}
+		n[i] = uint(v)
+	}
+	bits, size, shift := n[0], n[1], n[2]
+	if size == 0 || size > 64 || size%8 != 0 || bits == 0 || bits+shift > size {
+		return kind{}, fmt.Errorf("%q is no type: %d bits shifted by %d don't fit into %d, which must be a multiple of 8 up to 64", text, bits, shift, size)
+	}
+	return kind{little: m[1] == "le", signed: m[2] == "s", bits: bits, shift: shift, bytes: int(size / 8)}, nil
+}
+
+// integer is the number at the beginning of p.
+func (k kind) integer(p []byte) int64 {
+	var v uint64
+	for i := range k.bytes {
+		b := p[i]
+		if k.little {
+			b = p[k.bytes-1-i]
+		}
+		v = v<<8 | uint64(b)
+	}
+	v >>= k.shift
+	v &= ^uint64(0) >> (64 - k.bits)
+	if k.signed {
+		return int64(v<<(64-k.bits)) >> (64 - k.bits)
+	}
+	return int64(v)
+}
+
+// real is the IEEE 754 number of 32 bits at the beginning of p.
+func real(p []byte) float64 {
+	return float64(math.Float32frombits(binary.BigEndian.Uint32(p)))
+}
+
+// A fieldOp is a field with the settings put in.
+type fieldOp struct {
+	*field
+	kind  kind
+	at    int
+	scale float64
+	says  string
+}
+
+func compileField(f *field, p *program, o *sensors.Options) fieldOp {
+	op := fieldOp{field: f, at: f.at, scale: f.scale, says: f.says}
+	if op.scale == 0 {
+		op.scale = 1
+	}
+	if f.kind != "" {
+		op.kind, _ = parseKind(f.kind) // the check of the family has seen to it
+	}
+	for _, name := range f.by {
+		v := p.value(name)
+		if v.scale != 0 {
+			op.scale *= v.scale
+		}
+		if op.says != "" {
+			op.says = strings.ReplaceAll(op.says, "{"+name+"}", v.name)
+			if v.advice != "" {
+				op.says += ": " + v.advice
+			}
+		}
+	}
+	if f.per != "" {
+		op.scale /= o.Number(f.per)
+	}
+	return op
+}
+
+// saturated is a value that is beyond what its channel can tell: the others
+// may stand.
+type saturated struct{ error }
+
+func (s saturated) Unwrap() error { return s.error }
+
+// decode turns the checked frame into values: all are plausible, or none is
+// believed.
+func (s *engine) decode(p *program, values []float64) error {
+	f := &s.frame
+	f.values = values
+	for i := range p.fields {
+		if p.fields[i].field.kind == "" {
+			continue
+		}
+		v, err := p.fields[i].raw(f.data)
+		if err != nil {
+			return err
+		}
+		values[i] = v*p.fields[i].scale + p.fields[i].offset
+	}
+	if s.chip.decode != nil {
+		if err := s.chip.decode(f); err != nil {
+			return err
+		}
+	}
+	for i := range p.fields {
+		field := &p.fields[i]
+		if field.correct != nil {
+			v, err := field.correct(f, values[i])
+			if err != nil {
+				return err
+			}
+			values[i] = v
+		}
+		if err := field.quantity.Check(values[i]); err != nil {
+			return err
+		}
+		if field.clamp != nil {
+			values[i] = min(max(values[i], field.clamp.Min), field.clamp.Max)
+		}
+	}
+	return nil
+}
+
+// raw is the field's number, if it is one.
+func (f *fieldOp) raw(data []byte) (float64, error) {
+	if f.kind.float {
+		return real(data[f.at:]), nil
+	}
+	v := f.kind.integer(data[f.at:])
+	if slices.Contains(f.notReady, v) {
+		return 0, sensors.Errorf(sensors.NotReady, "%s reads 0x%x, as before the first measurement: the chip was reset meanwhile: check its supply", f.quantity.Name, uint64(v)&(^uint64(0)>>(64-f.kind.bits)))
+	}
+	if f.low < f.high && (v <= f.low || v >= f.high) {
+		return 0, saturated{sensors.Errorf(sensors.OutOfRange, "%s", f.says)}
+	}
+	return float64(v), nil
+}

@@ -1,0 +1,278 @@
+package chips
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"example.org/dormouse/sensors"
+)
+
+// A phase is a list of steps with the settings put in.
+type phase struct{ ops []op }
+
+// An op is a step as it is done for one sensor.
+type op struct {
+	*step
+	w     hex // what is written, with the settings' bits
+	back  hex // what must be read back from w[0]; nil: nothing
+	wait  time.Duration
+	n     int  // bytes of data to be read
+	split bool // the read is a transaction of its own
+	twice bool
+	label string
+}
+
+// compilePhase puts the settings of a program into steps.
+func (s *engine) compilePhase(steps []step, p *program) phase {
+	var ph phase
+	for i := range steps {
+		o := s.compileStep(&steps[i], p)
+		if o.back != nil { // only the last setting of a register can be read back
+			for j := range ph.ops {
+				if before := &ph.ops[j]; before.back != nil && before.w[0] == o.w[0] {
+					before.back = nil
+				}
+			}
+		}
+		ph.ops = append(ph.ops, o)
+	}
+	return ph
+}
+
+func (s *engine) compileStep(st *step, p *program) op {
+	o := op{step: st, w: st.write, wait: st.wait, n: max(st.result, st.status)}
+	if st.set != nil {
+		o.w, o.back = st.set, st.readBack()
+	}
+	if p != nil {
+		var bits uint64
+		for _, name := range st.with {
+			bits |= p.bitsOf(name)
+		}
+		o.w, o.back = orBits(o.w, bits), orBits(o.back, bits)
+		for _, name := range st.times {
+			o.wait += p.value(name).time
+		}
+	}
+	o.split = o.n > 0 && (len(o.w) == 0 || st.wait > 0 || len(st.times) > 0)
+	o.twice = st.result > 0 && s.chip.sum == nil && st.once == ""
+	switch {
+	case len(o.w) == 0:
+		o.label = "the answer"
+	case s.chip.commands:
+		o.label = fmt.Sprintf("command 0x%x", o.w)
+	default:
+		o.label = fmt.Sprintf("register 0x%02x", o.w[0])
+	}
+	return o
+}
+
+// readBack is what the register of set must read; nil: nothing is set.
+func (st *step) readBack() hex {
+	if st.set == nil || st.back != nil {
+		return st.back
+	}
+	return st.set[1:]
+}
+
+// orBits is w with bits at its end.
+func orBits(w hex, bits uint64) hex {
+	if len(w) == 0 || bits == 0 {
+		return w
+	}
+	w = bytes.Clone(w)
+	for i := len(w) - 1; i >= 0 && bits != 0; i-- {
+		w[i] |= byte(bits)
+		bits >>= 8
+	}
+	return w
+}
+
+// proves tells whether some bits that count are 1 and some 0, so that a bus
+// that is stuck reads otherwise.
+func proves(want hex, mask uint64) bool {
+	if mask == 0 {
+		mask = allBits(len(want))
+	}
+	v := number(want) & mask
+	return v != 0 && v != mask
+}
+
+func allBits(n int) uint64 { return ^uint64(0) >> (64 - 8*min(n, 8)) }
+
+// number is the first eight bytes of p as one big-endian number.
+func number(p []byte) uint64 {
+	var v uint64
+	for _, b := range p[:min(len(p), 8)] {
+		v = v<<8 | uint64(b)
+	}
+	return v
+}
+
+func (s *engine) run(ctx context.Context, ph phase) error {
+	for i := range ph.ops {
+		o := &ph.ops[i]
+		if err := s.do(ctx, o); err != nil {
+			if o.n == 0 && len(o.w) == 0 {
+				return err
+			}
+			return fmt.Errorf("%s: %w", o.label, err)
+		}
+	}
+	return nil
+}
+
+func (s *engine) do(ctx context.Context, o *op) error {
+	data, err := s.fetch(ctx, o)
+	if err != nil || o.result == 0 {
+		return err
+	}
+	at := len(s.frame.data)
+	s.frame.data = append(s.frame.data, data...)
+	if !o.twice {
+		return nil
+	}
+	if data, err = s.receive(ctx, o); err != nil {
+		return err
+	}
+	if first := s.frame.data[at:]; !bytes.Equal(first, data) {
+		return errUnequal("it", first, data)
+	}
+	return nil
+}
+
+// fetch does a step. The data it read are valid until the next read.
+func (s *engine) fetch(ctx context.Context, o *op) ([]byte, error) {
+	if len(o.w) > 0 && (o.n == 0 || o.split) {
+		err := s.tx(ctx, o.w, nil)
+		if err != nil && !(o.absent && sensors.ReasonOf(err) == sensors.NoAnswer) {
+			return nil, err
+		}
+	}
+	if o.wait > 0 {
+		if err := s.env.Sleep(ctx, o.wait); err != nil {
+			return nil, err
+		}
+	}
+	if o.n == 0 {
+		return nil, nil
+	}
+	data, err := s.await(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.busy(o); err != nil {
+		return nil, err
+	}
+	for i := range o.must {
+		if err := o.must[i].check(data); err != nil {
+			return nil, err
+		}
+	}
+	return data, nil
+}
+
+// await reads, again and again where the step says so.
+func (s *engine) await(ctx context.Context, o *op) ([]byte, error) {
+	if o.until == nil && o.patience == 0 {
+		return s.receive(ctx, o)
+	}
+	within, every := o.patience, max(o.patience/5, 2*time.Millisecond)
+	if o.until != nil {
+		within, every = o.until.within, o.until.every
+	}
+	s.op, s.refusal = o, nil
+	if err := s.env.Poll(ctx, within, every, s.polled); err != nil {
+		if s.refusal != nil && sensors.ReasonOf(err) == sensors.NotReady {
+			return nil, sensors.Errorf(sensors.NotReady, "the chip has no answer yet: %w", s.refusal)
+		}
+		return nil, err
+	}
+	return s.data[:o.n], nil
+}
+
+// ready reads once, and tells whether that is the answer.
+func (s *engine) ready() (bool, error) {
+	o := s.op
+	data, err := s.receive(context.Background(), o)
+	if err != nil && o.patience > 0 && sensors.ReasonOf(err) == sensors.NoAnswer {
+		s.refusal = err
+		return false, nil
+	}
+	if err != nil || o.until == nil {
+		return true, err
+	}
+	s.refusal = nil
+	return number(data)&o.until.mask == o.until.is, nil
+}
+
+// receive reads the answer of a step and checks it.
+func (s *engine) receive(ctx context.Context, o *op) ([]byte, error) {
+	w := o.w
+	if o.split {
+		w = nil
+	}
+	return s.readChecked(ctx, w, s.chip.sum, o.n)
+}
+
+// raw is the last answer as it came.
+func (s *engine) raw(o *op) []byte { return s.in[:s.chip.sum.raw(o.n)] }
+
+// busy refuses what the chip answers to another command: another program asked
+// between our command and our read.
+func (s *engine) busy(o *op) error {
+	if o.result == 0 {
+		return nil
+	}
+	raw := s.raw(o)
+	for _, known := range s.known {
+		if bytes.HasPrefix(known, raw) || bytes.HasPrefix(raw, known) {
+			return sensors.Errorf(sensors.Busy, "it is % x, what the chip answers when it is asked what it is: another program uses it", raw)
+		}
+	}
+	return nil
+}
+
+// verify reads back what a phase has set.
+func (s *engine) verify(ctx context.Context, ph phase) error {
+	for i := range ph.ops {
+		o := &ph.ops[i]
+		if o.back == nil {
+			continue
+		}
+		data, err := s.readChecked(ctx, o.w[:1], s.chip.sum, len(o.back))
+		if err != nil {
+			return fmt.Errorf("%s: %w", o.label, err)
+		}
+		mask := o.mask
+		if mask == 0 {
+			mask = allBits(len(o.back))
+		}
+		if got, want := number(data), number(o.back); (got^want)&mask != 0 {
+			return sensors.Errorf(sensors.Identity, "%s reads 0x%x and not the 0x%x that was set: the chip lost its supply for a moment, another program uses it, the bus is stuck, or it is no %s", o.label, data, o.back, s.parts())
+		}
+	}
+	return nil
+}
+
+// check holds one read against the test.
+func (t *test) check(data []byte) error {
+	v := number(data)
+	mask := t.mask
+	if mask == 0 {
+		mask = allBits(len(data))
+	}
+	if (v&mask == t.is) != t.not {
+		return nil
+	}
+	if t.reason == "" && stuck(data) {
+		return errStuck("it", v)
+	}
+	reason := t.reason
+	if reason == "" {
+		reason = sensors.Identity
+	}
+	return sensors.Errorf(reason, "it reads 0x%x: %s", data, t.says)
+}
