@@ -31,6 +31,37 @@ func init() {
 			{World: ads1115World(0x1230), Faults: []sensortest.Fault{bitNeverSet("converts for ever")}},
 			{World: ads1115World(0x1230), Options: map[string]string{"model": "ads1015"}, Channels: []string{"a0", "a2-a3"}},
 		},
+		"bh1750":  {{World: bh1750World}},
+		"mcp9808": {{World: mcp9808World}},
+	})
+}
+
+func bh1750World(e *sensortest.Env) {
+	measured := false
+	e.Bus = sensortest.Chip(func(w, r []byte) error {
+		measured = measured || len(w) == 1 && w[0]&0xf0 == 0x20
+		if measured {
+			copy(r, []byte{0x01, 0x10})
+		}
+		return nil
+	})
+}
+
+func mcp9808World(e *sensortest.Env) {
+	regs := map[byte]uint16{1: 0, 5: 0xc194, 6: 0x0054, 7: 0x0400}
+	resolution := byte(3)
+	chip := sensortest.WordRegisters(regs, nil)
+	e.Bus = sensortest.Chip(func(w, r []byte) error {
+		if len(w) == 0 || w[0] != 8 {
+			return chip(w, r)
+		}
+		if len(w) == 2 {
+			resolution = w[1]
+		}
+		if len(r) > 0 {
+			r[0] = resolution
+		}
+		return nil
 	})
 }
 
