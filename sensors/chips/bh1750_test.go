@@ -24,7 +24,6 @@ func TestBH1750(t *testing.T) {
 	} {
 		playedRead{
 			driver: "bh1750", texts: map[string]string{"resolution": tc.resolution}, addr: 0x23,
-			probe: []io{{b(0x01), nil}},
 			sense: seq([]io{{b(0x01), nil}, {b(tc.command), nil}}, twice(io{nil, tc.raw}), []io{{b(0x00), nil}}),
 			want:  map[string]float64{"illuminance": tc.lux}, within: 0.001,
 			waits: []time.Duration{tc.wait},
@@ -33,7 +32,7 @@ func TestBH1750(t *testing.T) {
 }
 
 func TestBH1750Errors(t *testing.T) {
-	start := []io{{b(0x01), nil}, {b(0x01), nil}, {b(0x20), nil}}
+	start := []io{{b(0x01), nil}, {b(0x20), nil}}
 	off := []io{{b(0x00), nil}}
 	for _, tc := range []playedError{
 		{ops: seq(start, twice(io{nil, b(0xff, 0xff)}), off), reason: sensors.OutOfRange, says: "the light is beyond what resolution=high can tell: shade it"},

@@ -60,6 +60,9 @@ func (s *engine) start(ctx context.Context) error {
 }
 
 func (s *engine) set(ctx context.Context) error {
+	if len(s.chip.identity)+len(s.prepare.ops)+len(s.constants.ops) == 0 {
+		return nil
+	}
 	if err := s.run(ctx, s.wake); err != nil {
 		return err
 	}

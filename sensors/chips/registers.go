@@ -25,7 +25,7 @@ import (
 type device struct {
 	dev    *i2c.Dev
 	others string // advice until the first answer: where else the chip can be
-	out    [3]byte
+	out    [2]byte
 	in     []byte // the last answer as it came
 	data   []byte // and without its checksums
 	// refusal is why the last read of a poll had no answer.
@@ -142,24 +142,6 @@ func (c *checksum) raw(n int) int {
 func (d *device) write(ctx context.Context, reg, v byte) error {
 	d.out[0], d.out[1] = reg, v
 	if err := d.tx(ctx, d.out[:2], nil); err != nil {
-		return fmt.Errorf("write register 0x%02x: %w", reg, err)
-	}
-	return nil
-}
-
-// word reads a big-endian 16-bit register.
-func (d *device) word(ctx context.Context, reg byte) (uint16, error) {
-	p, err := d.read(ctx, reg, 2)
-	if err != nil {
-		return 0, err
-	}
-	return uint16(p[0])<<8 | uint16(p[1]), nil
-}
-
-// writeWord writes a big-endian 16-bit register.
-func (d *device) writeWord(ctx context.Context, reg byte, v uint16) error {
-	d.out[0], d.out[1], d.out[2] = reg, byte(v>>8), byte(v)
-	if err := d.tx(ctx, d.out[:3], nil); err != nil {
 		return fmt.Errorf("write register 0x%02x: %w", reg, err)
 	}
 	return nil
