@@ -74,6 +74,10 @@ func (v *view) statusSensor(r *sensors.Result) statusSensor {
 
 // summary is the state of all in one sentence.
 func (v *view) summary(down int) string {
+	if len(v.snapshot.Results) == 0 {
+		return "No sensor is configured yet. `dormouse scan --format yaml` prints a configuration with what is connected: " +
+			"write it to the daemon's file (/etc/dormouse/dormouse.yml) and reload the daemon. `man dormouse.yml` explains each key."
+	}
 	s := fmt.Sprintf("%d sensors", len(v.snapshot.Results))
 	if len(v.snapshot.Results) == 1 {
 		s = "1 sensor"

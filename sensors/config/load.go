@@ -42,8 +42,10 @@ func Draft(src Source) (*Config, error) {
 	l := &loader{src: src, cfg: &Config{}, defaults: map[string]setting{}, railUsed: map[*Rail]bool{},
 		railKeys: map[*Rail]map[string]Origin{}, names: map[string]Origin{}, origins: map[*Sensor]map[string]Origin{}}
 	var stanzas []*stanza
+	listed := false
 	if src.File != "" {
 		d := readYAML(src.File, src.Data)
+		listed = d.listed
 		l.problems = d.problems
 		stanzas = d.stanzas
 		l.readDefaults(d.defaults)
@@ -62,7 +64,7 @@ func Draft(src Source) (*Config, error) {
 	l.rails(stanzas)
 	l.sensors(stanzas)
 	if len(l.cfg.Sensors) == 0 && len(l.problems) == 0 {
-		l.noSensors(src)
+		l.noSensors(src, listed)
 	}
 	l.crossCheck()
 	l.problems.sort()
@@ -89,12 +91,21 @@ func (l *loader) complain(o Origin, subject, key string, err error) {
 	l.problems = append(l.problems, &Problem{o, subject, key, err})
 }
 
-func (l *loader) noSensors(src Source) {
+// noSensors complains of a configuration without any. A file whose list is
+// there and empty is that of a new installation: then the daemon runs, and its
+// page says what to do first.
+func (l *loader) noSensors(src Source, listed bool) {
 	o := Origin{Flag: "--sensor"}
 	if src.File != "" {
 		o = Origin{File: src.File, Line: 1}
 	}
-	l.complain(o, "", "", errors.New("no sensor is configured: give --sensor=NAME=DRIVER,… or, in the file, sensors: [{name: NAME, driver: DRIVER, …}]; `dormouse drivers` lists them"))
+	p := &Problem{Origin: o, Err: errors.New("no sensor is configured: give --sensor=NAME=DRIVER,… or, in the file, sensors: [{name: NAME, driver: DRIVER, …}]; " +
+		"`dormouse scan --format=yaml` prints what is connected, `dormouse drivers` lists the drivers")}
+	if listed {
+		l.cfg.Warnings = append(l.cfg.Warnings, p)
+		return
+	}
+	l.problems = append(l.problems, p)
 }
 
 // inDefaults are the keys that the file's defaults may hold, besides labels.

@@ -24,6 +24,7 @@ type document struct {
 	problems Problems
 	defaults *stanza
 	stanzas  []*stanza
+	listed   bool // it has the key sensors
 }
 
 func (d *document) at(n *yaml.Node) Origin { return Origin{File: d.file, Line: max(n.Line, 1)} }
@@ -70,6 +71,7 @@ func (d *document) top(n *yaml.Node) {
 			d.defaults = &stanza{kind: "defaults", origin: d.at(key)}
 			d.flatten(d.defaults, "", key, value)
 		case "sensors":
+			d.listed = true
 			d.list("sensor", key, value)
 		case "rails":
 			d.list("rail", key, value)

@@ -57,7 +57,6 @@ func TestYAMLErrors(t *testing.T) {
 		{"nothing", "", `f.yml:1: no sensor is configured: give --sensor=NAME=DRIVER`},
 		{"comments only", "# nothing\n", `f.yml:1: no sensor is configured`},
 		{"three dashes", "---\n", `f.yml:1: no sensor is configured`},
-		{"empty list", "sensors:\n", `f.yml:1: no sensor is configured`},
 	} {
 		_, err := Load(Source{File: "f.yml", Data: []byte(tt.text)})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -81,5 +80,25 @@ func TestEmptyFileWithFlags(t *testing.T) {
 	c, err := Load(Source{File: "f.yml", Data: []byte("# all in flags\n"), SensorFlags: []string{"a=thermal"}})
 	if err != nil || len(c.Sensors) != 1 {
 		t.Errorf("Load = %v, %v", c, err)
+	}
+}
+
+// TestAnEmptyList is a new installation's file; without the key sensors it is an
+// error as before.
+func TestAnEmptyList(t *testing.T) {
+	for _, text := range []string{"sensors:\n", "sensors: []\n", "defaults: {every: 5m}\nsensors: []\n"} {
+		cfg, err := Load(Source{File: "f.yml", Data: []byte(text)})
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if len(cfg.Sensors) != 0 || len(cfg.Warnings) != 1 || !strings.HasPrefix(cfg.Warnings[0].Error(), "f.yml:1: no sensor is configured") {
+			t.Errorf("%q: %d sensors, warnings %v", text, len(cfg.Sensors), cfg.Warnings)
+		}
+	}
+	for _, text := range []string{"", "defaults: {every: 5m}\n"} {
+		if _, err := Load(Source{File: "f.yml", Data: []byte(text)}); err == nil || !strings.Contains(err.Error(), "no sensor is configured") {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
