@@ -13,14 +13,14 @@ import (
 	"example.org/dormouse/sensors"
 )
 
-// A Clock tells the time since boot and what the wall shows at an Instant; ok
-// is false while the wall clock can't be true. *alarm.Clock is one.
+// A Clock gives the time since boot, and the wall-clock time of an Instant; ok
+// is false while the wall clock is known to be wrong. *alarm.Clock is one.
 type Clock interface {
 	Now() sensors.Instant
 	Wall(sensors.Instant) (t time.Time, ok bool)
 }
 
-// Build is what dormouse_build_info tells.
+// Build holds the labels of dormouse_build_info.
 type Build struct {
 	Version   string
 	Revision  string
@@ -49,13 +49,13 @@ type Exporter struct {
 	reload    func() error
 	negotiate negotiator
 
-	mu      sync.Mutex // orders those who make a new edition
-	current atomic.Pointer[edition]
+	mu      sync.Mutex // held while a new pageSet is made
+	current atomic.Pointer[pageSet]
 
 	renderer renderer
 }
 
-// facts are what a page is rendered from.
+// facts is what a page is rendered from.
 type facts struct {
 	snapshot *sensors.Snapshot // nil before the first
 	started  sensors.Instant   // of the process; zero: unknown
@@ -83,14 +83,14 @@ func New(o Options) *Exporter {
 	e.telemetry = "/" + strings.TrimLeft(e.telemetry, "/")
 	p := newProcess()
 	e.renderer.log, e.renderer.usage, e.renderer.unwritable = o.Log, p.usage, make(map[string]bool)
-	e.current.Store(&edition{facts: facts{
+	e.current.Store(&pageSet{facts: facts{
 		started: p.started, reloaded: true, reloadedAt: o.Clock.Now(),
 	}})
 	return e
 }
 
-// Publish makes s what the next scrape sees. It renders and measures nothing,
-// so that a wake costs the same with and without a scraper.
+// Publish makes s the Snapshot that the next scrape sees. It renders and
+// measures nothing, so that a wake costs the same with and without a scraper.
 func (e *Exporter) Publish(s *sensors.Snapshot) {
 	e.change(func(f *facts) { f.snapshot = s })
 }
@@ -108,7 +108,7 @@ func (e *Exporter) SetReload(ok bool, at sensors.Instant) {
 func (e *Exporter) change(set func(*facts)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	next := &edition{facts: e.current.Load().facts}
+	next := &pageSet{facts: e.current.Load().facts}
 	set(&next.facts)
 	e.current.Store(next)
 }
@@ -122,12 +122,12 @@ func (e *Exporter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	serve := e.route(path)
 	if serve == nil {
-		http.Error(w, fmt.Sprintf("nothing is here: the metrics are at %s, the status page is at /", e.telemetry), http.StatusNotFound)
+		http.Error(w, fmt.Sprintf("not found: the metrics are at %s, the status page is at /", e.telemetry), http.StatusNotFound)
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "only GET and HEAD are answered here", http.StatusMethodNotAllowed)
+		http.Error(w, "only GET and HEAD are allowed here", http.StatusMethodNotAllowed)
 		return
 	}
 	serve(w, r)
@@ -167,10 +167,10 @@ func (e *Exporter) serveReload(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusForbidden, "reloading by HTTP is off: start dormouse with --web.enable-lifecycle, or send it SIGHUP")
 	case r.Method != http.MethodPost && r.Method != http.MethodPut:
 		w.Header().Set("Allow", "POST, PUT")
-		plain(w, http.StatusMethodNotAllowed, "only POST and PUT reload")
+		plain(w, http.StatusMethodNotAllowed, "only POST and PUT are allowed here")
 	default:
 		if err := e.reload(); err != nil {
-			plain(w, http.StatusInternalServerError, fmt.Sprintf("the configuration was not reloaded, the earlier one stands: %v", err))
+			plain(w, http.StatusInternalServerError, fmt.Sprintf("the configuration was not reloaded, the previous one stays in use: %v", err))
 			return
 		}
 		plain(w, http.StatusOK, "the configuration was reloaded")

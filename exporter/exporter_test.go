@@ -73,9 +73,9 @@ func newClock() *stopped {
 
 var build = Build{Version: "1.2.3", Revision: "abcdef0", GoVersion: "go1.26"}
 
-// house is a snapshot with something of everything, taken 30 s before the
+// exampleSnapshot has one of each kind of result and reading, taken 30 s before the
 // clock's moment.
-func house() *sensors.Snapshot {
+func exampleSnapshot() *sensors.Snapshot {
 	channel := sensors.Voltage.With("channel")
 	at := boot
 	return &sensors.Snapshot{
@@ -182,7 +182,7 @@ func TestPages(t *testing.T) {
 		{"/readings.json", "", "readings.json", "application/json; charset=utf-8"},
 	}
 	for _, tt := range tests {
-		w := get(newExporter(house(), newClock()), tt.path, "Accept", tt.accept)
+		w := get(newExporter(exampleSnapshot(), newClock()), tt.path, "Accept", tt.accept)
 		if w.Code != http.StatusOK {
 			t.Errorf("%s: status %d", tt.path, w.Code)
 		}
@@ -195,11 +195,11 @@ func TestPages(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	var b bytes.Buffer
-	if err := Table(&b, house(), newClock()); err != nil {
+	if err := Table(&b, exampleSnapshot(), newClock()); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "table.txt", b.String())
-	hostile := house()
+	hostile := exampleSnapshot()
 	hostile.Results[3].Err = errors.New("\x1b[2Jgone\u009b31m\nnext")
 	b.Reset()
 	if err := Table(&b, hostile, newClock()); err != nil {
@@ -208,7 +208,7 @@ func TestTable(t *testing.T) {
 	if strings.ContainsAny(b.String(), "\x1b\u009b") || !strings.Contains(b.String(), " [2Jgone 31m next\n") {
 		t.Errorf("what an error holds steers the terminal:\n%q", b.String())
 	}
-	if err := Table(failing{}, house(), newClock()); !errors.Is(err, syscall.EPIPE) {
+	if err := Table(failing{}, exampleSnapshot(), newClock()); !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("a terminal that is gone: %v", err)
 	}
 }

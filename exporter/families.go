@@ -14,8 +14,8 @@ import (
 )
 
 // The families about the sensors, the board and the daemon. Those of the
-// process itself are measured for a page, and not at each wake: that takes as
-// long as all else that a wake does for the page.
+// process itself are measured for a page and not at each wake: that takes as
+// long as everything else that a wake does for the page.
 var (
 	sensorInfo = newFamily("dormouse_sensor_info", sensors.Gauge,
 		"What the sensor is and how it is connected; always 1.", "sensor", "driver", "wiring")
@@ -40,7 +40,7 @@ var (
 	buildInfo = newFamily("dormouse_build_info", sensors.Gauge,
 		"Which dormouse this is; always 1.", "version", "revision", "goversion")
 	rejectedSeries = newFamily("dormouse_rejected_series", sensors.Gauge,
-		"Series that are left out of this page because they contradict others; the log names them.")
+		"Series dropped from /metrics because they contradict others; the log names them.")
 	wakeups = newFamily("dormouse_wakeups_total", sensors.Counter,
 		"Wakes of the daemon to read sensors, by cause.", "cause")
 	awake = newFamily("dormouse_awake_seconds_total", sensors.Counter,
@@ -99,7 +99,7 @@ func (v *view) expired(r *sensors.Result) bool {
 	return !r.Expires.IsZero() && !v.now.Before(r.Expires)
 }
 
-// readings are those of r that still stand.
+// readings are those of r that have not expired.
 func (v *view) readings(r *sensors.Result) []sensors.Reading {
 	if v.expired(r) {
 		return nil
@@ -118,7 +118,7 @@ func (v *view) up(r *sensors.Result) (up bool, reason sensors.Reason, err error)
 	return false, r.Reason, r.Err
 }
 
-// problem is a series that the page does without.
+// problem is a series that is dropped from the page.
 type problem struct {
 	sensor, metric string
 	err            error
@@ -144,12 +144,12 @@ type claim struct {
 	help   string
 }
 
-// ofTheHouse are the families that no program can redefine.
-var ofTheHouse = sync.OnceValue(func() claims {
+// builtinFamilies are the families that no program can redefine.
+var builtinFamilies = sync.OnceValue(func() claims {
 	all := make(claims)
 	take := func(name string, kind sensors.Kind, help string) {
 		if _, err := all.take(name, kind, help); err != nil {
-			panic(fmt.Sprintf("exporter: family %s: %v", name, err)) // a mistake in our tables
+			panic(fmt.Sprintf("exporter: family %s: %v", name, err)) // a mistake in the tables above
 		}
 	}
 	for _, f := range own {
@@ -168,7 +168,7 @@ func (*collector) Describe(chan<- *prometheus.Desc) {}
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.out = out
-	c.families = maps.Clone(ofTheHouse())
+	c.families = maps.Clone(builtinFamilies())
 	c.series = make(map[string]bool)
 	if c.snapshot != nil {
 		for i := range c.snapshot.Results {
@@ -211,7 +211,7 @@ func (c *collector) sensor(r *sensors.Result) {
 func (c *collector) reading(r *sensors.Result, g *sensors.Reading) error {
 	q := g.Quantity
 	name := q.MetricName()
-	if foreign(q) {
+	if reserved(q) {
 		return fmt.Errorf("the names beginning with dormouse_, process_ and go_ are reserved: print it under another name")
 	}
 	help, err := c.families.take(name, q.Kind, q.Help)
@@ -262,8 +262,8 @@ var valueType = map[sensors.Kind]prometheus.ValueType{
 	sensors.Untyped: prometheus.UntypedValue,
 }
 
-// foreign tells whether q takes a name that isn't its own to take.
-func foreign(q *sensors.Quantity) bool {
+// reserved tells whether q has a name that only the daemon itself may use.
+func reserved(q *sensors.Quantity) bool {
 	for _, prefix := range []string{"dormouse_", "process_", "go_"} {
 		if strings.HasPrefix(q.Metric, prefix) {
 			return !strings.HasPrefix(q.Metric, "dormouse_command_")
@@ -359,7 +359,7 @@ func (c *collector) one(f *family, v float64, labels ...string) {
 	c.out <- m
 }
 
-// time emits a moment as Unix time, or nothing while it can't be told.
+// time emits an instant as Unix time, or nothing while the wall clock is wrong.
 func (c *collector) time(f *family, at sensors.Instant, labels ...string) {
 	if t, ok := c.clock.Wall(at); ok {
 		c.one(f, float64(t.UnixMilli())/1000, labels...)
@@ -373,13 +373,13 @@ func truth(b bool) float64 {
 	return 0
 }
 
-// logProblems says what is left out once, when it begins.
+// logProblems logs each dropped series once, when it is first dropped.
 func logProblems(log *slog.Logger, known map[string]bool, problems []problem) map[string]bool {
 	next := make(map[string]bool, len(problems))
 	for _, p := range problems {
 		key := p.sensor + "\xff" + p.metric + "\xff" + p.err.Error()
 		if !known[key] && !next[key] {
-			log.Warn("a series is left out of the page", "sensor", p.sensor, "metric", p.metric, "err", p.err)
+			log.Warn("series dropped from /metrics", "sensor", p.sensor, "metric", p.metric, "err", p.err)
 		}
 		next[key] = true
 	}

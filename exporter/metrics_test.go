@@ -49,9 +49,9 @@ func series(page, prefix string) []string {
 
 func scrape(e *Exporter) string { return get(e, "/metrics").Body.String() }
 
-// everyQuantity is a snapshot with a reading of each quantity of the house.
+// everyQuantity is a snapshot with a reading of each built-in quantity.
 func everyQuantity() *sensors.Snapshot {
-	s := house()
+	s := exampleSnapshot()
 	r := sensors.Result{Name: "all", Driver: "all", Wiring: "none", Tried: true, Up: true}
 	for _, name := range sensors.QuantityNames() {
 		q, _ := sensors.QuantityByName(name)
@@ -86,7 +86,7 @@ func TestPageIsLintFree(t *testing.T) {
 
 // Every page holds the same series, whatever its format and encoding.
 func TestFormats(t *testing.T) {
-	e := newExporter(house(), newClock())
+	e := newExporter(exampleSnapshot(), newClock())
 	want := parse(t, scrape(e))
 	for _, f := range formats {
 		for _, encoding := range []string{"", "gzip"} {
@@ -211,7 +211,7 @@ func TestNegotiation(t *testing.T) {
 
 func TestExpiry(t *testing.T) {
 	clock := newClock()
-	e := newExporter(house(), clock)
+	e := newExporter(exampleSnapshot(), clock)
 	const temperature, up = `sensor_temperature_celsius{`, `dormouse_sensor_up{sensor="greenhouse"}`
 	steps := []struct {
 		at   time.Duration // since the wake
@@ -244,12 +244,12 @@ func TestExpiry(t *testing.T) {
 	if got := series(scrape(e), `dormouse_sensor_up{sensor="backup"}`); got != nil {
 		t.Errorf("never read: %q", got)
 	}
-	doc := JSON(house(), clock)
+	doc := JSON(exampleSnapshot(), clock)
 	if s := doc.Sensors[0]; *s.Up || len(s.Readings) != 0 || s.Reason != "timeout" || !strings.Contains(s.Error, "daemon is late") {
 		t.Errorf("the document says of an expired sensor: %+v", s)
 	}
 	// The wake comes at last.
-	fresh := house()
+	fresh := exampleSnapshot()
 	fresh.Results[0].Expires = clock.now.Add(time.Minute)
 	e.Publish(fresh)
 	if got := series(scrape(e), temperature); len(got) != 1 {
@@ -260,13 +260,13 @@ func TestExpiry(t *testing.T) {
 func TestNoTimesBeforeTheClockIsSet(t *testing.T) {
 	clock := newClock()
 	clock.blind = true
-	e := newExporter(house(), clock)
+	e := newExporter(exampleSnapshot(), clock)
 	for line := range strings.Lines(scrape(e)) {
 		if strings.HasPrefix(line, "dormouse_") && strings.Contains(line, "timestamp_seconds") || strings.HasPrefix(line, "process_start_time_seconds") {
 			t.Errorf("a time is told while the clock can't be true: %s", line)
 		}
 	}
-	if doc := JSON(house(), clock); doc.Time != nil || doc.Sensors[0].LastRead != nil {
+	if doc := JSON(exampleSnapshot(), clock); doc.Time != nil || doc.Sensors[0].LastRead != nil {
 		t.Error("the document tells a time while the clock can't be true")
 	}
 	// NTP answers: the page is rendered anew, with no wake.
@@ -282,7 +282,7 @@ func TestNoTimesBeforeTheClockIsSet(t *testing.T) {
 
 func TestOneRenderPerChange(t *testing.T) {
 	clock := newClock()
-	e := newExporter(house(), clock)
+	e := newExporter(exampleSnapshot(), clock)
 	before := e.current.Load()
 	first := get(e, "/metrics").Body.String()
 	pages := fmt.Sprintf("%p", before.pages)
@@ -347,7 +347,7 @@ func TestConflicts(t *testing.T) {
 		{"a histogram's sum", reading("a", sensors.Histogram, "A."), reading("a_sum", sensors.Gauge, "B."), "its series a_sum would be taken for one of a"},
 		{"a summary over a count", reading("a_count", sensors.Gauge, "A."), reading("a", sensors.Summary, "B."), "its series a_count would be taken for one of a_count"},
 		{"a counter's name in OpenMetrics", reading("a_total", sensors.Counter, "A."), reading("a", sensors.Gauge, "B."), "would be taken for one of a_total"},
-		{"a family of the house", reading("b", sensors.Gauge, "B."), reading("sensor_temperature_celsius", sensors.Counter, "A."), "it is a counter here and a gauge elsewhere"},
+		{"a built-in family", reading("b", sensors.Gauge, "B."), reading("sensor_temperature_celsius", sensors.Counter, "A."), "it is a counter here and a gauge elsewhere"},
 		{"a family of ours", reading("b", sensors.Gauge, "B."), reading("dormouse_sensor_up", sensors.Gauge, "A."), "reserved"},
 		{"a reserved name", reading("b", sensors.Gauge, "B."), reading("process_cpu_seconds_total", sensors.Counter, "A."), "reserved"},
 		{"no name", reading("b", sensors.Gauge, "B."), labelled(&sensors.Quantity{Name: "x", Metric: " \xff"}), "not a valid metric name"},
@@ -392,7 +392,7 @@ func TestConflicts(t *testing.T) {
 		scrape(e)
 		e.Publish(s)
 		scrape(e)
-		if n := strings.Count(log.text.String(), "left out"); n != 2*left {
+		if n := strings.Count(log.text.String(), "dropped from /metrics"); n != 2*left {
 			t.Errorf("%s: the second time isn't in the log:\n%s", tt.name, log.text.String())
 		}
 	}
@@ -411,7 +411,7 @@ func TestDuplicateSeries(t *testing.T) {
 	}
 }
 
-// A value that a format has its own words for comes through.
+// NaN, which each format writes in its own way, comes through.
 func TestSpecialValues(t *testing.T) {
 	q := &sensors.Quantity{Name: "x", Metric: "x", Help: "X."}
 	e := New(Options{Clock: newClock()})
@@ -427,7 +427,7 @@ func TestSpecialValues(t *testing.T) {
 
 func TestConcurrentScrapes(t *testing.T) {
 	clock := newClock()
-	e := newExporter(house(), clock)
+	e := newExporter(exampleSnapshot(), clock)
 	var scrapes sync.WaitGroup
 	for i := range 8 {
 		scrapes.Go(func() {
@@ -442,7 +442,7 @@ func TestConcurrentScrapes(t *testing.T) {
 		})
 	}
 	for i := range 100 {
-		s := house()
+		s := exampleSnapshot()
 		s.Results[0].Readings[0].Value = float64(i)
 		e.Publish(s)
 		e.SetReload(i%2 == 0, clock.now)
@@ -456,7 +456,7 @@ func TestConcurrentScrapes(t *testing.T) {
 func TestEndpoints(t *testing.T) {
 	clock := newClock()
 	empty := New(Options{Build: build, Clock: clock})
-	full := newExporter(house(), clock)
+	full := newExporter(exampleSnapshot(), clock)
 	moved := New(Options{Clock: clock, TelemetryPath: "m"})
 	var reloadErr error
 	reloads := 0
@@ -486,7 +486,7 @@ func TestEndpoints(t *testing.T) {
 		{lively, "GET", "/-/reload", 405, "", "POST, PUT"},
 		{lively, "POST", "/-/reload", 200, "was reloaded", ""},
 		{lively, "PUT", "/-/reload", 200, "was reloaded", ""},
-		{broken, "POST", "/-/reload", 500, "the earlier one stands: dormouse.yml:3: unknown driver", ""},
+		{broken, "POST", "/-/reload", 500, "the previous one stays in use: dormouse.yml:3: unknown driver", ""},
 	}
 	for _, tt := range tests {
 		w := httptest.NewRecorder()
@@ -501,7 +501,7 @@ func TestEndpoints(t *testing.T) {
 }
 
 func TestStatusPage(t *testing.T) {
-	s := house()
+	s := exampleSnapshot()
 	s.Results[3].Err = fmt.Errorf("<script>alert(1)</script>")
 	w := get(newExporter(s, newClock()), "/")
 	text := w.Body.String()

@@ -2,12 +2,14 @@ package exporter
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -15,15 +17,16 @@ import (
 	"example.org/dormouse/sensors"
 )
 
-// An edition is the pages of one state of things, rendered as they are asked
-// for. Its fields but the facts belong to the renderer. The families are not
-// kept: a scraper asks for one page, and they are bigger than it.
-type edition struct {
+// A pageSet is the rendered pages of one set of facts, each rendered when it is
+// first requested. All fields but the facts belong to the renderer. The metric
+// families are not kept: a scraper requests one page, and they are larger than
+// it.
+type pageSet struct {
 	facts facts
 
 	pages   map[pageKey]*page
 	usage   usage
-	expires sensors.Instant // when a reading on it ceases to be true; zero: none does
+	expires sensors.Instant // when the first reading expires; zero: none does
 	wall    time.Time       // what the wall clock would have shown at boot
 	wallOK  bool
 }
@@ -39,7 +42,7 @@ type page struct {
 	header http.Header // the values are shared: nobody changes them
 }
 
-// serveMetrics answers with a page, rendering it if nobody did before.
+// serveMetrics answers with a page, and renders it at the first request.
 func (e *Exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	want := e.negotiate.page(r.Header)
 	p := e.renderer.page(e, want)
@@ -56,50 +59,49 @@ func (e *Exporter) view(f facts) view {
 	return view{facts: f, build: e.build, now: e.clock.Now(), clock: e.clock}
 }
 
-// A renderer makes pages, one at a time: who asks meanwhile waits, and shares
-// what was made. Publishing doesn't wait for it.
+// A renderer renders pages, one at a time: concurrent requests wait and share
+// the result. Publishing doesn't wait for it.
 type renderer struct {
 	log   *slog.Logger
 	usage func() usage
 
 	mu         sync.Mutex
-	problems   map[string]bool // said already
+	problems   map[string]bool // logged already
 	unwritable map[string]bool // the same, by family
 	text       bytes.Buffer
-	packer     packer
 }
 
 func (r *renderer) page(e *Exporter, want pageKey) *page {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ed := e.current.Load()
-	v := e.view(ed.facts)
-	if ed.stale(&v) {
-		ed.pages, ed.usage = make(map[pageKey]*page), r.usage()
-		ed.expires = nextExpiry(ed.facts.snapshot, v.now)
-		ed.wall, ed.wallOK = v.wallAtBoot()
+	ps := e.current.Load()
+	v := e.view(ps.facts)
+	if ps.stale(&v) {
+		ps.pages, ps.usage = make(map[pageKey]*page), r.usage()
+		ps.expires = nextExpiry(ps.facts.snapshot, v.now)
+		ps.wall, ps.wallOK = v.wallAtBoot()
 	}
-	p := ed.pages[want]
+	p := ps.pages[want]
 	if p == nil {
-		v.usage = ed.usage // the same on all, so that none goes back behind another
+		v.usage = ps.usage // the same on all pages, so that no counter goes backwards from one to another
 		p = r.render(v, want)
-		ed.pages[want] = p
+		ps.pages[want] = p
 	}
 	return p
 }
 
-// leastStep is the step of the wall clock that makes a page's times wrong;
-// smaller differences come of reading two clocks one after the other.
-const leastStep = time.Second
+// minStep is the step of the wall clock that makes a page's times wrong;
+// smaller differences come from reading two clocks one after the other.
+const minStep = time.Second
 
-// stale tells whether ed's pages are to be rendered anew: for the first time,
-// because a reading has expired, or because the wall clock was set.
-func (ed *edition) stale(v *view) bool {
-	if ed.pages == nil || !ed.expires.IsZero() && !v.now.Before(ed.expires) {
+// stale tells whether the pages must be rendered: for the first time, because a
+// reading has expired, or because the wall clock was set.
+func (ps *pageSet) stale(v *view) bool {
+	if ps.pages == nil || !ps.expires.IsZero() && !v.now.Before(ps.expires) {
 		return true
 	}
 	wall, ok := v.wallAtBoot()
-	return ok != ed.wallOK || wall.Sub(ed.wall).Abs() >= leastStep
+	return ok != ps.wallOK || wall.Sub(ps.wall).Abs() >= minStep
 }
 
 // wallAtBoot is what the wall clock would have shown at boot, and the zero
@@ -112,14 +114,14 @@ func (v *view) wallAtBoot() (time.Time, bool) {
 	return wall.Add(-time.Duration(v.now)), true
 }
 
-// gather makes v's families. What contradicts itself is left out.
+// gather makes v's families, without those series that contradict others.
 func (r *renderer) gather(v view) []*dto.MetricFamily {
 	c := &collector{view: v}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(c) // of an unchecked collector it can't fail
 	families, err := registry.Gather()
 	if err != nil {
-		// The families hold everything that was consistent.
+		// The families contain everything that is consistent.
 		c.problems = append(c.problems, problem{err: err})
 	}
 	r.problems = logProblems(r.log, r.problems, c.problems)
@@ -149,14 +151,31 @@ func (r *renderer) render(v view, want pageKey) *page {
 		"X-Content-Type-Options": {"nosniff"},
 	}
 	if want.gzip {
-		body = r.packer.pack(body)
+		body = compress(body)
 		header["Content-Encoding"] = []string{"gzip"}
 	}
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	return &page{body: bytes.Clone(body), header: header}
 }
 
-// textfile renders what the text file holds.
+// compress packs a page into the gzip format. The stateless mode keeps nothing
+// between two pages, where compress/gzip keeps 1.2 MB at any level.
+func compress(body []byte) []byte {
+	var packed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&packed, gzip.StatelessCompression)
+	if err == nil {
+		_, err = w.Write(body)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic(fmt.Sprintf("exporter: gzip in memory: %v", err)) // the level is a constant, a Buffer never fails
+	}
+	return packed.Bytes()
+}
+
+// textfile renders the content of the text file.
 func (r *renderer) textfile(v view) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -164,7 +183,7 @@ func (r *renderer) textfile(v view) []byte {
 }
 
 // encode writes families in a format, with what ends it; the bytes are good
-// until the next call. A family that the format can't express is left out.
+// until the next call. A family that the format can't express is dropped.
 func (r *renderer) encode(format expfmt.Format, families []*dto.MetricFamily) []byte {
 	r.text.Reset()
 	enc := expfmt.NewEncoder(&r.text, format)
@@ -172,21 +191,21 @@ func (r *renderer) encode(format expfmt.Format, families []*dto.MetricFamily) []
 		before := r.text.Len()
 		if err := enc.Encode(f); err != nil {
 			r.text.Truncate(before)
-			r.complain(f.GetName(), format, err)
+			r.logUnwritable(f.GetName(), format, err)
 		}
 	}
 	if c, ok := enc.(expfmt.Closer); ok {
 		if err := c.Close(); err != nil { // it writes to memory
-			r.complain("", format, err)
+			r.logUnwritable("", format, err)
 		}
 	}
 	return r.text.Bytes()
 }
 
-// complain says once what a format can't express.
-func (r *renderer) complain(metric string, format expfmt.Format, err error) {
+// logUnwritable logs once what a format can't express.
+func (r *renderer) logUnwritable(metric string, format expfmt.Format, err error) {
 	if !r.unwritable[metric] {
 		r.unwritable[metric] = true
-		r.log.Error("a family is left out of the page", "metric", metric, "format", string(format), "err", err)
+		r.log.Error("metric family dropped from /metrics: the format can't express it", "metric", metric, "format", string(format), "err", err)
 	}
 }

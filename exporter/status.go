@@ -1,9 +1,13 @@
 package exporter
 
 import (
+	"bytes"
+	"embed"
 	"fmt"
+	"html/template"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"example.org/dormouse/sensors"
@@ -34,6 +38,22 @@ func (e *Exporter) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	// A client that is gone wants no answer.
 	_, _ = w.Write(page.html())
+}
+
+//go:embed status.html status.css
+var statusFiles embed.FS
+
+var statusTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.ParseFS(statusFiles, "*"))
+})
+
+// html is the page as a document.
+func (p *statusPage) html() []byte {
+	var b bytes.Buffer
+	if err := statusTemplate().ExecuteTemplate(&b, "status.html", p); err != nil {
+		panic(fmt.Sprintf("exporter: status page: %v", err)) // it can't fail on a statusPage
+	}
+	return b.Bytes()
 }
 
 func (e *Exporter) status() statusPage {

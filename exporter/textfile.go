@@ -25,7 +25,7 @@ func (e *Exporter) WriteText(w io.Writer) error {
 }
 
 // WriteTextfile replaces the file by WriteText's text, for node_exporter's
-// textfile collector: whoever reads it sees either the earlier content or the
+// textfile collector: a reader sees either the previous content or the
 // new one. The file is readable by all, as node_exporter runs under a user of
 // its own. It isn't flushed to the disk: after a power cut it is written again
 // at the first wake, and an SD card is spared a flush at every wake.
@@ -84,11 +84,11 @@ func replaceFile(path string, content []byte) (err error) {
 func advice(err error) string {
 	switch {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		return ": make room there; the earlier file still stands"
+		return ": free some space there; the previous file stays in place"
 	case errors.Is(err, unix.EROFS):
 		return ": the file system is mounted read-only; name a directory on another with --textfile"
 	case errors.Is(err, unix.ENOENT):
-		return ": the directory does not exist; make it, or name another with --textfile"
+		return ": the directory does not exist; create it, or name another with --textfile"
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		return ": the user that dormouse runs as may not write there"
 	}

@@ -14,7 +14,7 @@ import (
 
 func TestText(t *testing.T) {
 	var b bytes.Buffer
-	if err := newExporter(house(), newClock()).WriteText(&b); err != nil {
+	if err := newExporter(exampleSnapshot(), newClock()).WriteText(&b); err != nil {
 		t.Fatal(err)
 	}
 	text := b.String()
@@ -26,7 +26,7 @@ func TestText(t *testing.T) {
 	}
 	// The rest is as on the page.
 	var kept []string
-	for line := range strings.Lines(scrape(newExporter(house(), newClock()))) {
+	for line := range strings.Lines(scrape(newExporter(exampleSnapshot(), newClock()))) {
 		if !strings.Contains(line, "process_") && !strings.Contains(line, "dormouse_context_switches") {
 			kept = append(kept, line)
 		}
@@ -34,7 +34,7 @@ func TestText(t *testing.T) {
 	if want := strings.Join(kept, ""); text != want {
 		t.Errorf("the text file is\n%s\nwant\n%s", text, want)
 	}
-	if err := newExporter(house(), newClock()).WriteText(failing{}); !errors.Is(err, syscall.EPIPE) {
+	if err := newExporter(exampleSnapshot(), newClock()).WriteText(failing{}); !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("a pipe that is closed: %v", err)
 	}
 }
@@ -44,12 +44,12 @@ func TestWriteTextfile(t *testing.T) {
 	path := filepath.Join(dir, "dormouse.prom")
 	o := Options{Build: build, Clock: newClock()}
 	for range 2 {
-		if err := WriteTextfile(path, house(), o); err != nil {
+		if err := WriteTextfile(path, exampleSnapshot(), o); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var want bytes.Buffer
-	if err := Text(&want, house(), o); err != nil {
+	if err := Text(&want, exampleSnapshot(), o); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(path)
@@ -85,7 +85,7 @@ func left(t *testing.T, dir string, want ...string) {
 func TestWriteTextfileErrors(t *testing.T) {
 	o := Options{Clock: newClock()}
 	path := filepath.Join(t.TempDir(), "gone", "a.prom")
-	err := WriteTextfile(path, house(), o)
+	err := WriteTextfile(path, exampleSnapshot(), o)
 	if !errors.Is(err, unix.ENOENT) || !strings.Contains(err.Error(), "the directory does not exist") || !strings.Contains(err.Error(), path) {
 		t.Errorf("no directory: %v", err)
 	}
@@ -95,7 +95,7 @@ func TestWriteTextfileErrors(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "a.prom"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteTextfile(filepath.Join(dir, "a.prom"), house(), o); err == nil {
+	if err := WriteTextfile(filepath.Join(dir, "a.prom"), exampleSnapshot(), o); err == nil {
 		t.Error("a directory was replaced")
 	}
 	left(t, dir, "a.prom")
@@ -104,7 +104,7 @@ func TestWriteTextfileErrors(t *testing.T) {
 		errno error
 		want  string
 	}{
-		{unix.ENOSPC, "make room"}, {unix.EDQUOT, "make room"}, {unix.EROFS, "read-only"},
+		{unix.ENOSPC, "free some space"}, {unix.EDQUOT, "free some space"}, {unix.EROFS, "read-only"},
 		{unix.EACCES, "may not write"}, {unix.EIO, ""},
 	} {
 		if got := advice(&os.PathError{Op: "write", Path: "a", Err: tt.errno}); !strings.Contains(got, tt.want) || (got == "") != (tt.want == "") {
@@ -127,7 +127,7 @@ func TestWriteTextfileWhereNothingFits(t *testing.T) {
 	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 100, Max: before.Max}); err != nil {
 		t.Fatal(err)
 	}
-	err := WriteTextfile(path, house(), Options{Clock: newClock()})
+	err := WriteTextfile(path, exampleSnapshot(), Options{Clock: newClock()})
 	if restored := unix.Setrlimit(unix.RLIMIT_FSIZE, &before); restored != nil {
 		t.Fatal(restored)
 	}

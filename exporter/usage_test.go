@@ -88,21 +88,21 @@ func TestStartOf(t *testing.T) {
 // The process is measured for the first page after a wake, and that holds for
 // all its formats: a counter that one shows never goes back on another.
 func TestUsageOfAPage(t *testing.T) {
-	e := newExporter(house(), newClock())
+	e := newExporter(exampleSnapshot(), newClock())
 	n := 0
 	e.renderer.usage = func() usage { n++; return usage{cpu: time.Duration(n) * time.Second} }
 	seen := func(accept string) []string {
 		return series(get(e, "/metrics", "Accept", accept).Body.String(), "process_cpu_seconds_total")
 	}
 	const openMetrics = "application/openmetrics-text;version=1.0.0"
-	e.Publish(house())
+	e.Publish(exampleSnapshot())
 	for _, accept := range []string{openMetrics, "text/plain", openMetrics} {
 		if got := seen(accept); len(got) != 1 || !strings.HasPrefix(got[0], "process_cpu_seconds_total 1") {
 			t.Errorf("%s: %q", accept, got)
 		}
 	}
-	e.Publish(house())
-	e.Publish(house())
+	e.Publish(exampleSnapshot())
+	e.Publish(exampleSnapshot())
 	if got := seen("text/plain"); len(got) != 1 || got[0] != "process_cpu_seconds_total 2" {
 		t.Errorf("after two wakes: %q", got)
 	}
@@ -110,7 +110,7 @@ func TestUsageOfAPage(t *testing.T) {
 
 // Without /proc, as in a bare chroot, the figures are left out.
 func TestPageWithoutProc(t *testing.T) {
-	e := newExporter(house(), newClock())
+	e := newExporter(exampleSnapshot(), newClock())
 	e.renderer.usage = func() usage { return usage{} }
 	e.change(func(f *facts) { f.started = 0 })
 	text := scrape(e)

@@ -12,7 +12,7 @@ import (
 	"example.org/dormouse/sensors"
 )
 
-// usage is what the kernel says of this process at one moment.
+// usage is the kernel's account of this process at one moment.
 type usage struct {
 	cpu                    time.Duration // user and system
 	voluntary, involuntary uint64        // context switches
@@ -70,7 +70,7 @@ const clockTicks = 100
 func startOf(path string) sensors.Instant {
 	stat, err := os.ReadFile(path)
 	if err != nil {
-		return 0 // no /proc: the start is left out of the page
+		return 0 // no /proc: the page has no start time
 	}
 	// The name, field 2, is in parentheses and may hold anything.
 	end := bytes.LastIndexByte(stat, ')')
