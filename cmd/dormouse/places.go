@@ -46,9 +46,6 @@ func (s *settings) unreadable(d *daemon.Context, in *service.Inputs) []string {
 	if s.ConfigFile != "" && s.Builtin == nil {
 		files[s.ConfigFile] = "--config.file"
 	}
-	if s.WebConfigFile != "" {
-		files[s.WebConfigFile] = "--web.config.file"
-	}
 	for path := range in.WebFiles {
 		files[path] = "--web.config.file"
 	}

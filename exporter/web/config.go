@@ -3,170 +3,252 @@ package web
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
-	"net/http"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/prometheus/common/config"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"go.yaml.in/yaml/v2" // the toolkit's types decode by it
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/time/rate"
 )
 
-// A Config is a web configuration file of the Prometheus exporter-toolkit
-// (--web.config.file), with the certificates that it names, held in memory.
-// The toolkit's own server opens that file at every request and the
-// certificates at every handshake: it would keep a mount busy, and fail once
-// the privileges, the root or the stick are gone.
+// Files are the contents of a web configuration file and of the certificates
+// and keys that it names, by path. Whoever has them needs no file system to
+// make a Config.
+type Files map[string][]byte
+
+// ReadFiles reads the web configuration file at path, in the format of the
+// Prometheus exporter-toolkit v0.20.0 (docs/web-configuration.md there), and
+// every file that it names. The toolkit checks them first. No error contains a
+// key, a password or a part of one.
+func ReadFiles(path string) (Files, error) {
+	// The toolkit's checks of headers and of passwords aren't exported, and it
+	// checks files, not their content.
+	if err := validate(path); err != nil {
+		return nil, wrap(path, err)
+	}
+	files := Files{}
+	_, err := parse(path, func(name string) ([]byte, error) {
+		content, err := os.ReadFile(name)
+		if err == nil {
+			files[name] = content
+		}
+		return content, err
+	})
+	if err != nil {
+		return nil, wrap(path, err)
+	}
+	return files, nil
+}
+
+// A Config is a web configuration in memory. The toolkit's own server reads its
+// file at every request and the certificates at every handshake: it would keep
+// a mount busy, and fail once the privileges, the root directory or the USB
+// drive they are on are gone.
 type Config struct {
 	tls     *tls.Config // nil: plain HTTP
 	header  map[string]string
 	users   map[string]string // bcrypt hashes
 	limiter *rate.Limiter     // nil: no limit
 
-	mu     sync.Mutex
-	proven map[[sha256.Size]byte]bool // whether a user and password fit
-	hash   sync.Mutex                 // one bcrypt at a time: each takes long
+	mu      sync.Mutex
+	results map[[sha256.Size]byte]bool // of password checks, by a digest of user and password
+	bcrypt  sync.Mutex                 // one at a time: each takes long
 }
 
-// Load reads a web configuration file and what it names. An empty
-// path is plain HTTP for all.
+// Load reads the web configuration file at path. An empty path is plain HTTP
+// for all.
 func Load(path string) (*Config, error) {
 	if path == "" {
 		return &Config{}, nil
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("web configuration: %w", err)
-	}
-	return Parse(path, data, os.ReadFile)
-}
-
-// Parse makes a Config of a file's content. The paths in it are
-// relative to the file's directory, and read by read.
-func Parse(path string, data []byte, read func(string) ([]byte, error)) (*Config, error) {
-	w, err := parse(filepath.Dir(path), data, read)
-	if err != nil {
-		return nil, fmt.Errorf("web configuration %s: %w", path, err)
-	}
-	return w, nil
-}
-
-func parse(dir string, data []byte, read func(string) ([]byte, error)) (*Config, error) {
-	f, err := decodeWebFile(data)
+	files, err := ReadFiles(path)
 	if err != nil {
 		return nil, err
 	}
-	w := &Config{header: f.HTTP.Header, users: f.Users, proven: make(map[[sha256.Size]byte]bool)}
-	if f.Rate.Interval != 0 {
-		w.limiter = rate.NewLimiter(rate.Every(time.Duration(f.Rate.Interval)), f.Rate.Burst)
+	return Parse(path, files)
+}
+
+// Parse makes a Config of the web configuration file at path, from files alone.
+func Parse(path string, files Files) (*Config, error) {
+	c, err := parse(path, func(name string) ([]byte, error) {
+		content, ok := files[name]
+		if !ok {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		}
+		return content, nil
+	})
+	if err != nil {
+		return nil, wrap(path, err)
 	}
-	if !f.TLS.enabled() {
-		return w, nil
-	}
-	if err := f.TLS.inline(dir, read); err != nil {
+	return c, nil
+}
+
+func wrap(path string, err error) error { return fmt.Errorf("web configuration %s: %w", path, err) }
+
+func parse(path string, read func(string) ([]byte, error)) (*Config, error) {
+	content, err := read(path)
+	if err != nil {
 		return nil, err
 	}
-	if w.tls, err = f.TLS.config(); err != nil {
+	f, err := decode(content)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{header: f.HTTPConfig.Header, results: make(map[[sha256.Size]byte]bool)}
+	c.users = make(map[string]string, len(f.Users))
+	for user, hash := range f.Users {
+		c.users[user] = string(hash)
+	}
+	switch l := f.RateLimiterConfig; {
+	case l.Interval < 0, l.Interval > 0 && l.Interval < time.Microsecond:
+		return nil, fmt.Errorf("rate_limit: an interval of %s is no limit: write it with a unit, as in 1s", l.Interval)
+	case l.Interval > 0:
+		c.limiter = rate.NewLimiter(rate.Every(l.Interval), l.Burst)
+	}
+	if !f.TLSConfig.IsEnabled() {
+		return c, nil
+	}
+	f.TLSConfig.SetDirectory(filepath.Dir(path))
+	if c.tls, err = tlsConfig(&f.TLSConfig, read); err != nil {
 		return nil, fmt.Errorf("tls_server_config: %w", err)
 	}
-	// HTTP/2 costs more goroutines and wake-ups for each scrape and gives a
-	// single request nothing, so it is offered only if it is asked for.
-	w.tls.NextProtos = []string{"http/1.1"}
-	if f.HTTP.HTTP2 {
-		w.tls.NextProtos = []string{"h2", "http/1.1"}
+	c.tls.NextProtos = []string{"http/1.1"}
+	if f.HTTPConfig.HTTP2 {
+		c.tls.NextProtos = []string{"h2", "http/1.1"}
 	}
-	return w, nil
+	return c, nil
 }
 
-// headers are those that http_server_config may set, with their possible
-// values where there are few; as in exporter-toolkit's web/handler.go.
-var headers = map[string][]string{
-	"Strict-Transport-Security": nil,
-	"X-Content-Type-Options":    {"nosniff"},
-	"X-Frame-Options":           {"deny", "sameorigin"},
-	"X-XSS-Protection":          nil,
-	"Content-Security-Policy":   nil,
+// decode is the toolkit's getConfig, which isn't exported, with its defaults:
+// a test compares both.
+func decode(content []byte) (*toolkit.Config, error) {
+	f := &toolkit.Config{
+		TLSConfig:  toolkit.TLSConfig{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS13, PreferServerCipherSuites: true},
+		HTTPConfig: toolkit.HTTPConfig{HTTP2: true},
+	}
+	if err := yaml.UnmarshalStrict(content, f); err != nil {
+		return nil, withoutValues(err)
+	}
+	return f, nil
 }
 
-func checkHeader(header map[string]string) error {
-	for name, value := range header {
-		values, ok := headers[name]
-		if !ok {
-			return fmt.Errorf("http_server_config: the header %q can't be set", name)
+// tlsConfig makes what crypto/tls needs. The toolkit would read the files that
+// t names at each handshake, so their contents are put into t first.
+func tlsConfig(t *toolkit.TLSConfig, read func(string) ([]byte, error)) (*tls.Config, error) {
+	for _, f := range []struct {
+		key  string
+		path *string // the toolkit prefers it to the text
+		set  func(string)
+	}{
+		{"cert_file", &t.TLSCertPath, func(s string) { t.TLSCert = s }},
+		{"key_file", &t.TLSKeyPath, func(s string) { t.TLSKey = config.Secret(s) }},
+		{"client_ca_file", &t.ClientCAs, func(s string) { t.ClientCAsText = s }},
+	} {
+		if *f.path == "" {
+			continue
 		}
-		if values != nil && !slices.Contains(values, value) {
-			return fmt.Errorf("http_server_config: %s is %q: one of %q is meant", name, value, values)
+		content, err := read(*f.path)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.key, err)
+		}
+		if len(content) == 0 {
+			return nil, fmt.Errorf("%s: %s is empty", f.key, *f.path)
+		}
+		f.set(string(content))
+		*f.path = ""
+	}
+	c, err := toolkit.ConfigToTLSConfig(t)
+	if err != nil {
+		return nil, err
+	}
+	// The toolkit takes a file without certificates for a CA that signed none.
+	if t.ClientCAsText != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(t.ClientCAsText)) {
+		return nil, errors.New("the client CA contains no certificate in PEM format")
+	}
+	if verify := c.VerifyPeerCertificate; verify != nil {
+		c.VerifyPeerCertificate = func(certificates [][]byte, chains [][]*x509.Certificate) error {
+			// The toolkit panics where a client may have no certificate and has none.
+			if len(certificates) == 0 {
+				return errors.New("the client has no certificate, and client_allowed_sans requires a name in it")
+			}
+			return verify(certificates, chains)
+		}
+	}
+	// One key pair, parsed once instead of at each handshake.
+	pair, err := c.GetCertificate(nil)
+	if err != nil {
+		return nil, err
+	}
+	c.GetCertificate, c.Certificates = nil, []tls.Certificate{*pair}
+	return c, nil
+}
+
+// validate has the toolkit check the file at path, and says more of those of
+// its errors that don't say what to do.
+func validate(path string) error {
+	err := toolkit.Validate(path)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: name a file with --web.config.file that exists and that this user may read", err)
+	}
+	if content, readErr := os.ReadFile(path); readErr == nil {
+		if f, decodeErr := decode(content); decodeErr == nil {
+			if hashErr := checkUsers(f); hashErr != nil {
+				return hashErr
+			}
+		}
+	}
+	return withoutValues(err)
+}
+
+// checkUsers names the user whose password is wrong: bcrypt's own error tells
+// the first letter of the password and no name.
+func checkUsers(f *toolkit.Config) error {
+	for _, user := range slices.Sorted(maps.Keys(f.Users)) {
+		if _, err := bcrypt.Cost([]byte(f.Users[user])); err != nil {
+			user, _, _ = strings.Cut(user, ":") // what follows is a password without a space before it
+			return fmt.Errorf("basic_auth_users: the password of %s is not a bcrypt hash: make one with \"htpasswd -nBC 10 %s\"", user, user)
 		}
 	}
 	return nil
 }
 
-// guard lets those requests through to h that the Config of the moment
-// allows.
-func (s *Server) guard(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := s.config.Load()
-		for name, value := range c.header {
-			w.Header().Set(name, value)
+// withoutValues removes the values, which may be passwords, from what package
+// yaml says: "cannot unmarshal !!str `hunter2` into …".
+func withoutValues(err error) error {
+	if types, ok := errors.AsType[*yaml.TypeError](err); ok {
+		for i, text := range types.Errors {
+			types.Errors[i] = unquoted(text)
 		}
-		switch {
-		case c.limiter != nil && !c.limiter.Allow():
-			http.Error(w, "too many requests: see rate_limit in the web configuration", http.StatusTooManyRequests)
-		case c.tls != nil && r.TLS == nil:
-			w.Header().Set("Connection", "close")
-			http.Error(w, "TLS is asked for since the last reload: connect again by https", http.StatusUpgradeRequired)
-		case !c.allows(r):
-			w.Header().Set("WWW-Authenticate", `Basic realm="dormouse", charset="UTF-8"`)
-			http.Error(w, "a user and a password are asked for", http.StatusUnauthorized)
-		default:
-			h.ServeHTTP(w, r)
-		}
-	})
+		return err
+	}
+	if text := err.Error(); text != unquoted(text) {
+		return errors.New(unquoted(text))
+	}
+	return err
 }
 
-// nobody is the hash, of a random password, that a user who doesn't exist is
-// compared with, so that the time taken doesn't tell who exists.
-const nobody = "$2a$10$VxXnQusXoFBQY14MMSeY5eafwvjUWRhsPCEwxhAm/HklHfUoaDTo6"
-
-// mostProven bounds the memory that guessed passwords can take.
-const mostProven = 64
-
-// allows tells whether the request bears a user's password. bcrypt is slow on
-// purpose, half a second on a small Pi, so the outcome is remembered by a
-// digest of what was sent.
-func (c *Config) allows(r *http.Request) bool {
-	if len(c.users) == 0 {
-		return true
+// unquoted removes what stands between the quotes of those of package yaml's
+// messages that quote a value.
+func unquoted(text string) string {
+	for _, quotes := range [][2]string{{" `", "` "}, {"unknown anchor '", "' "}} {
+		from, to := strings.Index(text, quotes[0]), strings.LastIndex(text, quotes[1])
+		if from >= 0 && to > from {
+			text = text[:from+len(quotes[0])] + "…" + text[to:]
+		}
 	}
-	user, password, ok := r.BasicAuth()
-	if !ok {
-		return false
-	}
-	// The length of the user's name keeps the two apart.
-	digest := sha256.Sum256(fmt.Appendf(nil, "%d:%s:%s", len(user), user, password))
-	c.mu.Lock()
-	fits, known := c.proven[digest]
-	c.mu.Unlock()
-	if known {
-		return fits
-	}
-	hash, exists := c.users[user]
-	if !exists {
-		hash = nobody
-	}
-	c.hash.Lock()
-	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
-	c.hash.Unlock()
-	fits = exists && err == nil
-
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.proven) >= mostProven {
-		clear(c.proven)
-	}
-	c.proven[digest] = fits
-	return fits
+	return text
 }

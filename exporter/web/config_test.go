@@ -1,27 +1,23 @@
 package web
 
 import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
-	"math/big"
+	"log/slog"
 	"net"
-	"net/url"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
+	_ "unsafe" // for go:linkname
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/prometheus/exporter-toolkit/web"
-	"go.yaml.in/yaml/v2" // the one that the toolkit uses
+	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/time/rate"
 )
 
@@ -131,6 +127,7 @@ func webDocuments(indented func(file string) string) []struct {
 		{name: "a rate that is none", text: "rate_limit: {interval: often}"},
 		{name: "a rate in a list", text: "rate_limit: {interval: [1s]}"},
 		{name: "a rate without a unit", text: "rate_limit: {interval: 5}", stricter: "it would be 5 ns"},
+		{name: "a negative rate", text: "rate_limit: {interval: -1s}", stricter: "it would be no limit"},
 		{name: "a burst of text", text: "rate_limit: {burst: many}"},
 	}
 }
@@ -142,9 +139,14 @@ func cipherNames(suites []*tls.CipherSuite) (names []string) {
 	return names
 }
 
-// What the exporter-toolkit understands we understand, alike; what it refuses we
-// refuse.
-func TestWebFileLikeToolkit(t *testing.T) {
+// getConfig is the toolkit's own decoding, which isn't exported.
+//
+//go:linkname getConfig github.com/prometheus/exporter-toolkit/web.getConfig
+func getConfig(path string) (*toolkit.Config, error)
+
+// What the toolkit accepts we accept, with the same settings, defaults
+// included; what it refuses we refuse.
+func TestConfigLikeToolkit(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := certificate(t, "server")
 	ca, otherKey := certificate(t, "ca")
@@ -167,7 +169,7 @@ func TestWebFileLikeToolkit(t *testing.T) {
 			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			theirErr := web.Validate(path)
+			theirErr := toolkit.Validate(path)
 			ours, ourErr := Load(path)
 			if (theirErr == nil) != (tt.good || tt.stricter != "") {
 				t.Errorf("the toolkit: %v", theirErr)
@@ -183,9 +185,7 @@ func TestWebFileLikeToolkit(t *testing.T) {
 				return
 			}
 			good++
-			if diff := cmp.Diff(theirs(t, path), whatCame(t, ours), cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("-toolkit +ours:\n%s", diff)
-			}
+			compare(t, path, tt.text, ours)
 		})
 	}
 	if good < 35 || bad < 35 {
@@ -193,126 +193,187 @@ func TestWebFileLikeToolkit(t *testing.T) {
 	}
 }
 
-// webFacts is all that comes of a web configuration, but for HTTP/2: the toolkit
-// offers it unless told not to.
-type webFacts struct {
-	TLS                bool
-	Certificate        []byte
-	MinVersion, Max    uint16
-	CipherSuites       []uint16
-	Curves             []tls.CurveID
-	ClientAuth         tls.ClientAuthType
-	CAs                *x509.CertPool
-	ChecksNames        bool
-	Header, Users      map[string]string
-	RateLimited        bool
-	RatePerSecond      rate.Limit
-	RateBurst          int
-	InsecureSkipVerify bool
-}
-
-func whatCame(t *testing.T, w *Config) webFacts {
-	f := webFacts{Header: w.header, Users: w.users}
-	if w.limiter != nil {
-		f.RateLimited, f.RatePerSecond, f.RateBurst = true, w.limiter.Limit(), w.limiter.Burst()
-	}
-	if w.tls != nil {
-		f.tls(t, w.tls, &w.tls.Certificates[0])
-	}
-	return f
-}
-
-// theirs is what the toolkit makes of a file, as its Serve does.
-func theirs(t *testing.T, path string) webFacts {
-	data, err := os.ReadFile(path)
+// compare compares what we make of a file with what the toolkit does.
+func compare(t *testing.T, path, text string, ours *Config) {
+	t.Helper()
+	theirs, err := getConfig(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := web.Config{TLSConfig: web.TLSConfig{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS13}}
-	if err := yaml.UnmarshalStrict(data, &c); err != nil {
-		t.Fatal(err)
-	}
-	f := webFacts{Header: c.HTTPConfig.Header, Users: map[string]string{}}
-	for user, hash := range c.Users {
-		f.Users[user] = string(hash)
-	}
-	if l := c.RateLimiterConfig; l.Interval != 0 {
-		f.RateLimited, f.RatePerSecond, f.RateBurst = true, rate.Every(l.Interval), l.Burst
-	}
-	if !c.TLSConfig.IsEnabled() {
-		return f
-	}
-	c.TLSConfig.SetDirectory(filepath.Dir(path))
-	config, err := web.ConfigToTLSConfig(&c.TLSConfig)
+	decoded, err := decode([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, err := config.GetCertificate(nil)
-	if err != nil {
-		t.Fatal(err)
+	decoded.TLSConfig.SetDirectory(filepath.Dir(path))
+	if diff := cmp.Diff(theirs, decoded); diff != "" {
+		t.Errorf("decoded (-toolkit +ours):\n%s", diff)
 	}
-	f.tls(t, config, cert)
-	return f
-}
-
-func (f *webFacts) tls(t *testing.T, c *tls.Config, cert *tls.Certificate) {
-	f.TLS, f.Certificate = true, slices.Concat(cert.Certificate...)
-	f.MinVersion, f.Max = c.MinVersion, c.MaxVersion
-	f.CipherSuites, f.Curves = c.CipherSuites, c.CurvePreferences
-	f.ClientAuth, f.CAs, f.ChecksNames = c.ClientAuth, c.ClientCAs, c.VerifyPeerCertificate != nil
-	f.InsecureSkipVerify = c.InsecureSkipVerify
-	if _, ok := cert.PrivateKey.(*ecdsa.PrivateKey); !ok {
-		t.Errorf("the key is %T", cert.PrivateKey)
+	if diff := cmp.Diff(theirs.HTTPConfig.Header, ours.header); diff != "" {
+		t.Errorf("headers (-toolkit +ours):\n%s", diff)
 	}
-}
-
-// The same clients are let in.
-func TestClientNames(t *testing.T) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+	if len(ours.users) != len(theirs.Users) {
+		t.Errorf("users: %v, want %v", ours.users, theirs.Users)
 	}
-	uri := &url.URL{Scheme: "spiffe", Host: "house", Path: "/prometheus"}
-	client, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"scraper", "prometheus.local"}, EmailAddresses: []string{"mouse@house"},
-		IPAddresses: []net.IP{net.IPv4(192, 0, 2, 7), net.ParseIP("2001:db8::1")}, URIs: []*url.URL{uri},
-	}, &x509.Certificate{}, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		allowed     []string
-		certificate []byte
-		want        string // in the error; empty: let in
-	}{
-		{[]string{"scraper"}, client, ""},
-		{[]string{"other", "prometheus.local"}, client, ""},
-		{[]string{"mouse@house"}, client, ""},
-		{[]string{"192.0.2.7"}, client, ""},
-		{[]string{"2001:db8::1"}, client, ""},
-		{[]string{"spiffe://house/prometheus"}, client, ""},
-		{[]string{"SCRAPER", "prometheus"}, client, `["scraper" "prometheus.local" "mouse@house" "192.0.2.7" "2001:db8::1" "spiffe://house/prometheus"], which client_allowed_sans doesn't name`},
-		{[]string{}, client, "client_allowed_sans doesn't name"},
-		{[]string{"scraper"}, []byte("junk"), "parse the client's certificate: x509:"},
-	} {
-		toolkit := web.TLSConfig{ClientAllowedSans: tt.allowed}
-		theirs := toolkit.VerifyPeerCertificate([][]byte{tt.certificate}, nil)
-		ours := (&tlsSection{AllowedSANs: tt.allowed}).verifySAN([][]byte{tt.certificate}, nil)
-		if (theirs == nil) != (tt.want == "") || (ours == nil) != (tt.want == "") || ours != nil && !strings.Contains(ours.Error(), tt.want) {
-			t.Errorf("%q: the toolkit says %v, ours %v, want %q", tt.allowed, theirs, ours, tt.want)
+	for user, hash := range theirs.Users {
+		if ours.users[user] != string(hash) {
+			t.Errorf("user %s: %s, want %s", user, ours.users[user], hash)
 		}
 	}
-	// The toolkit panics here: a client without a certificate, where none is required.
-	err = (&tlsSection{AllowedSANs: []string{"a"}}).verifySAN(nil, nil)
-	if err == nil || !strings.Contains(err.Error(), "the client has no certificate") {
+	if l := theirs.RateLimiterConfig; (ours.limiter != nil) != (l.Interval != 0) ||
+		ours.limiter != nil && (ours.limiter.Limit() != rate.Every(l.Interval) || ours.limiter.Burst() != l.Burst) {
+		t.Errorf("rate: %v, want %v", ours.limiter, l)
+	}
+	if (ours.tls != nil) != theirs.TLSConfig.IsEnabled() {
+		t.Fatalf("TLS: %v", ours.tls)
+	}
+	if ours.tls == nil {
+		return
+	}
+	want, err := toolkit.ConfigToTLSConfig(&theirs.TLSConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := want.GetCertificate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(tlsFacts(want, cert), tlsFacts(ours.tls, &ours.tls.Certificates[0]), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("TLS (-toolkit +ours):\n%s", diff)
+	}
+	if h2 := slices.Contains(ours.tls.NextProtos, "h2"); h2 != theirs.HTTPConfig.HTTP2 {
+		t.Errorf("HTTP/2: %v, want %v", h2, theirs.HTTPConfig.HTTP2)
+	}
+}
+
+// tlsFacts are the settings of a tls.Config that a web configuration can make.
+func tlsFacts(c *tls.Config, cert *tls.Certificate) any {
+	return struct {
+		Certificate        [][]byte
+		Key                string
+		MinVersion, Max    uint16
+		CipherSuites       []uint16
+		Curves             []tls.CurveID
+		ClientAuth         tls.ClientAuthType
+		CAs                *x509.CertPool
+		ChecksNames        bool
+		InsecureSkipVerify bool
+	}{
+		cert.Certificate, fmt.Sprintf("%T", cert.PrivateKey), c.MinVersion, c.MaxVersion, c.CipherSuites, c.CurvePreferences,
+		c.ClientAuth, c.ClientCAs, c.VerifyPeerCertificate != nil, c.InsecureSkipVerify,
+	}
+}
+
+// A client sees of ours what it sees of the toolkit's server: protocol, headers
+// and who is let in.
+func TestServedLikeToolkit(t *testing.T) {
+	for name, extra := range map[string]string{
+		"defaults": "", "without HTTP/2": "http_server_config: {http2: false}\n", "TLS 1.3": "# TLS13\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path, cert := writeConfig(t, "server", "secret")
+			config, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := extra + strings.ReplaceAll(string(config), "http_server_config:\n  headers:\n    X-Frame-Options: deny\n", "")
+			if name == "TLS 1.3" {
+				text = strings.Replace(text, "tls_server_config:\n", "tls_server_config:\n  min_version: TLS13\n", 1)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			loaded, err := Load(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, ours := serve(t, page, loaded)
+			theirs := serveToolkit(t, path)
+			for _, version := range []uint16{tls.VersionTLS11, tls.VersionTLS12, tls.VersionTLS13} {
+				for _, password := range []string{"secret", "wrong", ""} {
+					want, got := seen(t, theirs, cert, version, password), seen(t, ours, cert, version, password)
+					if got != want {
+						t.Errorf("%s, password %q: %s, want %s", tls.VersionName(version), password, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// serveToolkit runs the toolkit's server until the test ends.
+func serveToolkit(t *testing.T, path string) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: page, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- toolkit.Serve(l, server, &toolkit.FlagConfig{WebConfigFile: &path}, slog.New(slog.DiscardHandler))
+	}()
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("the toolkit's server: %v", err)
+		}
+	})
+	return l.Addr().String()
+}
+
+// seen is what a client gets that offers one version of TLS and HTTP/2.
+func seen(t *testing.T, address string, cert []byte, version uint16, password string) string {
+	t.Helper()
+	client := trusting(t, cert)
+	transport := client.Transport.(*http.Transport)
+	transport.TLSClientConfig.MinVersion, transport.TLSClientConfig.MaxVersion = version, version
+	defer transport.CloseIdleConnections()
+	request, err := http.NewRequest(http.MethodGet, "https://"+address+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if password != "" {
+		request.SetBasicAuth("prom", password)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return "no connection"
+	}
+	if _, err := discard(response); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%s %s %s", response.Status, response.Proto, tls.VersionName(response.TLS.Version))
+}
+
+// A client that need not have a certificate and has none is refused where
+// names are required; the toolkit's own function panics.
+func TestNoClientCertificate(t *testing.T) {
+	cert, key := certificate(t, "server")
+	files := Files{"/d/web.yml": []byte("tls_server_config: {cert_file: c.pem, key_file: k.pem, client_auth_type: RequestClientCert, client_allowed_sans: [a]}"),
+		"/d/c.pem": cert, "/d/k.pem": key}
+	c, err := Parse("/d/web.yml", files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.tls.VerifyPeerCertificate(nil, nil); err == nil || !strings.Contains(err.Error(), "the client has no certificate") {
 		t.Errorf("no certificate: %v", err)
+	}
+	if err := c.tls.VerifyPeerCertificate([][]byte{[]byte("junk")}, nil); err == nil || !strings.Contains(err.Error(), "error parsing client certificate") {
+		t.Errorf("a certificate that is none: %v", err)
 	}
 }
 
 // However wrong the file is, no error tells a password or a key.
-func TestWebFileSecrets(t *testing.T) {
+func TestConfigSecrets(t *testing.T) {
 	const password = "hunter2"
+	dir := t.TempDir()
+	path := filepath.Join(dir, "web.yml")
+	cert, _ := certificate(t, "a")
+	if err := os.WriteFile(filepath.Join(dir, "cert.pem"), cert, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, text := range []string{
 		"basic_auth_users: {john: hunter2}",
 		"basic_auth_users: {john:hunter2}",
@@ -332,15 +393,28 @@ func TestWebFileSecrets(t *testing.T) {
 		"hunter2",
 		"http_server_config: {http2: hunter2}",
 		"rate_limit: hunter2",
+		"basic_auth_users: {john: &a hunter2, jane: *hunter2}",
+		"basic_auth_users: {john: *hunter2}",
 	} {
-		cert, _ := certificate(t, "a")
-		_, err := Parse("web.yml", []byte(text), func(string) ([]byte, error) { return cert, nil })
-		if err == nil || strings.Contains(err.Error(), password) || strings.Contains(err.Error(), "'h'") {
-			t.Errorf("%s: %v", text, err)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, loadErr := Load(path)
+		_, parseErr := Parse(path, Files{path: []byte(text), filepath.Join(dir, "cert.pem"): cert})
+		if loadErr == nil {
+			t.Errorf("%s: no error", text)
+		}
+		for _, err := range []error{loadErr, parseErr} {
+			if err != nil && (strings.Contains(err.Error(), password) || strings.Contains(err.Error(), "'h'")) {
+				t.Errorf("%s: %v", text, err)
+			}
 		}
 	}
-	_, err := Parse("web.yml", fmt.Appendf(nil, "basic_auth_users: {john: %s}", bytes.Repeat([]byte("x"), 3)), nil)
-	if want := `web configuration web.yml: basic_auth_users: the password of john is no bcrypt hash: make one with "htpasswd -nBC 10 john"`; err == nil || err.Error() != want {
+	if err := os.WriteFile(path, fmt.Appendf(nil, "basic_auth_users: {jane: %s, john: xxx}", aHash), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(path)
+	if want := `web configuration ` + path + `: basic_auth_users: the password of john is not a bcrypt hash: make one with "htpasswd -nBC 10 john"`; err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

@@ -11,20 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A quietConn reads and writes by raw system calls. Those of package net tell
-// the runtime that they may block, which wakes its monitor thread for a tail
-// of naps; on a socket that never blocks there is nothing to tell. The waits
-// stay the netpoller's. A kept-alive scrape wakes the process once instead of
-// three times, and costs half: docs/cost.md.
+// A quietConn reads and writes by raw system calls. Those of package net
+// announce to the runtime that they may block, which wakes its monitor thread
+// for a series of short sleeps; a non-blocking socket never blocks. The
+// netpoller still does the waiting. A kept-alive scrape wakes the process once
+// instead of three times and costs half: docs/cost.md.
 //
-// Like net/http and crypto/tls, whoever uses it has one reader and one writer
-// at a time.
+// It has one reader and one writer at a time, as net/http and crypto/tls do.
 type quietConn struct {
 	*net.TCPConn
 	raw  syscall.RawConn
 	in   transfer
 	out  transfer
-	recv func(fd uintptr) bool // made once: a closure for each call would be garbage
+	recv func(fd uintptr) bool // made once, so that a call allocates nothing
 	send func(fd uintptr) bool
 }
 
@@ -107,7 +106,7 @@ func (q *quietConn) Write(b []byte) (int, error) {
 	return written, nil
 }
 
-// failed is an error as package net's own connections give it.
+// failed makes an error like those of package net's own connections.
 func (q *quietConn) failed(op string, errno syscall.Errno) error {
 	return &net.OpError{Op: op, Net: "tcp", Source: q.LocalAddr(), Addr: q.RemoteAddr(), Err: os.NewSyscallError(op, errno)}
 }

@@ -27,7 +27,7 @@ func Listen(addresses []string) ([]net.Listener, error) {
 		listeners = append(listeners, l)
 	}
 	if errs == nil && len(listeners) == 0 {
-		errs = errors.New("no address to listen on is given: use --web.listen-address=:9367, or --no-web to serve nothing")
+		errs = errors.New("no address to listen on: use --web.listen-address=:9367, or --no-web to serve nothing")
 	}
 	if errs != nil {
 		closeAll(listeners)
@@ -57,7 +57,7 @@ func listen(config *net.ListenConfig, address string) (net.Listener, error) {
 	case errors.Is(err, unix.EACCES):
 		hint = ": ports below 1024 need root or CAP_NET_BIND_SERVICE: choose a higher one with --web.listen-address"
 	case errors.Is(err, unix.EADDRNOTAVAIL):
-		hint = ": this machine doesn't have that address (yet): listen on all with :" + port + ", or start after the network is up"
+		hint = ": this machine doesn't have that address (yet): listen on all addresses with :" + port + ", or start after the network is up"
 	case errors.As(err, &dns), errors.As(err, &addr):
 		hint = ": write HOST:PORT or :PORT, as in :9367, 127.0.0.1:9367 or [::1]:9367"
 	}
@@ -66,6 +66,6 @@ func listen(config *net.ListenConfig, address string) (net.Listener, error) {
 
 func closeAll(listeners []net.Listener) {
 	for _, l := range listeners {
-		_ = l.Close() // nothing was accepted on it
+		_ = l.Close() // nothing was accepted yet
 	}
 }

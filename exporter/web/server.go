@@ -12,25 +12,24 @@ import (
 	"sync/atomic"
 )
 
-// mostConnections bounds what clients can make the daemon hold. There are no
-// time-outs: each would be a timer, armed on a kept-alive connection that
-// sleeps between two scrapes, and waking the process. Instead, when one
-// connection too many comes, the one that has been silent or stuck for the
-// longest gives way, be it a scraper that is gone, one that never ends its
-// request or one that never reads its answer. A scraper whose idle connection
-// gave way opens a new one.
-const mostConnections = 32
+// maxConnections bounds the memory that clients can use. There are no timeouts:
+// each would be a timer, armed on a kept-alive connection that is idle between
+// two scrapes, and would wake the process. Instead, when a connection exceeds
+// the limit, the one that has been silent or stuck for the longest is closed:
+// a scraper that is gone, one that never ends its request or one that never
+// reads its response. A scraper whose idle connection was closed opens a new
+// one.
+const maxConnections = 32
 
-// mostHeader bounds a request: a scrape's header is some 400 bytes.
-const mostHeader = 16 << 10
+// maxHeader bounds the header of a request; that of a scrape has some 400 bytes.
+const maxHeader = 16 << 10
 
 // A Server serves a handler on listeners, with TLS and passwords where a
-// Config asks for them.
+// Config requires them.
 type Server struct {
 	http   *http.Server
 	log    *slog.Logger
 	config atomic.Pointer[Config]
-	tidier tidier
 
 	mu      sync.Mutex
 	conns   map[net.Conn]*client
@@ -41,7 +40,7 @@ type Server struct {
 type client struct {
 	since uint64 // the number of its last change of state
 	idle  bool
-	stale bool // it was made under an earlier Config
+	stale bool // it was accepted under an earlier Config
 }
 
 // New makes a Server for a handler; a nil config is plain HTTP for all.
@@ -53,15 +52,15 @@ func New(h http.Handler, config *Config, log *slog.Logger) *Server {
 	s.config.Store(config)
 	s.http = &http.Server{
 		Handler:        s.guard(h),
-		MaxHeaderBytes: mostHeader,
+		MaxHeaderBytes: maxHeader,
 		ConnState:      s.track,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return s
 }
 
-// SetConfig makes config hold from now on. Connections made under the
-// earlier one are closed as soon as they are idle.
+// SetConfig makes config the one in use. Connections accepted under the earlier
+// one are closed as soon as they are idle.
 func (s *Server) SetConfig(config *Config) {
 	if config == nil {
 		config = &Config{}
@@ -96,8 +95,8 @@ func (s *Server) Serve(listeners ...net.Listener) error {
 	return errs
 }
 
-// Shutdown stops listening, lets running answers end until ctx does, and
-// closes all connections.
+// Shutdown stops listening, waits for running requests until ctx ends, and closes
+// all connections.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if err := s.http.Shutdown(ctx); err != nil {
 		return errors.Join(err, s.http.Close())
@@ -107,26 +106,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // track follows the connections; it is http.Server's ConnState.
 func (s *Server) track(c net.Conn, state http.ConnState) {
-	s.note(c, state)
-	if state == http.StateIdle || state == http.StateClosed {
-		s.tidier.tidy()
-	}
-}
-
-func (s *Server) note(c net.Conn, state http.ConnState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.changes++
 	switch state {
 	case http.StateNew:
-		if len(s.conns) >= mostConnections {
+		if len(s.conns) >= maxConnections {
 			s.dropOldest()
 		}
 		s.conns[c] = &client{since: s.changes}
 	case http.StateActive, http.StateIdle:
 		is := s.conns[c]
 		if is == nil {
-			return // it gave way meanwhile
+			return // it was closed meanwhile
 		}
 		is.since, is.idle = s.changes, state == http.StateIdle
 		if is.idle && is.stale {
@@ -147,8 +139,8 @@ func (s *Server) dropOldest() {
 	s.drop(oldest)
 }
 
-// drop closes a connection at once, without TLS's farewell, for which a stuck
-// client would let us wait.
+// drop closes a connection at once, without TLS's close_notify alert, which a
+// stuck client could block.
 func (s *Server) drop(c net.Conn) {
 	delete(s.conns, c)
 	if t, ok := c.(*tls.Conn); ok {
@@ -159,7 +151,7 @@ func (s *Server) drop(c net.Conn) {
 	}
 }
 
-// listener hands out connections as the Server wants them.
+// listener accepts connections and prepares them for the Server.
 type listener struct {
 	net.Listener
 	server *Server
@@ -170,9 +162,9 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A listener that systemd made knows nothing of our ListenConfig. A probe
-	// every 15 s would wake the process; where it can't be turned off, that is
-	// all the harm.
+	// Sockets from systemd have not our ListenConfig. Keep-alive probes would
+	// wake the process every 15 s; where they can't be switched off, that is the
+	// only effect.
 	if t, ok := c.(*net.TCPConn); ok {
 		_ = t.SetKeepAlive(false)
 		c = quiet(t)

@@ -197,7 +197,7 @@ func TestManyConnections(t *testing.T) {
 			_ = c.Close() // most are closed by the server
 		}
 	})
-	for i := range 3 * mostConnections {
+	for i := range 3 * maxConnections {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatalf("connection %d: %v", i, err)
@@ -219,8 +219,8 @@ func TestManyConnections(t *testing.T) {
 	s.mu.Lock()
 	n := len(s.conns)
 	s.mu.Unlock()
-	if n > mostConnections {
-		t.Errorf("%d connections are held, want at most %d", n, mostConnections)
+	if n > maxConnections {
+		t.Errorf("%d connections are held, want at most %d", n, maxConnections)
 	}
 	// The first ones were closed by the server.
 	if err := held[0].SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
@@ -238,7 +238,7 @@ func TestBigRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n", strings.Repeat("x", 2*mostHeader)); err != nil {
+	if _, err := fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n", strings.Repeat("x", 2*maxHeader)); err != nil {
 		t.Fatal(err)
 	}
 	response, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -337,9 +337,9 @@ func certificate(t *testing.T, name string) (cert, key []byte) {
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
 }
 
-// stick is a directory with a web configuration: server certificates and the
-// user prom with a password.
-func stick(t *testing.T, name, password string) (path string, cert []byte) {
+// writeConfig writes a web configuration with server certificates and the user
+// prom with a password into a directory of its own.
+func writeConfig(t *testing.T, name, password string) (path string, cert []byte) {
 	t.Helper()
 	dir := t.TempDir()
 	cert, key := certificate(t, name)
@@ -389,9 +389,9 @@ func fetch(t *testing.T, c *http.Client, url, user, password string) *http.Respo
 	return response
 }
 
-// The stick with certificates and passwords is pulled after the start.
+// The USB drive with certificates and passwords is pulled after the start.
 func TestConfigInMemory(t *testing.T) {
-	path, cert := stick(t, "first", "secret")
+	path, cert := writeConfig(t, "first", "secret")
 	config, err := Load(path)
 	if err != nil {
 		t.Fatal(err)
@@ -416,7 +416,7 @@ func TestConfigInMemory(t *testing.T) {
 		if challenge := response.Header.Get("WWW-Authenticate"); (challenge != "") != (tt.want == 401) {
 			t.Errorf("%s:%s: WWW-Authenticate is %q", tt.user, tt.password, challenge)
 		}
-		if response.Header.Get("X-Frame-Options") != "deny" || response.Proto != "HTTP/1.1" {
+		if response.Header.Get("X-Frame-Options") != "deny" || response.Proto != "HTTP/2.0" {
 			t.Errorf("%s, %v", response.Proto, response.Header)
 		}
 	}
@@ -427,7 +427,7 @@ func TestConfigInMemory(t *testing.T) {
 	}
 
 	// A reload brings another certificate and password.
-	path, cert = stick(t, "second", "other")
+	path, cert = writeConfig(t, "second", "other")
 	config, err = Load(path)
 	if err != nil {
 		t.Fatal(err)
@@ -452,7 +452,7 @@ func TestConfigInMemory(t *testing.T) {
 
 // A connection that was made before TLS was asked for isn't served any more.
 func TestTLSFromNowOn(t *testing.T) {
-	path, _ := stick(t, "first", "secret")
+	path, _ := writeConfig(t, "first", "secret")
 	config, err := Load(path)
 	if err != nil {
 		t.Fatal(err)
@@ -486,7 +486,7 @@ func TestTLSFromNowOn(t *testing.T) {
 
 // The same of a connection on which no request had been made.
 func TestTLSBeforeTheFirstRequest(t *testing.T) {
-	path, _ := stick(t, "first", "secret")
+	path, _ := writeConfig(t, "first", "secret")
 	config, err := Load(path)
 	if err != nil {
 		t.Fatal(err)
@@ -518,15 +518,9 @@ func TestTLSBeforeTheFirstRequest(t *testing.T) {
 func TestHTTP2AndClientCertificates(t *testing.T) {
 	cert, key := certificate(t, "server")
 	mine, myKey := certificate(t, "scraper")
-	files := map[string][]byte{"/stick/c.pem": cert, "/stick/k.pem": key, "/etc/ca.pem": mine}
-	config, err := Parse("/stick/web.yml", []byte("http_server_config: {http2: true}\n"+
-		"tls_server_config: {cert_file: c.pem, key_file: k.pem, client_ca_file: /etc/ca.pem, client_auth_type: RequireAndVerifyClientCert}\n"),
-		func(path string) ([]byte, error) {
-			if content, ok := files[path]; ok {
-				return content, nil
-			}
-			return nil, os.ErrNotExist
-		})
+	config, err := Parse("/drive/web.yml", Files{
+		"/drive/web.yml": []byte("tls_server_config: {cert_file: c.pem, key_file: k.pem, client_ca_file: /etc/ca.pem, client_auth_type: RequireAndVerifyClientCert}\n"),
+		"/drive/c.pem":   cert, "/drive/k.pem": key, "/etc/ca.pem": mine})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -545,7 +539,7 @@ func TestHTTP2AndClientCertificates(t *testing.T) {
 }
 
 func TestRateLimit(t *testing.T) {
-	config, err := Parse("web.yml", []byte("rate_limit: {burst: 1, interval: 1h}"), nil)
+	config, err := Parse("web.yml", Files{"web.yml": []byte("rate_limit: {burst: 1, interval: 1h}")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -560,27 +554,35 @@ func TestRateLimit(t *testing.T) {
 
 func TestConfigErrors(t *testing.T) {
 	cert, key := certificate(t, "a")
-	files := map[string][]byte{"/d/cert.pem": cert, "/d/key.pem": key, "/d/junk.pem": []byte("junk")}
-	read := func(path string) ([]byte, error) {
-		if content, ok := files[path]; ok {
-			return content, nil
+	dir := t.TempDir()
+	for name, content := range map[string][]byte{"cert.pem": cert, "key.pem": key, "junk.pem": []byte("junk")} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
 		}
-		return nil, &os.PathError{Op: "open", Path: path, Err: syscall.ENOENT}
+	}
+	path := filepath.Join(dir, "web.yml")
+	load := func(text string) error {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Load(path)
+		return err
 	}
 	for _, tt := range []struct{ text, want string }{
-		{"tls_server_config: {cert_file: cert.pem, key_file: gone.pem}", "key_file: open /d/gone.pem: no such file"},
+		{"tls_server_config: {cert_file: cert.pem, key_file: gone.pem}", dir + "/gone.pem: no such file"},
 		{"tls_server_config: {cert_file: cert.pem}", "missing one of key or key_file"},
-		{"tls_server_config: {cert_file: cert.pem, key_file: junk.pem}", "tls_server_config: failed to load"},
-		{"tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_ca_file: junk.pem, client_auth_type: RequireAnyClientCert}", "holds no certificate"},
+		{"tls_server_config: {cert_file: cert.pem, key_file: junk.pem}", "failed to load X509KeyPair"},
+		{"tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_ca_file: junk.pem, client_auth_type: RequireAnyClientCert}", "contains no certificate"},
 		{"tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_auth_type: Maybe}", "invalid ClientAuth"},
 		{"tls_server_config: {cert_file: cert.pem, key_file: key.pem, min_version: TLS9}", "unknown TLS version"},
 		{"tls_sever_config: {}", "line 1: field tls_sever_config not found"},
-		{"basic_auth_users: {prom: secret}", "the password of prom is no bcrypt hash"},
-		{"http_server_config: {headers: {X-Powered-By: mice}}", `"X-Powered-By" can't be set`},
-		{"http_server_config: {headers: {X-Frame-Options: perhaps}}", `one of ["deny" "sameorigin"] is meant`},
-		{"{", "web configuration /d/web.yml:"},
+		{"basic_auth_users: {prom: secret}", "the password of prom is not a bcrypt hash"},
+		{"http_server_config: {headers: {X-Powered-By: mice}}", `"X-Powered-By" can not be configured`},
+		{"http_server_config: {headers: {X-Frame-Options: perhaps}}", `Expected one of: ["deny" "sameorigin"]`},
+		{"rate_limit: {interval: 5}", "an interval of 5ns is no limit: write it with a unit, as in 1s"},
+		{"{", "web configuration " + path + ":"},
 	} {
-		_, err := Parse("/d/web.yml", []byte(tt.text), read)
+		err := load(tt.text)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s\n got: %v\nwant: %s", tt.text, err, tt.want)
 		}
@@ -591,8 +593,15 @@ func TestConfigErrors(t *testing.T) {
 	if _, err := Load("/nowhere/web.yml"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
+	if _, err := Parse("/d/web.yml", Files{}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file in memory: %v", err)
+	}
+	_, err := Parse("/d/web.yml", Files{"/d/web.yml": []byte("tls_server_config: {cert_file: c.pem, key_file: k.pem}")})
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "tls_server_config: cert_file: open /d/c.pem") {
+		t.Errorf("no certificate in memory: %v", err)
+	}
 	for _, text := range []string{"", "# nothing\n", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}"} {
-		if _, err := Parse("/d/web.yml", []byte(text), read); err != nil {
+		if err := load(text); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -606,7 +615,7 @@ func TestGuessedPasswordsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Parse("web.yml", fmt.Appendf(nil, "basic_auth_users: {prom: %s}", hash), nil)
+	c, err := Parse("web.yml", Files{"web.yml": fmt.Appendf(nil, "basic_auth_users: {prom: %s}", hash)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -618,13 +627,13 @@ func TestGuessedPasswordsAreBounded(t *testing.T) {
 		r.SetBasicAuth("prom", password)
 		return c.allows(r)
 	}
-	for i := range 3 * mostProven {
+	for i := range 3 * maxResults {
 		if try(fmt.Sprint(i)) {
 			t.Fatalf("the password %d fits", i)
 		}
 	}
-	if len(c.proven) > mostProven {
-		t.Errorf("%d guesses are remembered", len(c.proven))
+	if len(c.results) > maxResults {
+		t.Errorf("%d guesses are remembered", len(c.results))
 	}
 	for range 2 {
 		if !try("secret") {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"example.org/dormouse/exporter/control"
@@ -34,11 +33,10 @@ type Files struct {
 // may have another root, another user, and no more access to the medium that
 // they are on.
 type Inputs struct {
-	Directory string            `json:"directory"` // where the command was typed
-	Config    []byte            `json:"config"`
-	Web       []byte            `json:"web"`
-	WebFiles  map[string][]byte `json:"web_files"` // certificates and keys, by path
-	Machine   *Machine          `json:"machine"`
+	Directory string    `json:"directory"` // where the command was typed
+	Config    []byte    `json:"config"`
+	WebFiles  web.Files `json:"web_files"` // the web configuration with certificates and keys; nil: none
+	Machine   *Machine  `json:"machine"`
 	// Defaults that depend on the user: root's hold for the daemon, which may
 	// have another.
 	StateDirectory string `json:"state_directory"`
@@ -101,23 +99,11 @@ func (s *Source) Read() (*Inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Inputs{Config: content, WebFiles: map[string][]byte{}}
-	path := s.WebConfigFile
-	if path == "" {
+	in := &Inputs{Config: content}
+	if s.WebConfigFile == "" {
 		return in, nil
 	}
-	if in.Web, err = os.ReadFile(path); err != nil {
-		return nil, &control.ConfigError{Err: fmt.Errorf("--web.config.file: %w: name a file that exists and that this user may read", err)}
-	}
-	// Parsing asks for the files that it needs: this is how they are known.
-	_, err = web.Parse(path, in.Web, func(name string) ([]byte, error) {
-		data, err := os.ReadFile(name)
-		if err == nil {
-			in.WebFiles[name] = data
-		}
-		return data, err
-	})
-	if err != nil {
+	if in.WebFiles, err = web.ReadFiles(s.WebConfigFile); err != nil {
 		return nil, &control.ConfigError{Err: err}
 	}
 	return in, nil
@@ -125,16 +111,10 @@ func (s *Source) Read() (*Inputs, error) {
 
 // Parse makes the configurations of the sensors and of the server.
 func (s *Source) Parse(in *Inputs) (files Files, err error) {
-	if files.Config, err = s.parseConfig(in.Config); err != nil || in.Web == nil {
+	if files.Config, err = s.parseConfig(in.Config); err != nil || in.WebFiles == nil {
 		return files, err
 	}
-	files.Web, err = web.Parse(s.WebConfigFile, in.Web, func(name string) ([]byte, error) {
-		data, ok := in.WebFiles[name]
-		if !ok {
-			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
-		}
-		return data, nil
-	})
+	files.Web, err = web.Parse(s.WebConfigFile, in.WebFiles)
 	if err != nil {
 		return files, &control.ConfigError{Err: err}
 	}
