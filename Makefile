@@ -4,14 +4,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 common   = github.com/prometheus/common/version
 LDFLAGS  = -s -w -X $(common).Version=$(VERSION) -X $(common).Revision=$(COMMIT)
-# All of an executable comes into memory with time, and inlining makes it larger. So a release inlines only what a wake or a scrape
-# passes, with what TLS does for each byte, and nothing else; the functions stand closer, too.
-INLINED  = runtime/... internal/... sync/... syscall os io bufio bytes strings strconv slices time math/bits unicode/utf8 net net/http \
-  golang.org/x/sys/... github.com/prometheus/... ./... \
-  crypto/tls crypto/cipher crypto/subtle $(addprefix crypto/internal/fips140/,aes/... alias sha256 subtle) crypto/internal/fips140deps/... \
-  golang.org/x/crypto/... vendor/golang.org/x/crypto/...
 # What only releases have: cmd/dormouse/runtime_release.go and docs/cost.md.
-RELEASE  = -tags release -trimpath -ldflags '$(LDFLAGS) -checklinkname=0 -funcalign=16' -gcflags=all=-l $(INLINED:%=-gcflags=%=)
+RELEASE  = -tags release -trimpath -ldflags '$(LDFLAGS) -checklinkname=0'
 # For the tests' own use: make test TESTFLAGS=-v
 TESTFLAGS ?=
 

@@ -102,7 +102,17 @@ func elfFile(t *testing.T, class elf.Class, order binary.ByteOrder) []byte {
 			t.Fatal(err)
 		}
 	}
-	file.Write(slices.Repeat([]byte{0xaa}, 0x180-file.Len()))
+	file.Write(slices.Repeat([]byte{0xaa}, 0x130-file.Len()))
+	// A section table of nothing and of a table of names.
+	sections := []any{elf.Section64{}, elf.Section64{Type: uint32(elf.SHT_STRTAB), Off: 0x130, Size: 0x10}}
+	if class == elf.ELFCLASS32 {
+		sections = []any{elf.Section32{}, elf.Section32{Type: uint32(elf.SHT_STRTAB), Off: 0x130, Size: 0x10}}
+	}
+	for _, s := range sections {
+		if err := binary.Write(&file, order, s); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return file.Bytes()
 }
 
@@ -144,6 +154,9 @@ func TestReadLoadableOfJunk(t *testing.T) {
 		copy(data[at:], bytes)
 		return data
 	}
+	withoutTable := slices.Clone(good)
+	clear(withoutTable[0x28:0x30])
+	clear(withoutTable[0x3c:0x40])
 	noSegments := change(0x40+0x38, byte(elf.PT_NOTE))
 	noSegments[0x40+2*0x38] = byte(elf.PT_NOTE)
 	for _, tt := range []struct {
@@ -153,14 +166,13 @@ func TestReadLoadableOfJunk(t *testing.T) {
 	}{
 		{"nothing", nil, "EOF"},
 		{"a script", []byte("#!/bin/sh\n"), "EOF"},
-		{"a long script", slices.Repeat([]byte("#!/bin/sh\n"), 20), "no ELF file"},
-		{"of another class", change(4, 3), "unknown class 3"},
-		{"of another byte order", change(5, 0), "byte order 0"},
-		{"without program headers", change(0x38, 0), "0 program headers of 56 bytes"},
-		{"with larger program headers", change(0x36, 57), "3 program headers of 57 bytes"},
-		{"program headers that aren't there", change(0x20, 0x70, 1), "its program headers: EOF"},
-		{"program headers at a negative place", change(0x27, 0x80), "its program headers: "},
-		{"a segment that is cut off", good[:0xf0], "EOF"},
+		{"a long script", slices.Repeat([]byte("#!/bin/sh\n"), 20), "bad magic number"},
+		{"of another class", change(4, 3), "unknown ELF class"},
+		{"of another byte order", change(5, 0), "unknown ELF data encoding"},
+		{"without program headers", change(0x38, 0), "segments end at byte 0"},
+		{"program headers that aren't there", change(0x20, 0xb0, 1), "EOF"},
+		{"program headers at a negative place", change(0x27, 0x80), "invalid phoff"},
+		{"a segment that is cut off", withoutTable[:0xf0], "EOF"},
 		{"without segments", noSegments, "segments end at byte 0"},
 		{"a segment without an end", change(0x40+0x38+0x26, 1), "segments end at byte 281474976710912"},
 	} {
