@@ -1,5 +1,15 @@
 package config
 
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"example.org/dormouse/sensors"
+)
+
 // Calibration maps a value v to Points, interpolated between and
 // extrapolated beyond, then to v*Scale+Offset. The zero value changes nothing.
 type Calibration struct {
@@ -33,4 +43,50 @@ func (c Calibration) Apply(v float64) float64 {
 type Filter struct {
 	Median  int // of so many reads, an odd number: throws outliers away
 	Average int // of so many reads, after the median: calms noise
+}
+
+// parsePoints reads X:Y X:Y …, each with or without a unit.
+func parsePoints(set setting, x, y *sensors.Unit) ([][2]float64, error) {
+	list, err := set.words()
+	if err != nil {
+		return nil, err
+	}
+	points := make([][2]float64, 0, len(list))
+	for _, w := range list {
+		left, right, ok := strings.Cut(w, ":")
+		if !ok {
+			return nil, fmt.Errorf(`%q is no point: write READ:TRUE, as in points="2.8:0 1.2:1", or in the file points: [[2.8, 0], [1.2, 1]]`, w)
+		}
+		a, err := x.Parse(left)
+		if err != nil {
+			return nil, fmt.Errorf("point %s: %w", w, err)
+		}
+		b, err := y.Parse(right)
+		if err != nil {
+			return nil, fmt.Errorf("point %s: %w", w, err)
+		}
+		points = append(points, [2]float64{a, b})
+	}
+	if len(points) < 2 {
+		return nil, errors.New("one point makes no line: two are needed; to shift by a constant give offset")
+	}
+	slices.SortFunc(points, func(a, b [2]float64) int {
+		switch {
+		case a[0] < b[0]:
+			return -1
+		case a[0] > b[0]:
+			return 1
+		}
+		return 0
+	})
+	for i, p := range points[1:] {
+		dx, dy := p[0]-points[i][0], p[1]-points[i][1]
+		if dx == 0 {
+			return nil, fmt.Errorf("two points have the read value %v", p[0])
+		}
+		if math.IsInf(dx, 0) || math.IsInf(dy/dx, 0) {
+			return nil, fmt.Errorf("the points at %v and %v make no line that can be computed", points[i][0], p[0])
+		}
+	}
+	return points, nil
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -19,35 +20,44 @@ const mostJitter = 24 * time.Hour
 // the file may hold "uninitialized".
 var machineIDPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// jitter moves a sensor's times by the machine's own amount.
-func (l *loader) jitter(c *Sensor, s *stanza, set setting) {
-	most := c.Schedule.Jitter
-	complain := func(format string, args ...any) {
-		l.complain(set.origin, s.subject(), "jitter", fmt.Errorf(format, args...))
+// A machine is what tells this machine from others.
+type machine struct {
+	id       string // the content of /etc/machine-id
+	hostName string
+	warned   bool // that only the host name tells it from others
+}
+
+// key is the machine's id, or its host name where it has none.
+func (m *machine) key() (key string, byHostName bool, err error) {
+	if id := strings.TrimSpace(m.id); machineIDPattern.MatchString(id) {
+		return id, false, nil
 	}
+	if m.hostName == "" {
+		return "", false, errors.New("/etc/machine-id holds no id and the machine has no name, so nothing tells it from others: make an id with systemd-machine-id-setup, or dbus-uuidgen --ensure=/etc/machine-id")
+	}
+	return m.hostName, true, nil
+}
+
+// jitter moves the sensor's times by the machine's own amount.
+func (d *sensorDraft) jitter(s *Schedule) error {
 	switch {
-	case most == 0:
-		return
-	case c.Schedule.At == nil && most >= c.Schedule.Every:
-		complain("%s isn't less than every, %s", sensors.FormatDuration(most), sensors.FormatDuration(c.Schedule.Every))
-		return
-	case c.Schedule.At != nil && most > mostJitter:
-		complain("%s is more than %s, which is the most with at", sensors.FormatDuration(most), sensors.FormatDuration(mostJitter))
-		return
+	case s.Jitter == 0:
+		return nil
+	case s.At == nil && s.Jitter >= s.Every:
+		return fmt.Errorf("%s isn't less than every, %s", sensors.FormatDuration(s.Jitter), sensors.FormatDuration(s.Every))
+	case s.At != nil && s.Jitter > mostJitter:
+		return fmt.Errorf("%s is more than %s, which is the most with at", sensors.FormatDuration(s.Jitter), sensors.FormatDuration(mostJitter))
 	}
-	machine := strings.TrimSpace(l.src.MachineID)
-	if !machineIDPattern.MatchString(machine) {
-		machine = l.src.HostName
-		if machine == "" {
-			complain("/etc/machine-id holds no id and the machine has no name, so nothing tells it from others: make an id with systemd-machine-id-setup, or dbus-uuidgen --ensure=/etc/machine-id")
-			return
-		}
-		if !l.byHostName {
-			l.byHostName = true
-			l.cfg.Warnings = append(l.cfg.Warnings, &Problem{set.origin, s.subject(), "jitter", fmt.Errorf("goes by the host name, %s, because /etc/machine-id holds no id: machines of one name act in the same second", printable(machine))})
-		}
+	key, byHostName, err := d.machine.key()
+	if err != nil {
+		return err
 	}
-	c.Schedule.Moved = moved(machine, most)
+	if byHostName && !d.machine.warned {
+		d.machine.warned = true
+		d.warn(d.common["jitter"].origin, d.stanza.subject(), "jitter", fmt.Errorf("goes by the host name, %s, because /etc/machine-id holds no id: machines of one name act in the same second", printable(key)))
+	}
+	s.Moved = moved(key, s.Jitter)
+	return nil
 }
 
 // moved is the amount, in whole milliseconds, of at least 0 and less than

@@ -82,49 +82,54 @@ func (d *document) top(n *yaml.Node) {
 }
 
 func (d *document) list(kind string, key, n *yaml.Node) {
-	is := map[string]string{"sensor": "driver", "rail": "line"}[kind]
-	if d.strange(n, "", key.Value) || isNull(n) {
+	valueKey := map[string]string{"sensor": "driver", "rail": "line"}[kind]
+	if d.unsupported(n, "", key.Value) || isNull(n) {
 		return
 	}
 	if n.Kind != yaml.SequenceNode {
-		d.complain(d.at(key), "", key.Value, "is a list, each %s an item: - {name: …, %s: …}", kind, is)
+		d.complain(d.at(key), "", key.Value, "is a list, each %s an item: - {name: …, %s: …}", kind, valueKey)
 		return
 	}
 	for i, item := range n.Content {
 		s := &stanza{kind: kind, number: i + 1, origin: d.at(item)}
 		if item.Kind != yaml.MappingNode {
-			d.complain(d.at(item), s.subject(), "", "is not a mapping: write - {name: …, %s: …}", is)
+			d.complain(d.at(item), s.subject(), "", "is not a mapping: write - {name: …, %s: …}", valueKey)
 			continue
 		}
-		before := len(d.problems)
-		d.flatten(s, "", key, item)
-		rest := s.settings[:0]
-		for _, set := range s.settings {
-			target := map[string]*string{"name": &s.name, is: &s.is}[set.key]
-			switch {
-			case target == nil:
-				rest = append(rest, set)
-			case set.isList:
-				d.complain(set.origin, s.subject(), set.key, "takes one value, not a list")
-			default:
-				*target = set.text
-			}
+		d.item(s, key, item, valueKey)
+	}
+}
+
+// item reads one sensor or rail of a list.
+func (d *document) item(s *stanza, key, n *yaml.Node, valueKey string) {
+	before := len(d.problems)
+	d.flatten(s, "", key, n)
+	rest := s.settings[:0]
+	for _, set := range s.settings {
+		target := map[string]*string{"name": &s.name, valueKey: &s.value}[set.key]
+		switch {
+		case target == nil:
+			rest = append(rest, set)
+		case set.isList:
+			d.complain(set.origin, s.subject(), set.key, "takes one value, not a list")
+		default:
+			*target = set.text
 		}
-		s.settings = rest
-		nameless := false // and that has been said
-		for _, p := range d.problems[before:] {
-			p.Subject = s.subject()
-			nameless = nameless || s.name == "" && p.Key == "name"
-		}
-		if !nameless {
-			d.stanzas = append(d.stanzas, s)
-		}
+	}
+	s.settings = rest
+	nameless := false // and that is reported
+	for _, p := range d.problems[before:] {
+		p.Subject = s.subject() // only now is its name known
+		nameless = nameless || s.name == "" && p.Key == "name"
+	}
+	if !nameless {
+		d.stanzas = append(d.stanzas, s)
 	}
 }
 
 // each calls f with the keys and values of a mapping.
 func (d *document) each(n *yaml.Node, subject, what string, f func(key, value *yaml.Node)) {
-	if d.strange(n, subject, "") {
+	if d.unsupported(n, subject, "") {
 		return
 	}
 	if n.Kind != yaml.MappingNode {
@@ -134,7 +139,7 @@ func (d *document) each(n *yaml.Node, subject, what string, f func(key, value *y
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		if d.strange(key, subject, key.Value) {
+		if d.unsupported(key, subject, key.Value) {
 			continue
 		}
 		if key.Kind != yaml.ScalarNode || key.Value == "" {
@@ -150,9 +155,9 @@ func (d *document) each(n *yaml.Node, subject, what string, f func(key, value *y
 	}
 }
 
-// strange complains of what YAML can do and the configuration doesn't: the
-// text wouldn't mean what it says.
-func (d *document) strange(n *yaml.Node, subject, key string) bool {
+// unsupported reports what YAML can do and the configuration doesn't: the text
+// would not mean what it says.
+func (d *document) unsupported(n *yaml.Node, subject, key string) bool {
 	quoted := "; if the text begins so, put it in double quotes"
 	switch {
 	case n.Kind == yaml.AliasNode:
@@ -177,7 +182,7 @@ func (d *document) flatten(s *stanza, prefix string, at, n *yaml.Node) {
 	}
 	d.each(n, s.subject(), what, func(k, v *yaml.Node) {
 		set := setting{key: prefix + k.Value, origin: d.at(k)}
-		if d.strange(v, s.subject(), set.key) {
+		if d.unsupported(v, s.subject(), set.key) {
 			return
 		}
 		switch v.Kind {
@@ -191,7 +196,7 @@ func (d *document) flatten(s *stanza, prefix string, at, n *yaml.Node) {
 		case yaml.SequenceNode:
 			set.isList = true
 			for _, item := range v.Content {
-				text, ok := d.item(s, set.key, item)
+				text, ok := d.element(s, set.key, item)
 				if !ok {
 					return
 				}
@@ -208,10 +213,10 @@ func (d *document) flatten(s *stanza, prefix string, at, n *yaml.Node) {
 	})
 }
 
-// item is the text of an element of a list: a scalar, or a pair as in
+// element is the text of an element of a list: a scalar, or a pair as in
 // points: [[0, 0], [1, 5]], which a flag writes 0:0 1:5.
-func (d *document) item(s *stanza, key string, n *yaml.Node) (string, bool) {
-	if d.strange(n, s.subject(), key) {
+func (d *document) element(s *stanza, key string, n *yaml.Node) (string, bool) {
+	if d.unsupported(n, s.subject(), key) {
 		return "", false
 	}
 	if n.Kind == yaml.ScalarNode {
@@ -223,7 +228,7 @@ func (d *document) item(s *stanza, key string, n *yaml.Node) (string, bool) {
 	}
 	if n.Kind == yaml.SequenceNode && len(n.Content) == 2 {
 		x, y := n.Content[0], n.Content[1]
-		if d.strange(x, s.subject(), key) || d.strange(y, s.subject(), key) {
+		if d.unsupported(x, s.subject(), key) || d.unsupported(y, s.subject(), key) {
 			return "", false
 		}
 		if x.Kind == yaml.ScalarNode && y.Kind == yaml.ScalarNode {

@@ -148,7 +148,7 @@ func (s *sensor) holds() bool { return s.reader != nil && s.reader.holds() }
 // closes a circle is left out: check refuses those.
 func (set *set) order() {
 	type key struct {
-		driver *sensors.Driver
+		driver string
 		bus    sensors.Bus
 		addr   sensors.Address
 	}
@@ -156,7 +156,7 @@ func (set *set) order() {
 	for _, s := range set.sensors {
 		s.rank, s.after, s.chip = 0, nil, nil
 		if bus, addr, ok := s.cfg.I2C(); ok {
-			k := key{s.cfg.Driver, bus, addr}
+			k := key{s.cfg.Driver.Name, bus, addr}
 			if chips[k] == nil {
 				chips[k] = &chip{bus: bus}
 			}

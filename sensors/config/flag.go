@@ -3,61 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 )
-
-// What is written in a flag or in the file, before anybody knows what it
-// means: the one form that both are brought into.
-
-// A stanza is one sensor, one rail, or the defaults.
-type stanza struct {
-	kind     string // "sensor", "rail", "defaults"
-	name     string
-	number   int    // which of its kind it is, from 1
-	is       string // a sensor's driver, a rail's line
-	origin   Origin
-	settings []setting
-}
-
-func (s *stanza) subject() string {
-	switch {
-	case s.kind == "defaults":
-		return s.kind
-	case s.name == "":
-		return fmt.Sprintf("%s %d", s.kind, s.number)
-	}
-	return s.kind + " " + printable(s.name)
-}
-
-// A setting is one key with its value.
-type setting struct {
-	key    string // "a0.calibrate.offset"
-	text   string
-	list   []string // of a YAML sequence, instead of text
-	isList bool
-	null   bool // nothing stands after the key
-	origin Origin
-}
-
-// canonical is the key under which a setting is known, whichever way it was
-// written: the file says labels: and channels: where a flag says label. and
-// nothing, and a channel's calibration may be given without its first name.
-func canonical(key string) string {
-	key = strings.TrimPrefix(key, "channels.")
-	if rest, ok := strings.CutPrefix(key, "labels."); ok {
-		key = "label." + rest
-	}
-	return key
-}
-
-// printable is a name as a message shows it.
-func printable(name string) string {
-	if strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) {
-		return strconv.Quote(name)
-	}
-	return name
-}
 
 // flagStanza takes apart NAME=WHAT[,KEY=VALUE]….
 func flagStanza(kind, text string, number int) (*stanza, Problems) {
@@ -77,7 +24,7 @@ func flagStanza(kind, text string, number int) (*stanza, Problems) {
 	if err != nil {
 		complain("", "%w", err)
 	}
-	s.is = value
+	s.value = value
 	last := ""
 	for rest != "" {
 		rest = rest[1:] // the comma

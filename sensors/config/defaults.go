@@ -1,0 +1,92 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"example.org/dormouse/sensors"
+)
+
+// defaults are the settings of sensors that don't say otherwise, by key.
+type defaults map[string]setting
+
+// inDefaults are the keys that the file's defaults may hold, besides labels.
+var inDefaults = []string{"every", "at", "phase", "jitter", "timeout", "retries", "keep-failed", "warmup"}
+
+// readDefaults reads the file's defaults; s is nil where it has none.
+func readDefaults(r *report, s *stanza) defaults {
+	d := defaults{}
+	if s == nil {
+		return d
+	}
+	seen := map[string]Origin{}
+	for _, set := range s.settings {
+		set.key = canonical(set.key)
+		if r.repeated(s, set, seen) {
+			continue
+		}
+		if err := checkDefault(set); err != nil {
+			r.reject(s, set, err)
+			continue
+		}
+		d[set.key] = set
+	}
+	at, isAt := d["at"]
+	if _, ok := d["every"]; ok && isAt {
+		r.reject(s, at, errEveryAndAt)
+		delete(d, "at")
+	} else if phase, ok := d["phase"]; ok && isAt {
+		r.reject(s, phase, errPhaseAndAt)
+		delete(d, "phase")
+	}
+	return d
+}
+
+func checkDefault(set setting) error {
+	if name, ok := strings.CutPrefix(set.key, "label."); ok {
+		_, err := parseLabel(set, name, nil)
+		return err
+	}
+	if !slices.Contains(inDefaults, set.key) {
+		return fmt.Errorf("can't be a default: %s and labels can%s", strings.Join(inDefaults, ", "), sensors.DidYouMean(set.key, inDefaults))
+	}
+	_, err := parseCommon(set)
+	return err
+}
+
+// readEvery takes --every, over which the file's defaults win.
+func (d defaults) readEvery(r *report, text string) {
+	if text == "" {
+		return
+	}
+	set := setting{key: "every", text: text, origin: Origin{Flag: "--every"}}
+	if _, err := parseCommon(set); err != nil {
+		r.add(set.origin, "", "", err)
+		return
+	}
+	_, every := d["every"]
+	_, at := d["at"]
+	if !every && !at {
+		d["every"] = set
+	}
+}
+
+var (
+	errEveryAndAt = errors.New("every and at are both given: one of them says when")
+	errPhaseAndAt = errors.New("shifts every; with at, shift the cron expression itself")
+)
+
+// parseCommon parses a setting of one of the common options; at becomes a *Cron.
+func parseCommon(set setting) (any, error) {
+	text, err := set.plain()
+	if err != nil {
+		return nil, err
+	}
+	if set.key == "at" {
+		return ParseCron(text)
+	}
+	opt, _ := sensors.CommonOption(set.key)
+	return opt.Parse(text)
+}

@@ -1,0 +1,49 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"example.org/dormouse/sensors"
+)
+
+// labelPattern is Prometheus' data model of label names.
+var labelPattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+// reservedLabels are those of every reading, of Prometheus' targets, and of
+// histograms and summaries.
+var reservedLabels = []string{"sensor", "channel", "instance", "job", "le", "quantile"}
+
+// parseLabel reads a label: its name follows Prometheus' data model and is none
+// that the readings of the driver, which may be nil, have already.
+func parseLabel(set setting, name string, d *sensors.Driver) (sensors.Label, error) {
+	text, err := set.plain()
+	switch {
+	case err != nil:
+	case !labelPattern.MatchString(name):
+		err = fmt.Errorf("%q can't be the name of a label: letters, digits and _, not a digit first", name)
+	case strings.HasPrefix(name, "__"):
+		err = fmt.Errorf("%q can't be the name of a label: Prometheus keeps what begins with __ for itself", name)
+	case slices.Contains(reservedLabels, name):
+		err = fmt.Errorf("%q can't be the name of a label: it is used already (as are %s)", name, strings.Join(reservedLabels, ", "))
+	case slices.Contains(labelNames(d), name):
+		err = fmt.Errorf("%q can't be the name of a label: driver %s uses it", name, d.Name)
+	case text == "":
+		err = errors.New("has no value: to Prometheus that is no label")
+	}
+	return sensors.Label{Name: name, Value: text}, err
+}
+
+// labelNames are the labels that the driver's readings carry.
+func labelNames(d *sensors.Driver) []string {
+	var names []string
+	if d != nil {
+		for _, q := range d.Measures {
+			names = append(names, q.Labels...)
+		}
+	}
+	return names
+}

@@ -1,0 +1,83 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"example.org/dormouse/sensors"
+)
+
+// value is a common option as given, or else the driver's or the general
+// default. A wrong one is reported, and the default stands for it.
+func (d *sensorDraft) value(key string) any {
+	opt, _ := sensors.CommonOption(key)
+	if set, ok := d.common[key]; ok {
+		v, err := parseCommon(set)
+		if err == nil {
+			return v
+		}
+		d.reject(d.stanza, set, err)
+	} else if d.driver != nil {
+		if own, err := d.driver.Option(key); err == nil && own.Default != "" {
+			opt = own
+		}
+	}
+	v, err := opt.Parse(opt.Default)
+	if err != nil {
+		panic(fmt.Sprintf("config: default of %s: %v", key, err)) // Register and a test have seen to it
+	}
+	return v
+}
+
+// schedule reads the keys that say when the sensor is due.
+func (d *sensorDraft) schedule(c *Sensor) {
+	s := &c.Schedule
+	if _, ok := d.common["at"]; ok {
+		s.At, _ = d.value("at").(*Cron) // nil where it is wrong
+		if phase, ok := d.common["phase"]; ok {
+			d.reject(d.stanza, phase, errPhaseAndAt)
+		}
+	} else {
+		s.Every = d.value("every").(time.Duration)
+		s.Phase = d.value("phase").(time.Duration)
+		if s.Phase >= s.Every {
+			d.reject(d.stanza, d.common["phase"], fmt.Errorf("%s isn't less than every, %s", sensors.FormatDuration(s.Phase), sensors.FormatDuration(s.Every)))
+		}
+	}
+	s.Jitter = d.value("jitter").(time.Duration)
+	if err := d.jitter(s); err != nil {
+		d.reject(d.stanza, d.common["jitter"], err)
+	}
+}
+
+// reading reads the keys that say how a due read goes.
+func (d *sensorDraft) reading(c *Sensor) {
+	c.Timeout = d.value("timeout").(time.Duration)
+	c.Retries = d.value("retries").(int)
+	c.KeepFailed = d.value("keep-failed").(int)
+	c.Warmup = d.value("warmup").(time.Duration)
+}
+
+// power finds the rail that supplies the sensor, or makes one from a line.
+func (d *sensorDraft) power(c *Sensor) {
+	set, ok := d.common["power"]
+	if !ok {
+		if set, ok := d.common["warmup"]; ok && c.Warmup > 0 && d.stanza.has("warmup") {
+			d.warn(set.origin, d.stanza.subject(), "warmup", errors.New("has no effect without power: the sensor is always on"))
+		}
+		return
+	}
+	text, err := set.plain()
+	if err != nil {
+		d.reject(d.stanza, set, err)
+		return
+	}
+	r, err := d.rails.supply(text, set.origin)
+	if err != nil {
+		d.reject(d.stanza, set, err)
+		return
+	}
+	c.Power, c.Rail = r.Name, r
+	d.rails.used[r] = true
+}

@@ -1,0 +1,266 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"example.org/dormouse/sensors"
+)
+
+// A loader reads the sensors' stanzas.
+type loader struct {
+	*report
+	defaults defaults
+	rails    *rails
+	machine  *machine
+	names    map[string]Origin             // of the sensors, broken ones too
+	origins  map[*Sensor]map[string]Origin // where their keys were given
+}
+
+// A sensorDraft is one sensor while it is read: its settings, sorted by what
+// they belong to.
+type sensorDraft struct {
+	*loader
+	stanza  *stanza
+	driver  *sensors.Driver          // nil: unknown
+	common  map[string]setting       // of the common options
+	labels  map[string]sensors.Label // by name
+	texts   map[string]string        // of the driver's options
+	entries map[string][]string      // NAME=VALUE of its map options
+	inputs  map[string]inputSettings // of a channel, of a quantity, and ("") of all readings
+	origins map[string]Origin        // where each key was given
+	refused map[string]bool          // keys whose values were wrong
+}
+
+// sensor reads one sensor; nil where its driver is unknown.
+func (l *loader) sensor(s *stanza) *Sensor {
+	d := &sensorDraft{loader: l, stanza: s, driver: l.driver(s),
+		common: map[string]setting{}, labels: map[string]sensors.Label{}, texts: map[string]string{}, entries: map[string][]string{},
+		inputs: map[string]inputSettings{}, origins: map[string]Origin{}, refused: map[string]bool{}}
+	d.sort()
+	d.addDefaults()
+	c := &Sensor{Name: s.name, Driver: d.driver, Origin: s.origin, Channels: map[string]Processing{}}
+	d.schedule(c)
+	d.reading(c)
+	d.power(c)
+	for _, name := range slices.Sorted(maps.Keys(d.labels)) {
+		c.Labels = append(c.Labels, d.labels[name])
+	}
+	if d.driver == nil {
+		return nil
+	}
+	d.processing(c)
+	c.Options = d.options()
+	l.origins[c] = d.origins
+	return c
+}
+
+func (l *loader) driver(s *stanza) *sensors.Driver {
+	if s.value == "" {
+		if s.origin.File != "" { // of a flag it is reported already
+			l.add(s.origin, s.subject(), "driver", errors.New("is missing: `dormouse drivers` lists them"))
+		}
+		return nil
+	}
+	d, ok := sensors.DriverByName(s.value)
+	if !ok {
+		l.add(s.origin, s.subject(), "driver", sensors.UnknownDriver(s.value))
+		return nil
+	}
+	return d
+}
+
+// sort puts each setting where it belongs.
+func (d *sensorDraft) sort() {
+	seen := map[string]Origin{}
+	for _, set := range d.stanza.settings {
+		set.key = canonical(set.key)
+		if head, rest, ok := strings.Cut(set.key, "."); ok && isInput(d.driver, head) && slices.Contains(shortCalibration, rest) {
+			set.key = head + ".calibrate." + rest
+		}
+		if d.repeated(d.stanza, set, seen) {
+			continue
+		}
+		if err := d.put(set); err != nil {
+			d.reject(d.stanza, set, err)
+			d.refused[set.key] = true
+		}
+		d.origins[set.key] = set.origin
+		head, _, _ := strings.Cut(set.key, ".")
+		if _, ok := d.origins[head]; !ok {
+			d.origins[head] = set.origin
+		}
+	}
+}
+
+// put puts one setting where it belongs.
+func (d *sensorDraft) put(set setting) error {
+	if set.null && isInput(d.driver, set.key) { // channels: {a0: {}} chooses a channel
+		d.choose(set.key)
+		return nil
+	}
+	if set.key == "channels" {
+		return d.chooseChannels(set)
+	}
+	if taken, err := d.putOption(set); taken || err != nil {
+		return err
+	}
+	head, rest, dotted := strings.Cut(set.key, ".")
+	switch {
+	case head == "label" && dotted:
+		label, err := parseLabel(set, rest, d.driver)
+		if err == nil {
+			d.labels[label.Name] = label
+		}
+		return err
+	case head == "calibrate" || head == "filter" || set.key == "quantity":
+		if !slices.Contains(ofReadings, set.key) {
+			return fmt.Errorf("is no key%s: %s are", sensors.DidYouMean(set.key, ofAllReadings), strings.Join(ofAllReadings, ", "))
+		}
+		d.choose("")[set.key] = set
+		return nil
+	case !dotted:
+		if _, ok := sensors.CommonOption(set.key); ok {
+			d.common[set.key] = set
+			return nil
+		}
+	case isInput(d.driver, head):
+		if !slices.Contains(ofReadings, rest) {
+			return d.notOfInput(head, rest)
+		}
+		d.choose(head)[rest] = set
+		return nil
+	}
+	return d.unknown(set)
+}
+
+// putOption puts a setting of one of the driver's options where it belongs, and
+// tells whether it is one.
+func (d *sensorDraft) putOption(set setting) (taken bool, err error) {
+	if d.driver == nil {
+		return false, nil
+	}
+	if opt, err := d.driver.Option(set.key); err == nil {
+		if opt.OverridesCommon() {
+			d.common[set.key] = set
+			return true, nil
+		}
+		text, err := optionText(opt, set)
+		if err == nil {
+			d.texts[set.key] = text
+		}
+		return true, err
+	}
+	head, rest, dotted := strings.Cut(set.key, ".")
+	opt, err := d.driver.Option(head)
+	if !dotted || err != nil || opt.Type != sensors.MapOption {
+		return false, nil
+	}
+	text, err := set.plain()
+	if err != nil {
+		return true, err
+	}
+	if _, ok := d.texts[head]; ok {
+		return true, fmt.Errorf("%s is given as a whole too: give either", head)
+	}
+	d.entries[head] = append(d.entries[head], rest+"="+text)
+	return true, nil
+}
+
+// optionText is the text that Option.Parse takes: lists joined.
+func optionText(o sensors.Option, set setting) (string, error) {
+	if o.Type == sensors.ListOption || o.Type == sensors.MapOption || o.Type == sensors.SensorsOption && set.isList {
+		list, err := set.words()
+		return sensors.JoinList(list...), err
+	}
+	text, err := set.plain()
+	if err == nil && text == "" && o.Type != sensors.TextOption {
+		err = errors.New("has no value")
+	}
+	return text, err
+}
+
+// choose returns the settings of an input, which is then in use.
+func (d *sensorDraft) choose(input string) inputSettings {
+	if d.inputs[input] == nil {
+		d.inputs[input] = inputSettings{}
+	}
+	return d.inputs[input]
+}
+
+// chooseChannels reads channels="a0 a1", which says nothing more of them.
+func (d *sensorDraft) chooseChannels(set setting) error {
+	list, err := set.words()
+	for _, c := range list {
+		if d.driver != nil && !slices.Contains(d.driver.Channels, c) {
+			return noInput(d.driver, c)
+		}
+		d.choose(c)
+	}
+	return err
+}
+
+// addDefaults fills in the file's defaults where the sensor says nothing else.
+func (d *sensorDraft) addDefaults() {
+	at, isAt := d.common["at"]
+	_, isEvery := d.common["every"]
+	if isAt && isEvery {
+		d.reject(d.stanza, at, errEveryAndAt)
+	}
+	taken := labelNames(d.driver)
+	for key, set := range d.defaults {
+		name, isLabel := strings.CutPrefix(key, "label.")
+		_, given := d.common[key]
+		switch {
+		case isLabel:
+			if _, given := d.labels[name]; !given && !slices.Contains(taken, name) {
+				d.labels[name] = sensors.Label{Name: name, Value: set.text}
+			}
+		case given, isAt && (key == "every" || key == "phase"), isEvery && key == "at":
+		default:
+			d.common[key] = set
+		}
+	}
+}
+
+// options makes the driver's options, and reports what is wrong with them.
+func (d *sensorDraft) options() *sensors.Options {
+	for key, list := range d.entries {
+		d.texts[key] = sensors.JoinList(list...)
+	}
+	for _, o := range d.driver.Options {
+		if set, ok := d.common[o.Name]; ok && o.OverridesCommon() {
+			if _, err := parseCommon(set); err == nil { // else it is reported already
+				d.texts[o.Name] = set.text
+			}
+		}
+	}
+	opts, err := sensors.DraftOptions(d.driver, d.texts, slices.Collect(maps.Keys(d.inputs)), d.refused)
+	for _, e := range joined(err) {
+		var oe *sensors.OptionError
+		if !errors.As(e, &oe) {
+			d.add(d.stanza.origin, d.stanza.subject(), "", e)
+			continue
+		}
+		origin, ok := d.origins[oe.Key]
+		if !ok {
+			origin = d.stanza.origin
+		}
+		d.add(origin, d.stanza.subject(), oe.Key, oe.Err)
+	}
+	return opts
+}
+
+// joined are the errors of errors.Join.
+func joined(err error) []error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		return many.Unwrap()
+	}
+	if err != nil {
+		return []error{err}
+	}
+	return nil
+}
