@@ -20,11 +20,16 @@ type Clock interface {
 	Wall(sensors.Instant) (t time.Time, ok bool)
 }
 
-// Build holds the labels of dormouse_build_info.
+// Build are the labels of dormouse_build_info: those that every Prometheus
+// exporter has.
 type Build struct {
 	Version   string
 	Revision  string
+	Branch    string
+	Tags      string // build tags
 	GoVersion string
+	GoOS      string
+	GoArch    string
 }
 
 // Options are what an Exporter is made with.

@@ -71,7 +71,7 @@ func newClock() *stopped {
 	return &stopped{now: boot.Add(30 * time.Second), wall: time.Date(2026, 11, 20, 12, 0, 30, 0, time.UTC)}
 }
 
-var build = Build{Version: "1.2.3", Revision: "abcdef0", GoVersion: "go1.26"}
+var build = Build{Version: "1.2.3", Revision: "abcdef0", Branch: "main", Tags: "release", GoVersion: "go1.26", GoOS: "linux", GoArch: "arm"}
 
 // exampleSnapshot has one of each kind of result and reading, taken 30 s before the
 // clock's moment.

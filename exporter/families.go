@@ -38,7 +38,7 @@ var (
 		"How long the supply rail has been on since the daemon's start.", "rail", "line")
 
 	buildInfo = newFamily("dormouse_build_info", sensors.Gauge,
-		"Which dormouse this is; always 1.", "version", "revision", "goversion")
+		"Version of dormouse and what it was built with and for; always 1.", "branch", "goarch", "goos", "goversion", "revision", "tags", "version")
 	rejectedSeries = newFamily("dormouse_rejected_series", sensors.Gauge,
 		"Series dropped from /metrics because they contradict others; the log names them.")
 	wakeups = newFamily("dormouse_wakeups_total", sensors.Counter,
@@ -320,7 +320,8 @@ func (c *collector) board() {
 }
 
 func (c *collector) daemon() {
-	c.one(buildInfo, 1, c.build.Version, c.build.Revision, c.build.GoVersion)
+	b := &c.build
+	c.one(buildInfo, 1, b.Branch, b.GoArch, b.GoOS, b.GoVersion, b.Revision, b.Tags, b.Version)
 	var stats sensors.Stats
 	if c.snapshot != nil {
 		stats = c.snapshot.Stats

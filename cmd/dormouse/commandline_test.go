@@ -10,10 +10,18 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	collector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/version"
+
+	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/exporter"
+	"example.org/dormouse/sensors"
 )
 
 // An invalid command line is refused with the status for it, and with what may
@@ -148,6 +156,42 @@ func TestVersion(t *testing.T) {
 		if code := run(args, &out, io.Discard); code != 0 || strings.TrimSpace(out.String()) != strings.TrimSpace(version.Print("dormouse")) {
 			t.Errorf("%s: exit status %d\n%s", args, code, out.String())
 		}
+	}
+	if !strings.HasPrefix(out.String(), "dormouse, version devel (branch: , revision: ") {
+		t.Errorf("without a tag: %s", out.String())
+	}
+	release := filepath.Join(t.TempDir(), "dormouse")
+	build := exec.Command("go", "build", "-ldflags=-X github.com/prometheus/common/version.Version=v1.2.3", "-o", release, ".")
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	text, err := exec.Command(release, "--version").Output()
+	if err != nil || !strings.HasPrefix(string(text), "dormouse, version v1.2.3 (") {
+		t.Errorf("with a tag: %s, %v", text, err)
+	}
+}
+
+// dormouse_build_info has the labels that client_golang's collector gives every
+// exporter.
+func TestBuildInfo(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collector.NewCollector("dormouse"))
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var theirs, ours bytes.Buffer
+	if _, err := expfmt.MetricFamilyToText(&theirs, families[0]); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(theirs.String(), "\n")
+	clock := alarm.NewFake(1, time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
+	snapshot := &sensors.Snapshot{Stats: sensors.Stats{Wakes: map[string]uint64{}}}
+	if err := exporter.Text(&ours, snapshot, exporter.Options{Build: buildLabels(), Clock: clock.Clock}); err != nil {
+		t.Fatal(err)
+	}
+	if want := lines[len(lines)-2]; !strings.Contains(ours.String(), "\n"+want+"\n") {
+		t.Errorf("there is no %s in\n%s", want, ours.String())
 	}
 }
 

@@ -178,7 +178,7 @@ func (s *settings) serveUntilEnd(p *daemon.Process, files service.Files) error {
 	if err != nil {
 		return err
 	}
-	log.Info("starting", "version", version.Version, "pid", os.Getpid())
+	log.Info("starting", "version", version.Version, "revision", version.GetRevision(), "pid", os.Getpid())
 	s.tryWrites(p, log)
 	for _, w := range p.Warnings() {
 		log.Warn(w)
@@ -193,7 +193,7 @@ func (s *settings) serveUntilEnd(p *daemon.Process, files service.Files) error {
 	defer clock.Close()
 	o := service.Options{
 		Process: p, Log: log, Clock: clock, Board: openBoard(s.board, clock), Files: files, Load: s.Reload,
-		Build: build(), TelemetryPath: s.telemetryPath, Lifecycle: s.lifecycle,
+		Build: buildLabels(), TelemetryPath: s.telemetryPath, Lifecycle: s.lifecycle,
 		Textfile: s.textfile, StateDirectory: s.stateDirectory,
 	}
 	if s.firstWake != nil {
@@ -255,8 +255,10 @@ func (s *settings) openClock() (*alarm.Clock, error) {
 	return clock, nil
 }
 
-func build() exporter.Build {
-	return exporter.Build{Version: version.Version, Revision: version.GetRevision(), GoVersion: version.GoVersion}
+// buildLabels are the labels of dormouse_build_info.
+func buildLabels() exporter.Build {
+	return exporter.Build{Version: version.Version, Revision: version.GetRevision(), Branch: version.Branch, Tags: version.GetTags(),
+		GoVersion: version.GoVersion, GoOS: version.GoOS, GoArch: version.GoArch}
 }
 
 // runtimeSettings keep the Go runtime of the sleeping process idle, where the

@@ -15,6 +15,8 @@ import (
 	"io"
 	"os"
 
+	"github.com/prometheus/common/version"
+
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/exporter/control"
 
@@ -46,6 +48,14 @@ func commands() []*command {
 	return []*command{
 		runCommand, startCommand, stopCommand, restartCommand, reloadCommand, statusCommand, inspectCommand,
 		readCommand, checkCommand, scanCommand, pinoutCommand, driversCommand, demoCommand,
+	}
+}
+
+// A release has its tag by the linker: see the Makefile. The revision is that of
+// the build information, which `go run` doesn't have.
+func init() {
+	if version.Version == "" {
+		version.Version = "devel"
 	}
 }
 

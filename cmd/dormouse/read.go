@@ -81,7 +81,7 @@ func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format st
 		return err
 	}
 	defer clock.Close()
-	options := exporter.Options{Build: build(), Clock: clock}
+	options := exporter.Options{Build: buildLabels(), Clock: clock}
 	switch {
 	case s.textfile != "":
 		if s.stateDirectory != "" {
