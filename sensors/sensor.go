@@ -75,6 +75,12 @@ type Driver struct {
 	// Unverifiable says why a stuck wire can look like a value here; empty
 	// where the chip offers something to tell by.
 	Unverifiable string
+	// Notes are known defects and peculiarities of what the driver reads, each
+	// a sentence or two, for the help and the documents.
+	Notes []string
+	// NoRail says why the supply of what is read may not be switched by a rail;
+	// empty: it may.
+	NoRail string
 
 	// Identity is how the chip is recognised; nil: by nothing.
 	Identity *Identification

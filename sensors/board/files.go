@@ -18,12 +18,15 @@ const mostOfAFile = 1 << 20
 
 // files are sensors.Files over the file system below root.
 type files struct {
-	root string
-	mu   sync.Mutex
-	busy map[string]chan struct{} // by path; closed when the access to it ends
+	root  string
+	ioctl ioctlFunc
+	mu    sync.Mutex
+	busy  map[string]chan struct{} // by path; closed when the access to it ends
 }
 
-func newFiles(root string) *files { return &files{root: root, busy: map[string]chan struct{}{}} }
+func newFiles(root string) *files {
+	return &files{root: root, ioctl: ioctl, busy: map[string]chan struct{}{}}
+}
 
 // ReadFile gives the whole file, which may have at most 1 MiB.
 func (f *files) ReadFile(ctx context.Context, path string) ([]byte, error) {

@@ -18,7 +18,9 @@ type linux struct {
 func Open() Inspector { return newLinux("/", ioctl) }
 
 func newLinux(root string, call ioctlFunc) *linux {
-	return &linux{kernel: &kernel{root: root, ioctl: call}, files: newFiles(root)}
+	f := newFiles(root)
+	f.ioctl = call
+	return &linux{kernel: &kernel{root: root, ioctl: call}, files: f}
 }
 
 // Model is the device tree's model (periph reads it, and initialises nothing

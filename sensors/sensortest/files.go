@@ -23,11 +23,28 @@ type Files struct {
 	OnWrite func(path, data string) // called for each write that succeeds
 	Read    []string                // the paths that were read, in order
 	Written []struct{ Path, Data string }
+	// Firmware answers what is asked through a mailbox's device; nil: there is
+	// none.
+	Firmware func(device string, tag uint32, value []uint32) error
 
 	mu sync.Mutex
 }
 
-var _ sensors.Files = (*Files)(nil)
+var (
+	_ sensors.Files    = (*Files)(nil)
+	_ sensors.Firmware = (*Files)(nil)
+)
+
+// Property asks Firmware.
+func (f *Files) Property(ctx context.Context, device string, tag uint32, value []uint32) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if f.Firmware == nil {
+		return sensors.Errorf(sensors.NoAnswer, "ask %s: %w", device, syscall.ENOENT)
+	}
+	return f.Firmware(device, tag, value)
+}
 
 // Put sets a file's content.
 func (f *Files) Put(path, content string) {

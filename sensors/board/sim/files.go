@@ -61,6 +61,7 @@ func newFileTree(b *Board) *fileTree {
 		t.files["/sys/bus/w1/devices/w1_bus_master1/"+Probe1Wire+"/"+name] = f
 		t.files["/sys/bus/w1/devices/"+Probe1Wire+"/"+name] = f
 	}
+	t.addDevices()
 	return t
 }
 

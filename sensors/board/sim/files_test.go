@@ -157,7 +157,9 @@ func TestGlob(t *testing.T) {
 		"/sys/bus/w1/devices/*/therm_bulk_read":           {"/sys/bus/w1/devices/w1_bus_master1/therm_bulk_read"},
 		"/sys/bus/w1/devices/w1_bus_master*/28-*":         {"/sys/bus/w1/devices/w1_bus_master1/" + Probe1Wire},
 		"/sys/class/thermal/thermal_zone*":                {"/sys/class/thermal/thermal_zone0"},
-		"/sys/class/hwmon/*":                              nil,
+		"/sys/class/hwmon/*":                              {"/sys/class/hwmon/hwmon0", "/sys/class/hwmon/hwmon1"},
+		"/sys/bus/i2c/devices/*/iio:device*":              {"/sys/bus/i2c/devices/3-0023/iio:device0"},
+		"/sys/class/regulator/*":                          nil,
 		"/sys/class/thermal/thermal_zone0/t[ey][mp][pe]*": {"/sys/class/thermal/thermal_zone0/temp", "/sys/class/thermal/thermal_zone0/type"},
 	} {
 		if got, err := b.Files().Glob(pattern); err != nil || !slices.Equal(got, want) {
@@ -195,8 +197,8 @@ func TestFileFaults(t *testing.T) {
 	if found, err := b.Files().Glob("/sys/bus/w1/devices/28-*"); err != nil || len(found) != 0 {
 		t.Errorf("the folder is still there: %q, %v", found, err)
 	}
-	b.SetFile("/sys/class/hwmon/hwmon0/name", []byte("lm75\n"))
-	if got := read(t, b, "/sys/class/hwmon/hwmon0/name"); got != "lm75\n" {
+	b.SetFile("/sys/class/hwmon/hwmon2/name", []byte("lm75\n"))
+	if got := read(t, b, "/sys/class/hwmon/hwmon2/name"); got != "lm75\n" {
 		t.Errorf("a new file: %q", got)
 	}
 }

@@ -24,6 +24,8 @@ type Board struct {
 	stuck  *byte // what every address reads while the bus is stuck
 	pins   [headerLines]pin
 	files  *fileTree
+
+	throttledBits uint32
 }
 
 // The chips' addresses on the bus, which is bus 1.

@@ -8,7 +8,7 @@ import (
 
 // Values are what the board's sensors would measure at one moment if they
 // were perfect: temperatures in °C, humidities in percent, pressure in pascals,
-// inputs in volts, distances in metres, masses in grams.
+// inputs in volts, distances in metres, masses in grams, illuminances in lux.
 type Values struct {
 	GreenhouseTemperature float64 // BME280
 	GreenhouseHumidity    float64
@@ -23,6 +23,8 @@ type Values struct {
 	ShedHumidity          float64
 	CisternDistance       float64 // HC-SR04: metres down to the water
 	BeehiveMass           float64 // HX711: grams
+	RoofIlluminance       float64 // BH1750, by the kernel
+	BatteryVoltage        float64 // MAX17048, by the kernel
 }
 
 // world is the one that New makes from its seed.
@@ -50,6 +52,8 @@ func (w world) at(at sensors.Instant) Values {
 		ShedHumidity:    61 - 9*day + 3*w.wave(21, t, 3300),
 		CisternDistance: 1.1 + 0.4*w.wave(22, t, 2*86400) + 0.01*w.wave(23, t, 83),
 		BeehiveMass:     31500 + 900*w.wave(24, t, 6*86400) + 350*day + 15*w.wave(25, t, 419),
+		RoofIlluminance: 24000 * max(0, 0.4+0.6*day+0.05*w.wave(26, t, 173)),
+		BatteryVoltage:  4.05 + 0.1*day + 0.002*w.wave(27, t, 89),
 	}
 }
 
