@@ -307,14 +307,14 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	text := strings.Join(said, "\n")
-	for _, sensor := range []string{"greenhouse", "office", "cellar", "beds", "pond", "cpu", "door", "motion", "rain", "water", "load", "task"} {
+	for _, sensor := range []string{"greenhouse", "office", "cellar", "beds", "pond", "cpu", "door", "motion", "rain", "water", "load", "task", "roof", "fan", "ups", "supply"} {
 		if !regexp.MustCompile(`(?m)^` + sensor + ` .* ok$`).MatchString(text) {
 			t.Errorf("the demonstration doesn't show %s as ok:\n%s", sensor, text)
 		}
 	}
 	page := p.get(p.url(log) + "/metrics")
-	if up := regexp.MustCompile(`(?m)^dormouse_sensor_up.* 1$`).FindAllString(page, -1); len(up) != 12 {
-		t.Errorf("%d sensors are up, want 12:\n%s", len(up), strings.Join(up, "\n"))
+	if up := regexp.MustCompile(`(?m)^dormouse_sensor_up.* 1$`).FindAllString(page, -1); len(up) != 16 {
+		t.Errorf("%d sensors are up, want 16:\n%s", len(up), strings.Join(up, "\n"))
 	}
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
@@ -404,6 +404,14 @@ func TestDrivers(t *testing.T) {
 		text := p.must("drivers", d.Name)
 		if drivers[i].Name != d.Name || !strings.Contains(text, "options:") || !strings.Contains(text, "data sheet:") {
 			t.Errorf("drivers %s:\n%s", d.Name, text)
+		}
+		for _, note := range d.Notes {
+			if !strings.Contains(text, "\n  "+note+"\n") {
+				t.Errorf("drivers %s lacks the note %q", d.Name, note)
+			}
+		}
+		if power := strings.Contains(text, "power, warmup, "); power != (d.NoRail == "") || !strings.Contains(text, d.NoRail) {
+			t.Errorf("drivers %s says of power:\n%s", d.Name, text)
 		}
 	}
 	if _, stderr, code := p.run("drivers", "bme208"); code != 2 || !strings.Contains(stderr, "bme280") {

@@ -154,5 +154,11 @@ func TestScanFlagsAreAccepted(t *testing.T) {
 	for _, a := range printed.Buses[0].Addresses {
 		args = append(args, a.Could[0].Flag)
 	}
+	if len(printed.Devices) != 4 {
+		t.Errorf("the kernel's devices are %v", printed.Devices)
+	}
+	for _, d := range printed.Devices {
+		args = append(args, d.Flag)
+	}
 	p.must(args...)
 }

@@ -11,7 +11,7 @@ import (
 
 // What the documentation of wires shows is accepted, by the drivers themselves.
 func TestDocumentedWiring(t *testing.T) {
-	for _, name := range []string{"power", "pulse-and-switch", "gpio"} {
+	for _, name := range []string{"power", "pulse-and-switch", "gpio", "kernel"} {
 		text, err := os.ReadFile("../../docs/" + name + ".md")
 		if err != nil {
 			t.Fatal(err)

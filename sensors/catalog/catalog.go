@@ -6,6 +6,7 @@ package catalog
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -24,7 +25,9 @@ type Driver struct {
 	Unverifiable string     `json:"unverifiable,omitempty"` // why a stuck wire can look like a value
 	Identity     string     `json:"identity,omitempty"`     // how the chip is recognised
 	Channels     []string   `json:"channels,omitempty"`
-	Measures     []Quantity `json:"measures"` // empty: what the hardware or the program offers
+	Notes        []string   `json:"notes,omitempty"`   // known defects and peculiarities
+	NoRail       string     `json:"no_rail,omitempty"` // why no rail may switch its supply
+	Measures     []Quantity `json:"measures"`          // empty: what the hardware or the program offers
 	Options      []Option   `json:"options"`
 }
 
@@ -50,7 +53,7 @@ type Option struct {
 // Describe describes a driver.
 func Describe(d *sensors.Driver) Driver {
 	doc := Driver{Name: d.Name, Summary: d.Summary, Datasheet: d.Datasheet, Wiring: d.Wiring, Timing: d.Timing,
-		Unverifiable: d.Unverifiable, Channels: d.Channels, Measures: []Quantity{}, Options: []Option{}}
+		Unverifiable: d.Unverifiable, Channels: d.Channels, Notes: d.Notes, NoRail: d.NoRail, Measures: []Quantity{}, Options: []Option{}}
 	if d.Identity != nil {
 		doc.Identity = d.Identity.By
 	}
@@ -102,8 +105,28 @@ func (d *Driver) WriteText(w io.Writer) error {
 	for _, o := range d.Options {
 		fmt.Fprintf(tw, "  %s\t%s\n", o.Name, o.Text())
 	}
-	fmt.Fprint(tw, "\nand those of every sensor: every or at, phase, jitter, timeout, retries, keep-failed, power, warmup, label.NAME, quantity, calibrate.*, filter.*\n")
-	return tw.Flush()
+	power := "power, warmup, "
+	if d.NoRail != "" {
+		power = ""
+	}
+	fmt.Fprintf(tw, "\nand those of every sensor: every or at, phase, jitter, timeout, retries, keep-failed, %slabel.NAME, quantity, calibrate.*, filter.*\n", power)
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	return d.writeNotes(w)
+}
+
+// writeNotes writes each note in a line of its own.
+func (d *Driver) writeNotes(w io.Writer) error {
+	notes := d.Notes
+	if d.NoRail != "" {
+		notes = append(slices.Clone(notes), "power: "+d.NoRail)
+	}
+	if len(notes) == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "\nnotes:\n  %s\n", strings.Join(notes, "\n  "))
+	return err
 }
 
 // Text is the option's help with its choices and default.

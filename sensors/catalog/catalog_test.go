@@ -22,6 +22,7 @@ func TestWriteText(t *testing.T) {
 	example := &sensors.Driver{
 		Name: "example", Summary: "an example", Datasheet: "its data sheet", Wiring: "VCC, GND", Timing: "at once",
 		Unverifiable: "zero is a value", Identity: &sensors.Identification{By: "register 0xD0 reads 0x60"}, Channels: []string{"a0", "a1"},
+		Notes: []string{"a0 is noisy", "a1 isn't"}, NoRail: "it is set up only once",
 		Measures: []*sensors.Quantity{sensors.Temperature, sensors.Voltage},
 		Options:  []sensors.Option{{Name: "pin", Help: "the line", Required: true}, {Name: "gain", Help: "the gain", Default: "1", Choices: []string{"1", "2"}, Channel: true}},
 	}

@@ -63,6 +63,7 @@ func init() {
 			{Name: "retries", Type: sensors.IntegerOption, Default: "0", Help: "a program isn't run twice"}}}),
 		fake("thermal", sensors.Driver{Options: []sensors.Option{{Name: "zone", Type: sensors.TextOption, Default: "cpu-thermal", Help: "the zone's type"}}, Measures: []*sensors.Quantity{sensors.Temperature}}),
 		fake("hwmon", sensors.Driver{Options: []sensors.Option{{Name: "path", Type: sensors.PathOption, Help: "of the device"}}}),
+		fake("bound", sensors.Driver{NoRail: "the chip is set up only once", Measures: []*sensors.Quantity{sensors.Temperature}}),
 		fake("dewpoint", sensors.Driver{Options: []sensors.Option{{Name: "of", Type: sensors.SensorRefOption, Required: true, Help: "the sensor to compute it of"}}, Measures: []*sensors.Quantity{sensors.Temperature}}),
 		fake("particles", sensors.Driver{Options: []sensors.Option{{Name: "level", Type: sensors.NumberOption, Unit: sensors.Meters, Range: &sensors.Range{Min: 0, Max: 2}, Help: "height"},
 			{Name: "sleep", Type: sensors.BoolOption, Default: "yes", Help: "between reads"}}, Measures: []*sensors.Quantity{sensors.ParticulateMatter}}),

@@ -61,3 +61,14 @@ func TestWrongRails(t *testing.T) {
 		})
 	}
 }
+
+// A driver whose chip may not lose its supply takes neither a rail nor a line.
+func TestDriverWithoutRail(t *testing.T) {
+	for _, power := range []string{"main", "GPIO17", "nosuch"} {
+		_, err := Load(Source{RailFlags: []string{"main=4"}, SensorFlags: []string{"a=bound,power=" + power, "b=thermal,power=main"}})
+		want := "--sensor a=…: power: driver bound takes no rail: the chip is set up only once"
+		if err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}

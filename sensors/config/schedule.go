@@ -68,6 +68,10 @@ func (d *sensorDraft) power(c *Sensor) {
 		}
 		return
 	}
+	if why := c.Driver.NoRail; why != "" {
+		d.reject(d.stanza, set, fmt.Errorf("driver %s takes no rail: %s", c.Driver.Name, why))
+		return
+	}
 	text, err := set.plain()
 	if err != nil {
 		d.reject(d.stanza, set, err)

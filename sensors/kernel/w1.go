@@ -42,6 +42,11 @@ func init() {
 			{Name: "master", Type: sensors.IntegerOption, Range: &sensors.Range{Min: 1, Max: 1000}, Help: "the 1-Wire bus: 1 is w1_bus_master1; by default all are searched"},
 		},
 		Measures: []*sensors.Quantity{w1Temperature},
+		Notes: []string{
+			"an absent chip, or a wrong checksum, makes the kernel's file empty, without an error (seen with the adapter ds2490): that is a failed read. The kernel forgets an absent chip only after ten searches (drivers/w1/w1.c, slave_ttl)",
+			"85 °C may be the value after power-up and 0 °C a shorted wire, whose nine zeros have a good checksum: both are looked at in the chip's memory",
+			"a bulk result that nobody fetched is served later as if it were fresh: it is fetched and thrown away when the sensor is built",
+		},
 		Check: func(o *sensors.Options) error {
 			if id := o.Text("id"); id != "" && !w1Address.MatchString(strings.ToLower(id)) {
 				return &sensors.OptionError{Key: "id", Err: fmt.Errorf("%q is no chip of this kind: it is written as in 28-0316a2793aff and begins with 10, 22, 28, 3b or 42", id)}

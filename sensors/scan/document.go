@@ -6,6 +6,7 @@ type Document struct {
 	Buses      []Bus      `json:"i2c_buses"`
 	OneWire    []Find     `json:"one_wire"`
 	Zones      []Find     `json:"thermal_zones"`
+	Devices    []Find     `json:"kernel_devices"` // what the kernel's drivers measure
 	GPIO       []GPIOChip `json:"gpio_chips"`
 	Unfindable []string   `json:"not_findable"` // drivers whose hardware can't be detected
 	Problems   []string   `json:"problems"`     // what couldn't be examined, and what to do

@@ -1,7 +1,7 @@
 // Package scan finds out what is connected to a board: chips on its I2C buses,
-// 1-Wire devices, thermal zones, and who holds its GPIO lines. The result is a
-// Document with a sensor's flag for each find. A scan changes nothing on the
-// board: docs/scan.md tells what a chip gets to see.
+// 1-Wire devices, what the kernel's own drivers measure, and who holds its GPIO
+// lines. The result is a Document with a sensor's flag for each find. A scan
+// changes nothing on the board: docs/scan.md tells what a chip gets to see.
 package scan
 
 import (
@@ -66,7 +66,7 @@ type scanner struct {
 }
 
 func newScanner(o Options) *scanner {
-	return &scanner{Options: o, found: &Document{Buses: []Bus{}, OneWire: []Find{}, Zones: []Find{},
+	return &scanner{Options: o, found: &Document{Buses: []Bus{}, OneWire: []Find{}, Zones: []Find{}, Devices: []Find{},
 		GPIO: []GPIOChip{}, Unfindable: []string{}, Problems: []string{}, Advice: []string{}}}
 }
 
@@ -101,6 +101,7 @@ func (s *scanner) scan(ctx context.Context) {
 	s.scanBuses(ctx)
 	s.scanOneWire()
 	s.scanZones(ctx)
+	s.scanDevices(ctx)
 	s.scanLines()
 	for _, d := range sensors.Drivers() {
 		if slices.ContainsFunc(d.Options, func(o sensors.Option) bool {

@@ -314,10 +314,10 @@ func TestFlagsAreAccepted(t *testing.T) {
 		}
 	}
 	s.scan(t.Context())
-	for _, c := range slices.Concat(s.found.OneWire, s.found.Zones) {
+	for _, c := range slices.Concat(s.found.OneWire, s.found.Zones, s.found.Devices) {
 		all = append(all, c.Flag)
 	}
-	if len(all) < 3*13+2 {
+	if len(all) < 3*13+2+4 {
 		t.Fatalf("only %d flags", len(all))
 	}
 	for i := range all {
@@ -429,5 +429,32 @@ func TestToABrokenPipe(t *testing.T) {
 	w.Close()
 	if err := s.found.WriteText(w); !errors.Is(err, fs.ErrClosed) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestDevices lists what the kernel's drivers measure, by what stays.
+func TestDevices(t *testing.T) {
+	b, s := newBench(t)
+	b.SetFile("/sys/class/hwmon/hwmon7/name", []byte("cpu_thermal\n")) // repeats the zone
+	b.SetFile("/sys/class/hwmon/hwmon7/temp1_input", []byte("1\n"))
+	b.SetFile("/sys/class/hwmon/hwmon8/name", []byte("acpi_fan\n"))
+	b.SetFile("/sys/class/hwmon/hwmon8/fan1_input", []byte("1\n"))
+	b.SetFile("/sys/class/hwmon/hwmon9/temp1_input", []byte("1\n")) // is nothing that is known
+	s.scan(t.Context())
+	want := []Find{
+		{"bh1750 at 3-0023", "--sensor=bh1750-3-0023=iio,device=3-0023"},
+		{"pwmfan at cooling_fan", "--sensor=pwmfan-cooling_fan=hwmon,device=cooling_fan"},
+		{"acpi_fan at /sys/class/hwmon/hwmon8", "--sensor=acpi_fan-hwmon8=hwmon,device=acpi_fan"},
+		{"battery at 3-0036", "--sensor=battery-3-0036=power_supply,device=3-0036"},
+		{"the Pi's firmware", "--sensor=throttled=throttled"},
+	}
+	if diff := cmp.Diff(want, s.found.Devices); diff != "" {
+		t.Error(diff)
+	}
+	if !slices.ContainsFunc(s.found.Problems, func(p string) bool { return strings.Contains(p, "hwmon9") }) {
+		t.Errorf("problems: %q", s.found.Problems)
+	}
+	if text := s.text(t); !strings.Contains(text, "Read by the kernel\n  bh1750 at 3-0023\n          --sensor=bh1750-3-0023=iio,device=3-0023\n") {
+		t.Errorf("got\n%s", text)
 	}
 }

@@ -17,6 +17,7 @@ func (d *Document) WriteText(w io.Writer) error {
 	}
 	writeFinds(&b, "1-Wire", d.OneWire)
 	writeFinds(&b, "Thermal zones", d.Zones)
+	writeFinds(&b, "Read by the kernel", d.Devices)
 	for _, chip := range d.GPIO {
 		fmt.Fprintf(&b, "%s, %d lines, %d of them held\n", chip.Chip, chip.Lines, len(chip.Held))
 		for _, l := range chip.Held {

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"example.org/dormouse/sensors"
-	"golang.org/x/sys/unix"
+	"example.org/dormouse/sensors/board"
 )
 
 // The devices that the kernel drives on the simulated board: a BH1750 on I2C
@@ -43,6 +43,7 @@ func (t *fileTree) addDevices() {
 	number := func(f func(v Values) float64) file {
 		return value(func(v Values) string { return fmt.Sprint(int(math.Round(f(v)))) })
 	}
+	t.files[vcio] = file{}
 	t.device("/sys/bus/iio/devices/iio:device0", "/sys/bus/i2c/devices/"+lightAddress+"/iio:device0", map[string]file{
 		"name":                 constant("bh1750"),
 		"in_illuminance_raw":   number(func(v Values) float64 { return v.RoofIlluminance / lightScale }),
@@ -100,14 +101,8 @@ func (t *fileTree) Property(ctx context.Context, device string, tag uint32, valu
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("ask %s: %w", device, err)
 	}
-	t.board.mu.Lock()
-	err := t.files[device].err
-	t.board.mu.Unlock()
-	if err == nil && device != vcio {
-		err = unix.ENOENT
-	}
-	if err != nil {
-		return sensors.Errorf(sensors.NoAnswer, "ask %s: %w", device, err)
+	if _, err := t.file(device); err != nil {
+		return board.FileError("ask", device, err)
 	}
 	switch {
 	case tag == throttledTag && len(value) == 1:
