@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 )
@@ -89,5 +90,55 @@ func TestUsageOfAProcess(t *testing.T) {
 	}
 	if after := (usage{at: before.at, threads: map[string]bool{}}); !after.since(before).lost {
 		t.Error("a thread that ended goes unnoticed")
+	}
+}
+
+// A peer that ends at its start, or serves no page, is left out; the others
+// go on. One of ours that does ends the benchmark.
+func TestPeerThatCannotStart(t *testing.T) {
+	broken := &program{name: "broken", peer: true, polls: true, sleeps: true, page: true, args: func(int, time.Duration) []string {
+		return []string{"/bin/sh", "-c", "echo no such plugin >&2; exit 3"}
+	}}
+	absent := &program{name: "absent", peer: true, polls: true, args: func(int, time.Duration) []string { return []string{"/nowhere/peer"} }}
+	sleeper := &program{name: "sleeper", polls: true, sleeps: true, args: func(int, time.Duration) []string { return []string{"/bin/sleep", "1000"} }}
+	b := &benchmark{}
+	defer b.stop()
+	if err := b.startAll([]*program{broken, sleeper, absent}); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.rows) != 1 || b.rows[0].name != "sleeper" || b.rows[0].sleeping == nil {
+		t.Errorf("%d programs are left", len(b.rows))
+	}
+	err := (&row{program: broken}).start(time.Second)
+	if err == nil || !strings.Contains(err.Error(), "broken ended: exit status 3") || !strings.Contains(err.Error(), "no such plugin") {
+		t.Errorf("the error is %v", err)
+	}
+	ours := *broken
+	ours.peer = false
+	if err := b.startAll([]*program{&ours}); err == nil {
+		t.Error("ours that can't start was left out")
+	}
+}
+
+func TestAims(t *testing.T) {
+	second := []load{{window: time.Second, wakeups: 1, cpu: time.Millisecond}}
+	r := func(name string, own, rss int) *row {
+		return &row{program: &program{name: name}, rest: []load{{window: time.Hour}}, restPast: []load{{window: time.Hour}}, wakes: second, scrapes: second,
+			growth: []footprint{{own: 4000, rss: 15000}, {own: own, rss: rss}}}
+	}
+	b := &benchmark{plan: plan{every: time.Second}, rows: []*row{r("floor", 50, 700), r("dormouse, release", 4300, 18000)}}
+	verdicts := func() string {
+		text := ""
+		for _, a := range b.aims() {
+			text += a.verdict() + "; "
+		}
+		return text
+	}
+	if got, want := verdicts(), "met; met; met; met; met; met; NOT MET; met; not measured; "; got != want {
+		t.Errorf("without node_exporter: %s\nwant %s", got, want)
+	}
+	b.rows = append(b.rows, r("node_exporter", 7000, 17000))
+	if got, want := verdicts(), "met; met; met; met; met; met; NOT MET; met; NOT MET; "; got != want {
+		t.Errorf("beside a smaller node_exporter: %s\nwant %s", got, want)
 	}
 }

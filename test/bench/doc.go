@@ -1,7 +1,7 @@
 // Command bench measures what sleeping costs: dormouse beside a floor written
 // in C and beside every peer that is installed, in one run on one machine.
 //
-//	make bench                        # some seven minutes
+//	make bench                        # eight minutes
 //	DORMOUSE_BENCH=long make bench    # an hour and a half, at true intervals
 //
 // Figures of one machine say little; ratios of programs that ran side by side

@@ -155,29 +155,10 @@ type benchmark struct {
 const settling = 8 * time.Second
 
 // start starts two of each program: one polls; the other sleeps, and is
-// scraped later.
+// scraped later. A peer that can't start is named and left out.
 func (b *benchmark) start(all []*program) error {
-	for _, p := range all {
-		if p.missing != "" {
-			continue
-		}
-		r := &row{program: p}
-		b.rows = append(b.rows, r)
-		var err error
-		if p.polls {
-			every := b.every
-			if p.every != 0 {
-				every = p.every
-			}
-			if r.polling, err = p.start(every); err != nil {
-				return err
-			}
-		}
-		if p.sleeps {
-			if r.sleeping, err = p.start(never); err != nil {
-				return err
-			}
-		}
+	if err := b.startAll(all); err != nil {
+		return err
 	}
 	time.Sleep(settling)
 	for _, r := range b.rows {
@@ -191,18 +172,59 @@ func (b *benchmark) start(all []*program) error {
 	return nil
 }
 
+func (b *benchmark) startAll(all []*program) error {
+	for _, p := range all {
+		if p.missing != "" {
+			continue
+		}
+		r := &row{program: p}
+		err := r.start(b.every)
+		if err != nil && !p.peer {
+			return errors.Join(err, r.stop())
+		}
+		if err != nil {
+			fmt.Printf("left out, it can't start: %v\n", errors.Join(err, r.stop()))
+			continue
+		}
+		b.rows = append(b.rows, r)
+	}
+	return nil
+}
+
+// start starts the instances of one program.
+func (r *row) start(every time.Duration) (err error) {
+	if r.every != 0 {
+		every = r.every
+	}
+	if r.polls {
+		if r.polling, err = r.program.start(every); err != nil {
+			return err
+		}
+	}
+	if r.sleeps {
+		r.sleeping, err = r.program.start(never)
+	}
+	return err
+}
+
+// stop ends the instances of one program.
+func (r *row) stop() error {
+	var errs []error
+	for _, i := range []*instance{r.polling, r.sleeping} {
+		if i != nil {
+			errs = append(errs, i.stop())
+		}
+	}
+	r.polling, r.sleeping = nil, nil
+	return errors.Join(errs...)
+}
+
 // stop ends all; what can't be ended dies with this process.
 func (b *benchmark) stop() {
 	for _, r := range b.rows {
-		for _, i := range []*instance{r.polling, r.sleeping} {
-			if i == nil {
-				continue
-			}
-			if err := i.stop(); err != nil {
-				fmt.Fprintf(os.Stderr, "ending %s: %v\n", r.name, err)
-			}
+		if err := r.stop(); err != nil {
+			fmt.Fprintf(os.Stderr, "ending %s: %v\n", r.name, err)
 		}
-		r.polling, r.sleeping = nil, nil
 	}
 }
 

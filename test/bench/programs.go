@@ -24,6 +24,7 @@ type program struct {
 	args    func(port int, every time.Duration) []string // the command, that stays the process it was started as
 	env     []string
 	ours    bool
+	peer    bool          // the comparison goes on without it
 	polls   bool          // it is measured polling
 	sleeps  bool          // it is measured sleeping
 	page    bool          // it serves one, and is scraped
@@ -70,7 +71,7 @@ func programs(dir, sensor string, pageSize func(dormouse string) (int, error)) (
 		{name: "dormouse, release", ours: true, polls: true, sleeps: true, page: true, args: ours(release, page)},
 		{name: "dormouse, go build", ours: true, polls: true, sleeps: true, page: true, args: ours(plain, page)},
 		{name: "dormouse, 1,000 series", ours: true, sleeps: true, page: true, memory: true, args: ours(release, large)},
-		{name: "promhttp and a ticker", polls: true, sleeps: true, page: true, args: func(port int, every time.Duration) []string {
+		{name: "promhttp and a ticker", peer: true, polls: true, sleeps: true, page: true, args: func(port int, every time.Duration) []string {
 			return []string{usual, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), every.String(), sensor}
 		}},
 	}
@@ -132,13 +133,13 @@ func peers(dir, page, sensor string) ([]*program, error) {
 		}
 	}
 	all := []*program{
-		{name: "collectd", polls: true, sleeps: true, page: true, args: collectd, missing: missing("collectd-core", "test", "-e", "/usr/sbin/collectd")},
-		{name: "node_exporter, textfile only", sleeps: true, page: true, args: func(port int, _ time.Duration) []string {
+		{name: "collectd", peer: true, polls: true, sleeps: true, page: true, args: collectd, missing: missing("collectd-core", "test", "-e", "/usr/sbin/collectd")},
+		{name: "node_exporter, textfile only", peer: true, sleeps: true, page: true, args: func(port int, _ time.Duration) []string {
 			return []string{"/usr/bin/prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile",
 				"--collector.textfile.directory=" + textfiles, "--web.listen-address=127.0.0.1:" + strconv.Itoa(port)}
 		}, missing: missing("prometheus-node-exporter", "test", "-e", "/usr/bin/prometheus-node-exporter")},
-		{name: "python-daemon", polls: true, sleeps: true, args: script(plain), missing: missing("python3-daemon", python, "-c", "import daemon")},
-		{name: "python-daemon, prometheus_client", polls: true, sleeps: true, page: true, args: script(served),
+		{name: "python-daemon", peer: true, polls: true, sleeps: true, args: script(plain), missing: missing("python3-daemon", python, "-c", "import daemon")},
+		{name: "python-daemon, prometheus_client", peer: true, polls: true, sleeps: true, page: true, args: script(served),
 			missing: missing("python3-daemon python3-prometheus-client", python, "-c", "import daemon, prometheus_client")},
 	}
 	return all, nil
@@ -220,6 +221,8 @@ type instance struct {
 	every time.Duration
 	cmd   *exec.Cmd
 	said  bytes.Buffer
+	ended chan struct{} // closed when it has been waited for
+	err   error         // of waiting
 }
 
 // start runs a program and returns when it serves its page.
@@ -228,7 +231,7 @@ func (p *program) start(every time.Duration) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &instance{program: p, port: port, every: every}
+	i := &instance{program: p, port: port, every: every, ended: make(chan struct{})}
 	args := p.args(port, every)
 	i.cmd = exec.Command(args[0], args[1:]...)
 	i.cmd.Env = append(os.Environ(), p.env...)
@@ -238,6 +241,10 @@ func (p *program) start(every time.Duration) (*instance, error) {
 	if err := i.cmd.Start(); err != nil {
 		return nil, err
 	}
+	go func() {
+		i.err = i.cmd.Wait()
+		close(i.ended)
+	}()
 	if p.page {
 		if err := i.await(); err != nil {
 			return nil, errors.Join(err, i.stop())
@@ -260,8 +267,13 @@ func (i *instance) await() error {
 		if _, err = s.scrape(); err == nil {
 			return nil
 		}
+		select {
+		case <-i.ended:
+			return fmt.Errorf("%s ended: %w\n%s", i.name, i.err, i.said.String())
+		default:
+		}
 	}
-	return fmt.Errorf("%s serves no page: %w\n%s", i.name, err, i.said.String())
+	return fmt.Errorf("%s serves no page: %w", i.name, err)
 }
 
 // stop ends the program: with a signal that it may answer, then without.
@@ -271,9 +283,10 @@ func (i *instance) stop() error {
 	}
 	timer := time.AfterFunc(10*time.Second, func() { _ = i.cmd.Process.Kill() })
 	defer timer.Stop()
+	<-i.ended
 	var exit *exec.ExitError
-	if err := i.cmd.Wait(); err != nil && !errors.As(err, &exit) {
-		return err
+	if i.err != nil && !errors.As(i.err, &exit) {
+		return i.err
 	}
 	return nil
 }
