@@ -170,9 +170,11 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.out = out
 	c.families = maps.Clone(builtinFamilies())
 	c.series = make(map[string]bool)
+	refused := 0 // already, by poll
 	if c.snapshot != nil {
 		for i := range c.snapshot.Results {
 			c.sensor(&c.snapshot.Results[i])
+			refused += c.snapshot.Results[i].Refused
 		}
 		c.board()
 	}
@@ -180,7 +182,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	if !c.textfile {
 		c.processItself()
 	}
-	c.one(rejectedSeries, float64(len(c.problems)))
+	c.one(rejectedSeries, float64(len(c.problems)+refused))
 }
 
 func (c *collector) sensor(r *sensors.Result) {

@@ -74,6 +74,10 @@ func (q *Quantity) MetricName() string {
 	return strings.Join(parts, "_")
 }
 
+// AboutRead tells whether q is about a read itself, such as a program's exit
+// status: it stands where the read failed.
+func (q *Quantity) AboutRead() bool { return q == ExitStatus || q == ExitDuration }
+
 // Check tells whether v may be a reading of q: finite and within its range.
 func (q *Quantity) Check(v float64) error {
 	if math.IsNaN(v) || math.IsInf(v, 0) {

@@ -26,7 +26,10 @@ type Result struct {
 	// until Expires. Labels of a reading are those of its Quantity.
 	Readings []Reading
 	Failures []Failure // of single channels, at the last read
-	Expires  Instant   // the next due read, with its time-out and retries, should have ended
+	// Refused counts the series of the last read that contradict others and
+	// are among the Failures for that: see Families.
+	Refused int
+	Expires Instant // the next due read, with its time-out and retries, should have ended
 
 	Tried       bool   // false before the first attempt: then there is no "up"
 	Up          bool   // the last read gave readings; some channels may have failed

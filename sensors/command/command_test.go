@@ -53,6 +53,7 @@ func TestCheck(t *testing.T) {
 
 func TestNumber(t *testing.T) {
 	w := newWorld(t, shell("echo ' 21.5 '; echo warning >&2"))
+	w.Debug = true
 	r, err := w.sense(t, long)
 	if err != nil {
 		t.Fatal(err)

@@ -25,8 +25,8 @@ const maxLines = 10_000
 // reserved are the families that the daemon exports of itself.
 var reserved = []string{"dormouse_", "process_", "go_"}
 
-// house are the families of the daemon's own readings, by metric name.
-var house = sync.OnceValue(func() map[string]*sensors.Quantity {
+// ownQuantities are the families of the daemon's own readings, by metric name.
+var ownQuantities = sync.OnceValue(func() map[string]*sensors.Quantity {
 	m := map[string]*sensors.Quantity{}
 	for _, name := range sensors.QuantityNames() {
 		q, _ := sensors.QuantityByName(name)
@@ -212,9 +212,9 @@ func (p *parser) family(name string, families map[string]*dto.MetricFamily, samp
 	if !ok {
 		return nil, fmt.Errorf("%s is of the type %v, which the text format doesn't have: use gauge, counter, histogram or summary", name, family.GetType())
 	}
-	own, ours := house()[name]
-	if ours && kind != own.Kind && kind != sensors.Untyped {
-		return nil, fmt.Errorf("%s is a %s everywhere else, and here a %s: choose another name", name, own.Kind, kind)
+	own := ownQuantities()[name]
+	if own != nil && kind != own.Kind && kind != sensors.Untyped {
+		own = nil // sensors.Families refuses it
 	}
 	if kind == sensors.Histogram || kind == sensors.Summary {
 		for _, part := range []string{name + "_bucket", name + "_count", name + "_sum"} {
@@ -259,8 +259,8 @@ func (p *parser) quantity(family *dto.MetricFamily, kind sensors.Kind, own *sens
 	}
 	if q == nil {
 		if own != nil {
-			house := *own
-			q = &house
+			copied := *own
+			q = &copied
 		} else {
 			q = &sensors.Quantity{Name: family.GetName(), Unit: sensors.None, Kind: kind, Metric: family.GetName(), Help: family.GetHelp()}
 			if q.Help == "" {

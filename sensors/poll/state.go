@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
@@ -17,6 +18,10 @@ import (
 // stateFile holds the counts of all sensors: one file, so that saving is one
 // write however many sensors count.
 const stateFile = "counters.json"
+
+// saveEvery is how often counts are written to the state directory while the
+// daemon runs: a flash card wears out by writing.
+const saveEvery = time.Hour
 
 // states is what sensors that count keep across their own and the process's
 // lives. Those that aren't configured at present are kept too: a sensor that
@@ -166,16 +171,8 @@ func syncDirectory(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// keep notes the counts of all sensors that hold a line.
-func (p *Poller) keep() {
-	for _, s := range p.set.Load().sensors {
-		if !s.active {
-			p.keepState(s)
-		}
-	}
-}
-
-func (p *Poller) keepState(s *sensor) {
+// keep notes the count of a sensor that has one.
+func (st *states) keep(s *sensor) {
 	if s.reader == nil {
 		return
 	}
@@ -183,7 +180,7 @@ func (p *Poller) keepState(s *sensor) {
 	if !ok {
 		return
 	}
-	if err := p.states.take(s.cfg, k); err != nil {
+	if err := st.take(s.cfg, k); err != nil {
 		s.log.Error("can't note the count", "err", err)
 	}
 }

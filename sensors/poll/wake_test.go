@@ -501,7 +501,7 @@ func TestALongReadHoldsNobodyUp(t *testing.T) {
 		w.run(long.cfg, f.cfg)
 		w.pass(6 * time.Second)
 		w.want("a", 1)
-		if r := w.result("long"); r.Tried || w.shot().At != boot.Add(patience) {
+		if r := w.result("long"); r.Tried || w.shot().At != boot.Add(publishAfter) {
 			t.Errorf("%+v at %v", r, w.shot().At.Sub(boot))
 		}
 		w.pass(10 * time.Minute)

@@ -3,11 +3,23 @@ package poll
 import (
 	"context"
 
+	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
 )
 
+// watches are the lines whose edges may wake the daemon.
+type watches struct {
+	clock *alarm.Clock
+	edges chan *watch // that had an edge
+	on    bool        // the loop keeps a schedule, and takes edges
+}
+
+func newWatches(clock *alarm.Clock) *watches {
+	return &watches{clock: clock, edges: make(chan *watch)}
+}
+
 // A watch waits for one edge of a line, in a goroutine of its own that nothing
-// but the edge wakes. It is set anew after each read of its sensor: so a
+// but the edge wakes. It is set again after each read of its sensor: so a
 // storm of edges ends in the kernel's buffer, where it wakes nobody, until the
 // sensor's limit has passed.
 type watch struct {
@@ -17,9 +29,9 @@ type watch struct {
 	ended  chan struct{}
 }
 
-// startWatch sets the watch of a sensor that has one, after a read of it.
-func (p *Poller) startWatch(s *sensor) {
-	if !p.watching || s.active || s.reader == nil {
+// renew sets the watch of a sensor that has one, after a read of it.
+func (ws *watches) renew(s *sensor) {
+	if !ws.on || s.active || s.reader == nil {
 		return
 	}
 	watcher, ok := s.reader.sensor.(sensors.Watcher)
@@ -29,9 +41,9 @@ func (p *Poller) startWatch(s *sensor) {
 	what := watcher.Watch()
 	// A read for another reason may have taken the edge out of the kernel's
 	// buffer before the watch came to it.
-	owed := what.Changed && !s.byEdge
+	missed := what.Changed && !s.byEdge
 	s.byEdge = false
-	if s.watch != nil && s.watch.line == what.Line && s.watch.waits() && !owed {
+	if s.watch != nil && s.watch.line == what.Line && s.watch.waits() && !missed {
 		return
 	}
 	s.stopWatch()
@@ -46,20 +58,20 @@ func (p *Poller) startWatch(s *sensor) {
 	if !from.IsZero() {
 		from = from.Add(what.Limit)
 	}
-	go p.waitForEdge(ctx, w, from, owed)
+	go ws.wait(ctx, w, from, missed)
 }
 
-// waitForEdge waits until from, and then for an edge unless there was one.
-func (p *Poller) waitForEdge(ctx context.Context, w *watch, from sensors.Instant, owed bool) {
+// wait waits until from, and then for an edge unless one was missed.
+func (ws *watches) wait(ctx context.Context, w *watch, from sensors.Instant, missed bool) {
 	defer close(w.ended)
-	if p.clock.SleepUntil(ctx, from) != nil {
+	if ws.clock.SleepUntil(ctx, from) != nil {
 		return
 	}
-	if !owed && w.line.WaitEdge(ctx) != nil {
+	if !missed && w.line.WaitEdge(ctx) != nil {
 		return // the next read says what is wrong with the line
 	}
 	select {
-	case p.edges <- w:
+	case ws.edges <- w:
 	case <-ctx.Done():
 	}
 }
@@ -85,24 +97,24 @@ func (s *sensor) stopWatch() {
 }
 
 // edge reads the sensor whose line had an edge, and those that it wakes.
-func (p *Poller) edge(w *watch) {
+func (l *loop) edge(w *watch) {
 	s := w.sensor
-	s.woken = p.clock.Now()
+	s.woken = l.clock.Now()
 	if s.watch == w {
 		s.watch = nil
 	}
 	w.cancel()
-	set := p.set.Load()
+	set := l.set.Load()
 	if !s.active && set.byName[s.cfg.Name] == s {
 		s.byEdge = true
-		p.enlist(s)
+		l.enlist(s)
 	}
 	for _, name := range s.wakes {
 		if other := set.byName[name]; other != nil && !other.active {
-			p.enlist(other)
+			l.enlist(other)
 		}
 	}
-	p.enlistDue(p.clock.Now()) // awake anyway
-	p.change()
-	p.wake(sensors.WakeEdge)
+	l.enlistDue(l.clock.Now()) // awake anyway
+	l.change()
+	l.wake(sensors.WakeEdge)
 }

@@ -6,8 +6,52 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/config"
 	"periph.io/x/conn/v3/i2c"
 )
+
+// wires are the buses and rails that reads use. They are the loop's; a read
+// only raises its rail.
+type wires struct {
+	*shared
+	rails *board.Rails
+	use   map[string]*rail
+	buses map[sensors.Bus]*bus
+}
+
+func newWires(s *shared, cfg *config.Config) *wires {
+	w := &wires{shared: s, use: map[string]*rail{}, buses: map[sensors.Bus]*bus{}}
+	w.rails = w.newRails(cfg)
+	return w
+}
+
+func (w *wires) newRails(cfg *config.Config) *board.Rails {
+	rails := board.NewRails(cfg.Supplies(), w.board, w.clock)
+	rails.Log = w.log
+	return rails
+}
+
+// swapRails switches the present rails off and takes others, after a reload.
+func (w *wires) swapRails(rails *board.Rails) {
+	if err := w.rails.AllDown(); err != nil {
+		w.log.Error("can't switch the rails off", "err", err)
+	}
+	w.rails = rails
+	clear(w.use)
+	for _, s := range w.set.Load().sensors {
+		s.unpowered = s.keepsRail
+		s.keepsRail = false
+	}
+}
+
+// rest switches off what an earlier process may have left on, except what is
+// about to be raised: a valve whose time is tomorrow.
+func (w *wires) rest(soon map[string]bool) {
+	if err := w.rails.Rest(func(name string) bool { return soon[name] }); err != nil {
+		// The read that needs it tells as an error what is wrong with it.
+		w.log.Debug("can't make sure that a rail is off", "err", err)
+	}
+}
 
 // A bus is opened by the first transaction of a wake and closed by the last
 // sensor that may use it.
@@ -48,11 +92,11 @@ func (b *bus) release() error {
 }
 
 // useBus finds the handle of a bus for one more user.
-func (p *Poller) useBus(n sensors.Bus) *bus {
-	b := p.buses[n]
+func (w *wires) useBus(n sensors.Bus) *bus {
+	b := w.buses[n]
 	if b == nil {
 		b = &bus{number: n}
-		p.buses[n] = b
+		w.buses[n] = b
 	}
 	b.users.Add(1)
 	return b
@@ -60,20 +104,20 @@ func (p *Poller) useBus(n sensors.Bus) *bus {
 
 // leaveBus ends a sensor's use of its bus. A transaction that hangs keeps its
 // handle until it returns, and nobody else gets that one.
-func (p *Poller) leaveBus(s *sensor, hung bool) {
+func (w *wires) leaveBus(s *sensor, hung bool) {
 	b := s.bus
 	if b == nil {
 		return
 	}
 	s.bus = nil
 	if hung {
-		if p.buses[b.number] == b {
-			delete(p.buses, b.number)
+		if w.buses[b.number] == b {
+			delete(w.buses, b.number)
 		}
 		return
 	}
 	if err := b.release(); err != nil {
-		p.log.Warn("can't close a bus", "bus", b.number.String(), "err", err)
+		w.log.Warn("can't close a bus", "bus", b.number.String(), "err", err)
 	}
 }
 
@@ -84,14 +128,14 @@ type rail struct {
 	ups   int // calls of Up that are to be answered by Down
 }
 
-func (p *Poller) useRail(s *sensor) {
+func (w *wires) useRail(s *sensor) {
 	if s.cfg.Power == "" {
 		return
 	}
-	r := p.railUse[s.cfg.Power]
+	r := w.use[s.cfg.Power]
 	if r == nil {
 		r = &rail{name: s.cfg.Power}
-		p.railUse[s.cfg.Power] = r
+		w.use[s.cfg.Power] = r
 	}
 	r.users++
 	s.rail = r
@@ -99,7 +143,7 @@ func (p *Poller) useRail(s *sensor) {
 
 // leaveRail ends a sensor's use of its rail; the last one switches it off. A
 // sensor that holds a line keeps its rail up: what is off counts nothing.
-func (p *Poller) leaveRail(s *sensor) {
+func (w *wires) leaveRail(s *sensor) {
 	r := s.rail
 	if r == nil {
 		return
@@ -115,12 +159,12 @@ func (p *Poller) leaveRail(s *sensor) {
 		}
 	}
 	for ; r.users == 0 && r.ups > 0; r.ups-- {
-		p.lower(r.name)
+		w.lower(r.name)
 	}
 }
 
-func (p *Poller) lower(rail string) {
-	if err := p.rails.Down(rail); err != nil {
-		p.log.Error("can't switch a rail off", "rail", rail, "err", err)
+func (w *wires) lower(rail string) {
+	if err := w.rails.Down(rail); err != nil {
+		w.log.Error("can't switch a rail off", "rail", rail, "err", err)
 	}
 }

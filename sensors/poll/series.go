@@ -21,7 +21,7 @@ type series struct {
 	family    string
 	calibrate config.Calibration
 	smoother  *smoother
-	judged    bool
+	checked   bool   // by families
 	conflict  error  // why it can't be published
 	read      uint64 // the number of the read that it was last in
 }
@@ -40,11 +40,13 @@ func (s *sensor) process(report *sensors.Report) []sensors.Reading {
 		}
 		e := s.find(i, &reading)
 		if e.read == number {
+			s.result.Refused++
 			s.failChannel(fmt.Errorf("%s is reported twice", e), reading.Labels)
 			continue
 		}
 		e.read = number
 		if e.conflict != nil {
+			s.result.Refused++
 			s.failChannel(e.conflict, reading.Labels)
 			continue
 		}
@@ -65,7 +67,7 @@ func (s *sensor) process(report *sensors.Report) []sensors.Reading {
 		s.failChannel(f.Err, f.Labels)
 	}
 	if len(s.series) > 2*len(in)+16 {
-		// A program names its series anew each time.
+		// A program may name its series differently each time.
 		s.series = slices.DeleteFunc(s.series, func(e *series) bool { return e.read != number })
 	}
 	return out
@@ -81,7 +83,7 @@ func (s *sensor) fail(report *sensors.Report) {
 	var kept []sensors.Reading
 	if s.failed <= s.cfg.KeepFailed {
 		for _, r := range s.result.Readings {
-			if !aboutItself(r.Quantity) {
+			if !r.Quantity.AboutRead() {
 				kept = append(kept, r)
 			}
 		}
@@ -95,7 +97,7 @@ func (s *sensor) fail(report *sensors.Report) {
 	}
 	if report != nil {
 		for i, reading := range report.Readings() {
-			if aboutItself(reading.Quantity) && reading.Quantity.Check(reading.Value) == nil {
+			if reading.Quantity.AboutRead() && reading.Quantity.Check(reading.Value) == nil {
 				if e := s.find(i, &reading); e.conflict == nil {
 					kept = append(kept, sensors.Reading{Quantity: e.out, Value: reading.Value, Labels: e.outLabels})
 				}
@@ -104,9 +106,6 @@ func (s *sensor) fail(report *sensors.Report) {
 	}
 	s.result.Readings = kept
 }
-
-// aboutItself tells whether a quantity is of our own about a read.
-func aboutItself(q *sensors.Quantity) bool { return strings.HasPrefix(q.Metric, "dormouse_") }
 
 // find is the series of a reading, made where it is new. hint is its likely
 // place.
@@ -146,7 +145,7 @@ func (s *sensor) newSeries(r *sensors.Reading) *series {
 		channel = r.Labels[at]
 	}
 	do := s.cfg.ProcessingOf(channel, r.Quantity.Name)
-	if aboutItself(r.Quantity) {
+	if r.Quantity.AboutRead() {
 		do = config.Processing{}
 	}
 	e := &series{quantity: r.Quantity, labels: slices.Clone(r.Labels), out: r.Quantity, calibrate: do.Calibrate}
@@ -177,102 +176,4 @@ func (e *series) String() string {
 		return e.family
 	}
 	return e.family + "{" + strings.Join(pairs, ",") + "}"
-}
-
-// A family is the first definition of a metric.
-type family struct {
-	kind  sensors.Kind
-	help  string
-	owner string
-}
-
-// claim registers what the drivers say they measure before any program can
-// print something of that name.
-func (p *Poller) claim(set *set) {
-	clear(p.families)
-	for _, s := range set.sensors {
-		for _, q := range s.cfg.Driver.Measures {
-			p.define(q.MetricName(), q, "driver "+s.cfg.Driver.Name)
-		}
-		for _, e := range s.series {
-			e.judged, e.conflict = false, nil
-		}
-	}
-	for _, name := range sensors.QuantityNames() {
-		q, _ := sensors.QuantityByName(name)
-		p.define(q.MetricName(), q, "Dormouse")
-	}
-}
-
-func (p *Poller) define(name string, q *sensors.Quantity, owner string) *family {
-	f := p.families[name]
-	if f == nil {
-		f = &family{q.Kind, q.Help, owner}
-		p.families[name] = f
-	}
-	return f
-}
-
-// judge looks at series that are new: one that can't stand on a page with what
-// is there already is taken out, and is its sensor's error from then on.
-func (p *Poller) judge(s *sensor) {
-	if s.active {
-		return
-	}
-	conflicts := false
-	for i, e := range s.series {
-		if e.judged {
-			continue
-		}
-		e.judged = true
-		e.conflict = p.contradiction(s, i, e)
-		conflicts = conflicts || e.conflict != nil
-	}
-	if !conflicts {
-		return
-	}
-	res := &s.result
-	kept := make([]sensors.Reading, 0, len(res.Readings))
-	for _, r := range res.Readings {
-		// The series of a reading is the one that made its labels.
-		i := slices.IndexFunc(s.series, func(e *series) bool {
-			return e.out == r.Quantity && slices.Equal(e.outLabels, r.Labels) && e.read == res.Reads
-		})
-		if i < 0 || s.series[i].conflict == nil {
-			kept = append(kept, r)
-			continue
-		}
-		res.Failures = append(slices.Clone(res.Failures), sensors.Failure{Err: s.series[i].conflict, Labels: r.Labels})
-		s.count(sensors.ReasonOf(s.series[i].conflict))
-	}
-	res.Readings = kept
-	if len(kept) == 0 && res.Up && len(res.Failures) > 0 {
-		res.Up, res.Err = false, res.Failures[0].Err
-		res.Reason, res.LastSuccess = sensors.ReasonOf(res.Err), s.earlier
-		s.failed++
-		s.good.Store(nil)
-	}
-	s.tell()
-}
-
-// contradiction says why e can't be published; nil: it can.
-func (p *Poller) contradiction(s *sensor, i int, e *series) error {
-	f := p.define(e.family, e.out, "sensor "+s.cfg.Name)
-	switch {
-	case f.kind != e.out.Kind:
-		return fmt.Errorf("%s is a %v here, but a %v by %s: give it another name", e.family, e.out.Kind, f.kind, f.owner)
-	case f.help != e.out.Help:
-		return fmt.Errorf("%s has another HELP here than by %s (%q): give it another name, or the same text", e.family, f.owner, f.help)
-	}
-	for _, name := range e.out.Labels {
-		if name == "sensor" || slices.ContainsFunc(s.cfg.Labels, func(l sensors.Label) bool { return l.Name == name }) {
-			return fmt.Errorf("%s has a label %s of its own: leave label.%s out of the configuration", e.family, name, name)
-		}
-	}
-	for _, other := range s.series[:i] {
-		if other.conflict == nil && other.family == e.family && slices.Equal(other.out.Labels, e.out.Labels) && slices.Equal(other.outLabels, e.outLabels) {
-			return fmt.Errorf("%s is there twice: give one of the channels another name", e)
-		}
-	}
-	return nil
 }

@@ -3,10 +3,8 @@ package poll
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os/exec"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +17,7 @@ import (
 // A reader is all that a sensor's code touches. A read that hangs is left
 // behind together with its reader, and the next gets a new one.
 type reader struct {
-	p      *Poller
+	shared *shared
 	cfg    *config.Sensor
 	log    *slog.Logger
 	device *i2c.Dev
@@ -35,8 +33,8 @@ type reader struct {
 	awaited atomic.Bool // whoever makes it false ends the sensor's read: the attempt, or overdue
 }
 
-func (p *Poller) newReader(cfg *config.Sensor) *reader {
-	r := &reader{p: p, cfg: cfg, done: make(chan struct{}, 1), log: p.log.With("sensor", cfg.Name)}
+func newReader(sh *shared, cfg *config.Sensor) *reader {
+	r := &reader{shared: sh, cfg: cfg, done: make(chan struct{}, 1), log: sh.log.With("sensor", cfg.Name)}
 	if _, addr, ok := cfg.I2C(); ok {
 		r.device = &i2c.Dev{Bus: (*readerBus)(r), Addr: uint16(addr)}
 	}
@@ -49,15 +47,15 @@ var _ sensors.Env = (*reader)(nil)
 func (r *reader) Name() string              { return r.cfg.Name }
 func (r *reader) Options() *sensors.Options { return r.cfg.Options }
 func (r *reader) I2C() *i2c.Dev             { return r.device }
-func (r *reader) Files() sensors.Files      { return r.p.board.Files() }
-func (r *reader) Now() sensors.Instant      { return r.p.clock.Now() }
+func (r *reader) Files() sensors.Files      { return r.shared.board.Files() }
+func (r *reader) Now() sensors.Instant      { return r.shared.clock.Now() }
 func (r *reader) Log() *slog.Logger         { return r.log }
-func (r *reader) Start(cmd *exec.Cmd) error { return r.p.start(cmd) }
-func (r *reader) Wait(cmd *exec.Cmd) error  { return r.p.wait(cmd) }
+func (r *reader) Start(cmd *exec.Cmd) error { return r.shared.start(cmd) }
+func (r *reader) Wait(cmd *exec.Cmd) error  { return r.shared.wait(cmd) }
 
 func (r *reader) Line(option string, c sensors.LineConfig) (sensors.Line, error) {
 	ref := r.cfg.Options.Line(option)
-	l, err := r.p.board.OpenLine(ref, c, "dormouse "+r.cfg.Name)
+	l, err := r.shared.board.OpenLine(ref, c, "dormouse "+r.cfg.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +65,7 @@ func (r *reader) Line(option string, c sensors.LineConfig) (sensors.Line, error)
 }
 
 func (r *reader) Sleep(ctx context.Context, d time.Duration) error {
-	return r.p.clock.Sleep(ctx, d)
+	return r.shared.clock.Sleep(ctx, d)
 }
 
 func (r *reader) Poll(ctx context.Context, most, step time.Duration, done func() (bool, error)) error {
@@ -91,7 +89,7 @@ func (r *reader) Once(key string, f func(context.Context) error) error {
 }
 
 func (r *reader) Value(name, quantity string) (v float64, at sensors.Instant, ok bool) {
-	s := r.p.set.Load().byName[name]
+	s := r.shared.set.Load().byName[name]
 	if s == nil {
 		return 0, 0, false
 	}
@@ -132,13 +130,13 @@ func (r *reader) sense(ctx context.Context) (err error) {
 			return err
 		}
 		r.sensor = s
-		r.p.states.restore(r)
+		r.shared.states.restore(r)
 	}
 	if err := r.sensor.Sense(ctx, &r.report); err != nil {
 		return err
 	}
 	if k, ok := r.sensor.(sensors.Keeper); ok && !r.holds() {
-		return r.p.states.take(r.cfg, k)
+		return r.shared.states.take(r.cfg, k)
 	}
 	return nil
 }
@@ -209,7 +207,7 @@ func (b *readerBus) Tx(addr uint16, w, r []byte) error {
 	if err := b.ctx.Err(); err != nil {
 		return err
 	}
-	dev, err := b.bus.open(b.p.board)
+	dev, err := b.bus.open(b.shared.board)
 	if err != nil {
 		return err
 	}
@@ -218,40 +216,4 @@ func (b *readerBus) Tx(addr uint16, w, r []byte) error {
 
 func (b *readerBus) SetSpeed(f physic.Frequency) error {
 	return errors.New("the speed of an I2C bus is set by the device tree: dtparam=i2c_arm_baudrate=")
-}
-
-// A batch is the sensors that one wake set out to read.
-type batch struct {
-	left int // reads that haven't ended; the loop's
-
-	mu    sync.Mutex
-	onces map[string]*once
-}
-
-type once struct {
-	done chan struct{}
-	err  error
-}
-
-func (b *batch) once(ctx context.Context, key string, f func(context.Context) error) error {
-	b.mu.Lock()
-	o := b.onces[key]
-	if o != nil {
-		b.mu.Unlock()
-		select {
-		case <-o.done:
-			return o.err
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	if b.onces == nil {
-		b.onces = map[string]*once{}
-	}
-	o = &once{done: make(chan struct{}), err: fmt.Errorf("%s: it was broken off", key)}
-	b.onces[key] = o
-	b.mu.Unlock()
-	defer close(o.done)
-	o.err = f(ctx)
-	return o.err
 }

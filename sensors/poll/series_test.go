@@ -202,28 +202,35 @@ func TestConflicts(t *testing.T) {
 			r.Set(channelVoltage, 2, "a0")
 			return nil
 		}))
-		w.run(first.cfg, kind.cfg, help.cfg, ours.cfg, twice.cfg, labels.cfg, same.cfg, again.cfg)
+		reserved := w.sensor("i", set(program("dormouse_up", "", sensors.Gauge)))
+		w.run(first.cfg, kind.cfg, help.cfg, ours.cfg, twice.cfg, labels.cfg, same.cfg, again.cfg, reserved.cfg)
 		for range 2 { // when they are new, and ever after
 			w.want("a", 1)
 			w.want("b", 2)
-			if f := w.result("b").Failures; len(f) != 1 || !strings.Contains(f[0].Err.Error(), "jobs is a counter here, but a gauge by sensor a") {
+			if f := w.result("b").Failures; len(f) != 1 || !strings.Contains(f[0].Err.Error(), "jobs has the type counter here, but sensor a exports it as a gauge") {
 				t.Errorf("%+v", f)
 			}
-			w.wantDown("c", sensors.IO, "another HELP")
-			w.wantDown("d", sensors.IO, "by Dormouse")
+			w.want("c", 1) // another HELP loses no reading
+			w.wantDown("d", sensors.IO, "dormouse exports it as a gauge")
 			w.want("e", 1)
 			w.wantDown("f", sensors.IO, "label room of its own")
 			w.want("g", 1)
 			w.want("h", 1)
+			w.wantDown("i", sensors.IO, "reserved")
+			for name, want := range map[string]int{"a": 0, "b": 1, "c": 0, "d": 1, "e": 1, "f": 2, "g": 0, "h": 1, "i": 1} {
+				if r := w.result(name); r.Refused != want {
+					t.Errorf("%s: %d series refused, want %d", name, r.Refused, want)
+				}
+			}
 			w.pass(time.Minute)
 		}
 		if n := len(w.lines("sensor is down")); n != 3 {
 			t.Errorf("logged %q", w.lines())
 		}
-		if r := w.result("c"); r.Errors[sensors.IO] != r.Reads {
+		if r := w.result("d"); r.Errors[sensors.IO] != r.Reads {
 			t.Errorf("%d errors in %d reads", r.Errors[sensors.IO], r.Reads)
 		}
-		if r := w.result("c"); !r.LastSuccess.IsZero() {
+		if r := w.result("d"); !r.LastSuccess.IsZero() {
 			t.Errorf("last success %v", r.LastSuccess)
 		}
 	})

@@ -1,0 +1,51 @@
+package sensors
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestFamilies(t *testing.T) {
+	program := func(name, help string, kind Kind) *Quantity {
+		return &Quantity{Name: name, Metric: name, Help: help, Kind: kind}
+	}
+	f := NewFamilies()
+	for _, tt := range []struct {
+		q     *Quantity
+		owner string
+		help  string // of the family; or
+		err   string
+	}{
+		{Temperature, "sensor a", "Temperature.", ""},
+		{program("sensor_temperature_celsius", "Warmth.", Gauge), "sensor b", "Temperature.", ""},
+		{program("sensor_temperature_celsius", "Temperature.", Counter), "sensor b", "", "sensor_temperature_celsius has the type counter here, but dormouse exports it as a gauge: give it another name"},
+		{program("jobs", "Jobs.", Gauge), "sensor b", "Jobs.", ""},
+		{program("jobs", "Tasks.", Gauge), "sensor c", "Jobs.", ""},
+		{program("jobs", "Jobs.", Untyped), "sensor c", "", "jobs has the type untyped here, but sensor b exports it as a gauge"},
+		{program("size", "", Histogram), "sensor c", "", ""},
+		{program("size_bucket", "", Gauge), "sensor d", "", "size_bucket: its series size_bucket would be taken for one of size, which sensor c exports"},
+		{program("jobs_total", "", Counter), "sensor d", "", "jobs_total: its series jobs would be taken for one of jobs, which sensor b exports"},
+		{program("runs_total", "", Counter), "sensor d", "", ""},
+		{program("runs", "", Gauge), "sensor e", "", "would be taken for one of runs_total"},
+		{program("dormouse_up", "", Gauge), "sensor e", "", "reserved"},
+		{program("process_cpu_seconds_total", "", Counter), "sensor e", "", "reserved"},
+		{program("go_goroutines", "", Gauge), "sensor e", "", "reserved"},
+		{program(ExitStatus.Metric, ExitStatus.Help, Gauge), "sensor e", "", "reserved"},
+		{ExitStatus, "sensor e", ExitStatus.Help, ""},
+	} {
+		help, err := f.Admit(tt.q, tt.owner)
+		switch {
+		case tt.err == "" && (err != nil || help != tt.help):
+			t.Errorf("%s by %s: %q, %v", tt.q.MetricName(), tt.owner, help, err)
+		case tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)):
+			t.Errorf("%s by %s: %v, want an error with %q", tt.q.MetricName(), tt.owner, err, tt.err)
+		}
+	}
+	c := f.Clone()
+	if _, err := c.Define("dormouse_up", Gauge, "Up.", "dormouse"); err != nil {
+		t.Error(err)
+	}
+	if _, err := f.Define("dormouse_up", Counter, "Up.", "dormouse"); err != nil {
+		t.Errorf("a copy shares its families: %v", err)
+	}
+}

@@ -1,0 +1,282 @@
+package poll
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
+)
+
+// publishAfter is how long a wake waits for its last sensor before it is
+// published without it.
+const publishAfter = 5 * time.Second
+
+// A loop is the one goroutine that keeps the schedule, decides who is read and
+// publishes. Everything here belongs to it.
+type loop struct {
+	*shared
+	requests <-chan *request
+	publish  func(*sensors.Snapshot)
+
+	agenda   agenda
+	timer    *alarm.Timer
+	wires    *wires
+	workers  *workers
+	watches  *watches
+	families *families
+	awake    awake
+
+	due      []*sensor // of the wake that begins
+	reading  *alarm.Context
+	inflight int
+	changed  sensors.Instant // since when there is something to publish; zero: there isn't
+	complete bool            // all of a wake's reads have ended
+	waiting  []*request
+	reload   *request // waits for the reads that it cancelled
+	shown    *sensors.Snapshot
+	stopped  bool
+}
+
+func newLoop(s *shared, cfg *config.Config, requests <-chan *request, publish func(*sensors.Snapshot)) *loop {
+	l := &loop{shared: s, requests: requests, publish: publish, agenda: newAgenda(), timer: s.clock.NewTimer(),
+		wires: newWires(s, cfg), watches: newWatches(s.clock), families: &families{}, awake: newAwake()}
+	l.workers = newWorkers(s, l.wires)
+	return l
+}
+
+// run reads what is due until ctx ends, or, where only is given, until that
+// request is answered and nothing is being read.
+func (l *loop) run(ctx context.Context, only *request) (*sensors.Snapshot, error) {
+	if l.stopped {
+		return nil, ErrStopped
+	}
+	l.reading = l.clock.WithDeadline(ctx, 0)
+	defer l.reading.Cancel()
+	defer l.workers.dismiss()
+	requests, jumps, edges := l.requests, l.clock.Jumps(), l.watches.edges
+	if only != nil {
+		requests, jumps, edges = nil, nil, nil
+		l.accept(only, false)
+	} else {
+		l.begin()
+	}
+	for {
+		l.settle()
+		if only != nil && l.inflight == 0 {
+			l.timer.Stop()
+			a := <-only.reply // settle has answered everybody
+			return a.snapshot, a.err
+		}
+		if err := l.arm(only == nil); err != nil {
+			return nil, l.cancel(err)
+		}
+		accepting, woken := requests, edges
+		if l.reload != nil {
+			accepting, woken = nil, nil // first this
+		}
+		select {
+		case <-ctx.Done():
+			err := ctx.Err()
+			if only == nil {
+				err = nil
+			}
+			return nil, l.cancel(err)
+		case _, open := <-l.timer.C():
+			if !open {
+				return nil, l.cancel(alarm.ErrClosed)
+			}
+			if only == nil {
+				l.ring()
+			}
+		case s := <-l.workers.done:
+			l.finish(s)
+		case <-jumps:
+			l.jumped()
+		case w := <-woken:
+			l.edge(w)
+		case r := <-accepting:
+			l.accept(r, true)
+		}
+	}
+}
+
+// cancel ends all reads; each returns at once or is left behind.
+func (l *loop) cancel(err error) error {
+	l.reading.Cancel()
+	for l.inflight > 0 {
+		l.finish(<-l.workers.done)
+	}
+	l.timer.Stop()
+	if l.reload != nil {
+		l.waiting = append(l.waiting, l.reload)
+		l.reload = nil
+	}
+	for _, r := range l.waiting {
+		r.reply <- answer{err: ErrStopped}
+	}
+	l.waiting = nil
+	return err
+}
+
+// close releases what is held between wakes.
+func (l *loop) close() error {
+	if l.stopped {
+		return nil
+	}
+	l.stopped = true
+	for _, s := range l.set.Load().sensors {
+		l.release(s)
+	}
+	l.states.save(l.clock.Now())
+	if err := l.wires.rails.AllDown(); err != nil {
+		l.log.Error("can't switch the rails off", "err", err)
+		return fmt.Errorf("switch the rails off: %w", err)
+	}
+	return nil
+}
+
+// arm sets the timer to the next thing to do.
+func (l *loop) arm(scheduled bool) error {
+	var at sensors.Instant
+	if scheduled && l.reload == nil {
+		at = l.agenda.next()
+	}
+	if l.inflight > 0 && !l.changed.IsZero() {
+		if late := l.changed.Add(publishAfter); at.IsZero() || late.Before(at) {
+			at = late
+		}
+	}
+	return l.timer.Set(at)
+}
+
+// accept begins what another goroutine asks for.
+func (l *loop) accept(r *request, running bool) {
+	if r.reload != nil {
+		l.acceptReload(r)
+		return
+	}
+	chosen, err := l.set.Load().choose(r.names)
+	if err != nil {
+		r.reply <- answer{err: err}
+		return
+	}
+	r.await = make(map[*sensor]bool, len(chosen))
+	l.waiting = append(l.waiting, r)
+	for _, s := range chosen {
+		r.await[s] = true
+		if !s.active {
+			l.enlist(s)
+		}
+	}
+	if running && len(l.due) > 0 {
+		l.enlistDue(l.clock.Now()) // awake anyway
+	}
+	l.change()
+	l.wake(sensors.WakeRequest)
+}
+
+// change notes that there is something to publish.
+func (l *loop) change() {
+	if l.changed.IsZero() {
+		l.changed = l.clock.Now()
+	}
+}
+
+// settle publishes where a wake has ended or has lasted long, answers who
+// waits, and goes on with a reload.
+func (l *loop) settle() {
+	now := l.clock.Now()
+	answered := slices.ContainsFunc(l.waiting, func(r *request) bool { return len(r.await) == 0 })
+	over := l.inflight == 0
+	if !l.changed.IsZero() && (over || answered || l.complete || !now.Before(l.changed.Add(publishAfter))) {
+		l.show(now, over)
+	}
+	if answered {
+		l.waiting = slices.DeleteFunc(l.waiting, func(r *request) bool {
+			if len(r.await) > 0 {
+				return false
+			}
+			r.reply <- answer{snapshot: l.shown}
+			return true
+		})
+	}
+	if l.reload != nil && l.mayReload() {
+		l.finishReload()
+		l.settle()
+	}
+}
+
+// show publishes a Snapshot.
+func (l *loop) show(now sensors.Instant, over bool) {
+	all := l.set.Load().sensors
+	for _, s := range all {
+		if !s.active {
+			l.families.check(s)
+		}
+	}
+	stats := sensors.Stats{Wakes: maps.Clone(l.awake.wakes), Awake: l.awake.total(now), ClockJumps: l.clock.JumpCount()}
+	if over {
+		l.awake.end(now)
+		if l.states.due(now) {
+			for _, s := range all {
+				if !s.active {
+					l.states.keep(s)
+				}
+			}
+			l.states.save(now)
+		}
+	}
+	l.changed, l.complete = 0, false
+	l.shown = l.snapshot(now)
+	l.shown.Stats = stats
+	l.publish(l.shown)
+}
+
+func (l *loop) snapshot(now sensors.Instant) *sensors.Snapshot {
+	all := l.set.Load().sensors
+	shot := &sensors.Snapshot{At: now, NextWake: l.agenda.next(), Results: make([]sensors.Result, len(all))}
+	shot.Wires = l.wires.rails.Wires()
+	for i, s := range all {
+		shot.Results[i] = s.result
+		if e := s.result.Expires; !e.IsZero() && (shot.Expires.IsZero() || e.Before(shot.Expires)) {
+			shot.Expires = e
+		}
+		shot.Wires = s.appendWires(shot.Wires)
+	}
+	return shot
+}
+
+// awake counts the wakes and their time.
+type awake struct {
+	wakes map[string]uint64 // by cause
+	spent time.Duration     // in wakes that are over
+	since sensors.Instant   // zero: asleep
+}
+
+func newAwake() awake {
+	return awake{wakes: map[string]uint64{sensors.WakeStart: 0, sensors.WakeTimer: 0, sensors.WakeRequest: 0,
+		sensors.WakeReload: 0, sensors.WakeClock: 0, sensors.WakeEdge: 0}}
+}
+
+func (a *awake) begin(cause string, now sensors.Instant) {
+	a.wakes[cause]++
+	if a.since.IsZero() {
+		a.since = now
+	}
+}
+
+func (a *awake) total(now sensors.Instant) time.Duration {
+	if a.since.IsZero() {
+		return a.spent
+	}
+	return a.spent + now.Sub(a.since)
+}
+
+func (a *awake) end(now sensors.Instant) {
+	a.spent, a.since = a.total(now), 0
+}

@@ -1,0 +1,138 @@
+package poll
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+
+	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/config"
+)
+
+// A reload is a change of the configuration.
+type reload struct {
+	next  *set
+	rails *board.Rails // nil: as before
+}
+
+// acceptReload cancels the reads of sensors that go or change; when these have
+// ended, finishReload does the rest.
+func (l *loop) acceptReload(r *request) {
+	old := l.set.Load()
+	if !sameRails(old.config.Rails, r.reload.next.config.Rails) {
+		r.reload.rails = l.wires.newRails(r.reload.next.config)
+	}
+	l.reload = r
+	for _, s := range old.sensors {
+		if s.active && !r.reload.spares(s) {
+			s.gone = true
+			s.ctx.Cancel()
+		}
+	}
+}
+
+// spares tells whether a read of s that is under way goes on.
+func (r *reload) spares(s *sensor) bool {
+	n := r.next.byName[s.cfg.Name]
+	return n != nil && sameConfig(s.cfg, n.cfg) && (r.rails == nil || s.cfg.Power == "")
+}
+
+func (l *loop) mayReload() bool {
+	return !slices.ContainsFunc(l.set.Load().sensors, func(s *sensor) bool { return s.active && s.gone })
+}
+
+func (l *loop) finishReload() {
+	r := l.reload
+	l.reload = nil
+	if r.reload.rails != nil {
+		l.wires.swapRails(r.reload.rails)
+	}
+	l.install(r.reload.next)
+	set := l.set.Load()
+	for _, w := range l.waiting { // for a sensor that is no longer configured
+		maps.DeleteFunc(w.await, func(s *sensor, _ bool) bool { return set.byName[s.cfg.Name] != s })
+	}
+	for _, s := range set.sensors {
+		if s.fresh && s.cron == nil {
+			l.enlist(s)
+		}
+	}
+	l.change()
+	l.wake(sensors.WakeReload)
+	r.await = map[*sensor]bool{}
+	l.waiting = append(l.waiting, r)
+}
+
+// install makes next the set of sensors, with what lives on of the present one.
+func (l *loop) install(next *set) {
+	old := l.set.Load()
+	now, wall := l.clock.Now(), l.wall()
+	for i, n := range next.sensors {
+		o := old.byName[n.cfg.Name]
+		switch {
+		case o != nil && sameConfig(o.cfg, n.cfg):
+			next.sensors[i], next.byName[n.cfg.Name] = o, o
+			o.cfg.Origin, o.fresh, o.unpowered = n.cfg.Origin, o.unpowered, false
+			continue
+		case o != nil && o.cfg.SameDevice(n.cfg):
+			n.inherit(o)
+			l.agenda.remove(&o.entry)
+		}
+		n.fresh = true
+		if n.cron != nil {
+			n.replan(now, wall)
+			l.agenda.add(&n.entry)
+			n.result.NextRead = n.next
+		}
+	}
+	for _, o := range old.sensors {
+		if next.byName[o.cfg.Name] != o {
+			l.agenda.remove(&o.entry)
+			l.release(o)
+		}
+	}
+	l.set.Store(next)
+	next.order()
+	l.families.reset(next)
+}
+
+// release ends what a sensor holds between polls.
+func (l *loop) release(s *sensor) {
+	s.stopWatch()
+	if s.reader != nil {
+		l.states.keep(s)
+		if err := s.reader.close(); err != nil {
+			s.log.Warn("can't release a sensor", "wiring", s.result.Wiring, "err", err)
+		}
+	}
+	if r := s.stuck; r != nil {
+		go func() {
+			<-r.done
+			r.leaveBus()
+			if err := r.close(); err != nil {
+				s.log.Warn("can't release a sensor", "wiring", s.result.Wiring, "err", err)
+			}
+		}()
+	}
+	if s.keepsRail {
+		s.keepsRail = false
+		l.wires.lower(s.cfg.Power)
+	}
+}
+
+// sameConfig tells whether nothing but the place in the file differs.
+func sameConfig(a, b *config.Sensor) bool {
+	x, y := *a, *b
+	x.Origin, y.Origin = config.Origin{}, config.Origin{}
+	x.Driver, y.Driver, x.Options, y.Options, x.Rail, y.Rail = nil, nil, nil, nil, nil, nil
+	return a.SameDevice(b) && reflect.DeepEqual(x, y)
+}
+
+func sameRails(a, b []*config.Rail) bool {
+	return slices.EqualFunc(a, b, func(a, b *config.Rail) bool {
+		x, y := *a, *b
+		x.Origin, y.Origin = config.Origin{}, config.Origin{}
+		return reflect.DeepEqual(x, y)
+	})
+}

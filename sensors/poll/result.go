@@ -1,0 +1,104 @@
+package poll
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"slices"
+
+	"example.org/dormouse/sensors"
+)
+
+// conclude turns the outcome of a due read into the sensor's result.
+func (s *sensor) conclude(now sensors.Instant) {
+	res := &s.result
+	res.Tried = true
+	res.Reads++
+	res.LastRead, res.Took = now, now.Sub(s.began)
+	res.Failures, res.Refused = nil, 0
+	var report *sensors.Report
+	if s.reader != nil {
+		report = &s.reader.report
+	}
+	if s.err == nil {
+		s.failed = 0
+		res.Readings = s.process(report)
+		if len(res.Failures) > 0 && !tellsSomething(res.Readings) {
+			s.err = res.Failures[0].Err
+		}
+	}
+	if s.err == nil {
+		s.earlier = res.LastSuccess
+		res.Up, res.Err, res.Reason, res.LastSuccess = true, nil, "", now
+		for _, f := range res.Failures {
+			s.count(sensors.ReasonOf(f.Err))
+		}
+		s.good.Store(&good{res.Readings, now})
+		s.logState()
+		return
+	}
+	s.failed++
+	res.Up, res.Err, res.Reason = false, s.err, sensors.ReasonOf(s.err)
+	s.count(res.Reason)
+	s.fail(report)
+	s.logState()
+}
+
+// tellsSomething tells whether any of the readings is about more than the read
+// itself.
+func tellsSomething(readings []sensors.Reading) bool {
+	return slices.ContainsFunc(readings, func(r sensors.Reading) bool { return !r.Quantity.AboutRead() })
+}
+
+func (s *sensor) count(r sensors.Reason) {
+	s.result.Errors = maps.Clone(s.result.Errors) // earlier Snapshots have the old one
+	s.result.Errors[r]++
+}
+
+// logState logs a change of state, and nothing else.
+func (s *sensor) logState() {
+	res := &s.result
+	if res.Err != nil && !s.panicked {
+		s.logPanic()
+	}
+	switch down := s.failed > s.cfg.KeepFailed; {
+	case down && !s.logged:
+		s.logged = true
+		s.log.Warn("sensor is down", "wiring", res.Wiring, "reason", string(res.Reason), "err", res.Err, "configured", s.cfg.Origin.String())
+	case res.Up && s.logged:
+		s.logged = false
+		s.log.Info("sensor is back", "wiring", res.Wiring)
+	}
+	switch partial := len(res.Failures) > 0; {
+	case !res.Up:
+	case partial && !s.partial:
+		s.partial = true
+		f := res.Failures[0]
+		s.log.Warn("some channels failed", "wiring", res.Wiring, "failed", len(res.Failures), "labels", f.Labels, "err", f.Err)
+	case !partial && s.partial:
+		s.partial = false
+		s.log.Info("all channels are back", "wiring", res.Wiring)
+	}
+}
+
+// logPanic logs a panic's stack, once for each sensor.
+func (s *sensor) logPanic() {
+	var p *panicError
+	if errors.As(s.result.Err, &p) {
+		s.panicked = true
+		s.log.Error("the driver panicked", "driver", s.result.Driver, "panic", p.value, "stack", string(p.stack))
+	}
+}
+
+// panicError is a driver's panic, caught.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func newPanicError(v any) error { return &panicError{v, debug.Stack()} }
+
+func (e *panicError) Error() string {
+	return fmt.Sprintf("the driver panicked: %v: this is a fault in the program, please report it", e.value)
+}

@@ -1,0 +1,166 @@
+package poll
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"example.org/dormouse/sensors"
+)
+
+// begin is the first wake: everything with an interval that wasn't read yet.
+func (l *loop) begin() {
+	l.watches.on = true
+	soon := map[string]bool{} // rails that are about to be raised
+	for _, s := range l.set.Load().sensors {
+		l.watches.renew(s)
+		if s.cron == nil && !s.result.Tried && !s.active {
+			l.enlist(s)
+			soon[s.cfg.Power] = true
+		}
+	}
+	l.wires.rest(soon)
+	l.wake(sensors.WakeStart)
+	l.change() // the page exists even where nothing is due
+}
+
+// ring is the timer: somebody is due, or the wake has lasted long enough to be
+// published as far as it is.
+func (l *loop) ring() {
+	now := l.clock.Now()
+	if at := l.agenda.next(); at.IsZero() || at.After(now) || l.reload != nil {
+		return
+	}
+	l.enlistDue(now)
+	l.wake(sensors.WakeTimer)
+}
+
+// enlistDue enlists who is due, and who is nearly due.
+func (l *loop) enlistDue(now sensors.Instant) {
+	for e := l.agenda.pop(now); e != nil; e = l.agenda.pop(now) {
+		if e.cron != nil {
+			// The wall clock may have been set by less than a Jump reports.
+			e.replan(now, l.wall())
+			if e.next.IsZero() || e.next.After(now) {
+				l.agenda.add(e)
+				continue
+			}
+		}
+		l.enlist(e.sensor)
+	}
+}
+
+// enlist makes a sensor one of those to be read in this wake.
+func (l *loop) enlist(s *sensor) {
+	l.agenda.remove(&s.entry)
+	s.active = true
+	l.due = append(l.due, s)
+}
+
+// jumped plans the calendar's times again after a step of the wall clock.
+func (l *loop) jumped() {
+	now, wall := l.clock.Now(), l.wall()
+	for _, s := range l.set.Load().sensors {
+		if s.cron == nil || s.active {
+			continue
+		}
+		l.agenda.remove(&s.entry)
+		s.replan(now, wall)
+		l.agenda.add(&s.entry)
+		s.result.NextRead = s.next
+	}
+	l.awake.wakes[sensors.WakeClock]++
+	l.change() // the page shows wall-clock times
+}
+
+// wall is the time on the wall clock; zero while that is implausible.
+func (l *loop) wall() time.Time {
+	t, _ := l.clock.Wall(l.clock.Now())
+	return t
+}
+
+// wake begins to read those that were enlisted.
+func (l *loop) wake(cause string) {
+	due := l.due
+	l.due = l.due[:0]
+	l.awake.begin(cause, l.clock.Now())
+	if len(due) == 0 {
+		return
+	}
+	b := &batch{left: len(due)}
+	slices.SortFunc(due, func(a, b *sensor) int { return cmp.Compare(a.rank, b.rank) })
+	for _, s := range due {
+		s.batch, s.pending, s.err, s.gone = b, 0, nil, false
+		s.ctx = l.clock.WithDeadline(l.reading, 0)
+		for _, ref := range s.after {
+			s.waitFor(ref)
+		}
+		if s.chip != nil {
+			if s.chip.last != nil && s.chip.last != s {
+				s.waitFor(s.chip.last)
+			}
+			s.chip.last = s
+			s.bus = l.wires.useBus(s.chip.bus)
+		}
+		l.wires.useRail(s)
+	}
+	l.inflight += len(due)
+	for _, s := range due {
+		if s.pending == 0 {
+			l.workers.launch(s)
+		}
+	}
+}
+
+// finish is the end of a due read.
+func (l *loop) finish(s *sensor) {
+	hung := s.stuck != nil && s.stuck.bus != nil && s.stuck.bus == s.bus
+	l.wires.leaveBus(s, hung)
+	l.wires.leaveRail(s)
+	s.ctx.Cancel()
+	l.inflight--
+	if s.batch.left--; s.batch.left == 0 {
+		l.complete = true
+	}
+	s.active = false
+	if s.chip != nil && s.chip.last == s {
+		s.chip.last = nil
+	}
+	l.workers.free(s.worker)
+	now := l.clock.Now()
+	if cancelled := s.err != nil && (s.gone || l.reading.Err() != nil); !cancelled {
+		l.change()
+		s.conclude(now)
+	}
+	if s.reader != nil && s.cfg.Power != "" && !s.holds() {
+		s.reader.sensor = nil // its rail is off: it is built again
+	}
+	l.plan(s, now)
+	l.watches.renew(s)
+	for _, d := range s.dependents {
+		if d.pending--; d.pending == 0 {
+			l.workers.launch(d)
+		}
+	}
+	s.dependents = s.dependents[:0]
+	for _, r := range l.waiting {
+		delete(r.await, s)
+	}
+}
+
+// plan sets when the sensor is due next, and until when its readings are good.
+func (l *loop) plan(s *sensor, now sensors.Instant) {
+	if l.set.Load().byName[s.cfg.Name] != s {
+		return
+	}
+	var wall time.Time
+	if s.cron != nil {
+		wall = l.wall()
+	}
+	s.entry.plan(s.began, now, wall)
+	l.agenda.add(&s.entry)
+	s.result.NextRead, s.result.Expires = s.next, 0
+	if !s.next.IsZero() {
+		s.result.Expires = s.next.Add(s.longest())
+	}
+}
