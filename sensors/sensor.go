@@ -82,6 +82,13 @@ type Driver struct {
 	// empty: it may.
 	NoRail string
 
+	// Checksum is what protects its answers: "CRC-8 after each word"; empty:
+	// nothing does.
+	Checksum string
+	// Kernel names the kernel's drivers and overlays that read the same, for
+	// those who prefer them; empty: none.
+	Kernel string
+
 	// Identity is how the chip is recognised; nil: by nothing.
 	Identity *Identification
 

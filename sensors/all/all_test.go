@@ -16,17 +16,27 @@ var cases = map[string][]sensortest.Case{}
 func addCases(more map[string][]sensortest.Case) { maps.Copy(cases, more) }
 
 // TestFaults holds every registered driver to the first rule: a failed read
-// never becomes a value.
+// never becomes a value. What came of all the faults stands in docs/sensors.md.
 func TestFaults(t *testing.T) {
+	tallies := map[string]sensortest.Tally{}
 	for _, d := range sensors.Drivers() {
 		t.Run(d.Name, func(t *testing.T) {
 			if len(cases[d.Name]) == 0 {
 				t.Fatalf("the driver %s has no case: add one to this package's tests", d.Name)
 			}
+			sum := sensortest.Tally{}
 			for _, c := range cases[d.Name] {
-				sensortest.Faults(t, d, c)
+				for kind, count := range sensortest.Faults(t, d, c) {
+					total := sum[kind]
+					total.Add(count)
+					sum[kind] = total
+				}
 			}
+			tallies[d.Name] = sum
 		})
+	}
+	if len(tallies) == len(sensors.Drivers()) && !t.Failed() {
+		compareDocument(t, tallies)
 	}
 }
 

@@ -2,117 +2,128 @@ package all
 
 import (
 	"encoding/binary"
+	"fmt"
+	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board/sim"
 	"example.org/dormouse/sensors/sensortest"
+)
+
+// A world is what a simulated chip measures in the first wake and in the next,
+// by the names that sim.World takes.
+type world map[string][2]float64
+
+// A chipCase is a case with a simulated chip, which takes as long as the data
+// sheet allows and keeps what a real one keeps.
+type chipCase struct {
+	model string // of package sim
+	world world
+	sensortest.Case
+}
+
+// chip makes the case whole.
+func (c chipCase) chip() sensortest.Case {
+	var device *sim.Device
+	c.World = func(e *sensortest.Env) {
+		device = sim.NewDevice(c.model, e.Now, func(at sensors.Instant, what string) float64 {
+			values, ok := c.world[what]
+			switch {
+			case !ok:
+				panic(fmt.Sprintf("%s measures %q, which its case doesn't have", c.model, what))
+			case at.Before(sensortest.Start.Add(time.Hour / 2)):
+				return values[0]
+			}
+			return values[1]
+		})
+		e.Bus = device
+	}
+	c.Next = func(*sensortest.Env) {} // an hour later it measures something else
+	c.Reset = func(*sensortest.Env) { device.Reset() }
+	return c.Case
+}
+
+// asks are commands and registers that another program may use.
+func asks(writes ...[]byte) []sensortest.Transaction {
+	var list []sensortest.Transaction
+	for _, w := range writes {
+		list = append(list, sensortest.Transaction{Write: w})
+	}
+	return list
+}
+
+func options(kv ...string) map[string]string {
+	m := map[string]string{}
+	for i := 0; i < len(kv); i += 2 {
+		m[kv[i]] = kv[i+1]
+	}
+	return m
+}
+
+var (
+	air    = world{"temperature": {21.5, 24.25}, "humidity": {0.48, 0.61}, "pressure": {100800, 99500}}
+	inputs = world{"voltage a0": {1.25, 1.5}, "voltage a1": {3.7, 3.1}, "voltage a2": {0.001, -0.2}, "voltage a3": {0.5, 0}}
 )
 
 func init() {
 	addCases(map[string][]sensortest.Case{
-		"bme280": {
-			{World: bme280World, Faults: []sensortest.Fault{{Name: "measures for ever", Break: func(e *sensortest.Env) {
-				healthy := e.Bus
-				e.Bus = sensortest.Chip(func(w, r []byte) error {
-					err := healthy.Tx(0, w, r)
-					if w[0] == 0xf3 && len(r) > 1 {
-						r[0] |= 1 << 3
-					}
-					return err
-				})
-			}}}},
-		},
-		"sht4x": {{World: sht4xWorld, Checked: true}},
+		"bme280": {chipCase{model: "bme280", world: air, Case: sensortest.Case{
+			Others: asks([]byte{0xf4, 0x27}, []byte{0xf4, 0x24}, []byte{0xf5, 0x10}, []byte{0xf2, 0x00}, []byte{0xe0, 0xb6}, []byte{0xd0}),
+			Faults: []sensortest.Fault{answering("measures for ever", func(w, r []byte) {
+				if w[0] == 0xf3 && len(r) > 1 {
+					r[0] |= 1 << 3
+				}
+			})},
+		}}.chip()},
+		"sht4x": {chipCase{model: "sht4x", world: air, Case: sensortest.Case{
+			Others: asks([]byte{0x89}, []byte{0xe0}, []byte{0xf6}, []byte{0x94}, []byte{0x24}),
+		}}.chip()},
 		"tmp102": {
-			{World: tmp102World(0x1910, 2), Faults: []sensortest.Fault{bitNeverSet("converts for ever")}},
-			{World: tmp102World(0x1910, 1), Options: map[string]string{"model": "tmp75"}},
-			{World: tmp102World(0x1900, 1), Options: map[string]string{"model": "lm75"}},
+			chipCase{model: "tmp102", world: air, Case: sensortest.Case{
+				Others: asks([]byte{0x00}, []byte{0x01, 0x60, 0xa0}, []byte{0x01, 0xe1, 0xb0}, []byte{0x03}),
+				Faults: []sensortest.Fault{bitNeverSet("converts for ever")},
+			}}.chip(),
+			chipCase{model: "tmp75", world: air, Case: sensortest.Case{Options: options("model", "tmp75"), Others: lm75Others}}.chip(),
+			chipCase{model: "lm75", world: air, Case: sensortest.Case{Options: options("model", "lm75"), Others: lm75Others}}.chip(),
+			chipCase{model: "lm75b", world: air, Case: sensortest.Case{Options: options("model", "lm75b"), Others: lm75Others}}.chip(),
 		},
 		"ads1115": {
-			{World: ads1115World(0x1230), Faults: []sensortest.Fault{bitNeverSet("converts for ever")}},
-			{World: ads1115World(0x1230), Options: map[string]string{"model": "ads1015"}, Channels: []string{"a0", "a2-a3"}},
+			chipCase{model: "ads1115", world: inputs, Case: sensortest.Case{
+				Others: asks([]byte{0x00}, []byte{0x01, 0xc5, 0x83}, []byte{0x01, 0x84, 0x83}, []byte{0x02}),
+				Faults: []sensortest.Fault{bitNeverSet("converts for ever")},
+				Excused: map[sensortest.Kind]string{
+					sensortest.Another: "a conversion that another program begins in the half millisecond between the look at the chip and our start is taken for ours",
+				},
+			}}.chip(),
+			chipCase{model: "ads1015", world: inputs, Case: sensortest.Case{Options: options("model", "ads1015"), Channels: []string{"a0", "a2-a3"}}}.chip(),
 		},
-		"bh1750":  {{World: bh1750World}},
-		"mcp9808": {{World: mcp9808World}},
+		"bh1750": {chipCase{model: "bh1750", world: world{"illuminance": {500, 320}}, Case: sensortest.Case{
+			Others: asks([]byte{0x00}, []byte{0x21}, []byte{0x10}, []byte{0x07}),
+			Excused: map[sensortest.Kind]string{
+				sensortest.WrittenBit: "nothing can be read back: the last command in another mode halves or doubles the value, another command leaves the previous result",
+				sensortest.Another:    "another mode doubles the value, another command leaves the previous result or 0",
+			},
+		}}.chip()},
+		"mcp9808": {chipCase{model: "mcp9808", world: air, Case: sensortest.Case{
+			Others: asks([]byte{0x05}, []byte{0x01, 0x00, 0x00}, []byte{0x01, 0x01, 0x00}, []byte{0x08, 0x00}),
+		}}.chip()},
 	})
 }
 
-func bh1750World(e *sensortest.Env) {
-	measured := false
-	e.Bus = sensortest.Chip(func(w, r []byte) error {
-		measured = measured || len(w) == 1 && w[0]&0xf0 == 0x20
-		if measured {
-			copy(r, []byte{0x01, 0x10})
-		}
-		return nil
-	})
-}
+var lm75Others = asks([]byte{0x00}, []byte{0x01, 0x00}, []byte{0x01, 0x01}, []byte{0x03})
 
-func mcp9808World(e *sensortest.Env) {
-	regs := map[byte]uint16{1: 0, 5: 0xc194, 6: 0x0054, 7: 0x0400}
-	resolution := byte(3)
-	chip := sensortest.WordRegisters(regs, nil)
-	e.Bus = sensortest.Chip(func(w, r []byte) error {
-		if len(w) == 0 || w[0] != 8 {
-			return chip(w, r)
-		}
-		if len(w) == 2 {
-			resolution = w[1]
-		}
-		if len(r) > 0 {
-			r[0] = resolution
-		}
-		return nil
-	})
+// answering changes what the chip answers to what is written.
+func answering(name string, change func(w, r []byte)) sensortest.Fault {
+	return sensortest.Fault{Name: name, Break: func(e *sensortest.Env) { e.Answer(change) }}
 }
 
 // bitNeverSet keeps the highest bit of register 1 down: of a TMP102 and an
 // ADS1115 it says that the conversion has ended.
 func bitNeverSet(name string) sensortest.Fault {
-	return sensortest.Fault{Name: name, Break: func(e *sensortest.Env) {
-		healthy := e.Bus
-		e.Bus = sensortest.Chip(func(w, r []byte) error {
-			err := healthy.Tx(0, w, r)
-			if w[0] == 1 && len(r) > 0 {
-				r[0] &= 0x7f
-			}
-			return err
-		})
-	}}
-}
-
-// bme280World has the BMP280 data sheet's example and a plausible humidity.
-func bme280World(e *sensortest.Env) {
-	var regs [256]byte
-	regs[0xd0] = 0x60
-	for i, v := range []int{27504, 26435, -1000, 36477, -10685, 3024, 2855, 140, -7, 15500, -14600, 6000} {
-		binary.LittleEndian.PutUint16(regs[0x88+2*i:], uint16(v))
-	}
-	regs[0xa1] = 75
-	copy(regs[0xe1:], []byte{0x69, 0x01, 0x00, 0x14, 0x25, 0x03, 30})
-	copy(regs[0xf7:], []byte{0x65, 0x5a, 0xc0, 0x7e, 0xed, 0x00, 0x6e, 0x00})
-	chip := sensortest.ByteRegisters(&regs)
-	e.Bus = sensortest.Chip(func(w, r []byte) error {
-		err := chip(w, r)
-		regs[0xf4] &^= 3 // each measurement has ended at once
-		return err
-	})
-}
-
-func sht4xWorld(e *sensortest.Env) {
-	var answer []byte
-	e.Bus = sensortest.Chip(func(w, r []byte) error {
-		switch {
-		case len(w) == 1 && w[0] == 0x89:
-			answer = checked(0x0f4c, 0x1a25)
-		case len(w) == 1 && w[0] == 0xfd:
-			answer = checked(0x6666, 0x7a00)
-		case len(r) > 0 && answer == nil:
-			return sensortest.ErrNACK
-		case len(r) > 0:
-			copy(r, answer)
-			answer = nil
+	return answering(name, func(w, r []byte) {
+		if w[0] == 1 && len(r) > 0 {
+			r[0] &= 0x7f
 		}
-		return nil
 	})
 }
 
@@ -123,25 +134,4 @@ func checked(words ...uint16) []byte {
 		p = append(p, sensors.CRC8(0x31, 0xff, byte(w>>8), byte(w)))
 	}
 	return p
-}
-
-// tmp102World is one of the family with a configuration of so many bytes.
-func tmp102World(raw uint16, configBytes int) func(e *sensortest.Env) {
-	return func(e *sensortest.Env) {
-		regs := map[byte]uint16{0: raw, 2: 0x4b00, 3: 0x5000}
-		chip := sensortest.WordRegisters(regs, nil)
-		e.Bus = sensortest.Chip(func(w, r []byte) error {
-			if configBytes == 1 && len(w) == 2 {
-				regs[1] = uint16(w[1]&^0x80) << 8 // the one-shot bit reads 0
-				return nil
-			}
-			return chip(w, r)
-		})
-	}
-}
-
-func ads1115World(raw uint16) func(e *sensortest.Env) {
-	return func(e *sensortest.Env) {
-		e.Bus = sensortest.WordRegisters(map[byte]uint16{0: raw, 1: 0x8583, 2: 0x8000, 3: 0x7fff}, nil)
-	}
 }

@@ -45,11 +45,20 @@ func ads1115Chip(name, part string, must []test, step_ int64, rates ...string) c
 		channels: ads1115Inputs,
 		// The comparator's limits are 0x8000 and 0x7FFF after power-up: a chip
 		// without an ID has nothing else.
-		prepare: []step{{write: hex{2}, status: 2, must: []test{{is: 0x4b00, not: true, says: "the chip looks like a TMP102 or LM75"}}}},
+		prepare: []step{
+			{write: hex{2}, status: 2, must: []test{{is: 0x4b00, not: true, says: "the chip looks like a TMP102 or LM75"}}},
+			// What another program has begun ends here: the slowest takes 138 ms.
+			{write: hex{1, 0x05, 0x83}},
+			{write: hex{1}, status: 2, until: &until{mask: 0x8100, is: 0x8100, within: 150 * time.Millisecond, every: 5 * time.Millisecond}},
+		},
 		measure: []step{
+			// One that another program has left converting for ever wouldn't hear of
+			// a start.
+			{write: hex{1}, status: 2, must: []test{{mask: 0x8100, is: 0x8100, reason: sensors.Busy, says: "the chip is converting for somebody else"}}},
 			// Begin one conversion, then power down; the comparator stays off:
 			// section 8.1.3. What it reads when it has ended is what was written.
 			{set: hex{1, 0x81, 0x03}, with: []string{"channel", "gain", "rate"}},
+			{write: hex{1}, status: 2, during: []string{"rate"}, must: []test{{mask: 0x8000, says: "no conversion was begun"}}},
 			{wait: 25 * time.Microsecond, times: []string{"rate"}}, // section 7.4.2.1
 			{write: hex{1}, status: 2, until: &until{mask: 0x8000, is: 0x8000, within: 20 * time.Millisecond, every: 2 * time.Millisecond}},
 			{write: hex{0}, result: 2, must: must},

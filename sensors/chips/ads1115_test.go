@@ -10,13 +10,18 @@ import (
 	"example.org/dormouse/sensors/sensortest"
 )
 
-var ads1115Probe = []io{{b(2), b(0x80, 0x00)}}
+var ads1115Probe = []io{
+	{b(2), b(0x80, 0x00)},
+	{b(1, 0x05, 0x83), nil}, // what is converted for somebody else ends
+	{b(1), b(0x85, 0x83)},
+}
 
-// ads1115Shot is one conversion that has ended at once; its result is read
-// twice, and the settings are looked at after it.
+// ads1115Shot is one conversion that ends in time; its result is read twice,
+// and the settings are looked at after it.
 func ads1115Shot(config, raw uint16) []io {
 	c, result := b(byte(config>>8), byte(config)), io{b(0), b(byte(raw>>8), byte(raw))}
-	return []io{{append(b(1), c...), nil}, {b(1), c}, result, result, {b(1), c}}
+	begun := b(byte(config>>8)&0x7f, byte(config))
+	return []io{{b(1), b(0x85, 0x83)}, {append(b(1), c...), nil}, {b(1), begun}, {b(1), c}, result, result, {b(1), c}}
 }
 
 // The config register, section 8.1.3: OS, MUX, PGA, single shot, DR, the
@@ -84,7 +89,11 @@ func TestADS1015(t *testing.T) {
 		{"128", 0xc303}, {"250", 0xc323}, {"490", 0xc343}, {"920", 0xc363}, {"1600", 0xc383}, {"2400", 0xc3a3}, {"3300", 0xc3c3},
 	} {
 		e := sensortest.New(t, d, map[string]string{"model": "ads1015", "rate": tc.rate}, "a0")
-		p := playback(0x48, ads1115Probe, ads1115Shot(tc.config, 0x7fe0))
+		shot := ads1115Shot(tc.config, 0x7fe0)
+		if len(tc.rate) == 4 { // it ends sooner than a transaction
+			shot = slices.Delete(shot, 2, 3)
+		}
+		p := playback(0x48, ads1115Probe, shot)
 		e.Bus = p
 		got, failures, err := sensortest.Read(t, d, e)
 		if err != nil || len(failures) > 0 || len(got) != 1 {
@@ -133,10 +142,12 @@ func TestADS1115Errors(t *testing.T) {
 		says  string
 	}{
 		{"TMP102", nil, []io{{b(2), b(0x4b, 0)}}, "looks like a TMP102"},
-		{"lost its supply", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:4], []io{{b(1), b(0x85, 0x83)}}), "channel a0: register 0x01 reads 0x8583 and not the 0xc383 that was set"},
-		{"stuck low later", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:4], []io{{b(1), b(0, 0)}}), "reads 0x0000"},
-		{"stuck high later", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:4], []io{{b(1), b(0xff, 0xff)}}), "reads 0xffff"},
-		{"ADS1115 as ADS1015", map[string]string{"model": "ads1015"}, slices.Concat(ads1115Probe, ads1115Shot(0xc303, 0x1234)[:3]), "give model=ads1115"},
+		{"lost its supply", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:6], []io{{b(1), b(0x85, 0x83)}}), "channel a0: register 0x01 reads 0x8583 and not the 0xc383 that was set"},
+		{"converting for others", nil, slices.Concat(ads1115Probe, []io{{b(1), b(0x04, 0x83)}}), "converting for somebody else"},
+		{"no conversion", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:2], []io{{b(1), b(0xc3, 0x83)}}), "no conversion was begun"},
+		{"stuck low later", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:6], []io{{b(1), b(0, 0)}}), "reads 0x0000"},
+		{"stuck high later", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:6], []io{{b(1), b(0xff, 0xff)}}), "reads 0xffff"},
+		{"ADS1115 as ADS1015", map[string]string{"model": "ads1015"}, slices.Concat(ads1115Probe, ads1115Shot(0xc303, 0x1234)[:5]), "give model=ads1115"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := sensortest.Driver(t, "ads1115")
@@ -144,7 +155,11 @@ func TestADS1115Errors(t *testing.T) {
 			p := playback(0x48, tc.ops)
 			e.Bus = p
 			_, _, err := sensortest.Read(t, d, e)
-			isError(t, err, sensors.Identity, tc.says)
+			reason := sensors.Identity
+			if tc.name == "converting for others" {
+				reason = sensors.Busy
+			}
+			isError(t, err, reason, tc.says)
 			played(t, p)
 		})
 	}
@@ -153,8 +168,14 @@ func TestADS1115Errors(t *testing.T) {
 func TestADS1115NeverReady(t *testing.T) {
 	d := sensortest.Driver(t, "ads1115")
 	e := sensortest.New(t, d, nil)
-	regs := map[byte]uint16{2: 0x8000, 3: 0x7fff}
-	e.Bus = sensortest.WordRegisters(regs, func(reg byte, v uint16) { regs[reg] = v &^ 0x8000 })
+	regs := map[byte]uint16{1: 0x8583, 2: 0x8000, 3: 0x7fff}
+	e.Bus = sensortest.WordRegisters(regs, func(reg byte, v uint16) {
+		if v&0x8000 == 0 { // it powers down, and converts for ever when it is asked to
+			regs[reg] = v | 0x8000
+		} else {
+			regs[reg] = v &^ 0x8000
+		}
+	})
 	_, _, err := sensortest.Read(t, d, e)
 	isError(t, err, sensors.NotReady, "channel a0: register 0x01: not ready after")
 	if e.Waited() > 40*time.Millisecond {
@@ -179,10 +200,10 @@ func TestADS1115Rates(t *testing.T) {
 }
 
 func TestADS1115Cancelled(t *testing.T) {
-	start := []io{{b(1, 0xc3, 0x83), nil}}
+	start := ads1115Shot(0xc383, 0x1000)[:3]
 	cancelled(t, "ads1115", nil, 0, 0x48, ads1115Probe, start)
 	cancelled(t, "ads1115", nil, 1, 0x48, ads1115Probe, start, []io{{b(1), b(0x43, 0x83)}})
-	cancelled(t, "ads1115", nil, 1, 0x48, ads1115Probe, ads1115Shot(0xc383, 0x1000), []io{{b(1, 0xd3, 0x83), nil}})
+	cancelled(t, "ads1115", nil, 1, 0x48, ads1115Probe, ads1115Shot(0xc383, 0x1000), ads1115Shot(0xd383, 0x1000)[:3])
 }
 
 func BenchmarkADS1115(bm *testing.B) {

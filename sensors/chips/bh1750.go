@@ -9,15 +9,14 @@ import (
 // The instruction set is on page 5 of the data sheet, the measuring times on
 // page 2.
 var bh1750 = family{
-	name:      "bh1750",
-	summary:   "Rohm BH1750FVI: illuminance 0 to 54612 lx (±20 %)",
-	datasheet: "Rohm BH1750FVI, revision D (November 2011)",
-	wiring:    "I2C at 3.3 V; ADDR to ground is 0x23, to the supply 0x5c",
-	timing:    "180 ms at resolution high and high2, 24 ms at low: one measurement, then the chip is powered down",
-	addresses: []string{"0x23", "0x5c"}, // page 10
-	aliases:   map[string]string{"gy-30": "", "gy-302": ""},
-	unverifiable: "the chip has no ID, no checksum and nothing that can be read back: a bus that reads only 0x00 looks like night, a command that is lost gives the previous value, " +
-		"and one flipped bit of the command doubles the value",
+	name:         "bh1750",
+	summary:      "Rohm BH1750FVI: illuminance 0 to 54612 lx (±20 %)",
+	datasheet:    "Rohm BH1750FVI, revision D (November 2011)",
+	wiring:       "I2C at 3.3 V; ADDR to ground is 0x23, to the supply 0x5c",
+	timing:       "180 ms at resolution high and high2, 24 ms at low: one measurement, then the chip is powered down",
+	addresses:    []string{"0x23", "0x5c"}, // page 10
+	aliases:      map[string]string{"gy-30": "", "gy-302": ""},
+	unverifiable: "the chip has no ID, no checksum and nothing that can be read back: one flipped bit of the command halves or doubles the value, or leaves the previous one",
 	models: []chip{{
 		part:     "BH1750",
 		commands: true,
@@ -29,9 +28,13 @@ var bh1750 = family{
 				{name: "low", bits: 0x23, time: 24 * time.Millisecond, scale: 1, advice: "shade it"},
 			},
 		}},
-		wake: []step{{write: hex{0x01}}}, // power on
-		// It powers down by itself, and holds the result.
-		measure: []step{{write: hex{0x00}, with: []string{"resolution"}, times: []string{"resolution"}, result: 2}},
+		// Nothing tells whether a command was heard, so each is given twice. The
+		// chip powers down by itself after the measurement, and holds the result.
+		wake: []step{{write: hex{0x01}}, {write: hex{0x01}}}, // power on
+		measure: []step{
+			{write: hex{0x00}, with: []string{"resolution"}},
+			{write: hex{0x00}, with: []string{"resolution"}, times: []string{"resolution"}, result: 2},
+		},
 		fields: []field{{ // page 7
 			quantity: sensors.Illuminance.Within(0, 54612.5), kind: "be:u16/16>>0", scale: 1 / 1.2, by: []string{"resolution"},
 			low: -1, high: 0xffff, says: "the light is beyond what resolution={resolution} can tell",

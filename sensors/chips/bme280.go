@@ -187,6 +187,14 @@ func (s *bme280) Sense(ctx context.Context, r *sensors.Report) error {
 	if err := s.write(ctx, bme280CtrlMeas, s.osrs<<5|s.osrs<<2|bme280Forced); err != nil {
 		return err
 	}
+	// Asleep it reads as when it has measured: so it must be seen awake.
+	began, err := s.read(ctx, bme280CtrlMeas, 1)
+	if err != nil {
+		return err
+	}
+	if began[0]&3 != bme280Forced {
+		return sensors.Errorf(sensors.Identity, "ctrl_meas reads 0x%02x: no measurement was begun", began[0])
+	}
 	if err := s.env.Sleep(ctx, s.duration); err != nil {
 		return err
 	}

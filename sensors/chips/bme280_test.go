@@ -49,6 +49,7 @@ func TestBMP280(t *testing.T) {
 		e := sensortest.New(t, d, nil)
 		p := playback(0x76, bme280Probe(id), []io{
 			{b(0xf4, 0x25), nil}, // one sample of each, forced
+			{b(0xf4), b(0x25)},
 			{b(0xf3), after(0x08, 0x25, bmp280Data...)},
 			{b(0xf3), after(0x00, 0x24, bmp280Data...)}, // asleep
 			{b(0xf3), after(0x00, 0x24, bmp280Data...)}, // and the same twice
@@ -88,6 +89,7 @@ func TestBME280(t *testing.T) {
 		sense := []io{
 			{b(0xf2, tc.hum), nil}, // before ctrl_meas, each time
 			{b(0xf4, tc.ctrl), nil},
+			{b(0xf4), b(tc.ctrl)},
 			result, result,
 		}
 		p := playback(0x77, bme280Probe(0x60), sense, sense)
@@ -164,7 +166,7 @@ func TestBME280Errors(t *testing.T) {
 	}
 	probe := bme280Probe(0x60)
 	sense := func(answers ...[]byte) []io {
-		ops := slices.Concat(probe, []io{{b(0xf2, 0x01), nil}, {b(0xf4, 0x25), nil}})
+		ops := slices.Concat(probe, []io{{b(0xf2, 0x01), nil}, {b(0xf4, 0x25), nil}, {b(0xf4), b(0x25)}})
 		for _, a := range answers {
 			ops = append(ops, io{b(0xf3), a})
 		}
@@ -196,6 +198,7 @@ func TestBME280Errors(t *testing.T) {
 		{"humidity's with a flipped bit", append(probe[:7:7], io{b(0xe1), append(b(0x68), bme280HumCalib[1:]...)}), sensors.Checksum, "register 0xe1 reads"},
 		{"a result with a flipped bit", sense(with(5, 0x5b), ok), sensors.Checksum, "register 0xf3 reads"},
 		{"another program's filter", sense(with(2, 0x10)), sensors.Identity, "another program"},
+		{"no measurement", slices.Concat(probe, []io{{b(0xf2, 0x01), nil}, {b(0xf4, 0x25), nil}, {b(0xf4), b(0x24)}}), sensors.Identity, "no measurement was begun"},
 		{"settings lost", sense(with(1, 0x00)), sensors.Identity, "lost its supply"},
 		{"pressure not measured", twice(with(4, 0x80, 0, 0)), sensors.NotReady, "check its supply"},
 		{"temperature not measured", twice(with(7, 0x80, 0, 0)), sensors.NotReady, "check its supply"},
@@ -238,7 +241,7 @@ func TestBME280OutOfRange(t *testing.T) {
 	} {
 		e := sensortest.New(t, d, nil)
 		result := io{b(0xf3), after(0x00, 0x24, tc.data...)}
-		e.Bus = playback(0x76, bme280Probe(0x60), []io{{b(0xf2, 0x01), nil}, {b(0xf4, 0x25), nil}, result, result})
+		e.Bus = playback(0x76, bme280Probe(0x60), []io{{b(0xf2, 0x01), nil}, {b(0xf4, 0x25), nil}, {b(0xf4), b(0x25)}, result, result})
 		_, _, err := sensortest.Read(t, d, e)
 		isError(t, err, sensors.OutOfRange, tc.says)
 	}
@@ -247,8 +250,8 @@ func TestBME280OutOfRange(t *testing.T) {
 func TestBME280NeverReady(t *testing.T) {
 	d := sensortest.Driver(t, "bme280")
 	for name, ops := range map[string][]io{
-		"measuring": append(bme280Probe(0x58), io{b(0xf4, 0x25), nil}, io{b(0xf3), after(0x08, 0x25, bmp280Data...)}),
-		"awake":     append(bme280Probe(0x58), io{b(0xf4, 0x25), nil}, io{b(0xf3), after(0x00, 0x25, bmp280Data...)}),
+		"measuring": append(bme280Probe(0x58), io{b(0xf4, 0x25), nil}, io{b(0xf4), b(0x25)}, io{b(0xf3), after(0x08, 0x25, bmp280Data...)}),
+		"awake":     append(bme280Probe(0x58), io{b(0xf4, 0x25), nil}, io{b(0xf4), b(0x25)}, io{b(0xf3), after(0x00, 0x25, bmp280Data...)}),
 		"copying":   bme280Probe(0x58)[:3],
 	} {
 		e := sensortest.New(t, d, nil)
@@ -274,16 +277,16 @@ func TestBME280Cancelled(t *testing.T) {
 	cancelled(t, "bme280", nil, 0, 0x76)
 	cancelled(t, "bme280", nil, 1, 0x76, probe[:2])
 	cancelled(t, "bme280", nil, 2, 0x76, probe[:3])
-	cancelled(t, "bme280", nil, 3, 0x76, probe, []io{{b(0xf4, 0x25), nil}})
-	cancelled(t, "bme280", nil, 4, 0x76, probe, []io{{b(0xf4, 0x25), nil}, {b(0xf3), after(0x08, 0x25, bmp280Data...)}})
+	cancelled(t, "bme280", nil, 3, 0x76, probe, []io{{b(0xf4, 0x25), nil}, {b(0xf4), b(0x25)}})
+	cancelled(t, "bme280", nil, 4, 0x76, probe, []io{{b(0xf4, 0x25), nil}, {b(0xf4), b(0x25)}, {b(0xf3), after(0x08, 0x25, bmp280Data...)}})
 }
 
 func BenchmarkBME280(bm *testing.B) {
 	d := sensortest.Driver(bm, "bme280")
 	e := sensortest.New(bm, d, nil)
 	result := io{b(0xf3), after(0x00, 0x24, append(bytes.Clone(bmp280Data), 0x6e, 0x00)...)}
-	ops := append(bme280Probe(0x60), io{b(0xf2, 0x01), nil}, io{b(0xf4, 0x25), nil}, result, result)
+	ops := append(bme280Probe(0x60), io{b(0xf2, 0x01), nil}, io{b(0xf4, 0x25), nil}, io{b(0xf4), b(0x25)}, result, result)
 	p := playback(0x76, ops)
 	e.Bus = p
-	sensortest.Bench(bm, d, e, func() { p.Count = len(ops) - 4 })
+	sensortest.Bench(bm, d, e, func() { p.Count = len(ops) - 5 })
 }

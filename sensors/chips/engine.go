@@ -110,6 +110,12 @@ func (s *engine) take(ctx context.Context, in *input) error {
 	for tries := 0; ; tries++ {
 		p := &in.ranges[in.at]
 		err := s.measure(ctx, p)
+		if err == nil && s.chip.doubtful() && stuck(s.frame.data) {
+			// A chip that was reset reads so, too.
+			if err = s.run(ctx, s.wake); err == nil {
+				err = s.measure(ctx, p)
+			}
+		}
 		if err == nil {
 			if next := s.other(in); next != in.at && tries < len(in.ranges) {
 				in.at = next
@@ -162,23 +168,7 @@ func (s *engine) measure(ctx context.Context, p *program) error {
 	if err := s.verify(ctx, s.prepare); err != nil {
 		return err
 	}
-	if err := s.recognise(ctx, p); err != nil {
-		return err
-	}
-	if len(p.collect.ops) == 0 {
-		return nil
-	}
-	s.awake = false
-	if err := s.run(ctx, s.sleep); err != nil {
-		return err
-	}
-	if err := s.run(ctx, p.collect); err != nil {
-		return err
-	}
-	if err := s.verify(ctx, s.sleep); err != nil {
-		return err
-	}
-	return s.verify(ctx, p.collect)
+	return s.recognise(ctx, p)
 }
 
 // rest puts the chip to sleep.

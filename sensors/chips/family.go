@@ -20,7 +20,7 @@ func (f *family) register() {
 
 func (f *family) driver() *sensors.Driver {
 	return &sensors.Driver{
-		Name: f.name, Summary: f.summary, Datasheet: f.datasheet, Wiring: f.wiring, Timing: f.timing,
+		Name: f.name, Summary: f.summary, Datasheet: f.datasheet, Wiring: f.wiring, Timing: f.timing, Kernel: f.kernel, Checksum: f.checksum(),
 		Options: f.optionList(), Channels: f.channelList(), Measures: f.measures(), Aliases: f.aliases,
 		Unverifiable: f.unverifiable, Identity: f.identification(), Check: f.checkOptions,
 		New: func(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
@@ -28,6 +28,27 @@ func (f *family) driver() *sensors.Driver {
 			return s, s.start(ctx)
 		},
 	}
+}
+
+// checksum says what protects the answers; empty: nothing does.
+func (f *family) checksum() string {
+	var all []string
+	for _, c := range f.models {
+		if text := c.sum.String(); !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	for i, c := range f.models {
+		text := c.sum.String()
+		if text == "" {
+			text = "none"
+		}
+		all = append(all[:i:i], c.title(f)+": "+text)
+	}
+	return strings.Join(all, ", ")
 }
 
 // model is the chip that the options choose.

@@ -21,13 +21,16 @@ var mcp9808 = family{
 			{step: step{write: hex{7}, status: 2}, mask: 0xff00, is: []part{{value: 0x0400}}},
 		},
 		prepare: []step{{set: hex{8, 0x03}}}, // 0.0625 °C: section 5.2.4
-		// Awake it converts for ever: section 5.2.1. It is shut down before the
-		// result is read, so that it stays the same.
-		measure: []step{{set: hex{1, 0x00, 0x00}}, {wait: 300 * time.Millisecond}}, // t_CONV is 250 ms typically; no maximum is given
-		sleep:   []step{{set: hex{1, 0x01, 0x00}}},
-		// The three highest bits compare it with the limits: section 5.1.3.
-		collect: []step{{write: hex{5}, result: 2}},
-		fields:  []field{{quantity: sensors.Temperature.Within(-40, 125), kind: "be:s13/16>>0", scale: 0.0625}},
+		// Awake it converts for ever. The hysteresis of an alert that is off
+		// isn't that of power-up, so that a reset shows: section 5.1.1.
+		measure: []step{
+			{set: hex{1, 0x06, 0x00}},
+			{wait: 300 * time.Millisecond}, // t_CONV is 250 ms typically; no maximum is given
+			// The three highest bits compare it with the limits: section 5.1.3.
+			{write: hex{5}, result: 2},
+		},
+		sleep:  []step{{set: hex{1, 0x07, 0x00}}}, // shut down
+		fields: []field{{quantity: sensors.Temperature.Within(-40, 125), kind: "be:s13/16>>0", scale: 0.0625}},
 	}},
 }
 

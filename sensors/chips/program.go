@@ -13,9 +13,9 @@ type program struct {
 	channel *channel
 	chosen  map[string]int // the value of each setting by number
 
-	measure, collect phase
-	fields           []fieldOp
-	auto             kind // of the result that an automatic setting looks at
+	measure phase
+	fields  []fieldOp
+	auto    kind // of the result that an automatic setting looks at
 	// proof is asked again after each measurement; nil where something else
 	// tells a stuck bus from a result.
 	proof *identity
@@ -73,7 +73,7 @@ func (s *engine) compile(o *sensors.Options) {
 		s.inputs = append(s.inputs, in)
 	}
 	most := 0
-	for _, st := range slices.Concat(s.chip.wake, s.chip.prepare, s.chip.constants, s.chip.measure, s.chip.sleep, s.chip.collect) {
+	for _, st := range slices.Concat(s.chip.wake, s.chip.prepare, s.chip.constants, s.chip.measure, s.chip.sleep) {
 		most = max(most, st.result, st.status, len(st.set))
 	}
 	for i := range s.chip.identity {
@@ -97,7 +97,6 @@ func (s *engine) program(o *sensors.Options, c *channel, auto int) *program {
 		}
 	}
 	p.measure = s.compilePhase(s.chip.measure, p)
-	p.collect = s.compilePhase(s.chip.collect, p)
 	named := o.Channels()
 	for i := range s.chip.fields {
 		f := &s.chip.fields[i]
@@ -150,13 +149,17 @@ func (c *chip) measured(o *sensors.Options) []*channel {
 // proven tells whether something that is read back after the results can't be
 // what a stuck bus reads.
 func (c *chip) proven() bool {
-	for _, st := range slices.Concat(c.prepare, c.measure, c.sleep, c.collect) {
+	for _, st := range slices.Concat(c.prepare, c.measure) {
 		if back := st.readBack(); back != nil && proves(back, st.mask) {
 			return true
 		}
 	}
 	return false
 }
+
+// doubtful tells that nothing distinguishes a result from that of a chip that
+// was reset, or of a bus that is stuck.
+func (c *chip) doubtful() bool { return c.sum == nil && !c.proven() && c.proof() == nil }
 
 // proof is an identity that a stuck bus can't have.
 func (c *chip) proof() *identity {

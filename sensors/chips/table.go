@@ -1,6 +1,7 @@
 package chips
 
 import (
+	"fmt"
 	"time"
 
 	"example.org/dormouse/sensors"
@@ -14,8 +15,9 @@ import (
 //
 //	identity  how is the chip recognised?
 //	prepare   what has to be set, and which constants read, after power-up?
-//	measure   what begins a measurement, how long does it take at most, how
-//	          does the chip tell that it has ended, and where is the result?
+//	measure   what begins a measurement, how does the chip show that it has
+//	          begun, how long does it take at most, how does it tell that it
+//	          has ended, and where is the result?
 //	sleep     what ends it, where the chip doesn't fall asleep by itself?
 //	fields    which bits of the result are which quantity?
 //
@@ -40,6 +42,7 @@ type family struct {
 	datasheet string // title and revision
 	wiring    string
 	timing    string
+	kernel    string // its drivers and overlays for these chips
 
 	// addresses are all that any model can have, the usual one first.
 	addresses []string
@@ -75,9 +78,8 @@ type chip struct {
 	wake      []step     // before anything else, in New and at each measurement
 	prepare   []step     // once in New, after identity
 	constants []step     // read in New; without a checksum twice
-	measure   []step
-	sleep     []step // after measure, also where it failed; one step at most
-	collect   []step // after sleep: results that the chip holds meanwhile
+	measure   []step     // for each channel
+	sleep     []step     // after measure, also where it failed; one step at most
 
 	fields []field
 	// decode computes the values of fields without a type from a frame that was
@@ -104,10 +106,14 @@ type step struct {
 	wait time.Duration
 	// times names settings whose time is added to wait.
 	times []string
+	// during names settings whose times are how long a measurement takes: the
+	// step is left out where that is less than a transaction needs to fall into
+	// it.
+	during []string
 
 	// One of them: so many bytes, checksums not counted, are read; those of a
 	// result are appended to the frame, or to the constants. Without a checksum
-	// a result is read twice and must agree. After a wait the read is a
+	// a result is read again until two reads agree, at most three times. After a wait the read is a
 	// transaction of its own, else it is one with the write.
 	result int
 	status int
@@ -117,7 +123,7 @@ type step struct {
 	// until is repeated for at most its time.
 	until *until
 	must  []test
-	// once says why a result without a checksum isn't read twice.
+	// once says why a result without a checksum is read but once.
 	once string
 }
 
@@ -142,6 +148,17 @@ type checksum struct {
 	poly, init byte
 	every      int
 	smbus      bool // begins with the address and what was written: SMBus PEC
+}
+
+// String says it in words; nothing where there is none.
+func (c *checksum) String() string {
+	switch {
+	case c == nil:
+		return ""
+	case c.smbus:
+		return "SMBus PEC (CRC-8)"
+	}
+	return fmt.Sprintf("CRC-8 after every %d bytes", c.every)
 }
 
 // sensirion is the checksum of Sensirion's chips and some others: one byte

@@ -54,19 +54,19 @@ func (c *chip) check(f *family) error {
 	if err := c.checkSteps(); err != nil {
 		return err
 	}
-	if c.sum == nil && !c.proven() && c.proof() == nil && f.unverifiable == "" {
+	if c.doubtful() && f.unverifiable == "" {
 		return errors.New("nothing tells a stuck bus from a result: set something that is read back and is neither all 0 nor all 1, or say why that can't be in unverifiable")
 	}
 	return c.checkFields(f)
 }
 
 func (c *chip) checkSteps() error {
-	for name, steps := range map[string][]step{"wake": c.wake, "prepare": c.prepare, "constants": c.constants, "measure": c.measure, "sleep": c.sleep, "collect": c.collect} {
+	for name, steps := range map[string][]step{"wake": c.wake, "prepare": c.prepare, "constants": c.constants, "measure": c.measure, "sleep": c.sleep} {
 		for i := range steps {
 			if err := steps[i].check(c); err != nil {
 				return fmt.Errorf("%s, step %d: %w", name, i, err)
 			}
-			if steps[i].result > 0 && name != "constants" && name != "measure" && name != "collect" {
+			if steps[i].result > 0 && name != "constants" && name != "measure" {
 				return fmt.Errorf("%s, step %d: a result isn't read there", name, i)
 			}
 		}
@@ -74,9 +74,7 @@ func (c *chip) checkSteps() error {
 	switch {
 	case len(c.sleep) > 1 || len(c.sleep) == 1 && max(c.sleep[0].status, c.sleep[0].result) > 0:
 		return errors.New("sleep is more than one write: a read that is broken off may make but one transaction")
-	case len(c.collect) > 0 && len(c.sleep) == 0:
-		return errors.New("there is collect and no sleep")
-	case sizeOf(c.measure)+sizeOf(c.collect) == 0:
+	case sizeOf(c.measure) == 0:
 		return errors.New("no result is read")
 	}
 	return nil
@@ -95,7 +93,7 @@ func (st *step) check(c *chip) error {
 	known := func(name string) bool {
 		return name == "channel" && len(c.channels) > 0 || slices.ContainsFunc(c.settings, func(s setting) bool { return s.name == name })
 	}
-	for _, name := range append(slices.Clone(st.with), st.times...) {
+	for _, name := range slices.Concat(st.with, st.times, st.during) {
 		if !known(name) {
 			return fmt.Errorf("there is no setting %s", name)
 		}
@@ -190,7 +188,7 @@ func (id *identity) check(c *chip) error {
 }
 
 func (c *chip) checkFields(f *family) error {
-	size := sizeOf(c.measure) + sizeOf(c.collect)
+	size := sizeOf(c.measure)
 	if len(c.fields) == 0 {
 		return errors.New("it has no fields")
 	}

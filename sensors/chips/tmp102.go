@@ -28,41 +28,33 @@ var lm75 = family{
 				// One shot out of shutdown, 12 bits, 4 Hz, not the extended mode:
 				// section 7.5.3. AL says what the alert pin would.
 				{set: hex{1, 0xe1, 0xa0}, mask: 0xffdf},
+				// The one-shot bit reads 0 during the conversion, and then 1.
+				{write: hex{1}, status: 2, must: []test{{mask: 0x8000, says: "no conversion was begun"}}},
 				{wait: 35 * time.Millisecond}, // section 6.5
-				// The one-shot bit reads 1 when the conversion has ended.
 				{write: hex{1}, status: 2, until: &until{mask: 0x8000, is: 0x8000, within: 35 * time.Millisecond, every: 5 * time.Millisecond}},
 				{write: hex{0}, result: 2, must: lm75Bits(12)},
 			},
 			fields: lm75Field("be:s12/16>>4", 0.0625), // section 7.5.2
 		},
-		{
-			name: "tmp75", part: "TMP75",
-			prepare: lm75Limits,
-			measure: []step{
-				// One shot out of shutdown, 12 bits; the one-shot bit reads 0.
-				{set: hex{1, 0xe1}, back: hex{0x61}},
-				{wait: 300 * time.Millisecond}, // SBOS288, section 6.5, at 12 bits
-				{write: hex{0}, result: 2, must: lm75Bits(12)},
-			},
-			fields: lm75Field("be:s12/16>>4", 0.0625),
-		},
+		// The one-shot bit of a TMP75 shows nothing of what it began: SBOS288.
+		lm75Awake("tmp75", "TMP75", 0x60, lm75Field("be:s12/16>>4", 0.0625), lm75Bits(12)),
 		// The bits below an LM75's nine are undefined: SNOS808.
-		lm75Awake("lm75", lm75Field("be:s9/16>>7", 0.5), nil),
-		lm75Awake("lm75b", lm75Field("be:s11/16>>5", 0.125), lm75Bits(11)),
+		lm75Awake("lm75", "LM75", 0, lm75Field("be:s9/16>>7", 0.5), nil),
+		lm75Awake("lm75b", "LM75B", 0, lm75Field("be:s11/16>>5", 0.125), lm75Bits(11)),
 	},
 }
 
 func init() { lm75.register() }
 
-// lm75Awake is a chip that converts while it is awake, and is shut down before
-// the result is read, so that it stays the same.
-func lm75Awake(name string, fields []field, must []test) chip {
+// lm75Awake is a chip that converts for ever while it is awake, each time in
+// at most 300 ms. Its fault queue isn't that of power-up, so that a reset shows.
+func lm75Awake(name, part string, resolution byte, fields []field, must []test) chip {
+	const queue, shutdown = 1 << 3, 1 << 0
 	return chip{
-		name: name, part: map[string]string{"lm75": "LM75", "lm75b": "LM75B"}[name],
+		name: name, part: part,
 		prepare: lm75Limits,
-		measure: []step{{set: hex{1, 0x00}}, {wait: 300 * time.Millisecond}},
-		sleep:   []step{{set: hex{1, 0x01}}},
-		collect: []step{{write: hex{0}, result: 2, must: must}},
+		measure: []step{{set: hex{1, resolution | queue}}, {wait: 300 * time.Millisecond}, {write: hex{0}, result: 2, must: must}},
+		sleep:   []step{{set: hex{1, resolution | queue | shutdown}}},
 		fields:  fields,
 	}
 }

@@ -33,6 +33,7 @@ func TestTMP102(t *testing.T) {
 		e := sensortest.New(t, d, map[string]string{"addr": "0x49"})
 		p := playback(0x49, lm75Probe, []io{
 			{b(1, 0xe1, 0xa0), nil}, // one shot, out of shutdown
+			{b(1), b(0x61, 0xa0)},   // it has begun
 			{b(1), b(0x61, 0xa0)},   // not yet
 			{b(1), b(0xe1, 0x80)},   // converted; AL says that it is warm
 			{b(0), b(tc.hi, tc.lo)},
@@ -89,12 +90,12 @@ func TestLM75Family(t *testing.T) {
 	}
 }
 
-func tmp75Sense(data []byte) []io {
-	return []io{{b(1, 0xe1), nil}, {b(0), data}, {b(0), data}, {b(1), b(0x61)}}
-}
+func tmp75Sense(data []byte) []io { return lm75Like(0x68, data) }
+func lm75Sense(data []byte) []io  { return lm75Like(0x08, data) }
 
-func lm75Sense(data []byte) []io {
-	return []io{{b(1, 0x00), nil}, {b(1), b(0x00)}, {b(1, 0x01), nil}, {b(0), data}, {b(0), data}, {b(1), b(0x01)}}
+// lm75Like is awake for a conversion, and then shut down.
+func lm75Like(config byte, data []byte) []io {
+	return []io{{b(1, config), nil}, {b(0), data}, {b(0), data}, {b(1), b(config)}, {b(1, config|1), nil}, {b(1), b(config | 1)}}
 }
 
 func TestTMP102Errors(t *testing.T) {
@@ -104,7 +105,7 @@ func TestTMP102Errors(t *testing.T) {
 		return []io{{b(2), b(byte(low>>8), byte(low))}, {b(3), b(byte(high>>8), byte(high))}}
 	}
 	sense := func(data, config []byte) []io {
-		return append(lm75Probe[:2:2], io{b(1, 0xe1, 0xa0), nil}, io{b(1), b(0xe1, 0xa0)}, io{b(0), data}, io{b(0), data}, io{b(1), config})
+		return append(lm75Probe[:2:2], io{b(1, 0xe1, 0xa0), nil}, io{b(1), b(0x61, 0xa0)}, io{b(1), b(0xe1, 0xa0)}, io{b(0), data}, io{b(0), data}, io{b(1), config})
 	}
 	for _, tc := range []struct {
 		name  string
@@ -112,7 +113,7 @@ func TestTMP102Errors(t *testing.T) {
 		ops   []io
 		says  string
 	}{
-		{"stuck low", tmp102, slices.Concat(limits(0, 0), []io{{b(1, 0xe1, 0xa0), nil}}, slices.Repeat([]io{{b(1), b(0, 0)}}, 8)), "not ready"},
+		{"stuck low", tmp102, slices.Concat(limits(0, 0), []io{{b(1, 0xe1, 0xa0), nil}}, slices.Repeat([]io{{b(1), b(0, 0)}}, 9)), "not ready"},
 		{"stuck high", tmp102, limits(0xffff, 0xffff)[:1], "the bus is stuck"},
 		{"ADS1115", tmp102, limits(0x8000, 0x7fff)[:1], "looks like an ADS1115"},
 		{"a stranger", tmp102, limits(0x1230, 0x5001), "no chip of this family"},
@@ -120,9 +121,11 @@ func TestTMP102Errors(t *testing.T) {
 		{"stuck high later", tmp102, sense(b(0xff, 0xf0), b(0xff, 0xff)), "reads 0xffff and not the 0xe1a0 that was set"},
 		{"lost its supply", tmp102, sense(b(0, 0), b(0x60, 0xa0)), "lost its supply"},
 		{"extended mode", tmp102, sense(b(0x0c, 0x80), b(0xe1, 0xb0)), "reads 0xe1b0"},
-		{"more than 12 bits", tmp102, sense(b(0x0c, 0x81), nil)[:5], "more bits than this model"},
-		{"LM75 asleep", lm75, append(lm75Probe[:2:2], io{b(1, 0), nil}, io{b(1), b(1)}, io{b(1, 1), nil}), "register 0x01 reads 0x01 and not the 0x00 that was set"},
-		{"LM75 awake", lm75, append(lm75Probe[:2:2], append(lm75Sense(b(0x19, 0))[:5], io{b(1), b(0)})...), "register 0x01 reads 0x00 and not the 0x01 that was set"},
+		{"more than 12 bits", tmp102, sense(b(0x0c, 0x81), nil)[:6], "more bits than this model"},
+		{"no conversion", tmp102, append(lm75Probe[:2:2], io{b(1, 0xe1, 0xa0), nil}, io{b(1), b(0xe1, 0xa0)}), "no conversion was begun"},
+		{"LM75 was asleep", lm75, seq(lm75Probe, lm75Sense(b(0x19, 0))[:3], []io{{b(1), b(9)}, {b(1, 9), nil}}), "register 0x01 reads 0x09 and not the 0x08 that was set"},
+		{"LM75 was reset", lm75, seq(lm75Probe, lm75Sense(b(0x00, 0))[:3], []io{{b(1), b(0)}, {b(1, 9), nil}}), "register 0x01 reads 0x00 and not the 0x08 that was set"},
+		{"LM75 awake", lm75, seq(lm75Probe, lm75Sense(b(0x19, 0))[:5], []io{{b(1), b(8)}}), "register 0x01 reads 0x08 and not the 0x09 that was set"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := sensortest.Driver(t, "tmp102")
@@ -144,9 +147,19 @@ func TestTMP102Errors(t *testing.T) {
 func TestTMP102ReadsTwice(t *testing.T) {
 	d := sensortest.Driver(t, "tmp102")
 	e := sensortest.New(t, d, nil)
-	e.Bus = playback(0x48, lm75Probe, []io{{b(1, 0xe1, 0xa0), nil}, {b(1), b(0xe1, 0xa0)}, {b(0), b(0x19, 0x10)}, {b(0), b(0x19, 0x00)}})
+	e.Bus = playback(0x48, lm75Probe, []io{{b(1, 0xe1, 0xa0), nil}, {b(1), b(0x61, 0xa0)}, {b(1), b(0xe1, 0xa0)}, {b(0), b(0x19, 0x10)}, {b(0), b(0x19, 0x00)}, {b(0), b(0x19, 0x20)}})
 	_, _, err := sensortest.Read(t, d, e)
-	isError(t, err, sensors.Checksum, "register 0x00: it reads 0x1910 and then 0x1900")
+	isError(t, err, sensors.Checksum, "register 0x00: it reads 0x1900 and then 0x1920")
+
+	// One of three is outvoted.
+	e = sensortest.New(t, d, nil)
+	e.Bus = playback(0x48, lm75Probe, []io{{b(1, 0xe1, 0xa0), nil}, {b(1), b(0x61, 0xa0)}, {b(1), b(0xe1, 0xa0)},
+		{b(0), b(0x19, 0x10)}, {b(0), b(0x19, 0x00)}, {b(0), b(0x19, 0x00)}, {b(1), b(0xe1, 0xa0)}})
+	got, _, err := sensortest.Read(t, d, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "temperature", sensortest.Value(t, got, sensors.Temperature), 25, 0)
 }
 
 func TestTMP102NeverReady(t *testing.T) {
@@ -176,17 +189,17 @@ func TestTMP102Addresses(t *testing.T) {
 }
 
 func TestTMP102Cancelled(t *testing.T) {
-	start := []io{{b(1, 0xe1, 0xa0), nil}}
+	start := []io{{b(1, 0xe1, 0xa0), nil}, {b(1), b(0x61, 0xa0)}}
 	cancelled(t, "tmp102", nil, 0, 0x48, lm75Probe, start)
 	cancelled(t, "tmp102", nil, 1, 0x48, lm75Probe, start, []io{{b(1), b(0x61, 0xa0)}})
 	// An LM75 is shut down even then.
-	cancelled(t, "tmp102", map[string]string{"model": "lm75"}, 0, 0x48, lm75Probe, []io{{b(1, 0), nil}, {b(1, 1), nil}})
+	cancelled(t, "tmp102", map[string]string{"model": "lm75"}, 0, 0x48, lm75Probe, []io{{b(1, 8), nil}, {b(1, 9), nil}})
 }
 
 func BenchmarkTMP102(bm *testing.B) {
 	d := sensortest.Driver(bm, "tmp102")
 	e := sensortest.New(bm, d, nil)
-	p := playback(0x48, lm75Probe, []io{{b(1, 0xe1, 0xa0), nil}, {b(1), b(0xe1, 0xa0)}, {b(0), b(0x19, 0x00)}, {b(0), b(0x19, 0x00)}, {b(1), b(0xe1, 0xa0)}})
+	p := playback(0x48, lm75Probe, []io{{b(1, 0xe1, 0xa0), nil}, {b(1), b(0x61, 0xa0)}, {b(1), b(0xe1, 0xa0)}, {b(0), b(0x19, 0x00)}, {b(0), b(0x19, 0x00)}, {b(1), b(0xe1, 0xa0)}})
 	e.Bus = p
 	sensortest.Bench(bm, d, e, func() { p.Count = 2 })
 }

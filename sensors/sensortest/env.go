@@ -47,7 +47,8 @@ type Env struct {
 	options *sensors.Options
 	dev     i2c.Dev
 	now     sensors.Instant
-	cancel  func() // of a fault's read
+	cancel  func()    // of a fault's read
+	faults  *faultBus // of a fault
 	once    map[string]error
 	log     bytes.Buffer
 }

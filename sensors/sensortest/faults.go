@@ -2,17 +2,15 @@ package sensortest
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"slices"
-	"strings"
-	"syscall"
 	"testing"
+	"time"
 
 	"example.org/dormouse/sensors"
-	"periph.io/x/conn/v3/i2c"
-	"periph.io/x/conn/v3/physic"
+	"example.org/dormouse/sensors/board"
 )
 
 // A Case is what the fault test must know of a driver.
@@ -20,13 +18,26 @@ type Case struct {
 	Options  map[string]string // the least that configures it
 	Channels []string
 	// World makes everything well: the reading that it gives is what every
-	// fault is held against. It is called anew for each fault.
+	// fault is held against. It is called for each fault.
 	World func(e *Env)
-	// Checked says that every answer on the I2C bus carries a checksum: then
-	// no flipped bit may change a reading.
-	Checked bool
+	// Next makes another world for a second read, so that a value of the first
+	// is a wrong one there; nil: there is one read.
+	Next func(e *Env)
+	// Reset starts the chip anew, as a dip of its supply does; nil: that isn't
+	// tried.
+	Reset func(e *Env)
+	// Others are transactions that another program may make with the chip.
+	Others []Transaction
+	// Excused says of kinds of faults why they can give a wrong value here.
+	Excused map[Kind]string
 	// Faults are the driver's own, besides those of its wiring.
 	Faults []Fault
+}
+
+// A Transaction is what another program does with the chip.
+type Transaction struct {
+	Write []byte
+	Read  int // bytes
 }
 
 // A Fault breaks a world that was well.
@@ -34,300 +45,233 @@ type Fault struct {
 	Name  string
 	Break func(e *Env)
 
-	stuck bool // a driver that is Unverifiable may take it for a value
-	wild  bool // it may change a value: only panics and endless loops count
+	kind Kind
 	// after, if set, looks at the world after the read.
 	after func(err error) error
 }
+
+// A Kind is a class of faults that are counted together.
+type Kind string
+
+const (
+	ContextEnds Kind = "context ends"
+	NoAnswer    Kind = "no answer"
+	StuckBus    Kind = "stuck bus"
+	OneBit      Kind = "one bit read"
+	TwoBits     Kind = "two bits read"
+	Shifted     Kind = "shifted by a byte"
+	Short       Kind = "short answer"
+	LostWrite   Kind = "lost write"
+	WrittenBit  Kind = "one bit written"
+	ChipReset   Kind = "reset"
+	Another     Kind = "another program"
+	Wire        Kind = "file or line"
+	Own         Kind = "its own"
+)
+
+// Kinds lists them in the order in which they are shown.
+var Kinds = []Kind{ContextEnds, NoAnswer, StuckBus, OneBit, TwoBits, Shifted, Short, LostWrite, WrittenBit, ChipReset, Another, Wire, Own}
+
+// A Count is what came of the faults of one kind.
+type Count struct{ Tries, Refused, Right, Wrong int }
+
+// Add adds the counts of another case.
+func (c *Count) Add(d Count) {
+	c.Tries += d.Tries
+	c.Refused += d.Refused
+	c.Right += d.Right
+	c.Wrong += d.Wrong
+}
+
+// A Tally counts what came of all faults of a driver.
+type Tally map[Kind]Count
 
 // Faults puts a driver through the faults of its wiring: all that the world
 // of the case has, be it an I2C bus, lines or files, and the end of its
 // context at every point. A fault must give an error or the very readings
 // that the healthy world gives; never another value, a panic or a read without
-// end. Readings may be missing where a failure says so.
-func Faults(t testing.TB, d *sensors.Driver, c Case) {
+// end. Readings may be missing where a failure says so. After an error the
+// sensor is built and read again without the fault, as poll does, and must be
+// right.
+func Faults(t testing.TB, d *sensors.Driver, c Case) Tally {
 	t.Helper()
-	healthy := newRun(t, d, c)
-	want, failures, err := healthy.read()
-	if err != nil || len(failures) > 0 || len(want) == 0 {
-		t.Fatalf("%s: the healthy world gives %d readings, failures %v, error %v", d.Name, len(want), failures, err)
+	h := &harness{t: t, driver: d, c: c, tally: Tally{}, shown: map[Kind]int{}}
+	h.healthy()
+	for _, f := range slices.Concat(h.contextFaults(), c.Faults, h.fileFaults(), h.lineFaults(), h.busFaults()) {
+		h.hold(f)
 	}
-	faults := append(contextFaults(healthy), c.Faults...)
-	if healthy.bus != nil {
-		faults = append(faults, busFaults(healthy, c)...)
+	return h.tally
+}
+
+// A harness puts one driver through the faults of one case.
+type harness struct {
+	t      testing.TB
+	driver *sensors.Driver
+	c      Case
+	first  *run // in the healthy world
+	want   [][]sensors.Reading
+	made   []made // by the healthy reads, one after another
+	tally  Tally
+	shown  map[Kind]int
+}
+
+// made is a transaction of the healthy reads: how many bytes it has.
+type made struct{ wrote, read int }
+
+// healthy reads the world without a fault.
+func (h *harness) healthy() {
+	h.t.Helper()
+	h.first = h.newRun()
+	if bus := h.first.bus; bus != nil {
+		bus.alter = func(_ int, w, r []byte, do func(w []byte) error) error {
+			h.made = append(h.made, made{len(w), len(r)})
+			return do(w)
+		}
 	}
-	faults = append(faults, fileFaults(healthy)...)
-	faults = append(faults, lineFaults(healthy)...)
-	for _, f := range faults {
-		f.hold(t, d, c, want)
+	if err := h.first.readAll(); err != nil || h.first.partial {
+		h.t.Fatalf("%s: the healthy world gives %d reads, a failure: %v, error %v", h.driver.Name, len(h.want), h.first.partial, err)
 	}
 }
 
+// mostShown is how many wrong values of one kind are told one by one.
+const mostShown = 5
+
 // hold runs one fault and judges what came of it.
-func (f Fault) hold(t testing.TB, d *sensors.Driver, c Case, want []sensors.Reading) {
-	t.Helper()
+func (h *harness) hold(f Fault) {
+	h.t.Helper()
+	if f.kind == "" {
+		f.kind = Own
+	}
+	r := h.newRun()
+	r.fault = f.Name
 	defer func() {
 		if p := recover(); p != nil {
-			t.Errorf("%s: %s: panic: %v\n%s", d.Name, f.Name, p, debug.Stack())
+			h.t.Errorf("%s: %s: panic: %v\n%s", h.driver.Name, f.Name, p, debug.Stack())
 		}
 	}()
-	r := newRun(t, d, c)
-	r.fault = f.Name
 	f.Break(r.env)
-	got, failures, err := r.read()
+	err := r.readAll()
 	if f.after != nil {
 		if err := f.after(err); err != nil {
-			t.Errorf("%s: %s: %v", d.Name, f.Name, err)
+			h.t.Errorf("%s: %s: %v", h.driver.Name, f.Name, err)
 		}
 	}
-	if err != nil || f.wild || f.stuck && d.Unverifiable != "" {
-		return
+	count := h.tally[f.kind]
+	count.Tries++
+	switch {
+	case r.wrong != "":
+		count.Wrong++
+		if h.shown[f.kind]++; h.c.Excused[f.kind] == "" && h.shown[f.kind] <= mostShown {
+			h.t.Errorf("%s: %s: %s", h.driver.Name, f.Name, r.wrong)
+		}
+	case err != nil || r.partial:
+		count.Refused++
+	default:
+		count.Right++
 	}
+	h.tally[f.kind] = count
+}
+
+// A run is a fresh sensor in a fresh world.
+type run struct {
+	*harness
+	env     *Env
+	bus     *faultBus // nil: the world has none
+	ctx     context.Context
+	fault   string
+	wrong   string // a value that the healthy world doesn't give
+	partial bool   // a part is missing, and a failure says why
+}
+
+func (h *harness) newRun() *run {
+	h.t.Helper()
+	e := New(h.t, h.driver, h.c.Options, h.c.Channels...)
+	h.c.World(e)
+	r := &run{harness: h, env: e}
+	if e.Bus != nil {
+		r.bus = &faultBus{t: h.t, bus: e.Bus, addr: uint16(e.options.Address("addr"))}
+		e.Bus, e.faults = board.Guard(r.bus), r.bus
+	}
+	r.ctx, e.cancel = context.WithCancel(context.Background())
+	return r
+}
+
+// readAll builds the sensor and reads it in one world and in the next. Its
+// error is the first.
+func (r *run) readAll() error {
+	r.t.Helper()
+	s, err := r.driver.New(r.ctx, r.env)
+	phase := 0
+	if err == nil {
+		err = r.read(s, phase)
+	}
+	if err == nil && r.wrong == "" && r.c.Next != nil {
+		phase++
+		r.env.NextWake(time.Hour)
+		r.c.Next(r.env)
+		err = r.read(s, phase)
+	}
+	if c, ok := s.(io.Closer); ok {
+		_ = c.Close()
+	}
+	if err == nil {
+		return nil
+	}
+	if err.Error() == "" {
+		r.t.Errorf("%s: %s: the error says nothing", r.driver.Name, r.fault)
+	}
+	if r.bus != nil && r.ctx.Err() == nil && r.fault != "" {
+		r.again(phase)
+	}
+	return err
+}
+
+// read reads a sensor and holds what it gives against the healthy world.
+func (r *run) read(s sensors.Sensor, phase int) error {
+	r.t.Helper()
+	got, failures, err := Sense(r.ctx, r.t, r.driver, s)
+	if err != nil {
+		return err
+	}
+	if r.fault == "" {
+		r.partial = len(failures) > 0 || len(got) == 0
+		r.want = append(r.want, got)
+		return nil
+	}
+	r.judge(got, failures, r.want[phase])
+	return nil
+}
+
+// again reads once more when the fault is over: what it did to the chip
+// mustn't last.
+func (r *run) again(phase int) {
+	r.t.Helper()
+	r.bus.alter = nil
+	r.env.NextWake(time.Second)
+	s, err := r.driver.New(r.ctx, r.env)
+	if err == nil {
+		err = r.read(s, phase)
+	}
+	if err != nil {
+		r.t.Errorf("%s: %s: when that is over the read still fails: %v", r.driver.Name, r.fault, err)
+	}
+}
+
+// judge holds readings against those of the healthy world.
+func (r *run) judge(got []sensors.Reading, failures []sensors.Failure, want []sensors.Reading) {
+	r.t.Helper()
 	for _, g := range got {
 		if !slices.ContainsFunc(want, func(w sensors.Reading) bool { return same(g, w) }) {
-			t.Errorf("%s: %s: gives %s%v = %v, which the healthy world doesn't", d.Name, f.Name, g.Quantity.Name, g.Labels, g.Value)
+			r.wrong = fmt.Sprintf("gives %s%v = %v, which the healthy world doesn't", g.Quantity.Name, g.Labels, g.Value)
+			return
 		}
 	}
 	if len(got) < len(want) && len(failures) == 0 {
-		t.Errorf("%s: %s: %d of %d readings are missing and nothing says why", d.Name, f.Name, len(want)-len(got), len(want))
+		r.t.Errorf("%s: %s: %d of %d readings are missing and nothing says why", r.driver.Name, r.fault, len(want)-len(got), len(want))
 	}
+	r.partial = r.partial || len(got) < len(want)
 }
 
 func same(a, b sensors.Reading) bool {
 	return a.Quantity.MetricName() == b.Quantity.MetricName() && slices.Equal(a.Labels, b.Labels) && a.Value == b.Value
-}
-
-// A run is one read of a fresh sensor in a fresh world.
-type run struct {
-	t      testing.TB
-	driver *sensors.Driver
-	env    *Env
-	bus    *faultBus // nil: the world has none
-	fault  string
-	ctx    context.Context
-}
-
-func newRun(t testing.TB, d *sensors.Driver, c Case) *run {
-	t.Helper()
-	e := New(t, d, c.Options, c.Channels...)
-	c.World(e)
-	r := &run{t: t, driver: d, env: e}
-	if e.Bus != nil {
-		r.bus = &faultBus{t: t, bus: e.Bus}
-		e.Bus = r.bus
-	}
-	r.ctx, e.cancel = context.WithCancel(context.Background())
-	t.Cleanup(e.cancel)
-	return r
-}
-
-func (r *run) read() ([]sensors.Reading, []sensors.Failure, error) {
-	r.t.Helper()
-	readings, failures, err := ReadContext(r.ctx, r.t, r.driver, r.env)
-	if err != nil && strings.TrimSpace(err.Error()) == "" {
-		r.t.Errorf("%s: %s: the error says nothing", r.driver.Name, r.fault)
-	}
-	return readings, failures, err
-}
-
-// Cancel ends the context of the read: for the faults of a Case.
-func (e *Env) Cancel() { e.cancel() }
-
-// contextFaults end the context before and in every wait of a healthy read.
-func contextFaults(healthy *run) []Fault {
-	faults := []Fault{mustCancel("context ended before", func(e *Env) { e.Cancel() })}
-	for i := range healthy.env.Waits {
-		faults = append(faults, mustCancel(fmt.Sprintf("context ended in wait %d", i), func(e *Env) {
-			e.OnWait = func(n int) {
-				if n == i {
-					e.Cancel()
-				}
-			}
-		}))
-	}
-	return faults
-}
-
-func mustCancel(name string, end func(e *Env)) Fault {
-	var bus *faultBus
-	return Fault{Name: name, Break: func(e *Env) {
-		if bus, _ = e.Bus.(*faultBus); bus != nil {
-			e.cancel = bus.watch(e.cancel)
-		}
-		end(e)
-	}, after: func(err error) error {
-		if !errors.Is(err, context.Canceled) {
-			return fmt.Errorf("the error is %v, not that of the context", err)
-		}
-		return bus.atMostOneMore()
-	}}
-}
-
-// mostTransactions bounds one build and read of any driver.
-const mostTransactions = 1000
-
-// A faultBus does to each transaction what the fault wants.
-type faultBus struct {
-	t     testing.TB
-	bus   i2c.Bus
-	count int
-	// alter is called with each transaction's number; r holds the healthy
-	// answer where do was called.
-	alter func(n int, do func() error, r []byte) error
-
-	cancelled bool
-	after     int // transactions since
-}
-
-func (b *faultBus) String() string                    { return b.bus.String() }
-func (b *faultBus) SetSpeed(f physic.Frequency) error { return b.bus.SetSpeed(f) }
-
-func (b *faultBus) Tx(addr uint16, w, r []byte) error {
-	n := b.count
-	b.count++
-	if b.cancelled {
-		b.after++
-	}
-	if b.count > mostTransactions {
-		b.t.Fatalf("more than %d transactions: the driver reads for ever", mostTransactions)
-	}
-	do := func() error { return b.bus.Tx(addr, w, r) }
-	if b.alter == nil {
-		return do()
-	}
-	return b.alter(n, do, r)
-}
-
-// watch counts the transactions from cancel on.
-func (b *faultBus) watch(cancel context.CancelFunc) context.CancelFunc {
-	return func() {
-		b.cancelled = true
-		cancel()
-	}
-}
-
-func (b *faultBus) atMostOneMore() error {
-	if b != nil && b.after > 1 {
-		return fmt.Errorf("%d transactions after the context ended: at most one may be", b.after)
-	}
-	return nil
-}
-
-func busFaults(healthy *run, c Case) []Fault {
-	fault := func(name string, alter func(n int, do func() error, r []byte) error) Fault {
-		return Fault{Name: name, Break: func(e *Env) { e.Bus.(*faultBus).alter = alter }}
-	}
-	var faults []Fault
-	for at := range healthy.bus.count {
-		faults = append(faults,
-			fault(fmt.Sprintf("transaction %d isn't answered", at), func(n int, do func() error, r []byte) error {
-				if n == at {
-					return ErrNACK
-				}
-				return do()
-			}),
-			fault(fmt.Sprintf("nobody answers from transaction %d on", at), func(n int, do func() error, r []byte) error {
-				if n >= at {
-					return ErrNACK
-				}
-				return do()
-			}))
-		for _, level := range []byte{0x00, 0xff} {
-			f := fault(fmt.Sprintf("bus stuck at 0x%02X from transaction %d on", level, at), func(n int, do func() error, r []byte) error {
-				if n < at {
-					return do()
-				}
-				return Stuck(level)(nil, r)
-			})
-			f.stuck = true
-			faults = append(faults, f)
-		}
-		faults = append(faults, cancelAt(at))
-	}
-	// The read of the next wake, with one bit of one answer flipped.
-	for at, size := range answerSizes(healthy.t, healthy.driver, c) {
-		for bit := range 8 * size {
-			f := fault(fmt.Sprintf("bit %d of byte %d of answer %d flipped", bit%8, bit/8, at), func(n int, do func() error, r []byte) error {
-				err := do()
-				if n == at && bit/8 < len(r) {
-					r[bit/8] ^= 1 << (bit % 8)
-				}
-				return err
-			})
-			f.wild = !c.Checked
-			faults = append(faults, f)
-		}
-	}
-	return faults
-}
-
-// cancelAt ends the context during a transaction.
-func cancelAt(at int) Fault {
-	var bus *faultBus
-	return Fault{
-		Name: fmt.Sprintf("context ended in transaction %d", at),
-		Break: func(e *Env) {
-			bus = e.Bus.(*faultBus)
-			e.cancel = bus.watch(e.cancel)
-			bus.alter = func(n int, do func() error, r []byte) error {
-				if n == at {
-					e.Cancel()
-				}
-				return do()
-			}
-		},
-		after: func(err error) error { return bus.atMostOneMore() },
-	}
-}
-
-// answerSizes lists how many bytes each transaction of a healthy read reads.
-func answerSizes(t testing.TB, d *sensors.Driver, c Case) []int {
-	r := newRun(t, d, c)
-	var sizes []int
-	r.bus.alter = func(n int, do func() error, answer []byte) error {
-		sizes = append(sizes, len(answer))
-		return do()
-	}
-	if _, _, err := r.read(); err != nil {
-		t.Fatalf("%s: the healthy world fails when it is read again: %v", d.Name, err)
-	}
-	return sizes
-}
-
-// fileFaults break each file that a healthy read reads.
-func fileFaults(healthy *run) []Fault {
-	paths := slices.Clone(healthy.env.FS.Read)
-	slices.Sort(paths)
-	var faults []Fault
-	for _, p := range slices.Compact(paths) {
-		faults = append(faults,
-			Fault{Name: p + " is missing", Break: func(e *Env) { e.FS.Remove(p) }},
-			Fault{Name: p + " gives EIO", Break: func(e *Env) { e.FS.Break(p, syscall.EIO) }},
-			Fault{Name: p + " gives EACCES", Break: func(e *Env) { e.FS.Break(p, syscall.EACCES) }},
-			Fault{Name: p + " is empty", Break: func(e *Env) { e.FS.Put(p, "") }},
-			Fault{Name: p + " is a bare newline", Break: func(e *Env) { e.FS.Put(p, "\n") }},
-			Fault{Name: p + " is garbage", Break: func(e *Env) { e.FS.Put(p, "\x00\xff12z\n") }},
-			Fault{Name: p + " is endless", Break: func(e *Env) { e.FS.Put(p, strings.Repeat("9", 1<<16)) }},
-			Fault{Name: p + " hangs", Break: func(e *Env) {
-				e.FS.Hang = map[string]bool{p: true}
-				e.FS.OnRead = func(read string) {
-					if read == p {
-						e.Cancel()
-					}
-				}
-			}})
-	}
-	return faults
-}
-
-// lineFaults break each line of the world.
-func lineFaults(healthy *run) []Fault {
-	var faults []Fault
-	for option := range healthy.env.Lines {
-		faults = append(faults,
-			Fault{Name: "line of " + option + " is busy", Break: func(e *Env) { e.Lines[option].OpenErr = syscall.EBUSY }},
-			Fault{Name: "line of " + option + " is no line", Break: func(e *Env) { e.Lines[option].OpenErr = syscall.ENOENT }},
-			Fault{Name: "line of " + option + " is gone", Break: func(e *Env) { e.Lines[option].Err = syscall.ENODEV }})
-	}
-	return faults
 }

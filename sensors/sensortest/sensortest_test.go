@@ -99,7 +99,20 @@ func TestFaultsFindsTheFault(t *testing.T) {
 				return nil
 			}
 		}, "transaction 0 isn't answered: gives temperature[] = 0"},
-		{"takes a stuck bus for a value", unchecked, "stuck at 0xFF from transaction 0 on: gives temperature[] = 255"},
+		// Of two equal bytes package board sees it by itself.
+		{"takes a stuck bus for a value", func(e sensors.Env) senseFunc {
+			return func(ctx context.Context, r *sensors.Report) error {
+				if err := e.Sleep(ctx, time.Millisecond); err != nil {
+					return err
+				}
+				var p [1]byte
+				err := e.I2C().Tx([]byte{1}, p[:])
+				if err == nil {
+					r.Set(sensors.Temperature, float64(p[0]))
+				}
+				return err
+			}
+		}, "stuck at 0xFF from transaction 0 on: gives temperature[] = 255"},
 		{"takes a flipped bit for a value", unchecked, "bit 0 of byte 0 of answer 0 flipped: gives temperature[] = 20"},
 		{"ignores the context", func(e sensors.Env) senseFunc {
 			read := careful(e)
@@ -176,7 +189,7 @@ func TestFaultsFindsTheFault(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := record(t, func(tb testing.TB) {
-				Faults(tb, faulty(tc.sense), Case{World: registers, Checked: true})
+				Faults(tb, faulty(tc.sense), Case{World: registers})
 			})
 			if tc.says == "" && got != "" || !strings.Contains(got, tc.says) {
 				t.Errorf("the failures are\n%s\nand should say %q", got, tc.says)
@@ -200,13 +213,90 @@ func unchecked(e sensors.Env) senseFunc {
 	}
 }
 
-// A driver that says why a stuck wire can look like a value is excused, but
-// for a flipped bit only where its answers carry no checksum.
+// A driver is excused where its case says why, and the tally shows it.
 func TestFaultsExcuses(t *testing.T) {
 	d := faulty(unchecked)
-	d.Unverifiable = "the chip offers nothing to tell by"
-	if got := record(t, func(tb testing.TB) { Faults(tb, d, Case{World: registers}) }); got != "" {
+	excused := map[Kind]string{}
+	for _, k := range []Kind{OneBit, TwoBits, Shifted, Short, LostWrite, WrittenBit} {
+		excused[k] = "the chip offers nothing to tell by"
+	}
+	var tally Tally
+	if got := record(t, func(tb testing.TB) { tally = Faults(tb, d, Case{World: registers, Excused: excused}) }); got != "" {
 		t.Errorf("the failures are\n%s\nand there should be none", got)
+	}
+	// Flipped in the first byte, which alone it looks at.
+	if got := tally[OneBit]; got != (Count{Tries: 16, Right: 8, Wrong: 8}) {
+		t.Errorf("one bit gives %+v", got)
+	}
+	if got := tally[NoAnswer]; got != (Count{Tries: 2, Refused: 2}) {
+		t.Errorf("no answer gives %+v", got)
+	}
+}
+
+// What lasts, lasts: a driver whose chip stays broken by a fault is found, and
+// so is one that takes the value of the wake before for this one's.
+func TestFaultsFindsWhatLasts(t *testing.T) {
+	broken := false
+	lasting := faulty(func(e sensors.Env) senseFunc {
+		read := careful(e)
+		return func(ctx context.Context, r *sensors.Report) error {
+			err := read(ctx, r)
+			broken = broken || err != nil && ctx.Err() == nil
+			if broken && err == nil {
+				return errors.New("still broken")
+			}
+			return err
+		}
+	})
+	world := func(e *Env) { broken = false; registers(e) }
+	if got := record(t, func(tb testing.TB) { Faults(tb, lasting, Case{World: world}) }); !strings.Contains(got, "when that is over the read still fails: still broken") {
+		t.Errorf("the failures are\n%s", got)
+	}
+
+	last := 0.0
+	stale := faulty(func(e sensors.Env) senseFunc {
+		read := unchecked(e)
+		return func(ctx context.Context, r *sensors.Report) error {
+			if err := read(ctx, r); err != nil && last != 0 && ctx.Err() == nil {
+				r.Set(sensors.Temperature, last)
+				return nil
+			} else if err != nil {
+				return err
+			}
+			last = r.Readings()[0].Value
+			return nil
+		}
+	})
+	var regs [256]byte
+	c := Case{
+		World: func(e *Env) { last = 0; copy(regs[1:], []byte{21, 0xee}); e.Bus = ByteRegisters(&regs) },
+		Next:  func(*Env) { copy(regs[1:], []byte{22, 0xee}) },
+	}
+	if got := record(t, func(tb testing.TB) { Faults(tb, stale, c) }); !strings.Contains(got, "transaction 1 isn't answered: gives temperature[] = 21") {
+		t.Errorf("the failures are\n%s", got)
+	}
+}
+
+// The chip may start anew and be used by others between two transactions.
+func TestFaultsBetween(t *testing.T) {
+	var regs [256]byte
+	c := Case{
+		World:  func(e *Env) { copy(regs[1:], []byte{21, 0xee}); e.Bus = ByteRegisters(&regs) },
+		Reset:  func(*Env) { regs[1] = 0 },
+		Others: []Transaction{{Write: []byte{1, 99}}},
+	}
+	got := record(t, func(tb testing.TB) { Faults(tb, faulty(unchecked), c) })
+	for _, says := range []string{
+		"the chip is reset before transaction 0: gives temperature[] = 0",
+		"another program writes 01 63 and reads 0 bytes before transaction 0: gives temperature[] = 99",
+		"what transaction 0 writes is lost: gives",
+		"bit 0 of byte 0 that transaction 0 writes flipped: gives",
+		"answer 0 without its first byte, then 0x00: gives temperature[] = 238",
+		"answer 0 ends after 0 bytes, then 0xFF: gives temperature[] = 255",
+	} {
+		if !strings.Contains(got, says) {
+			t.Errorf("the failures don't say %q:\n%s", says, got)
+		}
 	}
 }
 

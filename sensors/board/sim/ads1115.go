@@ -17,6 +17,7 @@ type ads1115 struct {
 	started   sensors.Instant
 	ready     sensors.Instant
 	running   bool
+	short     bool // an ADS1015: 12 bits, and other rates
 }
 
 // Bits of the config register, table 8.
@@ -26,7 +27,7 @@ const (
 )
 
 func (c *ads1115) reset(now sensors.Instant) {
-	*c = ads1115{values: c.values, registers: [4]uint16{0, 0x8583, 0x8000, 0x7fff}} // tables 7 to 9
+	*c = ads1115{values: c.values, short: c.short, registers: [4]uint16{0, 0x8583, 0x8000, 0x7fff}} // tables 7 to 9
 }
 
 func (c *ads1115) write(now sensors.Instant, w []byte) error {
@@ -41,10 +42,14 @@ func (c *ads1115) write(now sensors.Instant, w []byte) error {
 		return nil
 	}
 	c.registers[1] = v &^ adsStart
+	switch {
 	// A start is heard in power-down only; continuous mode needs none.
-	if v&adsSingle == 0 || v&adsStart != 0 && !c.running {
+	case v&adsSingle == 0 || v&adsStart != 0 && !c.running:
 		c.running, c.latched = true, v
-		c.started, c.ready = now, now.Add(micros(1.1e6/adsRate(v))) // ±10 %, section 6.5
+		c.started, c.ready = now, now.Add(micros(1.1e6/c.rate(v))) // ±10 %, section 6.5
+	case c.running && c.latched&adsSingle == 0: // section 7.4.2: it ends the conversion under way
+		c.latched |= adsSingle
+		c.started, c.ready = now, now.Add(micros(1.1e6/c.rate(c.latched)))
 	}
 	return nil
 }
@@ -74,6 +79,9 @@ func (c *ads1115) settle(now sensors.Instant) {
 	volts, full := c.input(at), adsFullScale(c.latched)
 	raw := math.Round(volts / full * 32768)
 	c.registers[0] = uint16(int16(min(max(raw, -32768), 32767)))
+	if c.short {
+		c.registers[0] &^= 0x000f
+	}
 }
 
 // input is the voltage that the multiplexer connects, table 8.
@@ -94,7 +102,10 @@ func adsFullScale(config uint16) float64 {
 	return [8]float64{6.144, 4.096, 2.048, 1.024, 0.512, 0.256, 0.256, 0.256}[config>>9&7]
 }
 
-// adsRate is in samples per second, table 8.
-func adsRate(config uint16) float64 {
+// rate is in samples per second, table 8; of an ADS1015 SBAS473, table 6.
+func (c *ads1115) rate(config uint16) float64 {
+	if c.short {
+		return [8]float64{128, 250, 490, 920, 1600, 2400, 3300, 3300}[config>>5&7]
+	}
 	return [8]float64{8, 16, 32, 64, 128, 250, 475, 860}[config>>5&7]
 }

@@ -233,7 +233,7 @@ func TestTMP102Continuous(t *testing.T) {
 	b.Insert(TMP102)
 	begun := clock.Now().Sub(b.start) / (250 * time.Millisecond) % 100
 	bus := openBus(t, b)
-	clock.Advance(25 * time.Millisecond)
+	clock.Advance(34 * time.Millisecond)
 	if got := tx(t, bus, TMP102, 2, 0); string(got) != "\x00\x00" {
 		t.Errorf("before the first conversion: % x", got)
 	}

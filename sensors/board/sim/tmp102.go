@@ -29,7 +29,7 @@ const (
 	tmpFixed    = 0x6020
 )
 
-const tmpConversion = 26 * time.Millisecond // section 6.5, typical
+const tmpConversion = 35 * time.Millisecond // section 6.5, the longest
 
 func (c *tmp102) reset(now sensors.Instant) {
 	c.pointer = 0

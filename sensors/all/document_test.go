@@ -1,0 +1,153 @@
+package all
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/sensortest"
+)
+
+var update = flag.Bool("update", false, "write docs/sensors.md")
+
+const document = "../../docs/sensors.md"
+
+// compareDocument holds docs/sensors.md against the registry and the faults.
+func compareDocument(t *testing.T, tallies map[string]sensortest.Tally) {
+	t.Helper()
+	want := describeSensors(tallies)
+	if *update {
+		if err := os.WriteFile(document, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	got, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) == want {
+		return
+	}
+	theirs, ours := strings.Split(string(got), "\n"), strings.Split(want, "\n")
+	for i := range min(len(theirs), len(ours)) {
+		if theirs[i] != ours[i] {
+			t.Fatalf("docs/sensors.md:%d is not what the drivers say: write it by `go test ./sensors/all -run TestFaults -update`\n%s\nshould be\n%s", i+1, theirs[i], ours[i])
+		}
+	}
+	t.Fatalf("docs/sensors.md has %d lines and should have %d: write it by `go test ./sensors/all -run TestFaults -update`", len(theirs), len(ours))
+}
+
+const documentHead = `# Sensors
+
+What each driver reads, how it knows its chip, and what faults do to it. This file is written from the drivers' own tables by
+` + "`go test ./sensors/all -run TestFaults -update`" + `, and a test holds it to them. ` + "`dormouse drivers NAME`" + ` tells all of one driver, with its options.
+
+`
+
+func describeSensors(tallies map[string]sensortest.Tally) string {
+	var s strings.Builder
+	s.WriteString(documentHead)
+	s.WriteString("| driver | also called | measures | address | recognised by | checksum |\n|---|---|---|---|---|---|\n")
+	for _, d := range sensors.Drivers() {
+		row(&s, link(d), strings.Join(slices.Sorted(maps.Keys(d.Aliases)), ", "), measures(d), addresses(d), recognisedBy(d), d.Checksum)
+	}
+	s.WriteString("\n")
+	for _, d := range sensors.Drivers() {
+		fmt.Fprintf(&s, "## %s\n%s.\n\n", d.Name, d.Summary)
+		for _, line := range [][2]string{{"wiring", d.Wiring}, {"timing", d.Timing}, {"data sheet", d.Datasheet}, {"the kernel's own", d.Kernel}, {"can't be told", d.Unverifiable}} {
+			if line[1] != "" {
+				fmt.Fprintf(&s, "- %s: %s\n", line[0], line[1])
+			}
+		}
+		s.WriteString("\n")
+	}
+	describeFaults(&s, tallies)
+	return s.String()
+}
+
+func row(s *strings.Builder, cells ...string) {
+	fmt.Fprintf(s, "| %s |\n", strings.ReplaceAll(strings.Join(cells, " | "), "\n", " "))
+}
+
+func link(d *sensors.Driver) string { return fmt.Sprintf("[%s](#%s)", d.Name, d.Name) }
+
+func measures(d *sensors.Driver) string {
+	var names []string
+	for _, q := range d.Measures {
+		names = append(names, strings.ReplaceAll(q.Name, "_", " "))
+	}
+	if names == nil {
+		return "what there is"
+	}
+	return strings.Join(names, ", ")
+}
+
+// addresses are those of an I2C chip: a range where they follow each other.
+func addresses(d *sensors.Driver) string {
+	for _, o := range d.Options {
+		if o.Type != sensors.I2CAddrOption {
+			continue
+		}
+		if n := len(o.Choices); n > 4 {
+			return o.Choices[0] + " to " + o.Choices[n-1]
+		}
+		return strings.Join(o.Choices, ", ")
+	}
+	return ""
+}
+
+func recognisedBy(d *sensors.Driver) string {
+	switch {
+	case d.Identity != nil:
+		return d.Identity.By
+	case addresses(d) != "":
+		return "nothing"
+	}
+	return ""
+}
+
+const faultsHead = `## What faults do
+A driver is put through each fault that its wiring can have, one at a time, at each point of its first read and of the next one, an hour
+later, when the chip measures something else. For a chip on an I2C bus these are: an address that doesn't answer, once and from then on;
+a bus that reads only 0x00 or 0xFF; each bit of each answer flipped, and pairs of them; an answer that is shifted by a byte, or ends
+early with 0x00 or 0xFF; a write that is lost; each bit of each write flipped; the chip reset between any two transactions; another
+program's commands between them; and the end of the time that the read may take. The chips are models, which take as long as their data
+sheets allow. Afterwards the sensor is read again, and must be right.
+
+*Refused* is an error instead of a value. *Right* is the value that the chip measured. *Wrong* is any other: there must be none, but
+where the chip gives nothing to tell by.
+
+| driver | tries | refused | right | wrong |
+|---|---|---|---|---|
+`
+
+func describeFaults(s *strings.Builder, tallies map[string]sensortest.Tally) {
+	s.WriteString(faultsHead)
+	var reasons []string
+	for _, name := range slices.Sorted(maps.Keys(tallies)) {
+		var sum sensortest.Count
+		for _, kind := range sensortest.Kinds {
+			count := tallies[name][kind]
+			sum.Add(count)
+			if count.Wrong == 0 {
+				continue
+			}
+			for _, c := range cases[name] {
+				if reason := c.Excused[kind]; reason != "" {
+					reasons = append(reasons, fmt.Sprintf("- %s, %s: %d of %d: %s\n", name, kind, count.Wrong, count.Tries, reason))
+					break
+				}
+			}
+		}
+		row(s, name, fmt.Sprint(sum.Tries), fmt.Sprint(sum.Refused), fmt.Sprint(sum.Right), fmt.Sprint(sum.Wrong))
+	}
+	if len(reasons) > 0 {
+		s.WriteString("\nThe wrong ones:\n\n" + strings.Join(reasons, ""))
+	}
+}
