@@ -65,6 +65,12 @@ func describeSensors(tallies map[string]sensortest.Tally) string {
 				fmt.Fprintf(&s, "- %s: %s\n", line[0], line[1])
 			}
 		}
+		for _, note := range d.Notes {
+			fmt.Fprintf(&s, "- %s\n", note)
+		}
+		if d.NoRail != "" {
+			fmt.Fprintf(&s, "- power: %s\n", d.NoRail)
+		}
 		s.WriteString("\n")
 	}
 	describeFaults(&s, tallies)

@@ -6,6 +6,7 @@ package catalog
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -18,12 +19,15 @@ import (
 // removed.
 type Driver struct {
 	Name         string     `json:"name"`
+	Aliases      []string   `json:"aliases,omitempty"` // other names by which a configuration may call it
 	Summary      string     `json:"summary"`
 	Datasheet    string     `json:"datasheet"`
 	Wiring       string     `json:"wiring,omitempty"`
 	Timing       string     `json:"timing,omitempty"`
 	Unverifiable string     `json:"unverifiable,omitempty"` // why a stuck wire can look like a value
 	Identity     string     `json:"identity,omitempty"`     // how the chip is recognised
+	Checksum     string     `json:"checksum,omitempty"`     // what protects its answers
+	Kernel       string     `json:"kernel,omitempty"`       // the kernel's drivers that read the same
 	Channels     []string   `json:"channels,omitempty"`
 	Notes        []string   `json:"notes,omitempty"`   // known defects and peculiarities
 	NoRail       string     `json:"no_rail,omitempty"` // why no rail may switch its supply
@@ -53,6 +57,7 @@ type Option struct {
 // Describe describes a driver.
 func Describe(d *sensors.Driver) Driver {
 	doc := Driver{Name: d.Name, Summary: d.Summary, Datasheet: d.Datasheet, Wiring: d.Wiring, Timing: d.Timing,
+		Aliases: slices.Sorted(maps.Keys(d.Aliases)), Checksum: d.Checksum, Kernel: d.Kernel,
 		Unverifiable: d.Unverifiable, Channels: d.Channels, Notes: d.Notes, NoRail: d.NoRail, Measures: []Quantity{}, Options: []Option{}}
 	if d.Identity != nil {
 		doc.Identity = d.Identity.By
@@ -79,7 +84,11 @@ func All() []Driver {
 func WriteList(w io.Writer, docs []Driver) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, d := range docs {
-		fmt.Fprintf(tw, "%s\t%s\n", d.Name, d.Summary)
+		text := d.Summary
+		if len(d.Aliases) > 0 {
+			text += "; also called " + strings.Join(d.Aliases, ", ")
+		}
+		fmt.Fprintf(tw, "%s\t%s\n", d.Name, text)
 	}
 	return tw.Flush()
 }
@@ -88,8 +97,8 @@ func WriteList(w io.Writer, docs []Driver) error {
 func (d *Driver) WriteText(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(tw, "%s: %s\n\n", d.Name, d.Summary)
-	for _, row := range [][2]string{{"data sheet", d.Datasheet}, {"wiring", d.Wiring}, {"timing", d.Timing}, {"recognised by", d.Identity},
-		{"not verifiable", d.Unverifiable}, {"channels", strings.Join(d.Channels, ", ")}} {
+	for _, row := range [][2]string{{"also called", strings.Join(d.Aliases, ", ")}, {"data sheet", d.Datasheet}, {"wiring", d.Wiring}, {"timing", d.Timing}, {"recognised by", d.Identity},
+		{"checksum", d.Checksum}, {"the kernel's own", d.Kernel}, {"not verifiable", d.Unverifiable}, {"channels", strings.Join(d.Channels, ", ")}} {
 		if row[1] != "" {
 			fmt.Fprintf(tw, "%s:\t%s\n", row[0], row[1])
 		}
