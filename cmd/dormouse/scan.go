@@ -23,12 +23,13 @@ import (
 
 var scanCommand = &command{
 	name:    "scan",
-	summary: "Find out what is connected, and print --sensor flags to paste.",
+	summary: "Find out what is connected, and print --sensor flags to paste or a configuration.",
 	details: `Chips on the I2C buses, 1-Wire thermometers, thermal zones, and who holds GPIO lines.
 
 Each address is tried as i2cdetect does it. Where a chip answers at an address of a driver's chips, that driver probes it: it may read, and write one byte, which is a register's number or a command, but no more. A few other chips misinterpret that byte: see docs/scan.md, or give --no-identify. Chips that the kernel or the running daemon uses are left alone.`,
 	examples: `
 dormouse scan
+dormouse scan --format=yaml >dormouse.yml
 dormouse scan --bus=1 --rail=probes=GPIO17,settle=100ms`,
 	define: defineScan,
 }
@@ -40,7 +41,7 @@ func defineScan(c *kingpin.CmdClause) action {
 	s.railFlag(c, "A supply to be switched on during the scan, as for run: probes=GPIO17,settle=100ms. Repeatable.")
 	identify := c.Flag("identify", "Let drivers probe what answers; --no-identify goes by the address alone.").Default("true").Bool()
 	s.pidFileFlag(c, defaultPIDFile())
-	format := formatFlag(c)
+	format := c.Flag("format", "text for people, yaml for a configuration with what was found, json for programs.").Default("text").Enum("text", "yaml", "json")
 	return func(stdout, stderr io.Writer) error {
 		if err := s.fromHere(); err != nil {
 			return err
@@ -49,9 +50,12 @@ func defineScan(c *kingpin.CmdClause) action {
 		if err != nil {
 			return err
 		}
-		if *format == "json" {
+		switch *format {
+		case "json":
 			err = printJSON(stdout, found)
-		} else {
+		case "yaml":
+			err = found.WriteYAML(stdout)
+		default:
 			err = found.WriteText(stdout)
 		}
 		if err == nil && len(found.Problems) > 0 {
