@@ -46,10 +46,8 @@ func plain[P any](f func(P) error) handler {
 
 // serve answers the rig until it hangs up.
 func serve() error {
-	for _, module := range []string{"virtio_pci", "virtio_console", "configfs"} {
-		if err := modprobe(module, ""); err != nil {
-			return err
-		}
+	if err := modprobe("configfs", ""); err != nil {
+		return err
 	}
 	if err := unix.Mount("configfs", "/sys/kernel/config", "configfs", 0, ""); err != nil {
 		return fmt.Errorf("mounting configfs: %w", err)
@@ -102,8 +100,28 @@ func serve() error {
 	}
 }
 
-// openPort finds the rig's port by its name: /dev/vportNp1 is numbered.
-func openPort() (*os.File, error) {
+// openPort opens what the rig talks over: the serial line that the kernel's
+// command line names, else the virtio port.
+func openPort() (io.ReadWriteCloser, error) {
+	arguments, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return nil, err
+	}
+	for argument := range strings.FieldsSeq(string(arguments)) {
+		if line, ok := strings.CutPrefix(argument, protocol.SerialParameter); ok {
+			return openSerial("/dev/" + line)
+		}
+	}
+	for _, module := range []string{"virtio_pci", "virtio_console"} {
+		if err := modprobe(module, ""); err != nil {
+			return nil, err
+		}
+	}
+	return openVirtio()
+}
+
+// openVirtio finds the rig's port by its name: /dev/vportNp1 is numbered.
+func openVirtio() (*os.File, error) {
 	names, err := filepath.Glob("/sys/class/virtio-ports/*/name")
 	if err != nil {
 		return nil, err

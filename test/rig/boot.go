@@ -108,31 +108,6 @@ func Start(t testing.TB, o Options) *Machine {
 	return m
 }
 
-// Build compiles a program of this module for the guest, static: the path of its
-// package begins at the module's root. Flags are those of go build.
-func Build(ctx context.Context, target, pkg string, flags ...string) error {
-	build := exec.CommandContext(ctx, "go", append(append([]string{"build"}, flags...), "-o", target, "example.org/dormouse/"+pkg)...)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w: %s", pkg, err, out)
-	}
-	return nil
-}
-
-// guestBinary builds the program that runs in the guest, once per process.
-var guestBinary = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "dormouse-rig-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	target := filepath.Join(dir, "guest")
-	if err := Build(context.Background(), target, "test/guest", "-trimpath", "-ldflags=-s -w"); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(target)
-})
-
 // bootPatience is the longest a boot may take, on a host with other things to do.
 const bootPatience = 2 * time.Minute
 
@@ -155,30 +130,19 @@ func Boot(ctx context.Context, o Options) (*Machine, error) {
 }
 
 func boot(ctx context.Context, o Options, im image, dir string) (*Machine, error) {
-	initrd := filepath.Join(dir, "initrd")
-	if err := writeInitrd(initrd, im.base, o.Files); err != nil {
-		return nil, fmt.Errorf("writing the initramfs: %w", err)
+	initrd, err := writeInitrd(dir, im.base, AMD64, o.Files)
+	if err != nil {
+		return nil, err
 	}
 	thermal := filepath.Join(dir, "thermal.aml")
 	if err := os.WriteFile(thermal, thermalTable(), 0o644); err != nil {
 		return nil, err
 	}
-	// The port's other end is inherited by QEMU as descriptor 3: no path, no race.
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("making a socket pair: %w", err)
-	}
-	ours, theirs := os.NewFile(uintptr(pair[0]), "rig"), os.NewFile(uintptr(pair[1]), "qemu")
-	defer theirs.Close()
-	port, err := net.FileConn(ours)
-	ours.Close() // FileConn made a copy
+	port, theirs, err := inherited()
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{
-		console: &console{}, port: port, dir: dir,
-		exited: make(chan struct{}), waiting: map[uint64]chan answer{},
-	}
+	defer theirs.Close()
 	if o.Memory == 0 {
 		o.Memory = 256
 	}
@@ -186,7 +150,7 @@ func boot(ctx context.Context, o Options, im image, dir string) (*Machine, error
 	if o.Suspends {
 		kernel = im.bzImage
 	}
-	m.qemu = exec.Command("qemu-system-x86_64", append([]string{
+	qemu := exec.Command("qemu-system-x86_64", append([]string{
 		"-accel", "tcg", "-cpu", "max", "-M", "q35", "-m", fmt.Sprint(o.Memory), "-smp", "1",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
 		"-kernel", kernel, "-initrd", initrd,
@@ -195,11 +159,39 @@ func boot(ctx context.Context, o Options, im image, dir string) (*Machine, error
 		"-device", "virtio-serial-pci", "-chardev", "socket,id=rig,fd=3",
 		"-device", "virtserialport,chardev=rig,name=" + protocol.PortName,
 	}, o.QEMU...)...)
-	m.qemu.Stdout, m.qemu.Stderr = m.console, m.console
-	m.qemu.ExtraFiles = []*os.File{theirs}
+	qemu.ExtraFiles = []*os.File{theirs}
+	return serve(ctx, qemu, port, dir)
+}
+
+// inherited is a connection to QEMU, whose end is inherited as a descriptor: no
+// path, no race.
+func inherited() (ours net.Conn, theirs *os.File, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a socket pair: %w", err)
+	}
+	near, far := os.NewFile(uintptr(pair[0]), "rig"), os.NewFile(uintptr(pair[1]), "qemu")
+	defer near.Close() // FileConn makes a copy
+	if ours, err = net.FileConn(near); err != nil {
+		return nil, nil, errors.Join(err, far.Close())
+	}
+	return ours, far, nil
+}
+
+// serve starts QEMU and returns when the guest serves at the port. The
+// directory is removed with the machine.
+func serve(ctx context.Context, qemu *exec.Cmd, port net.Conn, dir string) (*Machine, error) {
+	m := &Machine{
+		qemu: qemu, console: &console{}, port: port, dir: dir,
+		exited: make(chan struct{}), waiting: map[uint64]chan answer{},
+	}
+	if s, ok := port.(*serialPort); ok {
+		s.console = m.console
+	}
+	qemu.Stdout, qemu.Stderr = m.console, m.console
 	// A test binary that dies takes its machine along.
-	m.qemu.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := m.qemu.Start(); err != nil {
+	qemu.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := qemu.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting QEMU: %w", err), port.Close())
 	}
 	go m.receive()
@@ -217,12 +209,20 @@ func boot(ctx context.Context, o Options, im image, dir string) (*Machine, error
 
 // writeInitrd joins the cached base with the guest's program and the caller's
 // files: the kernel unpacks archives that follow each other.
-func writeInitrd(target, base string, files map[string]string) error {
-	program, err := guestBinary()
+func writeInitrd(dir, base string, a Architecture, files map[string]string) (path string, err error) {
+	program, err := guestBinary(a)
 	if err != nil {
-		return err
+		return "", err
 	}
-	out, err := os.Create(target)
+	path = filepath.Join(dir, "initrd")
+	if err := joinInitrd(path, base, program, files); err != nil {
+		return "", fmt.Errorf("writing the initramfs: %w", err)
+	}
+	return path, nil
+}
+
+func joinInitrd(path, base string, program []byte, files map[string]string) error {
+	out, err := os.Create(path)
 	if err != nil {
 		return err
 	}
@@ -265,6 +265,9 @@ func (m *Machine) receive() {
 		var a answer
 		var err error
 		if a.body, err = protocol.Read(m.port, &a.response); err != nil {
+			if s, ok := m.port.(*serialPort); ok {
+				s.spill()
+			}
 			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, unix.ECONNRESET) {
 				m.fail(err)
 			}

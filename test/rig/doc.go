@@ -8,6 +8,11 @@
 // test/guest/onewire). Timing is the emulation's: a slow host gives late
 // edges, so tests compare the kernel's own time stamps and never the host's.
 //
+// BootPi boots a Raspberry Pi instead, as QEMU 10 emulates it. There the GPIO,
+// I2C, SPI and serial controllers are QEMU's, with the kernel's own drivers for
+// them, and so are the sensors on the I2C bus. The rig talks to such a machine
+// over its serial console, and to QEMU by QMP and qtest.
+//
 // What it needs comes from Debian packages, fetched once and kept below
 // $DORMOUSE_RIG_CACHE, by default dormouse-rig in the user's cache directory.
 // Building that cache needs root where packages are missing; using it doesn't.

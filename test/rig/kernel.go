@@ -1,7 +1,6 @@
 package rig
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -9,13 +8,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -112,7 +108,7 @@ func buildKernel(ctx context.Context, cache, key string) (release string, err er
 	var debs map[string]string
 	err = withLists(ctx, func() error {
 		var err error
-		if release, err = kernelRelease(ctx); err != nil {
+		if release, err = (apt{}).dependency(ctx, "linux-image-amd64", regexp.MustCompile(`6\.1\.\S+-amd64`)); err != nil {
 			return err
 		}
 		common := strings.TrimSuffix(release, "amd64") + "common"
@@ -134,7 +130,7 @@ func buildKernel(ctx context.Context, cache, key string) (release string, err er
 			extract(ctx, debs["busybox-static"], root))
 	})
 	both.Go(func() {
-		gpioSim, built = buildGPIOSim(ctx, work, release, debs)
+		gpioSim, built = gpioSimOf(ctx, work, release, debs)
 	})
 	both.Wait()
 	if err := errors.Join(unpacked, built); err != nil {
@@ -154,128 +150,27 @@ func buildKernel(ctx context.Context, cache, key string) (release string, err er
 				return err
 			}
 		}
-		return writeBase(ctx, filepath.Join(dir, "base.cpio"), root, release, gpioSim)
+		return writeBase(ctx, filepath.Join(dir, "base.cpio"), baseContent{
+			busybox: filepath.Join(root, "bin/busybox"), lister: filepath.Join(root, "bin/busybox"),
+			kernel: filepath.Join(root, "lib/modules", release), modules: modules, gpioSim: gpioSim,
+		})
 	})
 }
 
-// kernelRelease asks apt which kernel linux-image-amd64 stands for.
-func kernelRelease(ctx context.Context) (string, error) {
-	out, err := command(ctx, "", "apt-cache", "depends", "linux-image-amd64")
-	if err != nil {
-		return "", err
-	}
-	release := regexp.MustCompile(`Depends: linux-image-(6\.1\.\S+-amd64)\n`).FindSubmatch(out)
-	if release == nil {
-		return "", fmt.Errorf("apt knows no kernel 6.1 behind linux-image-amd64; is this Debian 12 with package lists? %q", out)
-	}
-	return string(release[1]), nil
-}
-
-// gpioSimSources are the files that the module is made of. Debian's kernel has
-// neither gpio-sim nor the simulated interrupts that it stands on.
-var gpioSimSources = map[string]string{
-	"drivers/gpio/gpio-sim.c": "gpio-sim-core.c",
-	"drivers/gpio/gpiolib.h":  "gpiolib.h",
-	"kernel/irq/irq_sim.c":    "irq_sim.c",
-}
-
-const gpioSimMakefile = `obj-m := gpio-sim.o
-gpio-sim-y := gpio-sim-core.o irq_sim.o
-ccflags-y := -DCONFIG_IRQ_SIM=1
-`
-
-// buildGPIOSim builds gpio-sim.ko out of tree, with everything below work.
-func buildGPIOSim(ctx context.Context, work, release string, debs map[string]string) ([]byte, error) {
-	root := filepath.Join(work, "headers")
-	dir := filepath.Join(work, "gpio-sim")
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return nil, err
-	}
+// gpioSimOf builds gpio-sim for the kernel, with everything below work.
+func gpioSimOf(ctx context.Context, work, release string, debs map[string]string) ([]byte, error) {
+	root, dir := filepath.Join(work, "headers"), filepath.Join(work, "gpio-sim")
 	common := strings.TrimSuffix(release, "amd64") + "common"
 	for _, name := range []string{"linux-headers-" + release, "linux-headers-" + common, "linux-kbuild-6.1"} {
 		if err := extract(ctx, debs[name], root); err != nil {
 			return nil, err
 		}
 	}
-	// --occurrence lets tar stop at the last of them instead of reading 1.3 GB.
-	args := []string{"-xf", "-", "--occurrence=1"}
-	for source := range gpioSimSources {
-		args = append(args, "linux-source-6.1/"+source)
-	}
-	err := pipeline(ctx, dir,
-		exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", debs["linux-source-6.1"]),
-		exec.CommandContext(ctx, "tar", "-xOf", "-", "./usr/src/linux-source-6.1.tar.xz"),
-		exec.CommandContext(ctx, "xz", "-T0", "-dc"),
-		exec.CommandContext(ctx, "tar", args...))
-	if err != nil {
+	if err := unpackGPIOSim(ctx, debs["linux-source-6.1"], "6.1", dir); err != nil {
 		return nil, err
 	}
-	for source, name := range gpioSimSources {
-		text, err := os.ReadFile(filepath.Join(dir, "linux-source-6.1", source))
-		if err != nil {
-			return nil, err
-		}
-		// irq_to_desc isn't exported to modules; this gives the same descriptor.
-		text = bytes.ReplaceAll(text, []byte("irq_to_desc(irqnum)"), []byte("irq_data_to_desc(irq_get_irq_data(irqnum))"))
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
-			return nil, err
-		}
-	}
-	if err := os.WriteFile(filepath.Join(dir, "Makefile"), []byte(gpioSimMakefile), 0o644); err != nil {
-		return nil, err
-	}
-	src := filepath.Join(root, "usr/src")
-	_, err = command(ctx, "", "make", "-C", filepath.Join(src, "linux-headers-"+common),
-		"O="+filepath.Join(src, "linux-headers-"+release), "M="+dir, "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules")
-	if err != nil {
-		return nil, err
-	}
-	module := filepath.Join(dir, "gpio-sim.ko")
-	if _, err := command(ctx, "", "strip", "--strip-debug", module); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(module)
-}
-
-// pipeline runs commands, each reading what the one before it writes. Only the
-// last one's status counts: it may stop reading early, of which the others die.
-func pipeline(ctx context.Context, dir string, cmds ...*exec.Cmd) error {
-	last := len(cmds) - 1
-	var said bytes.Buffer
-	cmds[last].Dir, cmds[last].Stderr = dir, &said
-	var ours []*os.File // our copies of the pipes' ends
-	defer func() {
-		for _, f := range ours {
-			f.Close()
-		}
-	}()
-	for i, cmd := range cmds[:last] {
-		r, w, err := os.Pipe()
-		if err != nil {
-			return err
-		}
-		ours = append(ours, r, w)
-		cmd.Stdout, cmds[i+1].Stdin = w, r
-	}
-	for _, cmd := range cmds {
-		if err := cmd.Start(); err != nil {
-			return fmt.Errorf("starting %s: %w", cmd, err)
-		}
-	}
-	for _, f := range ours {
-		f.Close()
-	}
-	ours = nil
-	failed := cmds[last].Wait()
-	for _, cmd := range cmds[:last] {
-		if err := cmd.Wait(); err != nil && ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	if failed != nil {
-		return fmt.Errorf("%s: %w: %s", cmds[last], failed, tail(said.String(), 2000))
-	}
-	return nil
+	headers := filepath.Join(root, "usr/src/linux-headers-")
+	return buildGPIOSim(ctx, dir, kernelKit{headers: headers + release, common: headers + common, strip: "strip"})
 }
 
 // unpackKernel takes the ELF kernel out of a bzImage, where it is packed by xz
@@ -312,154 +207,3 @@ func unpackKernel(ctx context.Context, bzImage []byte) ([]byte, error) {
 	}
 	return vmlinux, nil
 }
-
-// writeBase writes the initramfs: modules, busybox, and the few files of /etc
-// that programs look for.
-func writeBase(ctx context.Context, target, root, release string, gpioSim []byte) error {
-	f, err := os.Create(target)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	buffered := bufio.NewWriterSize(f, 1<<20)
-	archive := newCPIO(buffered)
-	for _, dir := range []string{"dev", "proc", "sys", "tmp", "run", "root", "home", "mnt", "opt", "var/lib", "var/tmp", "usr/local/bin"} {
-		archive.Dir(dir, 0o755)
-	}
-	archive.CharDevice("dev/console", 0o600, 5, 1)
-	archive.File("etc/passwd", 0o644, []byte("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\ndormouse:x:990:990:Dormouse:/:/bin/false\n"))
-	archive.File("etc/group", 0o644, []byte("root:x:0:\nnogroup:x:65534:\ndormouse:x:990:\ngpio:x:991:\ni2c:x:992:\nspi:x:993:\ndialout:x:20:\nvideo:x:44:\n"))
-	archive.File("etc/hosts", 0o644, []byte("127.0.0.1 localhost raspberrypi\n::1 localhost\n"))
-
-	if err := addBusybox(ctx, archive, filepath.Join(root, "bin/busybox")); err != nil {
-		return err
-	}
-	if err := addModules(archive, filepath.Join(root, "lib/modules", release), gpioSim); err != nil {
-		return err
-	}
-	if err := errors.Join(archive.Close(), buffered.Flush(), f.Close()); err != nil {
-		return fmt.Errorf("writing %s: %w", target, err)
-	}
-	return nil
-}
-
-func addBusybox(ctx context.Context, archive *cpio, path string) error {
-	program, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	applets, err := command(ctx, "", path, "--list")
-	if err != nil {
-		return err
-	}
-	archive.File("bin/busybox", 0o755, program)
-	for _, applet := range strings.Fields(string(applets)) {
-		if applet != "busybox" {
-			archive.Symlink("bin/"+applet, "busybox")
-		}
-	}
-	return nil
-}
-
-// addModules adds the modules and, for each, the order in which to load what
-// it needs: NAME.dep, which the guest's modprobe reads.
-func addModules(archive *cpio, dir string, gpioSim []byte) error {
-	files := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(path, ".ko") {
-			files[moduleName(strings.TrimSuffix(d.Name(), ".ko"))] = path
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	loaded := map[string][]byte{"gpio_sim": gpioSim}
-	needs := map[string][]string{}
-	var visit func(name string) error
-	visit = func(name string) error {
-		if _, seen := needs[name]; seen {
-			return nil
-		}
-		content := loaded[name]
-		if content == nil {
-			path, ok := files[name]
-			if !ok {
-				return fmt.Errorf("the kernel package has no module %s", name)
-			}
-			var err error
-			if content, err = os.ReadFile(path); err != nil {
-				return err
-			}
-			loaded[name] = content
-		}
-		var err error
-		if needs[name], err = dependencies(content); err != nil {
-			return fmt.Errorf("reading module %s: %w", name, err)
-		}
-		for _, need := range needs[name] {
-			if err := visit(need); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	for _, name := range modules {
-		if err := visit(name); err != nil {
-			return err
-		}
-		order := loadOrder(name, needs)
-		archive.File("lib/modules/"+name+".dep", 0o644, []byte(strings.Join(order, ".ko\n")+".ko\n"))
-	}
-	for _, name := range slices.Sorted(maps.Keys(loaded)) {
-		archive.File("lib/modules/"+name+".ko", 0o644, loaded[name])
-	}
-	return nil
-}
-
-// loadOrder lists a module after all that it needs, each once.
-func loadOrder(name string, needs map[string][]string) []string {
-	var order []string
-	var visit func(string)
-	visit = func(name string) {
-		if slices.Contains(order, name) {
-			return
-		}
-		for _, need := range needs[name] {
-			visit(need)
-		}
-		order = append(order, name)
-	}
-	visit(name)
-	return order
-}
-
-// dependencies reads "depends=a,b" from a module's .modinfo section.
-func dependencies(module []byte) ([]string, error) {
-	f, err := elf.NewFile(bytes.NewReader(module))
-	if err != nil {
-		return nil, err
-	}
-	section := f.Section(".modinfo")
-	if section == nil {
-		return nil, errors.New("no section .modinfo")
-	}
-	info, err := section.Data()
-	if err != nil {
-		return nil, err
-	}
-	names := []string{}
-	for field := range strings.SplitSeq(string(info), "\x00") {
-		list, ok := strings.CutPrefix(field, "depends=")
-		if !ok || list == "" {
-			continue
-		}
-		for name := range strings.SplitSeq(list, ",") {
-			names = append(names, moduleName(name))
-		}
-	}
-	return names, nil
-}
-
-// moduleName is a module's one true name: the kernel takes - and _ for the same.
-func moduleName(name string) string { return strings.ReplaceAll(name, "-", "_") }

@@ -114,17 +114,23 @@ func withLists(ctx context.Context, f func() error) error {
 
 // download fetches packages into dir and returns each one's file.
 func download(ctx context.Context, dir string, names ...string) (map[string]string, error) {
+	return apt{}.download(ctx, dir, names...)
+}
+
+// download fetches packages into dir and returns each one's file, by the name
+// that was asked for: NAME, NAME:ARCHITECTURE or NAME:ARCHITECTURE/RELEASE.
+func (a apt) download(ctx context.Context, dir string, names ...string) (map[string]string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	// As root apt would else drop to a user who may not write here.
-	_, err := command(ctx, dir, "apt-get", append([]string{"download", "-o", "APT::Sandbox::User=root"}, names...)...)
-	if err != nil {
+	if _, err := a.get(ctx, dir, append([]string{"download"}, names...)...); err != nil {
 		return nil, err
 	}
 	files := map[string]string{}
 	for _, name := range names {
-		found, err := filepath.Glob(filepath.Join(dir, name+"_*.deb"))
+		plain, qualifiers, _ := strings.Cut(name, ":")
+		architecture, _, _ := strings.Cut(qualifiers, "/")
+		found, err := filepath.Glob(filepath.Join(dir, plain+"_*"+architecture+".deb"))
 		if err != nil {
 			return nil, err
 		}
@@ -138,6 +144,9 @@ func download(ctx context.Context, dir string, names ...string) (map[string]stri
 
 // extract unpacks a package below root, never over the running system.
 func extract(ctx context.Context, deb, root string) error {
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return err
+	}
 	_, err := command(ctx, "", "dpkg-deb", "-x", deb, root)
 	return err
 }

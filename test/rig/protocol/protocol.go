@@ -20,6 +20,14 @@ import (
 // PortName is the virtio serial port's name in the guest's sysfs.
 const PortName = "dormouse.rig"
 
+// SerialMark is what the guest writes to a serial line once it has taken it from
+// the console; frames follow.
+const SerialMark = "\x00dormouse takes the line\x00"
+
+// SerialParameter names, on the kernel's command line, the serial line to talk
+// over where the machine has no virtio port.
+const SerialParameter = "dormouse.line="
+
 // MaxHeader and MaxBody bound a frame: a stream out of step must end in an
 // error, not in an allocation of 4 GB.
 const (
