@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -342,6 +343,50 @@ func (h *helper) parse(text string) *description {
 		h.t.Fatal(err)
 	}
 	return &d
+}
+
+// meets holds the helper to every point, but for those named.
+func (h *helper) meets(i *Inspection, but ...string) {
+	h.t.Helper()
+	for _, p := range i.Points {
+		if p.Verdict != Fail && p.Verdict != Unknown || slices.Contains(but, p.Name) {
+			continue
+		}
+		if p.Name == "mounts" && h.pinsNothingElse(i, p) {
+			continue
+		}
+		h.t.Errorf("%s: %s: %v", p.Name, p.Verdict, p.Evidence)
+	}
+}
+
+// pinsNothingElse tells whether each mount that the helper keeps busy is kept so
+// by its log and its pidfile alone. The tests have to put them somewhere, and
+// where /tmp is a file system of its own, they pin it.
+func (h *helper) pinsNothingElse(i *Inspection, mounts Point) bool {
+	var own []string
+	for _, p := range i.Points {
+		if p.Name != "descriptors" {
+			continue
+		}
+		for _, line := range p.Evidence {
+			if fd, target, _ := strings.Cut(line, " → "); target == h.log || target == h.pidFile {
+				own = append(own, "descriptor "+fd)
+			}
+		}
+	}
+	for _, line := range mounts.Evidence {
+		line, fails := strings.CutSuffix(line, ": umount fails")
+		if !fails {
+			continue
+		}
+		_, pins, _ := strings.Cut(line, " by ")
+		for pin := range strings.SplitSeq(pins, ", ") {
+			if !slices.Contains(own, pin) {
+				return false
+			}
+		}
+	}
+	return mounts.Verdict == Fail
 }
 
 // child is the status of the child, as the kernel showed it.

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/sensors"
 )
@@ -100,7 +101,9 @@ func TestLife(t *testing.T) {
 			t.Errorf("the page lacks %s:\n%s", want, page)
 		}
 	}
-	if status := p.must("status"); !strings.Contains(status, "2 of 2 sensors up; next wake at") {
+	status := p.must("status")
+	_, clockIsTrue := alarm.Now().Wall() // otherwise no time is shown
+	if !strings.Contains(status, "2 of 2 sensors up") || strings.Contains(status, "; next wake at ") != clockIsTrue {
 		t.Errorf("status says %q", status)
 	}
 	if read := p.must("read", "office"); !regexp.MustCompile(`office\s+temperature\s+-?[0-9.]+ °C\s+ok`).MatchString(read) || strings.Contains(read, "rain  ") && !strings.Contains(read, "office") {

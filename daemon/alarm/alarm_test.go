@@ -81,9 +81,10 @@ func TestWall(t *testing.T) {
 			t.Errorf("%s: got %v %v, want %v %v", tt.name, got, ok, tt.want, tt.ok)
 		}
 	}
+	isTrue := !time.Now().Before(plausible()) // this machine's clock, as far as can be told
 	got, ok := Now().Wall()
-	if !ok || time.Since(got).Abs() > time.Second {
-		t.Errorf("Now().Wall() = %v %v, want the present time", got, ok)
+	if ok != isTrue || ok && time.Since(got).Abs() > time.Second {
+		t.Errorf("Now().Wall() = %v %v, want the present time, %v", got, ok, isTrue)
 	}
 	if plausible().Before(written) {
 		t.Errorf("plausible date %v is before %v", plausible(), written)

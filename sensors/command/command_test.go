@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -250,9 +251,10 @@ func TestWorldOfAProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	me, err := user.LookupId(strconv.Itoa(os.Getuid()))
-	if err != nil {
-		t.Fatal(err)
+	// A user without an account, as in many a container, has no name to tell.
+	var account []string
+	if me, err := user.LookupId(strconv.Itoa(os.Getuid())); err == nil {
+		account = []string{"LOGNAME=" + me.Username, "USER=" + me.Username}
 	}
 	var got []string
 	for scan := bufio.NewScanner(bytes.NewReader(text)); scan.Scan(); {
@@ -269,13 +271,14 @@ func TestWorldOfAProgram(t *testing.T) {
 	}
 	// PWD, OLDPWD, SHLVL and _ are the shell's own.
 	got = without(got, "PWD=", "OLDPWD=", "SHLVL=", "_=")
-	want := []string{
-		"HOME=/elsewhere", "LANG=C.UTF-8", "LOGNAME=" + me.Username, "OUT=" + out, "PATH=" + path, "USER=" + me.Username, "WITH=a=b c",
+	environment := append([]string{"HOME=/elsewhere", "LANG=C.UTF-8", "OUT=" + out, "PATH=" + path, "WITH=a=b c"}, account...)
+	slices.Sort(environment)
+	want := append(environment,
 		dir,
 		"/dev/null", out, "pipe",
 		"leads its group and session",
 		"end", // and cat read nothing
-	}
+	)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -295,8 +298,27 @@ next:
 	return kept
 }
 
-// TestUser needs root, as CI has it; another account sees the refusal.
+// anotherUser is an account that isn't root's or this process's. Every system has
+// one, and a program can't run as another user where there is none.
+func anotherUser(t *testing.T) *user.User {
+	t.Helper()
+	accounts, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(accounts)) {
+		name, _, _ := strings.Cut(line, ":")
+		if u, err := user.Lookup(name); err == nil && u.Uid != "0" && u.Uid != strconv.Itoa(os.Getuid()) {
+			return u
+		}
+	}
+	t.Fatal("/etc/passwd has no account but root's and this user's, so running a program as another user can't be shown: add one")
+	return nil
+}
+
+// As root the program runs as the other user; anybody else sees the refusal.
 func TestUser(t *testing.T) {
+	u := anotherUser(t)
 	script := `exec >$OUT; id -u; id -g; id -G; echo $USER $HOME`
 	out := filepath.Join(t.TempDir(), "out")
 	if err := os.WriteFile(out, nil, 0o666); err != nil {
@@ -308,7 +330,7 @@ func TestUser(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w := newWorld(t, shell(script, "output", "none", "user", "daemon", "env", "OUT="+out))
+	w := newWorld(t, shell(script, "output", "none", "user", u.Username, "env", "OUT="+out))
 	_, err := w.sense(t, long)
 	if os.Getuid() != 0 {
 		if !errors.Is(err, syscall.EPERM) || !strings.Contains(err.Error(), "only root") {
@@ -319,16 +341,12 @@ func TestUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := user.Lookup("daemon")
-	if err != nil {
-		t.Fatal(err)
-	}
 	groups, err := u.GroupIds()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &program{}
-	if _, err := p.become("daemon"); err != nil {
+	if _, err := p.become(u.Username); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Trim(fmt.Sprint(p.account.Groups), "[]"); got != strings.Join(groups, " ") {
@@ -338,7 +356,7 @@ func TestUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := strings.Join([]string{u.Uid, u.Gid, strings.Join(groups, " "), "daemon " + u.HomeDir, ""}, "\n")
+	want := strings.Join([]string{u.Uid, u.Gid, strings.Join(groups, " "), u.Username + " " + u.HomeDir, ""}, "\n")
 	if diff := cmp.Diff(want, string(text)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -346,8 +364,11 @@ func TestUser(t *testing.T) {
 
 func TestOwnUserNeedsNoPrivilege(t *testing.T) {
 	me, err := user.LookupId(strconv.Itoa(os.Getuid()))
-	if err != nil {
-		t.Fatal(err)
+	if err != nil { // no account: a name can't mean this process's user
+		if _, err := open(t.Context(), newWorld(t, shell("echo 1", "user", strconv.Itoa(os.Getuid())))); !errors.As(err, new(user.UnknownUserError)) {
+			t.Errorf("got %v, want that there is no such user", err)
+		}
+		return
 	}
 	s, err := open(t.Context(), newWorld(t, shell("echo 1", "user", me.Username)))
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 	"time"
+	_ "time/tzdata" // the machine may have no zoneinfo
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
