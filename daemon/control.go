@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -24,42 +28,116 @@ type State struct {
 func (s State) Running() bool { return s.Code == StatusRunning }
 
 // Status tells whether the daemon that uses the pidfile runs. The lock decides,
-// not the number in the file, which may be another process's by now. It needs no
-// privileges but to read the file.
+// not the number in the file, which may be another process's by now, and the
+// kernel tells which process holds it. It needs no privileges but to read the
+// file.
 func Status(pidFile string) State {
-	f, err := openToRead(pidFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		if h, ok := socketHolder(pidFile); ok {
-			return State{StatusRunning, h.PID, false, fmt.Sprintf("process %d runs, but its pidfile %s was removed", h.PID, pidFile)}
-		}
-		return State{Code: StatusStopped, Text: "not running"}
+	q := inquire(pidFile)
+	q.close()
+	return q.State
+}
+
+// An inquiry is what could be found out about the daemon of a pidfile.
+type inquiry struct {
+	State
+	file    *os.File // nil: there is none
+	trusted []uint32 // whose process may hold the pidfile
+	told    bool     // the kernel told the process; else its number is that in the file
+}
+
+func (q *inquiry) close() {
+	if q.file != nil {
+		_ = q.file.Close() // it was only read
 	}
-	if err != nil {
-		return State{Code: StatusUnknown, Text: fmt.Sprintf("can't tell: %v", err)}
+}
+
+func inquire(pidFile string) *inquiry {
+	q := &inquiry{}
+	unknown := func(err error) *inquiry {
+		q.State = State{Code: StatusUnknown, Text: fmt.Sprintf("can't tell: %v", err)}
+		return q
 	}
-	defer f.Close()
-	held, err := locked(int(f.Fd()))
-	if err != nil {
-		return State{Code: StatusUnknown, Text: fmt.Sprintf("can't tell: lock of %s: %v", pidFile, err)}
+	var err error
+	if q.file, err = openToRead(pidFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return unknown(err)
 	}
-	pid, err := readPID(f)
+	if err := q.trust(pidFile); err != nil {
+		return unknown(fmt.Errorf("pidfile %s: %w", pidFile, err))
+	}
+	h, ok := holderOf(pidFile)
+	q.told = ok && slices.Contains(q.trusted, h.UID)
 	switch {
-	case held && err != nil:
-		return State{Code: StatusRunning, Text: fmt.Sprintf("running, but %v", err)}
-	case held && pid == 0:
-		h, _ := socketHolder(pidFile)
-		return State{StatusRunning, h.PID, true, "being started"}
+	case q.file != nil:
+	case q.told:
+		q.State = State{StatusRunning, h.PID, false, fmt.Sprintf("process %d runs, but its pidfile %s was removed", h.PID, pidFile)}
+		return q
+	case ok: // the daemon, whose user can't be known without the file, or anybody else
+		return unknown(fmt.Errorf("there is no pidfile %s, and process %d of user %d holds the name of its second lock: end it if it is the daemon", pidFile, h.PID, h.UID))
+	default:
+		q.State = State{Code: StatusStopped, Text: "not running"}
+		return q
+	}
+	held, err := locked(int(q.file.Fd()))
+	if err != nil {
+		return unknown(fmt.Errorf("lock of %s: %w", pidFile, err))
+	}
+	pid, err := readPID(q.file)
+	switch {
 	case held:
-		return State{StatusRunning, pid, false, fmt.Sprintf("running as process %d", pid)}
+		q.State = q.running(h, pid, err)
+	case q.told: // the file may be a new one, beside the one the daemon holds
+		q.State = State{StatusRunning, h.PID, false, fmt.Sprintf("process %d runs, but its pidfile %s was replaced", h.PID, pidFile)}
+	case err == nil && pid == 0: // emptied at its end
+		q.State = State{Code: StatusStopped, Text: "not running"}
+	default:
+		q.State = State{Code: StatusDead, PID: pid, Text: fmt.Sprintf("not running; it ended without removing %s", pidFile)}
 	}
-	// The file may be a new one, beside the one the daemon holds.
-	if h, ok := socketHolder(pidFile); ok {
-		return State{StatusRunning, h.PID, false, fmt.Sprintf("process %d runs, but its pidfile %s was replaced", h.PID, pidFile)}
+	return q
+}
+
+// running is the state of a daemon whose pidfile is locked. pid is the number in
+// the file, 0 where none is written yet, and err why it can't be read.
+func (q *inquiry) running(h holder, pid int, err error) State {
+	switch {
+	case err == nil && pid == 0:
+		if !q.told {
+			h.PID = 0
+		}
+		return State{StatusRunning, h.PID, true, "being started"}
+	case q.told && err != nil:
+		return State{StatusRunning, h.PID, false, fmt.Sprintf("running as process %d, but %v", h.PID, err)}
+	case q.told && pid != h.PID:
+		return State{StatusRunning, h.PID, false, fmt.Sprintf("running as process %d, but %s names process %d", h.PID, q.file.Name(), pid)}
+	case err != nil:
+		return State{Code: StatusRunning, Text: fmt.Sprintf("running, but %v", err)}
 	}
-	if err == nil && pid == 0 {
-		return State{Code: StatusStopped, Text: "not running"} // emptied at its end
+	return State{StatusRunning, pid, false, fmt.Sprintf("running as process %d", pid)}
+}
+
+// trust finds out whose process may hold the pidfile: root's, the caller's, and
+// that of whoever owns the file, or the directory where there is none, which is
+// the daemon's user. It fails where anybody else could have put the file there.
+func (q *inquiry) trust(pidFile string) error {
+	q.trusted = []uint32{0, uint32(os.Geteuid())}
+	var st unix.Stat_t
+	var err error
+	if q.file != nil {
+		err = unix.Fstat(int(q.file.Fd()), &st)
+	} else {
+		for dir := filepath.Dir(pidFile); ; dir = filepath.Dir(dir) {
+			if err = unix.Stat(dir, &st); !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+				break
+			}
+		}
 	}
-	return State{Code: StatusDead, PID: pid, Text: fmt.Sprintf("not running; it ended without removing %s", pidFile)}
+	if err != nil {
+		return err
+	}
+	q.trusted = append(q.trusted, st.Uid)
+	if q.file != nil && st.Nlink > 1 {
+		return fmt.Errorf("the file has %d names, so it may be another daemon's: remove it, or name the other", st.Nlink)
+	}
+	return checkPlace(pidFile, q.trusted)
 }
 
 func openToRead(pidFile string) (*os.File, error) {
@@ -78,28 +156,13 @@ type handle struct {
 
 func (h *handle) close() { _ = unix.Close(h.pidfd) } // nothing is written to it
 
-// grasp finds the daemon. Between reading the number and opening the process it
-// may have ended and the number have been given away; so the lock and the number
-// are looked at again afterwards. A daemon that is being started is waited for.
-func grasp(ctx context.Context, pidFile string) (*handle, error) {
+// openDaemon opens the daemon's process, if it is sure to be that. A daemon that
+// is being started is waited for.
+func openDaemon(ctx context.Context, pidFile string) (*handle, error) {
 	for {
-		s := Status(pidFile)
-		if s.Code == StatusUnknown {
-			return nil, &PIDFileError{errors.New(s.Text)}
-		}
-		if !s.Running() {
-			return nil, ErrNotRunning
-		}
-		if s.PID != 0 && !s.Starting {
-			h, err := openProcess(s.PID)
-			if err == nil {
-				if again := Status(pidFile); again.Running() && again.PID == s.PID {
-					return h, nil
-				}
-				h.close()
-			} else if !errors.Is(err, unix.ESRCH) {
-				return nil, err
-			}
+		h, s, err := tryDaemon(pidFile)
+		if h != nil || err != nil {
+			return h, err
 		}
 		select {
 		case <-ctx.Done():
@@ -109,12 +172,116 @@ func grasp(ctx context.Context, pidFile string) (*handle, error) {
 	}
 }
 
+// tryDaemon returns neither a process nor an error where it has to be tried again.
+func tryDaemon(pidFile string) (*handle, State, error) {
+	q := inquire(pidFile)
+	defer q.close()
+	s := q.State
+	switch {
+	case s.Code == StatusUnknown:
+		return nil, s, &PIDFileError{errors.New(s.Text)}
+	case !s.Running():
+		return nil, s, ErrNotRunning
+	case s.Starting || s.PID == 0:
+		return nil, s, nil
+	}
+	var h *handle
+	var err error
+	if q.told {
+		h, err = openHolder(pidFile, q.trusted)
+	} else {
+		h, err = openByFile(q.file, s.PID)
+	}
+	switch {
+	case errors.Is(err, unix.ESRCH), errors.Is(err, errNoHolder): // it has just ended
+		return nil, s, nil
+	case err != nil:
+		return nil, s, err
+	}
+	// Until it was opened the daemon may have ended.
+	if again := Status(pidFile); again.Running() && again.PID == h.pid {
+		return h, s, nil
+	}
+	h.close()
+	return nil, s, nil
+}
+
 func openProcess(pid int) (*handle, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open process %d: %w", pid, err)
 	}
 	return &handle{pid, fd}, nil
+}
+
+// errForeign is that a process isn't the daemon's.
+var errForeign = errors.New("nothing was sent to it")
+
+// belongsTo fails where the process isn't the user's, be it that its number was
+// given to another, be it that it has executed a set-user-ID program.
+func (h *handle) belongsTo(uid uint32) error {
+	status, err := readStatus(fmt.Sprintf("/proc/%d/status", h.pid))
+	if errors.Is(err, fs.ErrNotExist) {
+		return unix.ESRCH
+	}
+	if err != nil {
+		return err
+	}
+	for id := range strings.FieldsSeq(status["Uid"]) { // real, effective, saved, file system
+		if id != strconv.FormatUint(uint64(uid), 10) {
+			return fmt.Errorf("process %d holds the second lock as user %d, and is user %s now: %w", h.pid, uid, id, errForeign)
+		}
+	}
+	return nil
+}
+
+// openByFile opens the process whose number is in the pidfile, if it holds the
+// file's lock. The number alone proves nothing: a daemon's user may write any.
+func openByFile(file *os.File, pid int) (*handle, error) {
+	h, err := openProcess(pid)
+	if err != nil {
+		return nil, err
+	}
+	holds, err := h.holds(file)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		err = WithExitCode(fmt.Errorf("find out whether process %d holds %s: %w: try as root", pid, file.Name(), err), ExitPrivileges)
+	case err == nil && !holds:
+		err = &PIDFileError{fmt.Errorf("pidfile %s is locked, but not by process %d, which it names: %w; end the process that holds it", file.Name(), pid, errForeign)}
+	}
+	if err != nil {
+		h.close()
+		return nil, err
+	}
+	return h, nil
+}
+
+// holds tells whether the process has the file open with a lock on it,
+// proc_pid_fdinfo(5).
+func (h *handle) holds(file *os.File) (bool, error) {
+	want, err := file.Stat()
+	if err != nil {
+		return false, err
+	}
+	dir := fmt.Sprintf("/proc/%d/fd", h.pid)
+	fds, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, unix.ESRCH
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, fd := range fds {
+		got, err := os.Stat(filepath.Join(dir, fd.Name()))
+		if err != nil || !os.SameFile(want, got) {
+			continue // closed meanwhile, or another
+		}
+		info, err := readStatus(fmt.Sprintf("/proc/%d/fdinfo/%s", h.pid, fd.Name()))
+		if err == nil && strings.Contains(info["lock"], "OFDLCK") {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func (h *handle) signal(sig syscall.Signal) error {
@@ -133,7 +300,7 @@ func (h *handle) signal(sig syscall.Signal) error {
 // Signal sends the daemon a signal. The error is [ErrNotRunning] where there is
 // none; ctx bounds the wait for one that is being started.
 func Signal(ctx context.Context, pidFile string, sig syscall.Signal) (pid int, err error) {
-	h, err := grasp(ctx, pidFile)
+	h, err := openDaemon(ctx, pidFile)
 	if err != nil {
 		return 0, err
 	}
@@ -144,7 +311,7 @@ func Signal(ctx context.Context, pidFile string, sig syscall.Signal) (pid int, e
 // Stop asks the daemon to end by SIGTERM and waits until it has, or ctx ends. The
 // error is [ErrNotRunning] where there was none.
 func Stop(ctx context.Context, pidFile string) (pid int, err error) {
-	h, err := grasp(ctx, pidFile)
+	h, err := openDaemon(ctx, pidFile)
 	if err != nil {
 		return 0, err
 	}

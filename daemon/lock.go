@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -67,20 +70,18 @@ func lockSocket(path string, trusted []uint32) (lock *os.File, warning string, e
 	if !errors.Is(err, unix.EADDRINUSE) {
 		return nil, fmt.Sprintf("no second lock (%v): %s", err, without), closeErr
 	}
-	holder, ok := socketHolder(path)
-	if !ok {
+	holder, ok := holderOf(path)
+	switch {
+	case !ok:
 		return nil, "", &RunningError{PIDFile: path}
-	}
-	for _, uid := range trusted {
-		if holder.UID == uid {
-			return nil, "", &RunningError{PIDFile: path, PID: holder.PID}
-		}
+	case slices.Contains(trusted, holder.UID):
+		return nil, "", &RunningError{PIDFile: path, PID: holder.PID}
 	}
 	return nil, fmt.Sprintf("process %d of user %d holds the name of the second lock: %s", holder.PID, holder.UID, without), nil
 }
 
-// backlog is how many may ask for the holder, since nobody accepts their
-// connections. Later ones learn that the name is held, not by whom.
+// backlog is how many may ask for the holder while it is stopped or very busy.
+// Later ones learn that the name is held, not by whom.
 const backlog = 128
 
 func hash(s string) string {
@@ -88,40 +89,110 @@ func hash(s string) string {
 	return hex.EncodeToString(sum[:12])
 }
 
+// A holder is the process that called listen on the name last.
 type holder struct {
 	PID int
 	UID uint32
 }
 
-// socketHolder tells who called listen on the name last.
-func socketHolder(path string) (holder, bool) {
-	address, err := socketAddress(path)
-	if err != nil {
-		return holder{}, false
-	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return holder{}, false
-	}
-	f := os.NewFile(uintptr(fd), "lock")
-	defer f.Close()
-	if err := unix.Connect(fd, address); err != nil {
-		return holder{}, false
-	}
-	who, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
-	if err != nil || who.Pid == 0 {
-		return holder{}, false // 0: it is in another PID namespace
-	}
-	return holder{int(who.Pid), who.Uid}, true
+// holderOf tells who holds the name of the pidfile. ok is false where nobody
+// does, where so many ask that it takes more than a second, as of a process that
+// is stopped, and where it is a process of another PID namespace.
+func holderOf(path string) (h holder, ok bool) {
+	err := withHolder(path, func(fd int, found holder) error {
+		h = found
+		return nil
+	})
+	return h, err == nil
 }
 
-// claimSocket makes this process the one that socketHolder tells, instead of the
+var errNoHolder = errors.New("nobody tells who holds the name")
+
+// withHolder calls f with a connection to the holder, which tells who that is.
+func withHolder(path string, f func(fd int, h holder) error) error {
+	address, err := socketAddress(path)
+	if err != nil {
+		return err
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	// Where many ask at once, connecting waits for its turn (unix(7), EAGAIN).
+	patience := unix.NsecToTimeval(int64(time.Second))
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &patience); err != nil {
+		return err
+	}
+	for err = unix.EINTR; errors.Is(err, unix.EINTR); {
+		err = unix.Connect(fd, address)
+	}
+	if err != nil {
+		return err
+	}
+	who, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return err
+	}
+	if who.Pid == 0 { // of another PID namespace
+		return errNoHolder
+	}
+	return f(fd, holder{int(who.Pid), who.Uid})
+}
+
+// openHolder opens the process that holds the name, if it is a process of one of
+// the trusted users: anybody can take a name. The error is errNoHolder where that
+// can't be told.
+func openHolder(path string, trusted []uint32) (found *handle, err error) {
+	err = withHolder(path, func(fd int, h holder) error {
+		if !slices.Contains(trusted, h.UID) {
+			return errNoHolder
+		}
+		// The process that called listen, even if its number is another's by
+		// now; Linux 6.5.
+		pidfd, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PEERPIDFD)
+		if errors.Is(err, unix.ENOPROTOOPT) {
+			pidfd, err = unix.PidfdOpen(h.PID, 0)
+		}
+		if err != nil {
+			return fmt.Errorf("open process %d: %w", h.PID, err)
+		}
+		found = &handle{h.PID, pidfd}
+		return found.belongsTo(h.UID)
+	})
+	if err == nil {
+		return found, nil
+	}
+	if found != nil {
+		found.close()
+	}
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, errForeign) {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w: %w", errNoHolder, err)
+}
+
+// claimSocket makes this process the one that holderOf tells, instead of the
 // starter: listening again renews the kernel's note.
 func claimSocket(fd int) error {
 	if err := unix.Listen(fd, backlog); err != nil {
 		return fmt.Errorf("take over the second lock: %w", err)
 	}
 	return nil
+}
+
+// answerAskers accepts the connections of those who ask for the holder, which
+// would stay in the queue and fill it, and closes each at once: the kernel has
+// told them already. It returns when l is closed. Where there are no descriptors
+// left it ends too, rather than try again and again; the queue may fill then.
+func answerAskers(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		_ = conn.Close() // nothing was written
+	}
 }
 
 func ignoreEOF(err error) error {

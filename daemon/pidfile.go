@@ -31,6 +31,13 @@ func lockPIDFile(path string, who *identity) (*pidFile, error) {
 	if err := makeDirectory(filepath.Dir(path), who); err != nil {
 		return nil, &PIDFileError{fmt.Errorf("pidfile %s: %w; make the directory it is to be in, or name another place", path, err)}
 	}
+	users := []uint32{uint32(os.Geteuid())}
+	if who != nil {
+		users = append(users, who.UID)
+	}
+	if err := checkPlace(path, users); err != nil {
+		return nil, &PIDFileError{fmt.Errorf("pidfile %s: %w", path, err)}
+	}
 	for {
 		p, err := tryPIDFile(path, who)
 		if errors.Is(err, errMoved) {
@@ -235,7 +242,7 @@ func runningError(path string, f *os.File) error {
 			e.PID = pid
 			break
 		}
-		if holder, ok := socketHolder(path); ok {
+		if holder, ok := holderOf(path); ok {
 			e.PID, e.Starting = holder.PID, true
 			break
 		}

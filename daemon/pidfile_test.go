@@ -173,6 +173,7 @@ func TestStopWaitsNoLongerThanAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	stubborn.ExtraFiles = []*os.File{p.file} // only a process that holds the lock is the daemon
 	stubborn.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := stubborn.Start(); err != nil {
 		t.Fatal(err)
@@ -213,9 +214,9 @@ func TestSocketLockOfAStranger(t *testing.T) {
 	}
 	// So many ask that the kernel queues no more.
 	for range backlog + 1 {
-		socketHolder(path)
+		holderOf(path)
 	}
-	if h, ok := socketHolder(path); ok {
+	if h, ok := holderOf(path); ok {
 		t.Errorf("still told: %+v", h)
 	}
 	running = nil

@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,7 @@ type Process struct {
 	receiver *receiver
 	reaper   *reaper
 	notifier notifier
+	askers   net.Listener // of the second lock; nil: it isn't held
 
 	mu     sync.Mutex
 	closed bool
@@ -68,16 +70,14 @@ func arrive(p *plan, o *opened) (proc *Process, err error) {
 			return proc, fmt.Errorf("close the plan: %w", err)
 		}
 	}
-	if o.lock != nil {
-		if err := claimSocket(int(o.lock.Fd())); err != nil {
-			return proc, err
-		}
-	}
 	terminal, err := hasTerminal(proc.pid)
 	if err != nil {
 		return proc, err
 	}
 	if err := proc.settle(); err != nil {
+		return proc, err
+	}
+	if err := proc.answerAskers(); err != nil {
 		return proc, err
 	}
 	proc.report.step("ignore SIGTTIN, SIGTTOU and SIGTSTP; turn the other signals into events",
@@ -87,6 +87,28 @@ func arrive(p *plan, o *opened) (proc *Process, err error) {
 	privateVariables = p.Private
 	proc.notifier = newNotifier()
 	return proc, nil
+}
+
+// answerAskers makes this process the holder of the second lock, as the user it is
+// now, and answers those who ask for it.
+func (p *Process) answerAskers() error {
+	if p.lock == nil {
+		return nil
+	}
+	if err := claimSocket(int(p.lock.Fd())); err != nil {
+		return err
+	}
+	l, err := net.FileListener(p.lock)
+	if err != nil {
+		return fmt.Errorf("listen on the second lock: %w", err)
+	}
+	// The listener has a descriptor of its own.
+	if err := p.lock.Close(); err != nil {
+		return errors.Join(fmt.Errorf("listen on the second lock: %w", err), l.Close())
+	}
+	p.lock, p.askers = nil, l
+	go answerAskers(l)
+	return nil
 }
 
 // settle sets what belongs to the process itself.
@@ -225,6 +247,9 @@ func (p *Process) Close() error {
 	}
 	if p.lock != nil {
 		errs = append(errs, p.lock.Close())
+	}
+	if p.askers != nil {
+		errs = append(errs, p.askers.Close())
 	}
 	return errors.Join(errs...)
 }

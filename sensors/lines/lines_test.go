@@ -336,6 +336,7 @@ func (h holding) Line(string, sensors.LineConfig) (sensors.Line, error) { return
 
 func TestNumbersWrap(t *testing.T) {
 	_, e, _ := world(t, "pulse", map[string]string{})
+	e.Debug = true
 	line := &numbered{}
 	s, err := newPulse(t.Context(), holding{e, line})
 	if err != nil {
@@ -370,6 +371,7 @@ func TestNumbersWrap(t *testing.T) {
 // closed properly, and that is said.
 func TestLostTwice(t *testing.T) {
 	_, e, _ := world(t, "pulse", map[string]string{})
+	e.Debug = true
 	line := &numbered{}
 	line.errs.level, line.errs.close = syscall.EIO, syscall.EBADF
 	s, err := newPulse(t.Context(), holding{e, line})
