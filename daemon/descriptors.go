@@ -10,6 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// CloseOnExec marks every descriptor from 3 on, those that were inherited among
+// them, to be closed in the programs that this process executes.
+func CloseOnExec() error { return cloexecAll() }
+
 // cloexecAll marks every descriptor from 3 on to be closed when the next program
 // is executed. It closes none itself: some belong to the Go runtime.
 func cloexecAll() error {

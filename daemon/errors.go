@@ -46,6 +46,19 @@ type PIDFileError struct{ Err error }
 func (e *PIDFileError) Error() string { return e.Err.Error() }
 func (e *PIDFileError) Unwrap() error { return e.Err }
 
+// AccountError is that the daemon's user or group can't be found. Programs name
+// the flag that sets it.
+type AccountError struct {
+	Kind string // "user" or "group"
+	Err  error
+}
+
+func (e *AccountError) Error() string { return e.Err.Error() }
+func (e *AccountError) Unwrap() error { return e.Err }
+
+// ExitCode is ExitUsage.
+func (e *AccountError) ExitCode() int { return ExitUsage }
+
 // StartError is a daemon's failure before it was ready, as its starter sees it.
 type StartError struct {
 	Text string

@@ -24,6 +24,16 @@ type identity struct {
 	Ambient  []uintptr
 }
 
+// CheckAccount looks the daemon's user and group up. The error is nil, or an
+// *AccountError: whether this process may become them isn't checked.
+func (c *Context) CheckAccount() error {
+	_, err := c.identity()
+	if e, ok := errors.AsType[*AccountError](err); ok {
+		return e
+	}
+	return nil
+}
+
 // identity resolves the names while the starter's files are there. It is nil
 // where the process stays who it is.
 func (c *Context) identity() (*identity, error) {
@@ -52,19 +62,19 @@ func (c *Context) identity() (*identity, error) {
 		// A bare number needs no account.
 		uid, convErr := number(c.User)
 		if convErr != nil && !errors.Is(convErr, strconv.ErrSyntax) {
-			return nil, fmt.Errorf("user: %w", convErr)
+			return nil, &AccountError{"user", fmt.Errorf("user: %w", convErr)}
 		}
 		if convErr != nil {
-			return nil, fmt.Errorf("user %q: %w; create it (useradd --system %s) or name another", c.User, err, c.User)
+			return nil, &AccountError{"user", fmt.Errorf("user %q: %w; create it (useradd --system %s) or name another", c.User, err, c.User)}
 		}
 		if c.Group == "" {
-			return nil, fmt.Errorf("user %s has no account that tells its group: set the group too", c.User)
+			return nil, &AccountError{"user", fmt.Errorf("user %s has no account that tells its group: set the group too", c.User)}
 		}
 		who.UID, who.Name = uid, c.User
 	}
 	if c.Group != "" {
 		if who.GID, err = lookupGroup(c.Group); err != nil {
-			return nil, fmt.Errorf("group %q: %w; create it (groupadd --system %s) or name another", c.Group, err, c.Group)
+			return nil, &AccountError{"group", fmt.Errorf("group %q: %w; create it (groupadd --system %s) or name another", c.Group, err, c.Group)}
 		}
 	}
 	if who.Groups, err = c.groups(account, who.GID); err != nil {

@@ -154,6 +154,19 @@ func (e *Exporter) route(path string) http.HandlerFunc {
 	return nil
 }
 
+// TelemetryPath is a path for the metrics with its slash. The error is that of
+// one that has another page, or that no request can have.
+func TelemetryPath(path string) (string, error) {
+	path = "/" + strings.TrimLeft(path, "/")
+	if strings.ContainsAny(path, "?# ") {
+		return "", fmt.Errorf("%q is no path: write one such as /metrics", path)
+	}
+	if e := (&Exporter{}); e.route(path) != nil || strings.HasPrefix(path, "/-/") {
+		return "", fmt.Errorf("%s is the path of another page: write one such as /metrics", path)
+	}
+	return path, nil
+}
+
 func serveHealthy(w http.ResponseWriter, _ *http.Request) {
 	plain(w, http.StatusOK, "dormouse is healthy")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,18 +30,19 @@ dormouse check --sensor greenhouse=bme280,addr=0x76 --hardware`,
 func defineCheck(c *kingpin.CmdClause) action {
 	s := &settings{}
 	s.wiringFlags(c)
-	s.logLevelFlags(c, "error") // what fails is told by the report
+	s.logLevelFlags(c, "error") // the report has the failures
 	s.daemonFlags(c, defaultAddress, "syslog", defaultPIDFile())
 	hardware := c.Flag("hardware", "Also read each sensor once, and report what doesn't answer.").Bool()
 	return func(stdout, stderr io.Writer) error {
 		if err := s.fromHere(); err != nil {
 			return err
 		}
+		usageErr := s.validate()
 		cfg, err := s.Check()
-		if err != nil {
+		if err := errors.Join(usageErr, err); err != nil {
 			return err
 		}
-		if err := describeWiring(stdout, cfg); err != nil {
+		if err := printWiring(stdout, cfg); err != nil {
 			return err
 		}
 		in, err := s.Read()
@@ -67,8 +69,8 @@ func defineCheck(c *kingpin.CmdClause) action {
 	}
 }
 
-// describeWiring tells what is connected to what, with both numbers of a line.
-func describeWiring(w io.Writer, cfg *config.Config) error {
+// printWiring prints what is connected to what, with both numbers of a line.
+func printWiring(w io.Writer, cfg *config.Config) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, rail := range cfg.Rails {
 		level := "high"
@@ -77,20 +79,21 @@ func describeWiring(w io.Writer, cfg *config.Config) error {
 		}
 		more := ""
 		if rail.MaxOn > 0 {
-			more += fmt.Sprintf(", on for %s at most", rail.MaxOn)
+			more += fmt.Sprintf(", on for %s at most", sensors.FormatDuration(rail.MaxOn))
 		}
 		if len(rail.After) > 0 {
 			more += ", after " + strings.Join(rail.After, ", ")
 		}
-		fmt.Fprintf(tw, "%s\trail\t%s, on when %s, settles in %s%s\n", rail.Name, rail.Line, level, rail.Settle, more)
+		fmt.Fprintf(tw, "%s\trail\t%s, on when %s, settles in %s%s\n", rail.Name, rail.Line, level, sensors.FormatDuration(rail.Settle), more)
 	}
 	for _, sensor := range cfg.Sensors {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", sensor.Name, sensor.Driver.Name, sensor.Wiring(), when(sensor.Schedule))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", sensor.Name, sensor.Driver.Name, sensor.Wiring(), schedule(sensor.Schedule))
 	}
 	return tw.Flush()
 }
 
-func when(s config.Schedule) string {
+// schedule is when a sensor is read, in words.
+func schedule(s config.Schedule) string {
 	text := "every " + sensors.FormatDuration(s.Every)
 	if s.At != nil {
 		text = "at " + s.At.String()
@@ -127,9 +130,6 @@ func (s *settings) checkHardware(ctx context.Context, stdout io.Writer, cfg *con
 	defer clock.Close()
 	failed := 0
 	for _, result := range snapshot.Results {
-		if !result.Tried {
-			continue
-		}
 		text := "answers"
 		if !result.Up {
 			failed++

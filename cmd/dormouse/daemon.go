@@ -33,6 +33,9 @@ var wireGroups = []string{"gpio", "i2c", "spi", "dialout", "video"}
 // daemon becomes a daemon, and runs until it is asked to end. In the command
 // that was typed it returns when the daemon is ready.
 func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
+	if err := s.validate(); err != nil {
+		return err
+	}
 	in, err := s.gather()
 	if err != nil {
 		return err
@@ -56,7 +59,7 @@ func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
 
 	p, err := d.Open()
 	if err != nil {
-		return namingPIDFile(err)
+		return namingFlag(err)
 	}
 	if p.Starter() {
 		return s.started(stdout, p)
@@ -65,7 +68,7 @@ func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
 		p.Warn(w)
 	}
 	if err := s.serveUntilEnd(p, files); err != nil {
-		return p.Fail(namingPIDFile(err))
+		return p.Fail(namingFlag(err))
 	}
 	return p.Close()
 }
@@ -261,13 +264,14 @@ func buildLabels() exporter.Build {
 		GoVersion: version.GoVersion, GoOS: version.GoOS, GoArch: version.GoArch}
 }
 
-// runtimeSettings keep the Go runtime of the sleeping process idle, where the
-// environment doesn't say otherwise; docs/cost.md has the measurements.
+// runtimeSettings keep the Go runtime of the sleeping process idle; those of the
+// environment win. docs/cost.md has the measurements.
 func runtimeSettings() []string {
-	var settings []string
-	for _, s := range []string{"GOMAXPROCS=1", gcSetting, "GOMEMLIMIT=24MiB"} {
-		if name, _, _ := strings.Cut(s, "="); os.Getenv(name) == "" {
-			settings = append(settings, s)
+	settings := []string{"GOMAXPROCS=1", gcSetting, "GOMEMLIMIT=24MiB"}
+	for i, s := range settings {
+		name, _, _ := strings.Cut(s, "=")
+		if value := os.Getenv(name); value != "" {
+			settings[i] = name + "=" + value
 		}
 	}
 	return settings

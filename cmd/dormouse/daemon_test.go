@@ -52,6 +52,16 @@ func (p *place) url(log func() string) string {
 	return "http://" + address
 }
 
+// pid is the daemon's.
+func (p *place) pid() int {
+	p.Helper()
+	var state struct{ PID int }
+	if err := json.Unmarshal([]byte(p.must("status", "--format=json")), &state); err != nil || state.PID == 0 {
+		p.Fatalf("%+v, %v", state, err)
+	}
+	return state.PID
+}
+
 func (p *place) get(url string) string {
 	p.Helper()
 	response, err := http.Get(url)
@@ -155,39 +165,75 @@ func TestRestartKeepsWhatCanNotBeStartedAgain(t *testing.T) {
 	p := newPlace(t)
 	p.write("dormouse.yml", twoSensors)
 	p.start()
-	before := p.must("status", "--format=json")
+	before := p.pid()
 	p.write("dormouse.yml", "sensors: nonsense\n")
 	if _, stderr, code := p.run(append([]string{"restart"}, simulated...)...); code != 6 {
 		t.Errorf("restart with a wrong file: %d\n%s", code, stderr)
 	}
-	if after := p.must("status", "--format=json"); after != before {
-		t.Errorf("a restart that could not succeed changed %s to %s", before, after)
+	if after := p.pid(); after != before {
+		t.Errorf("a restart that could not succeed changed %d to %d", before, after)
 	}
 	p.write("dormouse.yml", twoSensors)
 	p.must(append([]string{"restart"}, simulated...)...)
-	if after := p.must("status", "--format=json"); after == before {
-		t.Errorf("restart left the process as it was: %s", after)
+	if after := p.pid(); after == before {
+		t.Errorf("restart left the process as it was: %d", after)
 	}
 }
 
+// A start that fails tells the terminal.
 func TestStartErrorReachesTheTerminal(t *testing.T) {
 	p := newPlace(t)
 	p.write("dormouse.yml", twoSensors)
-	for name, args := range map[string][]string{
-		"port of nobody": {"--web.listen-address=127.0.0.1:99999"},
-		"no such host":   {"--web.listen-address=nohost.invalid:0"},
-		"no such user":   {"--user=nobody-of-this-name"},
+	_, stderr, code := p.run(append(append([]string{"start"}, simulated...), "--web.listen-address=nohost.invalid:0")...)
+	if code != 1 || !strings.Contains(stderr, "nohost.invalid") {
+		t.Errorf("exit status %d\n%s", code, stderr)
+	}
+	if _, _, code := p.run("status"); code != 3 {
+		t.Errorf("status afterwards: %d, want 3", code)
+	}
+}
+
+// Values of flags that can never be right are a wrong command line, of which a
+// service manager doesn't try the start again; check finds them, too.
+func TestWrongValues(t *testing.T) {
+	p := newPlace(t)
+	p.write("dormouse.yml", twoSensors)
+	for flag, want := range map[string]string{
+		"--web.listen-address=foo":             `--web.listen-address: listen on "foo": address foo: missing port in address: write HOST:PORT`,
+		"--web.listen-address=127.0.0.1:99999": `there is no port "99999": write HOST:PORT or :PORT with a number up to 65535`,
+		"--web.listen-address=:nosuchservice":  `there is no port "nosuchservice"`,
+		"--web.listen-address=http://:9367":    "without a scheme",
+		"--user=nobody-of-this-name":           `--user: user "nobody-of-this-name": user: unknown user`,
+		"--group=nobodies":                     `--group: group "nobodies": group: unknown group`,
+		"--web.telemetry-path=/":               "--web.telemetry-path: / is the path of another page",
+		"--web.telemetry-path=readings.json":   "/readings.json is the path of another page",
+		"--web.telemetry-path=/metrics?a=b":    "is no path",
 	} {
-		t.Run(name, func(t *testing.T) {
-			_, stderr, code := p.run(append(append([]string{"start"}, simulated...), args...)...)
-			flag, value, _ := strings.Cut(args[0], "=")
-			if code == 0 || !strings.Contains(stderr, value) {
-				t.Errorf("%s: exit status %d\n%s", flag, code, stderr)
+		for _, command := range []string{"start", "run", "restart", "check"} {
+			args := append(append([]string{command}, simulated...), flag)
+			if _, stderr, code := p.run(args...); code != exitUsage || !strings.Contains(stderr, want) {
+				t.Errorf("%s %s: exit status %d, no %q in\n%s", command, flag, code, want, stderr)
 			}
-			if _, _, code := p.run("status"); code != 3 {
-				t.Errorf("status afterwards: %d, want 3", code)
-			}
-		})
+		}
+	}
+	// Of a command line and a configuration that are wrong both are reported.
+	if _, stderr, code := p.run("check", "--web.listen-address=foo", "--sensor=a=bme208"); code != exitUsage ||
+		!strings.Contains(stderr, "missing port") || !strings.Contains(stderr, "bme208") {
+		t.Errorf("exit status %d\n%s", code, stderr)
+	}
+}
+
+// A restart with a wrong value leaves the daemon running.
+func TestRestartWithWrongValues(t *testing.T) {
+	p := newPlace(t)
+	p.write("dormouse.yml", twoSensors)
+	p.start()
+	before := p.pid()
+	if _, stderr, code := p.run(append(append([]string{"restart"}, simulated...), "--group=nobodies")...); code != exitUsage {
+		t.Errorf("exit status %d\n%s", code, stderr)
+	}
+	if after := p.pid(); after != before {
+		t.Errorf("process %d became %d", before, after)
 	}
 }
 
@@ -240,10 +286,6 @@ func TestUSR1ReadsAtOnce(t *testing.T) {
 	p := newPlace(t)
 	p.write("dormouse.yml", twoSensors)
 	p.start()
-	var state struct{ PID int }
-	if err := json.Unmarshal([]byte(p.must("status", "--format=json")), &state); err != nil {
-		t.Fatal(err)
-	}
 	url := p.url(func() string { return p.read("log") })
 	reads := func() float64 {
 		var r exporter.Readings
@@ -258,7 +300,7 @@ func TestUSR1ReadsAtOnce(t *testing.T) {
 		}
 		return nil
 	})
-	if err := syscall.Kill(state.PID, syscall.SIGUSR1); err != nil {
+	if err := syscall.Kill(p.pid(), syscall.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}
 	p.eventually(func() error {
@@ -267,7 +309,10 @@ func TestUSR1ReadsAtOnce(t *testing.T) {
 		}
 		return nil
 	})
-	if err := syscall.Kill(state.PID, syscall.SIGUSR2); err != nil {
+	if strings.Contains(p.read("log"), "level=INFO msg=state") {
+		t.Error("the state is in the log before the signal")
+	}
+	if err := syscall.Kill(p.pid(), syscall.SIGUSR2); err != nil {
 		t.Fatal(err)
 	}
 	p.eventually(func() error {
@@ -276,6 +321,26 @@ func TestUSR1ReadsAtOnce(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// USR2 is answered in the log whatever the log's level.
+func TestUSR2AtAnyLevel(t *testing.T) {
+	for _, level := range []string{"debug", "warn", "error"} {
+		t.Run(level, func(t *testing.T) {
+			p := newPlace(t)
+			p.write("dormouse.yml", twoSensors)
+			p.start("--log.level=" + level)
+			p.eventually(func() error {
+				if err := syscall.Kill(p.pid(), syscall.SIGUSR2); err != nil {
+					return err
+				}
+				if log := p.read("log"); !strings.Contains(log, "msg=state sensor=office") || !strings.Contains(log, "msg=wire") {
+					return fmt.Errorf("no state in the log:\n%s", log)
+				}
+				return nil
+			})
+		})
+	}
 }
 
 func TestLogIsReopened(t *testing.T) {
@@ -344,9 +409,6 @@ func TestReadWithoutDaemon(t *testing.T) {
 	p.must(append(args, "--textfile=out.prom")...)
 	if text := p.read("out.prom"); !strings.Contains(text, "sensor_pulses_total") || strings.Contains(text, "process_") {
 		t.Errorf("textfile:\n%s", text)
-	}
-	if plan := p.must(append(args, "--plan")...); !strings.HasPrefix(plan, "24 wakes in the next 24 hours") || !strings.Contains(plan, "office") {
-		t.Errorf("plan:\n%s", plan)
 	}
 	// One that isn't there: a row that says so, and a failure.
 	stdout, _, code := p.run("read", "--board=sim", "--sensor=ghost=bme280,addr=0x77", "--sensor=office=sht4x")

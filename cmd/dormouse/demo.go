@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"net"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -26,10 +27,13 @@ func defineDemo(c *kingpin.CmdClause) action {
 	s := &settings{board: "sim"}
 	s.Every = "10s"
 	s.logLevelFlags(c, "info")
-	s.daemonFlags(c, "localhost:9367", "stderr", "")
+	s.daemonFlags(c, demoAddress, "stderr", "")
 	return func(stdout, stderr io.Writer) error {
 		d := daemon.New("dormouse")
 		d.DetachProcess = daemon.DetachNever
+		if len(s.addresses) == 1 && s.addresses[0] == demoAddress && haveIPv6() {
+			s.addresses = append(s.addresses, "[::1]:9367")
+		}
 		// The demonstration has its configuration built in.
 		s.ConfigFile = "demo.yml"
 		s.Builtin = demoConfig
@@ -38,6 +42,19 @@ func defineDemo(c *kingpin.CmdClause) action {
 		}
 		return s.daemon(d, stdout)
 	}
+}
+
+// demoAddress is this machine's own, by number: localhost can't be resolved
+// everywhere.
+const demoAddress = "127.0.0.1:9367"
+
+// haveIPv6 tells whether the loopback interface has its IPv6 address.
+func haveIPv6() bool {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err == nil {
+		err = l.Close()
+	}
+	return err == nil
 }
 
 // introduce says what is seen, and where to look.

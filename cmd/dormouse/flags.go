@@ -12,7 +12,9 @@ import (
 	promslogflag "github.com/prometheus/common/promslog/flag"
 
 	"example.org/dormouse/cmd/dormouse/internal/service"
+	"example.org/dormouse/daemon"
 	"example.org/dormouse/exporter"
+	"example.org/dormouse/exporter/web"
 	"example.org/dormouse/sensors"
 )
 
@@ -107,6 +109,33 @@ func (s *settings) pidFileFlag(c *kingpin.CmdClause, value string) {
 		help += " Default: /run/dormouse/dormouse.pid, and for a user below $XDG_RUNTIME_DIR."
 	}
 	c.Flag("pid-file", help).PlaceHolder("FILE").Default(value).StringVar(&s.pidFile)
+}
+
+// validate checks the values of flags that no type does: a wrong one would be
+// found only when the daemon uses it, and a service manager would try again.
+func (s *settings) validate() error {
+	var errs []error
+	if s.serve && !s.systemdSocket {
+		for _, address := range s.addresses {
+			if err := web.CheckAddress(address); err != nil {
+				errs = append(errs, fmt.Errorf("--web.listen-address: %w", err))
+			}
+		}
+	}
+	path, err := exporter.TelemetryPath(s.telemetryPath)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("--web.telemetry-path: %w", err))
+	}
+	s.telemetryPath = path
+	d := daemon.New("dormouse")
+	d.User, d.Group = s.user, s.group
+	if err := d.CheckAccount(); err != nil {
+		errs = append(errs, namingFlag(err))
+	}
+	if len(errs) > 0 {
+		return usageError{errors.Join(errs...)}
+	}
+	return nil
 }
 
 // absolutePaths makes every path absolute, from the directory that they were

@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
-	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -27,24 +26,28 @@ import (
 var readCommand = &command{
 	name:    "read",
 	summary: "Read the sensors once, now, and print their readings.",
-	details: `Where a daemon has the same sensors it is asked for fresh readings. The exit status is 1 if any failed.`,
+	details: `Without a name all sensors are read. Where a daemon has the same sensors it is asked for fresh readings. The exit status is 1 if one of them failed.
+
+--plan lists the next wakes instead, up to --until: when, and which sensors are read.`,
 	examples: `
 dormouse read --sensor greenhouse=bme280,addr=0x76
 dormouse read --config.file=dormouse.yml greenhouse --format=json
-dormouse read --config.file=dormouse.yml --plan`,
+dormouse read --config.file=dormouse.yml --plan --until=30d`,
 	define: defineRead,
 }
 
 func defineRead(c *kingpin.CmdClause) action {
 	s := &settings{}
 	s.wiringFlags(c)
-	s.logLevelFlags(c, "error") // what fails is told by the table
+	s.logLevelFlags(c, "error") // the table reports failures
 	s.pidFileFlag(c, defaultPIDFile())
-	s.logOutput = "stderr"
 	format := c.Flag("format", "How to print the readings: a table with units, the JSON of /readings.json, or Prometheus' text format.").
 		Default("table").Enum("table", "json", "prometheus")
 	c.Flag("textfile", "Write a file for node_exporter's textfile collector instead of printing.").PlaceHolder("FILE").StringVar(&s.textfile)
 	plan := c.Flag("plan", "Print the next wakes instead: when, and which sensors are read.").Bool()
+	until := horizon{}
+	c.Flag("until", "How far --plan reaches: a duration such as 12h or 30d, or a date such as 2027-03-28. Default: 7d.").
+		PlaceHolder("7d").Default("7d").SetValue(&until)
 	names := c.Arg("name", "Only these sensors.").Strings()
 	return func(stdout, stderr io.Writer) error {
 		if err := s.fromHere(); err != nil {
@@ -53,22 +56,21 @@ func defineRead(c *kingpin.CmdClause) action {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		if *plan {
-			return s.printPlan(stdout)
+			return s.printPlan(ctx, stdout, until)
 		}
 		return s.read(ctx, stdout, stderr, *format, *names)
 	}
 }
 
 func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format string, names []string) error {
-	unconfigured := s.ConfigFile == "" && len(s.Sensors) == 0
 	if format != "prometheus" && s.textfile == "" {
-		readings, err := s.askFor(ctx, names, unconfigured)
+		readings, err := s.askDaemon(ctx, names)
 		switch {
 		case err == nil:
 			return printReadings(stdout, readings, format)
 		case !errors.Is(err, control.ErrNoDaemon):
 			return err
-		case unconfigured:
+		case s.unconfigured():
 			return usageError{errors.New("no sensor is configured and no daemon runs: give --sensor or --config.file, or start the daemon")}
 		}
 	}
@@ -86,7 +88,7 @@ func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format st
 	case s.textfile != "":
 		if s.stateDirectory != "" {
 			if err := runs.Add(s.stateDirectory, snapshot, clock); err != nil {
-				fmt.Fprintln(stderr, "dormouse:", err) // the readings count more
+				fmt.Fprintln(stderr, "dormouse:", err) // the readings are valid all the same
 			}
 		}
 		err = exporter.WriteTextfile(s.textfile, snapshot, options)
@@ -98,18 +100,30 @@ func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format st
 	if err != nil {
 		return err
 	}
-	for _, result := range snapshot.Results {
-		if result.Tried && !result.Up {
-			return silent{exitFailed}
+	return reportDown(stderr, snapshot)
+}
+
+func (s *settings) unconfigured() bool { return s.ConfigFile == "" && len(s.Sensors) == 0 }
+
+// reportDown reports the sensors that failed, which Prometheus' format can't.
+func reportDown(stderr io.Writer, snapshot *sensors.Snapshot) error {
+	failed := false
+	for i := range snapshot.Results {
+		if r := &snapshot.Results[i]; r.Tried && !r.Up {
+			failed = true
+			fmt.Fprintf(stderr, "dormouse: sensor %s is down: %v\n", r.Name, r.Err)
 		}
+	}
+	if failed {
+		return silent{exitFailed}
 	}
 	return nil
 }
 
-// askFor asks a running daemon for fresh readings: of all its sensors where
-// nothing else was configured here, else of ours, if it has them all with the
-// same wiring.
-func (s *settings) askFor(ctx context.Context, names []string, unconfigured bool) (*exporter.Readings, error) {
+// askDaemon asks a running daemon for fresh readings: of all its sensors where
+// nothing is configured here, else of those that are, if it has them all with
+// the same wiring.
+func (s *settings) askDaemon(ctx context.Context, names []string) (*exporter.Readings, error) {
 	theirs, err := control.Readings(ctx, s.pidFile)
 	if errors.Is(err, control.ErrNotYet) {
 		theirs, err = control.Read(ctx, s.pidFile, nil) // waits for the first wake
@@ -117,7 +131,7 @@ func (s *settings) askFor(ctx context.Context, names []string, unconfigured bool
 	if err != nil {
 		return nil, err
 	}
-	if !unconfigured {
+	if !s.unconfigured() {
 		cfg, err := s.Load()
 		if err != nil {
 			return nil, err
@@ -136,7 +150,11 @@ func (s *settings) askFor(ctx context.Context, names []string, unconfigured bool
 			}
 		}
 	}
-	return control.Read(ctx, s.pidFile, names)
+	readings, err := control.Read(ctx, s.pidFile, names)
+	if err == nil && len(names) > 0 { // the daemon answers with all of its sensors
+		readings.Sensors = slices.DeleteFunc(readings.Sensors, func(t exporter.SensorJSON) bool { return !slices.Contains(names, t.Name) })
+	}
+	return readings, err
 }
 
 func printReadings(w io.Writer, readings *exporter.Readings, format string) error {
@@ -157,10 +175,14 @@ func printReadings(w io.Writer, readings *exporter.Readings, format string) erro
 	return nil
 }
 
-// oneWake reads without becoming a daemon. Closing the clock is the caller's.
+// oneWake reads the named sensors, all without a name, without becoming a
+// daemon; the snapshot holds only these. Closing the clock is the caller's.
 func (s *settings) oneWake(ctx context.Context, cfg *config.Config, names []string) (*sensors.Snapshot, *alarm.Clock, error) {
 	log, err := s.openLog(logging.Stderr)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := daemon.CloseOnExec(); err != nil { // programs get no descriptor of ours
 		return nil, nil, err
 	}
 	clock, err := alarm.New()
@@ -177,43 +199,10 @@ func (s *settings) oneWake(ctx context.Context, cfg *config.Config, names []stri
 	if err != nil {
 		return nil, nil, errors.Join(err, clock.Close())
 	}
+	if len(names) > 0 {
+		only := *snapshot
+		only.Results = slices.DeleteFunc(slices.Clone(snapshot.Results), func(r sensors.Result) bool { return !slices.Contains(names, r.Name) })
+		snapshot = &only
+	}
 	return snapshot, clock, nil
-}
-
-// printPlan prints the next wakes of the configuration, as if it started now.
-func (s *settings) printPlan(w io.Writer) error {
-	cfg, err := s.Load()
-	if err != nil {
-		return err
-	}
-	clock, err := alarm.New()
-	if err != nil {
-		return err
-	}
-	defer clock.Close()
-	b := openBoard(s.board, clock)
-	poller, err := poll.New(poll.Options{Config: cfg, Board: b, Clock: clock})
-	if err != nil {
-		return err
-	}
-	const shown, most = 20, 100_000 // a day of wakes each second
-	now := clock.Now()
-	plan := poller.Plan(now, most)
-	day := 0
-	for day < len(plan) && !plan[day].At.After(now.Add(24*time.Hour)) {
-		day++
-	}
-	if _, err := fmt.Fprintf(w, "%d wakes in the next 24 hours; the next ones:\n", day); err != nil {
-		return err
-	}
-	for _, wake := range plan[:min(shown, len(plan))] {
-		when := "in " + sensors.FormatDuration(wake.At.Sub(now).Round(time.Second))
-		if at, ok := clock.Wall(wake.At); ok {
-			when = at.Format(time.DateTime)
-		}
-		if _, err := fmt.Fprintf(w, "%s  %v\n", when, wake.Sensors); err != nil {
-			return err
-		}
-	}
-	return nil
 }

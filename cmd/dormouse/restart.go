@@ -23,6 +23,9 @@ var restartCommand = &command{
 				if err := s.fromHere(); err != nil {
 					return err
 				}
+				if err := s.validate(); err != nil {
+					return err
+				}
 				in, err := s.Read()
 				if err != nil {
 					return err

@@ -126,15 +126,7 @@ func TestScanEndsOfASignal(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p.eventually(func() error { // its clock is opened when signals are caught
-		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", cmd.Process.Pid))
-		for _, f := range files {
-			if to, err := os.Readlink(f); err == nil && to == "anon_inode:[timerfd]" {
-				return nil
-			}
-		}
-		return errors.Join(errors.New("there is no timer yet"), err)
-	})
+	p.eventually(func() error { return haveTimer(cmd.Process.Pid) }) // it has caught signals before
 	if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -161,4 +153,15 @@ func TestScanFlagsAreAccepted(t *testing.T) {
 		args = append(args, d.Flag)
 	}
 	p.must(args...)
+}
+
+// haveTimer tells whether a process has opened its clock.
+func haveTimer(pid int) error {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	for _, f := range files {
+		if to, err := os.Readlink(f); err == nil && to == "anon_inode:[timerfd]" {
+			return nil
+		}
+	}
+	return errors.Join(errors.New("there is no timer yet"), err)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -34,56 +35,76 @@ func formatFlag(c *kingpin.CmdClause) *string {
 	return c.Flag("format", "text for people, json for programs.").Default("text").Enum("text", "json")
 }
 
+// A statusDocument is the document of `status --format=json`. Fields are added
+// to it, never changed or removed.
+type statusDocument struct {
+	daemon.State
+	*exporter.Readings        // of a daemon that was asked: the document of /readings.json
+	ReadingsError      string `json:"readings_error,omitempty"` // why a daemon that runs wasn't
+}
+
 func status(pidFile string, timeout time.Duration, format string, stdout io.Writer) error {
-	state := daemon.Status(pidFile)
-	if format == "json" {
-		if err := json.NewEncoder(stdout).Encode(state); err != nil {
-			return err
-		}
-	} else if _, err := fmt.Fprintf(stdout, "dormouse: %s\n", state.Text); err != nil {
-		return err
-	}
-	if state.Code != daemon.StatusRunning {
-		return silent{state.Code}
-	}
-	if format == "text" && !state.Starting {
+	doc := statusDocument{State: daemon.Status(pidFile)}
+	if doc.Code == daemon.StatusRunning && !doc.Starting {
 		ctx, cancel := within(timeout)
 		defer cancel()
 		// Only root and the daemon's own user may ask it; that it runs is
 		// public.
-		if readings, err := control.Readings(ctx, pidFile); err == nil {
-			return printState(stdout, readings)
+		var err error
+		if doc.Readings, err = control.Readings(ctx, pidFile); err != nil {
+			doc.ReadingsError = err.Error()
 		}
 	}
-	return nil
+	var err error
+	if format == "json" {
+		err = json.NewEncoder(stdout).Encode(doc)
+	} else {
+		err = printStatus(stdout, &doc)
+	}
+	if err == nil && doc.Code != daemon.StatusRunning {
+		err = silent{doc.Code}
+	}
+	return err
 }
 
-// printState prints how many sensors are up, the next wake, and why sensors are
-// down.
-func printState(w io.Writer, readings *exporter.Readings) error {
-	up := 0
-	for _, s := range readings.Sensors {
-		if s.Up != nil && *s.Up {
-			up++
-		}
+// printStatus prints how many sensors are up, the next wake, and why sensors
+// are down.
+func printStatus(w io.Writer, doc *statusDocument) error {
+	b := &strings.Builder{}
+	fmt.Fprintf(b, "dormouse: %s\n", doc.Text)
+	if doc.Readings != nil {
+		printSensors(b, doc.Readings)
 	}
-	if _, err := fmt.Fprintf(w, "%d of %d sensors up", up, len(readings.Sensors)); err != nil {
-		return err
-	}
-	if readings.NextWake != nil {
-		if _, err := fmt.Fprintf(w, "; next wake at %s", readings.NextWake.Local().Format(time.DateTime)); err != nil {
-			return err
-		}
-	}
-	if _, err := fmt.Fprintln(w); err != nil {
-		return err
-	}
-	for _, s := range readings.Sensors {
-		if s.Up != nil && !*s.Up {
-			if _, err := fmt.Fprintf(w, "  %s is down: %s\n", s.Name, s.Error); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	_, err := io.WriteString(w, b.String())
+	return err
 }
+
+func printSensors(b *strings.Builder, readings *exporter.Readings) {
+	up := 0
+	var lines []string
+	for _, s := range readings.Sensors {
+		switch {
+		case s.Up == nil:
+			line := s.Name + " is not read yet"
+			if s.NextRead != nil {
+				line += ", first at " + localTime(*s.NextRead)
+			}
+			lines = append(lines, line)
+		case *s.Up:
+			up++
+		default:
+			lines = append(lines, s.Name+" is down: "+s.Error)
+		}
+	}
+	fmt.Fprintf(b, "%d of %d sensors up", up, len(readings.Sensors))
+	if readings.NextWake != nil {
+		fmt.Fprintf(b, "; next wake at %s", localTime(*readings.NextWake))
+	}
+	b.WriteByte('\n')
+	for _, line := range lines {
+		fmt.Fprintf(b, "  %s\n", line)
+	}
+}
+
+// localTime rounds to seconds: two clocks are never read at the same moment.
+func localTime(t time.Time) string { return t.Local().Round(time.Second).Format(time.DateTime) }

@@ -49,16 +49,19 @@ func stop(ctx context.Context, pidFile string, stdout io.Writer) error {
 		return err
 	}
 	if err != nil {
-		return namingPIDFile(err)
+		return namingFlag(err)
 	}
 	_, err = fmt.Fprintf(stdout, "dormouse, process %d, has ended\n", pid)
 	return err
 }
 
-// namingPIDFile puts the flag before an error of the pidfile's own.
-func namingPIDFile(err error) error {
+// namingFlag puts the flag before an error of the pidfile or of the account.
+func namingFlag(err error) error {
 	if _, ok := errors.AsType[*daemon.PIDFileError](err); ok {
 		return fmt.Errorf("--pid-file: %w", err)
+	}
+	if e, ok := errors.AsType[*daemon.AccountError](err); ok {
+		return usageError{fmt.Errorf("--%s: %w", e.Kind, err)}
 	}
 	return err
 }

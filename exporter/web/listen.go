@@ -36,14 +36,27 @@ func Listen(addresses []string) ([]net.Listener, error) {
 	return listeners, nil
 }
 
-func listen(config *net.ListenConfig, address string) (net.Listener, error) {
+// CheckAddress checks the syntax of an address to listen on, and its port. It
+// resolves no host name.
+func CheckAddress(address string) error {
 	_, port, err := net.SplitHostPort(address)
 	switch {
 	case strings.Contains(address, "://"):
-		return nil, fmt.Errorf("listen on %q: only TCP is offered: write HOST:PORT or :PORT, without a scheme", address)
+		return fmt.Errorf("listen on %q: only TCP is offered: write HOST:PORT or :PORT, without a scheme", address)
 	case err != nil:
-		return nil, fmt.Errorf("listen on %q: %w: write HOST:PORT or :PORT, as in :9367, 127.0.0.1:9367 or [::1]:9367", address, err)
+		return fmt.Errorf("listen on %q: %w: write HOST:PORT or :PORT, as in :9367, 127.0.0.1:9367 or [::1]:9367", address, err)
 	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("listen on %q: there is no port %q: write HOST:PORT or :PORT with a number up to 65535, as in :9367", address, port)
+	}
+	return nil
+}
+
+func listen(config *net.ListenConfig, address string) (net.Listener, error) {
+	if err := CheckAddress(address); err != nil {
+		return nil, err
+	}
+	_, port, _ := net.SplitHostPort(address)
 	l, err := config.Listen(context.Background(), "tcp", address)
 	if err == nil {
 		return l, nil

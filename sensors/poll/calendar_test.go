@@ -3,6 +3,7 @@ package poll
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strings"
 	"testing"
 	"time"
@@ -293,6 +294,17 @@ func TestSummerTime(t *testing.T) {
 	})
 }
 
+// first are the first n wakes of a plan.
+func first(n int, plan iter.Seq[PlannedWake]) []PlannedWake {
+	var wakes []PlannedWake
+	for w := range plan {
+		if wakes = append(wakes, w); len(wakes) == n {
+			break
+		}
+	}
+	return wakes
+}
+
 func TestPlan(t *testing.T) {
 	in(t, func(w *world) {
 		w.clock.Advance(30 * time.Second)
@@ -306,9 +318,9 @@ func TestPlan(t *testing.T) {
 		}
 		now := w.clock.Now()
 		want := []string{"1m0s [m]", "1m30s [n]", "2m0s [m c]", "3m0s [m n]", "4m0s [m]"}
-		equal(t, "plan", show(p.Plan(now, 5)), want)
+		equal(t, "plan", show(first(5, p.Plan(now))), want)
 		w.begin()
-		equal(t, "plan of the running", show(p.Plan(now, 5)), want)
+		equal(t, "plan of the running", show(first(5, p.Plan(now))), want)
 		for _, at := range want {
 			next := w.shot().NextWake
 			if !strings.HasPrefix(at, next.Sub(boot).String()+" ") {
@@ -320,19 +332,19 @@ func TestPlan(t *testing.T) {
 		w.pass(w.shot().NextWake.Sub(w.clock.Now()) - time.Second)
 		go w.poll.ReadNow(context.Background(), "m")
 		w.pass(0)
-		if got, want := w.poll.Plan(w.clock.Now(), 1)[0].At, w.shot().NextWake; got != want {
+		if got, want := first(1, w.poll.Plan(w.clock.Now()))[0].At, w.shot().NextWake; got != want {
 			t.Errorf("planned for %v, next wake at %v", got, want)
 		}
 		// Jitter shows.
 		shifted := w.make(w.sensor("m", every(time.Hour), moved(90*time.Second)).cfg, w.sensor("c", at("2 14 * * *"), moved(90*time.Second)).cfg)
-		equal(t, "moved plan", show(shifted.Plan(boot, 4)), []string{"1m30s [m]", "1h1m30s [m]", "2h1m30s [m]", "2h3m30s [c]"})
+		equal(t, "moved plan", show(first(4, shifted.Plan(boot))), []string{"1m30s [m]", "1h1m30s [m]", "2h1m30s [m]", "2h3m30s [c]"})
 		only := w.make(w.sensor("c", at("2 12 * * *")).cfg)
-		if got := only.Plan(w.clock.Now(), 3); len(got) != 3 || got[1].At.Sub(got[0].At) != 24*time.Hour {
+		if got := first(3, only.Plan(w.clock.Now())); len(got) != 3 || got[1].At.Sub(got[0].At) != 24*time.Hour {
 			t.Errorf("%v", got)
 		}
 	})
 	inAt(t, time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC), func(w *world) {
-		if got := w.make(w.sensor("c", at("2 12 * * *")).cfg).Plan(boot, 3); len(got) != 0 {
+		if got := first(3, w.make(w.sensor("c", at("2 12 * * *")).cfg).Plan(boot)); len(got) != 0 {
 			t.Errorf("while the time isn't known: %v", got)
 		}
 	})

@@ -343,11 +343,14 @@ func TestStateThatCannotBe(t *testing.T) {
 		}
 	})
 	in(t, func(w *world) {
-		w.dir = filepath.Join(w.dir, "missing")
+		w.dir = filepath.Join(w.dir, "file", "directory")
+		if err := os.WriteFile(filepath.Dir(w.dir), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 		w.run(w.sensor("a", holding("GPIO22")).cfg)
 		w.pass(5 * time.Hour)
 		w.want("a", 301-256)
-		if n := len(w.lines("can't save the counts")); n != 1 || len(w.lines()) != 1 {
+		if n := len(w.lines("can't save the counts")); n != 1 || len(w.lines()) != 2 {
 			t.Errorf("logged %q", w.lines())
 		}
 	})

@@ -140,6 +140,9 @@ func (st *states) write() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(filepath.Dir(st.path), 0o755); err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(filepath.Dir(st.path), stateFile+".*")
 	if err != nil {
 		return err

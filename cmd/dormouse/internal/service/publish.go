@@ -1,7 +1,9 @@
 package service
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strings"
 	"time"
@@ -54,24 +56,30 @@ func count(snapshot *sensors.Snapshot) tally {
 
 func (t tally) String() string { return fmt.Sprintf("%d of %d sensors up", t.up, t.of) }
 
-// dump writes the state of the sensors and of the wires to the log.
+// dump writes the state of the sensors and of the wires to the log, at the
+// lowest level that the log shows: somebody asked for it.
 func (s *service) dump() {
+	level := slog.LevelInfo
+	for level < slog.LevelError && !s.Log.Enabled(context.Background(), level) {
+		level += slog.LevelWarn - slog.LevelInfo
+	}
+	state := func(message string, attrs ...any) { s.Log.Log(context.Background(), level, message, attrs...) }
 	snapshot := s.poller.Snapshot()
 	if snapshot == nil {
-		s.Log.Info("state", "sensors", 0, "text", "nothing was read yet")
+		state("state", "sensors", 0, "text", "nothing was read yet")
 		return
 	}
 	for i := range snapshot.Results {
-		s.Log.Info("state", stateOf(&snapshot.Results[i])...)
+		state("state", stateOf(&snapshot.Results[i])...)
 	}
 	for _, wire := range snapshot.Wires {
-		s.Log.Info("wire", "kind", wire.Kind, "name", wire.Name, "where", wire.Where, "active", wire.Active)
+		state("wire", "kind", wire.Kind, "name", wire.Name, "where", wire.Where, "active", wire.Active)
 	}
 	attrs := []any{"daemon", count(snapshot).String(), "goroutines", runtime.NumGoroutine()}
 	if next, ok := s.Clock.Wall(snapshot.NextWake); ok {
 		attrs = append(attrs, "next_wake", next.Format(time.RFC3339))
 	}
-	s.Log.Info("state", attrs...)
+	state("state", attrs...)
 }
 
 func stateOf(r *sensors.Result) []any {
