@@ -84,6 +84,7 @@ func exampleSnapshot() *sensors.Snapshot {
 		Expires:  at.Add(310 * time.Second),
 		Results: []sensors.Result{{
 			Name: "greenhouse", Driver: "bme280", Wiring: "I2C bus 1, address 0x76",
+			Claims: []sensors.Claim{{Kind: sensors.I2CWire, Option: "addr", Bus: 1, Address: 0x76}, {Kind: sensors.LineWire, Option: "power", Line: sensors.LineRef{BCM: 17}, Output: true}},
 			Labels: []sensors.Label{{Name: "room", Value: "greenhouse"}},
 			Readings: []sensors.Reading{
 				{Quantity: sensors.Temperature, Value: 25.08},
@@ -96,6 +97,7 @@ func exampleSnapshot() *sensors.Snapshot {
 			Took: 11 * time.Millisecond,
 		}, {
 			Name: "door", Driver: "switch", Wiring: "GPIO27 (pin 13)",
+			Claims: []sensors.Claim{{Kind: sensors.LineWire, Option: "pin", Line: sensors.LineRef{BCM: 27}, Held: true}},
 			Readings: []sensors.Reading{
 				{Quantity: sensors.Active, Value: 0},
 				{Quantity: sensors.Transitions, Value: 4},
@@ -123,6 +125,7 @@ func exampleSnapshot() *sensors.Snapshot {
 			Took: 3 * time.Millisecond,
 		}, {
 			Name: "backup", Driver: "command", Wiring: `/usr/local/bin/backup.py "daily"`,
+			Claims:   []sensors.Claim{{Kind: sensors.ProgramWire, Option: "argv", Path: "/usr/local/bin/backup.py"}},
 			NextRead: at.Add(15 * time.Hour),
 		}, {
 			Name: "router", Driver: "command", Wiring: "/usr/local/bin/router.sh",

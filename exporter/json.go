@@ -28,7 +28,8 @@ type Readings struct {
 type SensorJSON struct {
 	Name   string            `json:"name"`
 	Driver string            `json:"driver"`
-	Wiring string            `json:"wiring"`
+	Wiring string            `json:"wiring"` // in words, for people
+	Claims []sensors.Claim   `json:"claims"` // the same for programs
 	Labels map[string]string `json:"labels"`
 
 	Up     *bool  `json:"up"`               // null before the first read
@@ -104,7 +105,7 @@ func JSON(s *sensors.Snapshot, clock Clock) *Readings {
 
 func (v *view) sensorJSON(r *sensors.Result) SensorJSON {
 	j := SensorJSON{
-		Name: r.Name, Driver: r.Driver, Wiring: r.Wiring,
+		Name: r.Name, Driver: r.Driver, Wiring: r.Wiring, Claims: append([]sensors.Claim{}, r.Claims...),
 		Labels:   make(map[string]string, len(r.Labels)),
 		LastRead: v.stamp(r.LastRead), LastSuccess: v.stamp(r.LastSuccess), NextRead: v.stamp(r.NextRead),
 		ReadDuration: r.Took.Seconds(), Reads: r.Reads,

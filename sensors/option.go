@@ -13,26 +13,21 @@ import (
 )
 
 // OptionType is the type of a driver's option. It decides how the text of the
-// configuration is read, what the help says, and which wires are checked for
-// double use.
-type OptionType uint8
+// configuration is read, and which wires the sensor claims: the types that name
+// a wire stand with its kind.
+type OptionType string
 
 const (
-	TextOption OptionType = iota
-	NumberOption
-	IntegerOption
-	BoolOption      // yes, no, true, false
-	DurationOption  // 50ms, 1m30s
-	EnumOption      // one of Choices
-	I2CAddrOption   // 0x76; Choices are the addresses the chip can have
-	BusOption       // an I2C bus: 1, or i2c-1
-	LineOption      // an input: GPIO17, BOARD11, CHIP:OFFSET or a line's name
-	OutputOption    // the same, driven
-	PathOption      // an absolute path
-	SensorRefOption // another sensor's name
-	SensorsOption   // names of sensors, with commas or blanks between them
-	ListOption      // several texts: an argument vector
-	MapOption       // NAME=VALUE texts: an environment
+	TextOption      OptionType = ""
+	NumberOption    OptionType = "number"
+	IntegerOption   OptionType = "integer"
+	BoolOption      OptionType = "yes or no" // yes, no, true, false
+	DurationOption  OptionType = "duration"  // 50ms, 1m30s
+	EnumOption      OptionType = "choice"    // one of Choices
+	SensorRefOption OptionType = "sensor"    // another sensor's name
+	SensorsOption   OptionType = "sensors"   // names of sensors, with commas or blanks between them
+	ListOption      OptionType = "list"      // several texts: an argument vector
+	MapOption       OptionType = "map"       // NAME=VALUE texts: an environment
 )
 
 // An Option is one key that a driver takes.
@@ -57,7 +52,7 @@ func (o Option) check() error {
 	case o.Type == EnumOption && len(o.Choices) == 0:
 		return fmt.Errorf("option %s has no choices", o.Name)
 	}
-	if o.Type == I2CAddrOption {
+	if optionWire(o.Type) != nil {
 		for _, a := range o.Choices {
 			if _, err := o.Parse(a); err != nil {
 				return fmt.Errorf("choices of option %s: %w", o.Name, err)
@@ -71,12 +66,6 @@ func (o Option) check() error {
 	}
 	return nil
 }
-
-// An Address is the 7-bit address of a chip on an I2C bus.
-type Address uint16
-
-// String is the address as it is written: 0x76.
-func (a Address) String() string { return fmt.Sprintf("0x%02x", uint16(a)) }
 
 // Options are the options of one sensor as configured: validated, converted,
 // defaults filled in. The getters panic on an option that the driver doesn't
@@ -146,30 +135,13 @@ func (o *Options) Integer(name string) int            { return get[int](o, name)
 func (o *Options) Bool(name string) bool              { return get[bool](o, name) }
 func (o *Options) Duration(name string) time.Duration { return get[time.Duration](o, name) }
 func (o *Options) Address(name string) Address        { return get[Address](o, name) }
-func (o *Options) Bus(name string) Bus                { return get[Bus](o, name) }
 func (o *Options) Line(name string) LineRef           { return get[LineRef](o, name) }
 func (o *Options) List(name string) []string          { return get[[]string](o, name) }
 func (o *Options) Map(name string) map[string]string  { return get[map[string]string](o, name) }
 
-// A Bus is the number of an I2C bus: 1 is /dev/i2c-1.
-type Bus int
-
-// String is the bus as people name it.
-func (b Bus) String() string { return fmt.Sprintf("I2C bus %d", int(b)) }
-
-// The options that the drivers of I2C chips share.
-func BusOpt() Option {
-	return Option{Name: "bus", Type: BusOption, Default: "1", Help: "I2C bus: 1 is /dev/i2c-1, pins 3 and 5 of the header"}
-}
-
-// AddrOpt is the chip's address, the first of those it can have by default.
-func AddrOpt(addresses ...string) Option {
-	return Option{Name: "addr", Type: I2CAddrOption, Default: addresses[0], Choices: addresses, Help: "I2C address, written with 0x"}
-}
-
 // Parse validates text and converts it to the option's Go type: string,
-// float64 (in the base unit), int, bool, time.Duration, Address, Bus, LineRef,
-// []string or map[string]string.
+// float64 (in the base unit), int, bool, time.Duration, []string,
+// map[string]string, or what names a wire of its kind.
 func (o Option) Parse(text string) (any, error) {
 	switch o.Type {
 	case NumberOption:
@@ -211,22 +183,6 @@ func (o Option) Parse(text string) (any, error) {
 			return nil, fmt.Errorf("%q is none of %s%s", text, strings.Join(o.Choices, ", "), near)
 		}
 		return text, nil
-	case I2CAddrOption:
-		return o.parseAddress(text)
-	case BusOption:
-		// The kernel numbers adapters in 20 bits: MINORBITS, linux/kdev_t.h.
-		n, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimPrefix(text, "/dev/"), "i2c-"), 10, 20)
-		if err != nil {
-			return nil, fmt.Errorf("%q is no I2C bus: write 1 for /dev/i2c-1", text)
-		}
-		return Bus(n), nil
-	case LineOption, OutputOption:
-		return ParseLine(text)
-	case PathOption:
-		if !strings.HasPrefix(text, "/") {
-			return nil, fmt.Errorf("%q is not an absolute path: the daemon's working directory is /", text)
-		}
-		return text, nil
 	case SensorRefOption:
 		if !ValidName(text) {
 			return nil, fmt.Errorf("%q can't be a sensor's name: letters, digits, _ . - and at most 64 of them", text)
@@ -246,6 +202,9 @@ func (o Option) Parse(text string) (any, error) {
 			m[k] = v
 		}
 		return m, nil
+	}
+	if w := optionWire(o.Type); w != nil {
+		return w.options[o.Type](o, text)
 	}
 	return text, nil
 }
@@ -281,33 +240,6 @@ func (o Option) inRange(text string, v float64, show func(float64) string) error
 		return fmt.Errorf("%q is outside %s to %s", text, show(o.Range.Min), show(o.Range.Max))
 	}
 	return nil
-}
-
-// parseAddress refuses a bare number: 76 means 0x76 to one reader and 0x4c to
-// another, and both may be right.
-func (o Option) parseAddress(text string) (any, error) {
-	digits, hex := strings.CutPrefix(strings.ToLower(text), "0x")
-	n, err := strconv.ParseUint(digits, 16, 16)
-	if !hex {
-		if dec, derr := strconv.ParseUint(text, 10, 16); err == nil && derr == nil {
-			return nil, fmt.Errorf("%q could mean 0x%s or, read as decimal, 0x%02x: write the one you mean with 0x", text, text, dec)
-		}
-		if err == nil {
-			return nil, fmt.Errorf("%q: write an address with 0x, as in 0x%s", text, digits)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%q is no I2C address: write it as in 0x76", text)
-	}
-	// 0x00 to 0x07 and 0x78 to 0x7f are reserved: I2C specification UM10204, table 4.
-	if n < 0x08 || n > 0x77 {
-		return nil, fmt.Errorf("%q is outside 0x08 to 0x77, the addresses that chips can have", text)
-	}
-	a := Address(n)
-	if len(o.Choices) > 0 && !slices.Contains(o.Choices, a.String()) {
-		return nil, fmt.Errorf("this chip can't have address %s: it has %s", a, strings.Join(o.Choices, ", "))
-	}
-	return a, nil
 }
 
 // parseInteger reads a decimal integer; a leading zero doesn't make it octal.

@@ -109,8 +109,8 @@ func TestNewOptions(t *testing.T) {
 	if got := o.Channels(); !reflect.DeepEqual(got, []string{"a1", "a3"}) {
 		t.Errorf("channels are %q", got)
 	}
-	if o.Bus("bus") != 1 || o.Address("addr") != 0x49 || o.Integer("rate") != 8 {
-		t.Errorf("bus %v addr %v rate %v", o.Bus("bus"), o.Address("addr"), o.Integer("rate"))
+	if o.Value("bus") != Bus(1) || o.Address("addr") != 0x49 || o.Integer("rate") != 8 {
+		t.Errorf("bus %v addr %v rate %v", o.Value("bus"), o.Address("addr"), o.Integer("rate"))
 	}
 	if o.Text("a1.gain") != "2.048V" || o.Text("a0.gain") != "4.096V" || o.Text("gain") != "4.096V" {
 		t.Errorf("gains are %s %s %s", o.Text("a1.gain"), o.Text("a0.gain"), o.Text("gain"))

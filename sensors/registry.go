@@ -73,7 +73,6 @@ func (d *Driver) check() error {
 		return errors.New("lacks a proper name, a summary, a data sheet or New")
 	}
 	seen := map[string]bool{}
-	bus := false
 	for _, o := range d.Options {
 		if err := o.check(); err != nil {
 			return err
@@ -82,7 +81,6 @@ func (d *Driver) check() error {
 			return fmt.Errorf("option %s is there twice", o.Name)
 		}
 		seen[o.Name] = true
-		bus = bus || o.Type == BusOption
 		common, ok := CommonOption(o.Name)
 		switch {
 		case slices.Contains(reservedKeys, o.Name):
@@ -116,12 +114,23 @@ func (d *Driver) check() error {
 			return fmt.Errorf("alias %q has no proper name, or its model %q is none", alias, model)
 		}
 	}
-	for _, o := range d.Options {
-		if o.Type == I2CAddrOption && !bus {
-			return fmt.Errorf("option %s is an address without a bus", o.Name)
+	for _, w := range wires {
+		if w.check != nil {
+			if err := w.check(d); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// optionOf is the first option of a type.
+func (d *Driver) optionOf(t OptionType) (Option, bool) {
+	i := slices.IndexFunc(d.Options, func(o Option) bool { return o.Type == t })
+	if i < 0 {
+		return Option{}, false
+	}
+	return d.Options[i], true
 }
 
 // DriverByName returns a registered driver, which may also be called by one of

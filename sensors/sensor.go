@@ -92,6 +92,13 @@ type Driver struct {
 	// Identity is how the chip is recognised; nil: by nothing.
 	Identity *Identification
 
+	// Claims are the wires that the sensor uses, where they don't follow from the
+	// types of its options. An option that is wrong has no value then. May be nil.
+	Claims func(*Options) []Claim
+	// Holds tells whether the sensor keeps its lines between reads: whether it is
+	// a Holder. nil: it doesn't.
+	Holds func(*Options) bool
+
 	// Check finds what no option alone can: combinations. May be nil.
 	Check func(*Options) error
 	// New probes the sensor and loads what it needs to read it: identity,
@@ -113,6 +120,10 @@ type Env interface {
 	// the sensor is a Holder that keeps it.
 	Line(option string, c LineConfig) (Line, error)
 	Files() Files
+	// Open opens another wire that the sensor claims, by the functions of its
+	// kind: OpenSPI, OpenSerial. What is left open when an attempt ends is closed
+	// then, and the sensor built again.
+	Open(c Claim, config any) (io.Closer, error)
 	// Start starts a program and Wait waits for it, as the methods of cmd do.
 	// They let the daemon tell its own children from strangers, for whom it has
 	// to wait where it is process 1.
@@ -121,6 +132,9 @@ type Env interface {
 
 	Now() Instant
 	Sleep(ctx context.Context, d time.Duration) error
+	// WithTimeout is a context that ends with context.DeadlineExceeded when d has
+	// passed. Cancel it when the work is done.
+	WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc)
 	// Poll calls done every step until it says true or max has passed: then
 	// the error is of the class not_ready.
 	Poll(ctx context.Context, max, step time.Duration, done func() (bool, error)) error

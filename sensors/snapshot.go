@@ -20,6 +20,7 @@ type Result struct {
 	Name   string
 	Driver string
 	Wiring string  // in words: "I2C bus 1, address 0x76"
+	Claims []Claim // the same for programs; that of its supply has the option "power"
 	Labels []Label // the configuration's own, sorted by name
 
 	// Readings are what is exported: checked, calibrated, filtered, and good

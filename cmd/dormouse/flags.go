@@ -13,9 +13,11 @@ import (
 
 	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
+	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/exporter/web"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board"
 )
 
 const defaultAddress = ":9367"
@@ -65,6 +67,7 @@ func (s *settings) railFlag(c *kingpin.CmdClause, help string) {
 }
 
 func (s *settings) boardFlag(c *kingpin.CmdClause) {
+	s.Identify = s.identify
 	c.Flag("board", "Where the wires are: the machine's own (auto), or a simulated board that needs no hardware (sim).").
 		Default("auto").EnumVar(&s.board, "auto", "sim")
 }
@@ -159,6 +162,20 @@ func (s *settings) fromHere() error {
 		s.absolutePaths(here)
 	}
 	return err
+}
+
+// identify is what the board calls a wire; ok is false where it can't tell.
+func (s *settings) identify(c sensors.Claim) (id string, ok bool) {
+	clock, err := alarm.New()
+	if err != nil {
+		return "", false // whoever waits on it reports it
+	}
+	defer clock.Close()
+	inspector, ok := openBoard(s.board, clock).(board.Inspector)
+	if !ok {
+		return "", false
+	}
+	return inspector.Identify(c)
 }
 
 func workingDirectory() (string, error) {

@@ -138,7 +138,7 @@ func (s *settings) askDaemon(ctx context.Context, names []string) (*exporter.Rea
 		}
 		for _, ours := range cfg.Sensors {
 			same := func(t exporter.SensorJSON) bool {
-				return t.Name == ours.Name && t.Driver == ours.Driver.Name && t.Wiring == ours.Wiring()
+				return t.Name == ours.Name && t.Driver == ours.Driver.Name && sensors.SameClaims(t.Claims, ours.Claims())
 			}
 			if !slices.ContainsFunc(theirs.Sensors, same) {
 				return nil, fmt.Errorf("%w that has sensor %s as it is configured here", control.ErrNoDaemon, ours.Name)

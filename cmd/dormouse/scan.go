@@ -125,7 +125,7 @@ func daemonSensors(ctx context.Context, clock *alarm.Clock, pidFiles []string) (
 			continue
 		}
 		for _, r := range readings.Sensors {
-			list = append(list, scan.DaemonSensor{Name: r.Name, Wiring: r.Wiring})
+			list = append(list, scan.DaemonSensor{Name: r.Name, Claims: r.Claims})
 		}
 	}
 	return list, err

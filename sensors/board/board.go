@@ -6,6 +6,8 @@
 package board
 
 import (
+	"io"
+
 	"example.org/dormouse/sensors"
 	"periph.io/x/conn/v3/i2c"
 )
@@ -21,5 +23,9 @@ type Board interface {
 	// OpenLine takes a GPIO line under the consumer's name. Where somebody
 	// else holds it the error is of the class busy and names them.
 	OpenLine(ref sensors.LineRef, c sensors.LineConfig, consumer string) (sensors.Line, error)
+	// Open opens a wire of another kind, alone for the caller where the kernel
+	// can see to that: a sensors.SPIConn, a sensors.Serial. The config is that of
+	// its kind. A second Close gives os.ErrClosed.
+	Open(c sensors.Claim, config any) (io.Closer, error)
 	Files() sensors.Files
 }

@@ -262,6 +262,12 @@ func (l *linux) LineInfo(ref sensors.LineRef) (LineInfo, error) {
 	return lineInfo(p, info), nil
 }
 
+// identifyLine is a line's chip and offset, whatever name led there.
+func (l *linux) identifyLine(c sensors.Claim) (string, bool) {
+	p, err := l.kernel.find(c.Line)
+	return p.String(), err == nil
+}
+
 func lineInfo(p place, info unix.GPIOV2LineInfo) LineInfo {
 	return LineInfo{
 		Chip: p.chip, Offset: p.offset,

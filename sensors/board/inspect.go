@@ -12,6 +12,11 @@ type Inspector interface {
 	Board
 	// Buses lists the I2C buses by number.
 	Buses() ([]sensors.Bus, error)
+	// Devices lists what there is of a kind that Open opens, without opening it.
+	Devices(kind sensors.WireKind) ([]Device, error)
+	// Identify is what the board calls a wire, equal for two names of one; ok is
+	// false where it can't tell.
+	Identify(c sensors.Claim) (id string, ok bool)
 	// LineInfo tells where a line is and who holds it.
 	LineInfo(ref sensors.LineRef) (LineInfo, error)
 	// Lines lists all lines of all GPIO chips, each chip once. An error tells
@@ -36,4 +41,13 @@ func (i LineInfo) Holder() string {
 		return "an unnamed consumer"
 	}
 	return strconv.Quote(i.Consumer)
+}
+
+// A Device is a wire that the board has, under the name that is to be
+// configured.
+type Device struct {
+	Claim sensors.Claim
+	Node  string // its file: "/dev/ttyUSB0"
+	Note  string // what it is, or who has it: "ftdi_sio", "the kernel's mcp320x drives it"
+	Taken bool   // it can't be opened for that reason
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -31,6 +32,9 @@ type recorder struct {
 func (b *recorder) Model() string                              { return "recorder" }
 func (b *recorder) Files() sensors.Files                       { return nil }
 func (b *recorder) OpenBus(sensors.Bus) (i2c.BusCloser, error) { return nil, errors.New("no bus") }
+func (b *recorder) Open(sensors.Claim, any) (io.Closer, error) {
+	return nil, errors.New("no wire")
+}
 func (b *recorder) note(format string, args ...any) {
 	b.log = append(b.log, fmt.Sprintf(format, args...))
 }

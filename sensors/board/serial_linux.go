@@ -24,6 +24,11 @@ type serialPort struct {
 	file   *os.File
 }
 
+// openSerialClaim is the opener of the table of wires.
+func (l *linux) openSerialClaim(c sensors.Claim, config any) (io.Closer, error) {
+	return l.openSerial(c.Path, config.(sensors.SerialConfig))
+}
+
 // openSerial opens a serial port for one read of a sensor and makes it ours:
 // flock binds those who ask for it, TIOCEXCL all others but root. O_NONBLOCK
 // keeps the open from waiting for a modem's carrier.
@@ -262,10 +267,10 @@ func (p *serialPort) Close() error {
 
 // serialOpenError says of a port that couldn't be opened what to do about it.
 func (l *linux) serialOpenError(path string, err error) error {
-	here, listErr := l.SerialPorts()
+	here, listErr := l.serialDevices()
 	var paths []string
-	for _, p := range here {
-		paths = append(paths, p.Path)
+	for _, d := range here {
+		paths = append(paths, d.Claim.Path)
 	}
 	return errors.Join(SerialOpenError(path, paths, err), listErr)
 }

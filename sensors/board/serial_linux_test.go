@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
 
@@ -428,14 +429,14 @@ func TestSerialOpenErrors(t *testing.T) {
 
 func TestSerialPorts(t *testing.T) {
 	root := t.TempDir()
-	port := func(name, driver, kind string) {
+	device := func(name, driver, kind string) {
 		t.Helper()
 		dir := filepath.Join(root, "sys/class/tty", name)
 		if driver != "" {
-			device := filepath.Join(root, "sys/devices", name)
+			real := filepath.Join(root, "sys/devices", name)
 			makeFile(t, root, "/sys/bus/drivers/"+driver+"/x", "")
 			makeFile(t, root, "/sys/devices/"+name+"/x", "")
-			for from, to := range map[string]string{dir + "/device": device, device + "/driver": filepath.Join(root, "sys/bus/drivers", driver)} {
+			for from, to := range map[string]string{dir + "/device": real, real + "/driver": filepath.Join(root, "sys/bus/drivers", driver)} {
 				if err := os.MkdirAll(filepath.Dir(from), 0o755); err != nil {
 					t.Fatal(err)
 				}
@@ -449,12 +450,12 @@ func TestSerialPorts(t *testing.T) {
 		}
 		makeFile(t, root, "/dev/"+name, "")
 	}
-	port("ttyUSB0", "ftdi_sio", "")
-	port("ttyUSB1", "ftdi_sio", "")
-	port("ttyAMA0", "uart-pl011", "32\n")
-	port("ttyS0", "serial8250", "4\n")
-	port("ttyS1", "serial8250", "0\n") // made beforehand, no hardware
-	port("tty1", "", "")               // a virtual console
+	device("ttyUSB0", "ftdi_sio", "")
+	device("ttyUSB1", "ftdi_sio", "")
+	device("ttyAMA0", "uart-pl011", "32\n")
+	device("ttyS0", "serial8250", "4\n")
+	device("ttyS1", "serial8250", "0\n") // made beforehand, no hardware
+	device("tty1", "", "")               // a virtual console
 	makeFile(t, root, "/sys/class/tty/console/active", "ttyS0\n")
 	makeFile(t, root, "/dev/serial/by-id/junk", "")
 	for link, to := range map[string]string{"serial0": "ttyAMA0", "serial/by-id/usb-FTDI_FT232R_A1-if00-port0": "../../ttyUSB1"} {
@@ -462,17 +463,32 @@ func TestSerialPorts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := newLinux(root, ioctl).SerialPorts()
+	l := newLinux(root, ioctl)
+	got, err := l.Devices(sensors.SerialWire)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []SerialPort{
-		{"/dev/serial0", "/dev/ttyAMA0", "uart-pl011", false},
-		{"/dev/ttyS0", "/dev/ttyS0", "serial8250", true},
-		{"/dev/ttyUSB0", "/dev/ttyUSB0", "ftdi_sio", false},
-		{"/dev/serial/by-id/usb-FTDI_FT232R_A1-if00-port0", "/dev/ttyUSB1", "ftdi_sio", false},
+	port := func(path string) sensors.Claim { return sensors.Claim{Kind: sensors.SerialWire, Path: path} }
+	byID := "/dev/serial/by-id/usb-FTDI_FT232R_A1-if00-port0"
+	want := []Device{
+		{port("/dev/serial0"), "/dev/ttyAMA0", "uart-pl011", false},
+		{port("/dev/ttyS0"), "/dev/ttyS0", "is the kernel's console", true},
+		{port("/dev/ttyUSB0"), "/dev/ttyUSB0", "ftdi_sio", false},
+		{port(byID), "/dev/ttyUSB1", "ftdi_sio", false},
 	}
-	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("got\n%v, want\n%v", got, want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	// Two names of one port are one; of one that isn't there nothing is known.
+	one, ok := l.Identify(port(byID))
+	other, okToo := l.Identify(port("/dev/ttyUSB1"))
+	if !ok || !okToo || one != other {
+		t.Errorf("%s is %q, ttyUSB1 is %q", byID, one, other)
+	}
+	if another, ok := l.Identify(port("/dev/ttyUSB0")); !ok || another == one {
+		t.Errorf("ttyUSB0 is %q", another)
+	}
+	if id, ok := l.Identify(port("/dev/ttyUSB7")); ok {
+		t.Errorf("what isn't there is %q", id)
 	}
 }

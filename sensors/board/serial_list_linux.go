@@ -7,30 +7,23 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"example.org/dormouse/sensors"
 )
 
-// A SerialPort is a port that the kernel has hardware for.
-type SerialPort struct {
-	Path    string // the most stable name: /dev/serial/by-id/…, /dev/serial0, else /dev/ttyUSB0
-	Device  string // "/dev/ttyUSB0"
-	Driver  string // the kernel's: "ftdi_sio"
-	Console bool   // the kernel's console is on it
-}
-
-// SerialPorts lists the serial ports without opening any.
-func (l *linux) SerialPorts() ([]SerialPort, error) {
+// serialDevices lists the ports that the kernel has hardware for.
+func (l *linux) serialDevices() ([]Device, error) {
 	names, err := l.kernel.stableNames()
 	if err != nil {
 		return nil, err
 	}
-	devices, err := filepath.Glob(l.kernel.path("/sys/class/tty/*/device"))
+	found, err := filepath.Glob(l.kernel.path("/sys/class/tty/*/device"))
 	if err != nil {
 		return nil, err
 	}
-	var ports []SerialPort
-	for _, device := range devices {
-		dir := filepath.Dir(device)
-		name := filepath.Base(dir)
+	var devices []Device
+	for _, path := range found {
+		name := filepath.Base(filepath.Dir(path))
 		absent, err := l.kernel.absent8250(name)
 		if err != nil {
 			return nil, err
@@ -38,18 +31,28 @@ func (l *linux) SerialPorts() ([]SerialPort, error) {
 		if absent {
 			continue
 		}
-		p := SerialPort{Path: "/dev/" + name, Device: "/dev/" + name}
+		d := Device{Claim: sensors.Claim{Kind: sensors.SerialWire, Path: "/dev/" + name}, Node: "/dev/" + name}
 		if stable, ok := names[name]; ok {
-			p.Path = stable
+			d.Claim.Path = stable
 		}
-		if driver, err := os.Readlink(filepath.Join(device, "driver")); err == nil {
-			p.Driver = filepath.Base(driver)
+		if driver, err := os.Readlink(filepath.Join(path, "driver")); err == nil {
+			d.Note = filepath.Base(driver)
 		}
-		p.Console = l.kernel.notConsole(p.Device) != nil
-		ports = append(ports, p)
+		if d.Taken = l.kernel.notConsole(d.Node) != nil; d.Taken {
+			d.Note = "is the kernel's console"
+		}
+		devices = append(devices, d)
 	}
-	slices.SortFunc(ports, func(a, b SerialPort) int { return strings.Compare(a.Device, b.Device) })
-	return ports, nil
+	slices.SortFunc(devices, func(a, b Device) int { return strings.Compare(a.Node, b.Node) })
+	return devices, nil
+}
+
+// identifySerial is the device behind a name, as long as it is there.
+func (l *linux) identifySerial(c sensors.Claim) (string, bool) {
+	if _, err := os.Stat(l.kernel.path(c.Path)); err != nil {
+		return "", false
+	}
+	return l.kernel.ttyName(c.Path), true
 }
 
 // stableNames are the links that keep their names over boots and replugging, by

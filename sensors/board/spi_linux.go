@@ -1,13 +1,16 @@
 package board
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -66,6 +69,11 @@ type spiConn struct {
 	mu        sync.Mutex // guards what follows
 	transfers []spiTransfer
 	pinner    runtime.Pinner
+}
+
+// openSPIClaim is the opener of the table of wires.
+func (l *linux) openSPIClaim(c sensors.Claim, config any) (io.Closer, error) {
+	return l.openSPI(c.SPI(), config.(sensors.SPIConfig))
 }
 
 // openSPI opens a chip select and sets the mode of its messages. Speed and word
@@ -265,9 +273,7 @@ func SPIOpenError(d sensors.SPIDevice, here []string, err error) error {
 // spiOpenError looks at why there is no node: a driver of the kernel may have
 // the chip, and then spidev hasn't.
 func (l *linux) spiOpenError(d sensors.SPIDevice, err error) error {
-	name := fmt.Sprintf("spi%d.%d", d.Bus, d.Select)
-	if link, linkErr := os.Readlink(l.kernel.path("/sys/bus/spi/devices/" + name + "/driver")); linkErr == nil && filepath.Base(link) != "spidev" {
-		driver := filepath.Base(link)
+	if driver := l.kernel.spiDriver(d); driver != "" && driver != spidev {
 		return sensors.Errorf(sensors.Busy, "%s is driven by the kernel's %s: remove its overlay from config.txt, or read what the kernel reads (driver iio or hwmon): %w", d, driver, unix.EBUSY)
 	}
 	here, globErr := filepath.Glob(l.kernel.path("/dev/spidev*"))
@@ -275,4 +281,44 @@ func (l *linux) spiOpenError(d sensors.SPIDevice, err error) error {
 		here[i] = "/dev/" + filepath.Base(here[i])
 	}
 	return errors.Join(SPIOpenError(d, here, err), globErr)
+}
+
+// spidev is the driver that lets user space have a chip select.
+const spidev = "spidev"
+
+// spiDriver is the kernel's driver of a chip select; empty: none.
+func (k *kernel) spiDriver(d sensors.SPIDevice) string {
+	link, err := os.Readlink(k.path(fmt.Sprintf("/sys/bus/spi/devices/spi%d.%d/driver", d.Bus, d.Select)))
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(link)
+}
+
+// spiDevices lists the chip selects that the kernel knows.
+func (l *linux) spiDevices() ([]Device, error) {
+	found, err := filepath.Glob(l.kernel.path("/sys/bus/spi/devices/spi*.*"))
+	if err != nil {
+		return nil, err
+	}
+	var devices []Device
+	for _, path := range found {
+		var d sensors.SPIDevice
+		if _, err := fmt.Sscanf(filepath.Base(path), "spi%d.%d", &d.Bus, &d.Select); err != nil {
+			continue // a controller's own device
+		}
+		device := Device{Claim: sensors.Claim{Kind: sensors.SPIWire, Bus: d.Bus, Select: d.Select}, Node: d.Node()}
+		switch driver := l.kernel.spiDriver(d); driver {
+		case spidev:
+		case "":
+			device.Note, device.Taken = "has no driver: load the module spidev", true
+		default:
+			device.Note, device.Taken = "is used by the kernel's driver "+driver, true
+		}
+		devices = append(devices, device)
+	}
+	slices.SortFunc(devices, func(a, b Device) int {
+		return cmp.Or(a.Claim.Bus-b.Claim.Bus, a.Claim.Select-b.Claim.Select)
+	})
+	return devices, nil
 }

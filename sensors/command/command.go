@@ -53,9 +53,19 @@ func init() {
 			{Name: "retries", Type: sensors.IntegerOption, Default: "0", Range: &sensors.Range{Min: 0, Max: 10},
 				Help: "further runs when it fails: a task may have been half done"},
 		},
-		Check: check,
-		New:   open,
+		Claims: claims,
+		Check:  check,
+		New:    open,
 	})
+}
+
+// claims is the program. An argv that is wrong has no value.
+func claims(o *sensors.Options) []sensors.Claim {
+	argv := o.List("argv")
+	if len(argv) == 0 {
+		return nil
+	}
+	return []sensors.Claim{{Kind: sensors.ProgramWire, Option: "argv", Path: argv[0]}}
 }
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

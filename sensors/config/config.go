@@ -2,7 +2,7 @@ package config
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"example.org/dormouse/sensors"
@@ -108,89 +108,44 @@ func (p Processing) overlaid(over Processing) Processing {
 	return p
 }
 
-// A UsedLine is a GPIO line that one of a sensor's options names.
-type UsedLine struct {
-	Option string
-	Line   sensors.LineRef
-	Output bool
+// Claims lists the wires that the sensor uses, and after them that of its
+// supply, whose Option is "power".
+func (c *Sensor) Claims() []sensors.Claim {
+	claims := c.Options.Claims()
+	if c.Rail != nil {
+		claims = append(claims, c.Rail.Claim())
+	}
+	return claims
 }
 
-// Lines lists the GPIO lines of the sensor's options, in the driver's order;
-// not that of its rail.
-func (c *Sensor) Lines() []UsedLine {
-	var lines []UsedLine
-	for _, o := range c.Driver.Options {
-		if o.Type != sensors.LineOption && o.Type != sensors.OutputOption {
-			continue
-		}
-		if l, ok := c.Options.Value(o.Name).(sensors.LineRef); ok {
-			lines = append(lines, UsedLine{o.Name, l, o.Type == sensors.OutputOption})
-		}
-	}
-	return lines
+// Claim is the line that switches the rail.
+func (r *Rail) Claim() sensors.Claim {
+	return sensors.Claim{Kind: sensors.LineWire, Option: "power", Line: r.Line, Output: true}
 }
 
-// I2C is the bus and the address of the sensor's chip; ok is false where the
-// driver has no address.
-func (c *Sensor) I2C() (bus sensors.Bus, addr sensors.Address, ok bool) {
-	hasBus, hasAddr := false, false
-	for _, o := range c.Driver.Options {
-		switch v := c.Options.Value(o.Name).(type) {
-		case sensors.Bus:
-			bus, hasBus = v, true
-		case sensors.Address:
-			addr, hasAddr = v, true
-		}
+// Chip is the claim of the sensor's chip, which several sensors may read; ok is
+// false where it is on no bus.
+func (c *Sensor) Chip() (claim sensors.Claim, ok bool) {
+	claims := c.Options.Claims()
+	i := slices.IndexFunc(claims, func(c sensors.Claim) bool { return c.Use() == sensors.OneChip })
+	if i < 0 {
+		return sensors.Claim{}, false
 	}
-	return bus, addr, hasBus && hasAddr
+	return claims[i], true
 }
 
 // Wiring tells in words through what the sensor is reached: "I2C bus 1,
 // address 0x76, power GPIO17 (pin 11)". Where no wire is configured it names
-// the program, file or driver.
+// the program, file or driver. It is for people: Claims are for programs.
 func (c *Sensor) Wiring() string {
-	var parts []string
-	if bus, addr, ok := c.I2C(); ok {
-		parts = append(parts, bus.String(), "address "+addr.String())
+	words := sensors.Words(c.Options.Claims())
+	switch {
+	case c.Rail == nil:
+		return words
+	case c.Rail.Implicit:
+		return fmt.Sprintf("%s, power %s", words, c.Rail.Line)
 	}
-	lines := c.Lines()
-	for _, l := range lines {
-		if len(lines) == 1 {
-			parts = append(parts, l.Line.String())
-		} else {
-			parts = append(parts, l.Option+" "+l.Line.String())
-		}
-	}
-	if len(parts) == 0 {
-		parts = append(parts, c.source())
-	}
-	if c.Rail != nil {
-		power := "power " + c.Rail.Line.String()
-		if !c.Rail.Implicit {
-			power = fmt.Sprintf("power %s on %s", c.Rail.Name, c.Rail.Line)
-		}
-		parts = append(parts, power)
-	}
-	return strings.Join(parts, ", ")
-}
-
-// source is where a sensor without wires gets its readings from.
-func (c *Sensor) source() string {
-	for _, o := range c.Driver.Options {
-		if !c.Options.Given(o.Name) {
-			continue
-		}
-		switch v := c.Options.Value(o.Name).(type) {
-		case []string:
-			return "program " + v[0]
-		case string:
-			if o.Type == sensors.PathOption {
-				return v
-			}
-			return fmt.Sprintf("%s %s %s", c.Driver.Name, o.Name, v)
-		}
-	}
-	return "by the kernel"
+	return fmt.Sprintf("%s, power %s on %s", words, c.Rail.Name, c.Rail.Line)
 }
 
 // SameDevice tells whether other is the same sensor at the same place with the

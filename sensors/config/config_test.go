@@ -174,15 +174,26 @@ func TestWiring(t *testing.T) {
 			t.Errorf("wiring of %s is %q, want %q", c.Sensors[i].Name, got, want)
 		}
 	}
-	lines := c.Sensors[3].Lines()
-	if len(lines) != 2 || lines[0].Option != "out" || !lines[0].Output || lines[1].Output || lines[1].Line.Offset != 2 {
-		t.Errorf("lines are %+v", lines)
+	gpio := func(n int) sensors.LineRef { return sensors.LineRef{BCM: n} }
+	for i, want := range map[int][]sensors.Claim{
+		0: {{Kind: sensors.I2CWire, Option: "addr", Bus: 1, Address: 0x76}, {Kind: sensors.LineWire, Option: "power", Line: gpio(17), Output: true}},
+		1: {{Kind: sensors.I2CWire, Option: "addr", Bus: 3, Address: 0x48}, {Kind: sensors.LineWire, Option: "power", Line: gpio(4), Output: true}},
+		3: {{Kind: sensors.LineWire, Option: "out", Line: gpio(5), Output: true},
+			{Kind: sensors.LineWire, Option: "echo", Line: sensors.LineRef{BCM: -1, Chip: "gpiochip1", Offset: 2}}},
+		4: {{Kind: sensors.ProgramWire, Path: "/bin/true"}},
+		5: {{Kind: sensors.FileWire, Option: "zone", Name: "thermal zone x"}},
+		6: {{Kind: sensors.FileWire, Option: "path", Path: "/sys/x"}},
+		7: {{Kind: sensors.FileWire, Name: "by the kernel"}},
+	} {
+		if diff := cmp.Diff(want, c.Sensors[i].Claims(), cmp.Transformer("line", func(l sensors.LineRef) string { return l.Key() })); diff != "" {
+			t.Errorf("%s claims (-want):\n%s", c.Sensors[i].Name, diff)
+		}
 	}
-	if bus, addr, ok := c.Sensors[1].I2C(); bus != 3 || addr != 0x48 || !ok {
-		t.Errorf("I2C is %v %v %v", bus, addr, ok)
+	if claim, ok := c.Sensors[1].Chip(); !ok || claim.Key() != "i2c 3 0x48" {
+		t.Errorf("the chip is %v %v", claim, ok)
 	}
-	if _, _, ok := c.Sensors[2].I2C(); ok {
-		t.Error("a switch is on an I2C bus")
+	if _, ok := c.Sensors[2].Chip(); ok {
+		t.Error("a switch is a chip on a bus")
 	}
 }
 

@@ -14,17 +14,19 @@ import (
 // conflicts finds what is wrong between sensors: each alone may be right.
 type conflicts struct {
 	*report
-	sensors []*Sensor
-	rails   *rails
-	names   map[string]Origin // of the sensors, broken ones too
-	origins map[*Sensor]map[string]Origin
+	sensors  []*Sensor
+	rails    *rails
+	names    map[string]Origin // of the sensors, broken ones too
+	origins  map[*Sensor]map[string]Origin
+	identify Identifier
 }
 
 func (f *conflicts) find() {
 	f.chips()
-	f.lines()
+	f.wires()
 	f.references()
 	f.onTimes()
+	f.held()
 }
 
 // reject reports what is wrong with one of a sensor's keys.
@@ -38,111 +40,6 @@ func (f *conflicts) origin(c *Sensor, key string) Origin {
 		return o
 	}
 	return c.Origin
-}
-
-// chips: one address is one chip. Several sensors may read channels of it, but
-// it has one driver, one supply and one set of options.
-func (f *conflicts) chips() {
-	type place struct {
-		bus  sensors.Bus
-		addr sensors.Address
-	}
-	first := map[place]*Sensor{}
-	for _, c := range f.sensors {
-		bus, addr, ok := c.I2C()
-		if !ok {
-			continue
-		}
-		if o := first[place{bus, addr}]; o != nil {
-			f.sameChip(c, o, fmt.Sprintf("%s on %s", addr, bus))
-		} else {
-			first[place{bus, addr}] = c
-		}
-	}
-}
-
-// sameChip checks that two sensors say the same of one chip.
-func (f *conflicts) sameChip(c, first *Sensor, where string) {
-	other := fmt.Sprintf("sensor %s (%s)", first.Name, first.Origin)
-	if c.Driver.Name != first.Driver.Name {
-		f.reject(c, "addr", fmt.Errorf("%s is taken by the %s of %s: give the address of this %s", where, first.Driver.Name, other, c.Driver.Name))
-		return
-	}
-	differs := fmt.Errorf("isn't what %s says of the same chip, %s: say the same in both", other, where)
-	for _, o := range c.Driver.Options {
-		if !o.Channel && !o.OverridesCommon() && !c.Options.EqualValue(first.Options, o.Name) {
-			f.reject(c, o.Name, differs)
-		}
-	}
-	if c.Rail != first.Rail {
-		f.reject(c, "power", differs)
-	}
-}
-
-// A lineUse is the first use of a GPIO line.
-type lineUse struct {
-	who   string // "sensor door (dormouse.yml:5)"
-	chip  string // the same for sensors of one chip, which share its lines
-	where Origin
-}
-
-// lines: a line has one user.
-func (f *conflicts) lines() {
-	first := map[string]lineUse{}
-	claim := func(ref sensors.LineRef, u lineUse, subject, key string) {
-		o, taken := first[ref.Key()]
-		switch {
-		case !taken:
-			first[ref.Key()] = u
-		case o.chip == "" || o.chip != u.chip:
-			f.add(u.where, subject, key, fmt.Errorf("%s is taken by %s: a line has one use", ref, o.who))
-		}
-	}
-	for _, c := range f.sensors {
-		// The header's I2C pins; other buses are on other pins on other models.
-		if bus, ok := c.bus(); ok && bus == 1 {
-			u := lineUse{fmt.Sprintf("I2C bus 1, on which sensor %s is (%s)", c.Name, c.Origin), "bus 1", c.Origin}
-			claim(sensors.LineRef{BCM: 2}, u, "", "")
-			claim(sensors.LineRef{BCM: 3}, u, "", "")
-		}
-	}
-	for _, r := range f.rails.list {
-		u := lineUse{who: fmt.Sprintf("rail %s (%s)", r.Name, r.Origin), where: r.Origin}
-		subject, key := "rail "+r.Name, "line"
-		if r.Implicit {
-			u.who = fmt.Sprintf("power of a sensor (%s)", r.Origin)
-			subject, key = f.firstOn(r), "power"
-		}
-		claim(r.Line, u, subject, key)
-	}
-	for _, c := range f.sensors {
-		for _, line := range c.Lines() {
-			u := lineUse{who: fmt.Sprintf("sensor %s (%s)", c.Name, c.Origin), where: f.origin(c, line.Option)}
-			if bus, addr, ok := c.I2C(); ok {
-				u.chip = fmt.Sprintf("%s at %s on %s", c.Driver.Name, addr, bus)
-			}
-			claim(line.Line, u, "sensor "+c.Name, line.Option)
-		}
-	}
-}
-
-// firstOn is the first sensor that the rail supplies.
-func (f *conflicts) firstOn(r *Rail) string {
-	for _, c := range f.sensors {
-		if c.Rail == r {
-			return "sensor " + c.Name
-		}
-	}
-	return ""
-}
-
-func (c *Sensor) bus() (sensors.Bus, bool) {
-	for _, o := range c.Driver.Options {
-		if b, ok := c.Options.Value(o.Name).(sensors.Bus); ok {
-			return b, true
-		}
-	}
-	return 0, false
 }
 
 // references: a sensor that another refers to exists, and none refers, through

@@ -44,6 +44,7 @@ func init() {
 				{Name: "quantity", Type: sensors.EnumOption, Choices: []string{"pulses", "precipitation", "energy"}, Default: "pulses", Help: "what is counted"},
 				{Name: "per-pulse", Type: sensors.TextOption, Help: "of one pulse"}},
 			Measures: []*sensors.Quantity{sensors.Pulses, sensors.Precipitation, sensors.Energy},
+			Holds:    func(*sensors.Options) bool { return true },
 			Check: func(o *sensors.Options) error {
 				if o.Text("quantity") != "pulses" && !o.Given("per-pulse") {
 					return &sensors.OptionError{Key: "per-pulse", Err: errors.New("is missing: how much one pulse is")}
@@ -60,7 +61,16 @@ func init() {
 			{Name: "env", Type: sensors.MapOption, Help: "its environment"},
 			{Name: "directory", Type: sensors.PathOption, Default: "/", Help: "where"},
 			{Name: "timeout", Type: sensors.DurationOption, Default: "1m", Help: "killed after"},
-			{Name: "retries", Type: sensors.IntegerOption, Default: "0", Help: "a program isn't run twice"}}}),
+			{Name: "retries", Type: sensors.IntegerOption, Default: "0", Help: "a program isn't run twice"}},
+			Claims: func(o *sensors.Options) []sensors.Claim {
+				if len(o.List("argv")) == 0 {
+					return nil
+				}
+				return []sensors.Claim{{Kind: sensors.ProgramWire, Path: o.List("argv")[0]}}
+			}}),
+		fake("dust", sensors.Driver{Options: []sensors.Option{sensors.PortOpt()}, Measures: []*sensors.Quantity{sensors.ParticulateMatter}}),
+		fake("mcp3008", sensors.Driver{Options: append(sensors.SPIOpts(), sensors.Option{Name: "reference", Type: sensors.NumberOption, Unit: sensors.Volts, Default: "3.3V", Help: "volts"}),
+			Channels: []string{"ch0", "ch1"}, Measures: []*sensors.Quantity{sensors.Voltage.With("channel")}}),
 		fake("thermal", sensors.Driver{Options: []sensors.Option{{Name: "zone", Type: sensors.TextOption, Default: "cpu-thermal", Help: "the zone's type"}}, Measures: []*sensors.Quantity{sensors.Temperature}}),
 		fake("hwmon", sensors.Driver{Options: []sensors.Option{{Name: "path", Type: sensors.PathOption, Help: "of the device"}}}),
 		fake("bound", sensors.Driver{NoRail: "the chip is set up only once", Measures: []*sensors.Quantity{sensors.Temperature}}),

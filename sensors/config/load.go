@@ -15,6 +15,9 @@ type Source struct {
 	// What tells the machine from others, where a sensor has jitter.
 	MachineID string // the content of /etc/machine-id; empty: it can't be read
 	HostName  string // instead, where that holds no id
+	// Identify is what the board at hand calls a wire, so that two names of one
+	// are one; ok is false where it can't tell. nil: there is no board.
+	Identify Identifier
 }
 
 // Load makes the configuration. Its error is of type Problems and holds
@@ -34,7 +37,7 @@ func Draft(src Source) (*Config, error) {
 	stanzas, file := readStanzas(r, src)
 	d := readDefaults(r, file.defaults)
 	d.readEvery(r, src.Every)
-	rails := readRails(r, stanzas)
+	rails := readRails(r, stanzas, src.Identify)
 	l := &loader{report: r, defaults: d, rails: rails, machine: &machine{id: src.MachineID, hostName: src.HostName},
 		names: map[string]Origin{}, origins: map[*Sensor]map[string]Origin{}}
 	var list []*Sensor
@@ -48,7 +51,7 @@ func Draft(src Source) (*Config, error) {
 	if len(list) == 0 && len(r.problems) == 0 {
 		noSensors(r, src, file.listed)
 	}
-	(&conflicts{report: r, sensors: list, rails: rails, names: l.names, origins: l.origins}).find()
+	(&conflicts{report: r, sensors: list, rails: rails, names: l.names, origins: l.origins, identify: src.Identify}).find()
 	rails.warnOfUnused()
 	r.problems.sort()
 	r.warnings.sort()

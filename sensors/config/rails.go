@@ -16,14 +16,16 @@ type rails struct {
 	byName map[string]*Rail
 	keys   map[*Rail]map[string]Origin // where each key was given
 	used   map[*Rail]bool
+
+	identify Identifier
 }
 
 // railKeys are the keys of a rail, besides its name and line.
 var railKeys = []string{"active", "settle", "max-on", "after"}
 
 // readRails reads the rails' stanzas.
-func readRails(r *report, stanzas []*stanza) *rails {
-	rs := &rails{report: r, byName: map[string]*Rail{}, keys: map[*Rail]map[string]Origin{}, used: map[*Rail]bool{}}
+func readRails(r *report, stanzas []*stanza, identify Identifier) *rails {
+	rs := &rails{report: r, identify: identify, byName: map[string]*Rail{}, keys: map[*Rail]map[string]Origin{}, used: map[*Rail]bool{}}
 	seen := map[string]Origin{}
 	for _, s := range stanzas {
 		if s.kind == "rail" && r.named(s, seen) {
@@ -162,12 +164,12 @@ func (rs *rails) supply(text string, where Origin) (*Rail, error) {
 	if ref.Name != "" {
 		return nil, fmt.Errorf("there is no rail %q%s: define it with --rail=%s=LINE or in the file under rails, or give a line such as GPIO17", text, sensors.DidYouMean(text, rs.names()), text)
 	}
-	for _, r := range rs.list {
-		if r.Line.Key() == ref.Key() {
-			return r, nil
+	r := &Rail{Rail: sensors.Rail{Name: ref.Key(), Line: ref}, Origin: where, Implicit: true}
+	for _, other := range rs.list {
+		if rs.identify.key(other.Claim()) == rs.identify.key(r.Claim()) {
+			return other, nil
 		}
 	}
-	r := &Rail{Rail: sensors.Rail{Name: ref.Key(), Line: ref}, Origin: where, Implicit: true}
 	rs.list = append(rs.list, r)
 	return r, nil
 }

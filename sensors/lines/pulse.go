@@ -59,7 +59,8 @@ func init() {
 			_, err := perPulse(o)
 			return err
 		},
-		New: newPulse,
+		Holds: func(*sensors.Options) bool { return true },
+		New:   newPulse,
 	})
 }
 

@@ -26,6 +26,7 @@ func init() {
 			{Name: "wake-limit", Type: sensors.DurationOption, Default: "1s", Range: &sensors.Range{Min: 0.1, Max: 86400},
 				Help: "least time between two such wakes: changes that come sooner are read when it has passed"},
 		},
+		Holds:        func(o *sensors.Options) bool { return o.Bool("transitions") },
 		Measures:     []*sensors.Quantity{sensors.Active, sensors.Transitions, sensors.LastChange},
 		Unverifiable: "a level is all there is: a cut or shorted wire reads as what pull or the short makes of it",
 		Check: func(o *sensors.Options) error {

@@ -120,16 +120,25 @@ func (p *Pinout) addRails(cfg *config.Config, lines *lines) {
 
 func (p *Pinout) addSensors(cfg *config.Config, lines *lines) {
 	for _, s := range cfg.Sensors {
-		wired := s.Lines()
-		for _, l := range wired {
+		claims := s.Options.Claims()
+		count := 0
+		for _, c := range claims {
+			if c.Kind == sensors.LineWire {
+				count++
+			}
+		}
+		for _, c := range claims {
+			if c.Kind != sensors.LineWire {
+				continue
+			}
 			user := User{Label: s.Name, consumer: "dormouse " + s.Name}
-			if len(wired) > 1 {
-				user.Label += " " + l.Option
+			if count > 1 {
+				user.Label += " " + c.Option
 			}
-			if bus, addr, ok := s.I2C(); ok {
-				user.group = fmt.Sprint(s.Driver.Name, bus, addr)
+			if chip, ok := s.Chip(); ok {
+				user.group = s.Driver.Name + ", " + chip.Key()
 			}
-			p.addUser(l.Line, user, lines)
+			p.addUser(c.Line, user, lines)
 		}
 	}
 }
@@ -144,38 +153,39 @@ func poweredBy(cfg *config.Config, r *config.Rail) []string {
 	return names
 }
 
-// The header's peripheral functions: the documentation of Raspberry Pi, "GPIO
-// and the 40-pin header". The pins of other buses differ between the models.
-var (
-	i2cPins    = map[sensors.Bus][]int{0: {0, 1}, 1: {2, 3}}
-	i2cSignals = []string{"SDA", "SCL"}
-	spiPins    = map[int]string{9: "MISO", 10: "MOSI", 11: "SCLK"}
-	spiSelects = []int{8, 7} // CE0, CE1
-	uartPins   = map[int]string{14: "TXD", 15: "RXD"}
-)
-
-// addBuses adds the I2C buses that sensors are on.
+// addBuses adds the buses and ports that sensors are on.
 func (p *Pinout) addBuses(cfg *config.Config) {
-	on := map[sensors.Bus][]string{}
-	var order []sensors.Bus
+	on := map[string][]string{} // names of sensors, by medium
+	seen := map[string]bool{}
+	var claims []sensors.Claim // one of each medium's pins
 	for _, s := range cfg.Sensors {
-		if bus, _, ok := s.I2C(); ok {
-			if on[bus] == nil {
-				order = append(order, bus)
+		for _, c := range s.Options.Claims() {
+			medium := c.Medium()
+			if medium == "" {
+				continue
 			}
-			on[bus] = append(on[bus], s.Name)
+			if !slices.Contains(on[medium], s.Name) {
+				on[medium] = append(on[medium], s.Name)
+			}
+			if key := fmt.Sprint(medium, c.Pins()); !seen[key] {
+				seen[key] = true
+				claims = append(claims, c)
+			}
 		}
 	}
-	for _, bus := range order {
-		label := fmt.Sprintf("%s: %s", bus, strings.Join(on[bus], ", "))
-		pins := i2cPins[bus]
-		if pins == nil {
+	for _, c := range claims {
+		medium := c.Medium()
+		label := fmt.Sprintf("%s: %s", medium, strings.Join(on[medium], ", "))
+		if len(c.Pins()) == 0 {
 			p.Elsewhere = append(p.Elsewhere, label)
 		}
-		for i, bcm := range pins {
-			pin := p.byBCM(bcm)
-			pin.Function = fmt.Sprintf("%s of %s", i2cSignals[i], bus)
-			pin.Users = append(pin.Users, User{Label: i2cSignals[i] + " of " + label, group: label})
+		for _, signal := range c.Pins() {
+			pin := p.byBCM(signal.BCM)
+			pin.Function = fmt.Sprintf("%s of %s", signal.Name, medium)
+			user := User{Label: signal.Name + " of " + label, group: label}
+			if !slices.Contains(pin.Users, user) {
+				pin.Users = append(pin.Users, user)
+			}
 		}
 	}
 }
@@ -276,22 +286,22 @@ func (p *Pinout) addFunctions(b board.Inspector) {
 		p.notef("the I2C buses can't be listed: %v", err)
 	}
 	for _, bus := range buses {
-		for i, bcm := range i2cPins[bus] {
-			p.byBCM(bcm).Function = fmt.Sprintf("%s of %s", i2cSignals[i], bus)
-		}
+		p.addFunction(bus.String(), bus.Pins())
 	}
-	for i, bcm := range spiSelects {
-		if p.exists(b, fmt.Sprintf("/dev/spidev0.%d", i)) {
-			p.byBCM(bcm).Function = fmt.Sprintf("CE%d of SPI bus 0", i)
-			for bcm, signal := range spiPins {
-				p.byBCM(bcm).Function = signal + " of SPI bus 0"
-			}
+	for n := range 2 {
+		d := sensors.SPIDevice{Select: n}
+		if p.exists(b, d.Node()) {
+			p.addFunction(fmt.Sprintf("SPI bus %d", d.Bus), d.Pins())
 		}
 	}
 	if p.exists(b, "/dev/serial0") { // the link to the header's UART, made by Raspberry Pi OS
-		for bcm, signal := range uartPins {
-			p.byBCM(bcm).Function = signal + " of the serial port"
-		}
+		p.addFunction("the serial port", sensors.HeaderUART)
+	}
+}
+
+func (p *Pinout) addFunction(medium string, pins []sensors.Signal) {
+	for _, signal := range pins {
+		p.byBCM(signal.BCM).Function = fmt.Sprintf("%s of %s", signal.Name, medium)
 	}
 }
 

@@ -3,7 +3,9 @@ package poll
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
+	"os"
 	"os/exec"
 	"sync/atomic"
 	"time"
@@ -29,14 +31,15 @@ type reader struct {
 	bus    *bus            // nil: its driver has none
 	ctx    context.Context // of the attempt
 	lines  []*line         // taken and not closed
+	opened []openedWire    // in the attempt, whether they were closed or not
 
 	awaited atomic.Bool // whoever makes it false ends the sensor's read: the attempt, or overdue
 }
 
 func newReader(sh *shared, cfg *config.Sensor) *reader {
 	r := &reader{shared: sh, cfg: cfg, done: make(chan struct{}, 1), log: sh.log.With("sensor", cfg.Name)}
-	if _, addr, ok := cfg.I2C(); ok {
-		r.device = &i2c.Dev{Bus: (*readerBus)(r), Addr: uint16(addr)}
+	if claim, ok := cfg.Options.Claim(sensors.I2CWire); ok {
+		r.device = &i2c.Dev{Bus: (*readerBus)(r), Addr: uint16(claim.Address)}
 	}
 	return r
 }
@@ -62,6 +65,20 @@ func (r *reader) Line(option string, c sensors.LineConfig) (sensors.Line, error)
 	held := &line{Line: l, reader: r, ref: ref}
 	r.lines = append(r.lines, held)
 	return held, nil
+}
+
+func (r *reader) Open(c sensors.Claim, config any) (io.Closer, error) {
+	w, err := r.shared.board.Open(c, config)
+	if err != nil {
+		return nil, err
+	}
+	r.opened = append(r.opened, openedWire{w, c})
+	return w, nil
+}
+
+func (r *reader) WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	limited := r.shared.clock.WithDeadline(ctx, r.Now().Add(d))
+	return limited, func() { limited.Cancel() }
 }
 
 func (r *reader) Sleep(ctx context.Context, d time.Duration) error {
@@ -115,6 +132,9 @@ func (r *reader) attempt(ctx context.Context) error {
 			r.sensor = nil
 		}
 	}
+	if r.closeWires() {
+		r.sensor = nil
+	}
 	return err
 }
 
@@ -157,6 +177,31 @@ func (r *reader) closeLines() bool {
 		}
 	}
 	return any
+}
+
+// An openedWire is a wire that Open gave out.
+type openedWire struct {
+	io.Closer
+	claim sensors.Claim
+}
+
+// closeWires closes what a sensor left open, and tells whether there was any.
+// Closing what is closed already gives os.ErrClosed.
+func (r *reader) closeWires() bool {
+	left := false
+	for _, w := range r.opened {
+		err := w.Close()
+		if errors.Is(err, os.ErrClosed) {
+			continue
+		}
+		left = true
+		if err != nil {
+			r.log.Warn("can't close a wire", "wire", w.claim.String(), "err", err)
+		}
+	}
+	clear(r.opened)
+	r.opened = r.opened[:0]
+	return left
 }
 
 // close ends what the reader holds between polls.

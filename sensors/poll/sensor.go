@@ -72,7 +72,7 @@ func newSensor(cfg *config.Sensor, log *slog.Logger) (*sensor, error) {
 	}
 	s := &sensor{entry: newEntry(cfg.Schedule), cfg: cfg, log: log.With("sensor", cfg.Name)}
 	s.entry.sensor = s
-	s.result = sensors.Result{Name: cfg.Name, Driver: cfg.Driver.Name, Wiring: cfg.Wiring(), Labels: cfg.Labels, Errors: noErrors}
+	s.result = sensors.Result{Name: cfg.Name, Driver: cfg.Driver.Name, Wiring: cfg.Wiring(), Claims: cfg.Claims(), Labels: cfg.Labels, Errors: noErrors}
 	return s, nil
 }
 
@@ -97,7 +97,7 @@ func (s *sensor) inherit(o *sensor) {
 	s.failed, s.logged, s.panicked = o.failed, o.logged, o.panicked
 	r := o.result
 	r.Readings, r.Failures, r.Expires = nil, nil, 0
-	r.Wiring, r.Labels, r.NextRead = s.result.Wiring, s.result.Labels, 0
+	r.Wiring, r.Claims, r.Labels, r.NextRead = s.result.Wiring, s.result.Claims, s.result.Labels, 0
 	s.result = r
 	s.resume(&o.entry)
 	if s.reader != nil {

@@ -19,8 +19,8 @@ type set struct {
 
 // A chip is read by one sensor at a time.
 type chip struct {
-	bus  sensors.Bus
-	last *sensor // to be read, or being read; nil: none
+	claim sensors.Claim
+	last  *sensor // to be read, or being read; nil: none
 }
 
 // newSet makes the sensors of a configuration. What lives on of the present
@@ -57,18 +57,14 @@ func (set *set) choose(names []string) ([]*sensor, error) {
 // order finds who shares a chip and who is read after whom. A reference that
 // closes a circle is left out: config refuses those.
 func (set *set) order() {
-	type key struct {
-		driver string
-		bus    sensors.Bus
-		addr   sensors.Address
-	}
+	type key struct{ driver, chip string }
 	chips := map[key]*chip{}
 	for _, s := range set.sensors {
 		s.rank, s.after, s.chip = 0, nil, nil
-		if bus, addr, ok := s.cfg.I2C(); ok {
-			k := key{s.cfg.Driver.Name, bus, addr}
+		if claim, ok := s.cfg.Chip(); ok {
+			k := key{s.cfg.Driver.Name, claim.Key()}
 			if chips[k] == nil {
-				chips[k] = &chip{bus: bus}
+				chips[k] = &chip{claim: claim}
 			}
 			s.chip = chips[k]
 		}

@@ -100,7 +100,9 @@ func (l *loop) wake(cause string) {
 				s.waitFor(s.chip.last)
 			}
 			s.chip.last = s
-			s.bus = l.wires.useBus(s.chip.bus)
+			if c := s.chip.claim; c.Kind == sensors.I2CWire {
+				s.bus = l.wires.useBus(sensors.Bus(c.Bus))
+			}
 		}
 		l.wires.useRail(s)
 	}

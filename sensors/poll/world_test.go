@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -435,6 +437,7 @@ type fakeBoard struct {
 	now    func() alarm.Instant
 	edges  map[string]chan error // of lines that are waited for: what WaitEdge returns
 	driven []string              // when, since boot, which output became what
+	ports  *int                  // serial ports that are open; nil: there is none
 }
 
 func (b *fakeBoard) note(format string, args ...any) {
@@ -453,6 +456,35 @@ func newFakeBoard() *fakeBoard {
 
 func (b *fakeBoard) Model() string        { return "a board of the tests" }
 func (b *fakeBoard) Files() sensors.Files { return nil }
+
+// A fakePort is a serial port on which nothing comes.
+type fakePort struct {
+	board  *fakeBoard
+	closed bool
+}
+
+func (b *fakeBoard) Open(c sensors.Claim, config any) (io.Closer, error) {
+	if b.ports == nil {
+		return nil, sensors.Errorf(sensors.NoAnswer, "there is no %s", c)
+	}
+	*b.ports++
+	return &fakePort{board: b}, nil
+}
+
+func (p *fakePort) Read(ctx context.Context, data []byte) (int, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+func (p *fakePort) Write(context.Context, []byte) error { return nil }
+func (p *fakePort) Discard() error                      { return nil }
+func (p *fakePort) Close() error {
+	if p.closed {
+		return os.ErrClosed
+	}
+	p.closed = true
+	*p.board.ports--
+	return nil
+}
 
 func (b *fakeBoard) OpenBus(n sensors.Bus) (i2c.BusCloser, error) {
 	b.mu.Lock()

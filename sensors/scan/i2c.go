@@ -92,10 +92,10 @@ func (s *scanner) inUse(ctx context.Context, number sensors.Bus) map[uint16]Addr
 		used[addr] = Address{Kernel: driver, unbind: board.UnbindCommand(number, addr, driver), Could: []Find{}, Refused: []string{}}
 	}
 	for _, r := range s.Reads {
-		text, ok := strings.CutPrefix(r.Wiring, number.String()+", address ")
-		text, _, _ = strings.Cut(text, ",")
-		if addr, err := strconv.ParseUint(text, 0, 7); ok && err == nil {
-			used[uint16(addr)] = Address{Daemon: r.Name, Could: []Find{}, Refused: []string{}}
+		for _, c := range r.Claims {
+			if c.Kind == sensors.I2CWire && c.Bus == int(number) {
+				used[uint16(c.Address)] = Address{Daemon: r.Name, Could: []Find{}, Refused: []string{}}
+			}
 		}
 	}
 	return used

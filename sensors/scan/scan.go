@@ -7,7 +7,6 @@ package scan
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"example.org/dormouse/daemon/alarm"
@@ -39,7 +38,7 @@ type Options struct {
 // A DaemonSensor is a sensor that a running daemon reads.
 type DaemonSensor struct {
 	Name   string
-	Wiring string // as SensorConfig.Wiring has it
+	Claims []sensors.Claim
 }
 
 // PowerUp is how long a chip may take to answer after its supply was switched
@@ -104,9 +103,7 @@ func (s *scanner) scan(ctx context.Context) {
 	s.scanDevices(ctx)
 	s.scanLines()
 	for _, d := range sensors.Drivers() {
-		if slices.ContainsFunc(d.Options, func(o sensors.Option) bool {
-			return o.Type == sensors.LineOption || o.Type == sensors.OutputOption
-		}) {
+		if d.Uses(sensors.LineWire) {
 			s.found.Unfindable = append(s.found.Unfindable, d.Name)
 		}
 	}

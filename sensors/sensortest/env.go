@@ -29,9 +29,11 @@ const mostWaits = 10_000
 // An Env is a sensor's environment in virtual time. A test fills in the wires
 // that its driver uses before it reads, and looks at the records afterwards.
 type Env struct {
-	Bus    i2c.Bus          // what I2C talks to
-	FS     *Files           // what Files reads and writes; empty at first
-	Lines  map[string]*Line // by the option that names the line
+	Bus   i2c.Bus          // what I2C talks to
+	FS    *Files           // what Files reads and writes; empty at first
+	Lines map[string]*Line // by the option that names the line
+	// Wires are what is connected to other wires: an SPIChip, a *SerialDevice.
+	Wires  map[sensors.WireKind]any
 	Values map[string]float64
 
 	// Waits are the durations that were asked for, those of Poll one by one.
@@ -65,7 +67,7 @@ func New(tb testing.TB, d *sensors.Driver, texts map[string]string, channels ...
 		tb.Fatalf("options of %s: %v", d.Name, err)
 	}
 	return &Env{
-		FS: &Files{}, Lines: map[string]*Line{}, Values: map[string]float64{},
+		FS: &Files{}, Lines: map[string]*Line{}, Wires: map[sensors.WireKind]any{}, Values: map[string]float64{},
 		tb: tb, options: o, now: Start, cancel: func() {}, once: map[string]error{},
 	}
 }
@@ -136,8 +138,7 @@ func (e *Env) Sleep(ctx context.Context, d time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	e.now = e.now.Add(d)
-	return nil
+	return e.passUntil(ctx, e.now.Add(d))
 }
 
 func (e *Env) Poll(ctx context.Context, max, step time.Duration, done func() (bool, error)) error {

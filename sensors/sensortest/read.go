@@ -25,6 +25,10 @@ func ReadContext(ctx context.Context, tb testing.TB, d *sensors.Driver, e *Env) 
 	if err != nil {
 		return nil, nil, err
 	}
+	_, holder := s.(sensors.Holder)
+	if declared := d.Holds != nil && d.Holds(e.options); holder != declared {
+		tb.Errorf("%s: the sensor is a Holder: %v, and the driver's Holds says %v", d.Name, holder, declared)
+	}
 	if c, ok := s.(io.Closer); ok {
 		defer c.Close()
 	}

@@ -20,6 +20,8 @@ type Source struct {
 	Rails         []string // --rail
 	Every         string   // --every
 	Machine       *Machine // nil: this one
+	// Identify is what the board calls a wire; nil: there is no board to ask.
+	Identify config.Identifier
 }
 
 // Files is what was read from files, at the start or for a reload.
@@ -159,6 +161,6 @@ func (s *Source) source(data []byte) config.Source {
 	}
 	return config.Source{
 		File: s.ConfigFile, Data: data, SensorFlags: s.Sensors, RailFlags: s.Rails, Every: s.Every,
-		MachineID: s.Machine.ID, HostName: s.Machine.Name,
+		MachineID: s.Machine.ID, HostName: s.Machine.Name, Identify: s.Identify,
 	}
 }

@@ -5,6 +5,31 @@ import (
 	"time"
 )
 
+// The options that name a GPIO line.
+const (
+	LineOption   OptionType = "line"        // an input: GPIO17, BOARD11, CHIP:OFFSET or a line's name
+	OutputOption OptionType = "driven line" // the same, driven
+)
+
+var lineWire = &wire{
+	kind: LineWire, use: Exclusive, noun: "a line",
+	options: map[OptionType]func(Option, string) (any, error){LineOption: parseLineOption, OutputOption: parseLineOption},
+	claims: func(d *Driver, o *Options) []Claim {
+		var claims []Claim
+		for _, opt := range d.Options {
+			l, ok := o.values[opt.Name].(LineRef)
+			if ok {
+				claims = append(claims, Claim{Kind: LineWire, Option: opt.Name, Line: l, Output: opt.Type == OutputOption})
+			}
+		}
+		return claims
+	},
+	key:   func(c Claim) string { return c.Line.Key() },
+	words: func(c Claim) string { return c.Line.String() },
+}
+
+func parseLineOption(_ Option, text string) (any, error) { return ParseLine(text) }
+
 // Bias is the pull resistor of a line.
 type Bias uint8
 
@@ -77,14 +102,4 @@ type Rail struct {
 	After []string
 	// Configured is where the configuration defines it, for messages.
 	Configured string
-}
-
-// Files are what the kernel shows of a sensor: the attributes of sysfs and
-// procfs, and device nodes. Paths are absolute ("/sys/class/thermal"). A read
-// in sysfs can't be cancelled: when ctx ends first the call returns and the
-// read is left behind, at most one per file.
-type Files interface {
-	ReadFile(ctx context.Context, path string) ([]byte, error)
-	WriteFile(ctx context.Context, path string, data []byte) error
-	Glob(pattern string) ([]string, error)
 }

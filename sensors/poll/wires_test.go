@@ -1,0 +1,105 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"example.org/dormouse/sensors"
+)
+
+// onSerial makes a fake open its serial port at each read.
+func onSerial(sense func(ctx context.Context, e sensors.Env, p sensors.Serial, r *sensors.Report) error) func(*fake) {
+	return func(f *fake) {
+		f.cfg.Driver.Options = append(f.cfg.Driver.Options, sensors.PortOpt())
+		f.cfg.Options = f.w.options(f.cfg.Driver, nil)
+		f.cfg.Timeout = 10 * time.Second
+		f.sense = func(ctx context.Context, e sensors.Env, r *sensors.Report) error {
+			p, err := sensors.OpenSerial(e, sensors.SerialConfig{Baud: 9600})
+			if err != nil {
+				return err
+			}
+			return sense(ctx, e, p, r)
+		}
+	}
+}
+
+// A wire is closed at the end of the attempt whether the driver did it or not;
+// a sensor that left one open would have a closed one at its next read, so it is
+// built again.
+func TestWiresAreClosedAfterARead(t *testing.T) {
+	in(t, func(w *world) {
+		open := 0
+		w.ports = &open
+		tidy := w.sensor("tidy", onSerial(func(_ context.Context, _ sensors.Env, p sensors.Serial, r *sensors.Report) error {
+			r.Set(sensors.Temperature, 1)
+			return p.Close()
+		}))
+		untidy := w.sensor("untidy", onSerial(func(_ context.Context, _ sensors.Env, p sensors.Serial, r *sensors.Report) error {
+			r.Set(sensors.Temperature, 1)
+			return nil
+		}))
+		failing := w.sensor("failing", onSerial(func(context.Context, sensors.Env, sensors.Serial, *sensors.Report) error {
+			return errors.New("it failed")
+		}))
+		w.run(tidy.cfg, untidy.cfg, failing.cfg)
+		for range 2 {
+			if open != 0 {
+				t.Errorf("%d ports are open between reads", open)
+			}
+			w.pass(time.Minute)
+		}
+		if tidy.builds != 1 || untidy.builds < 3 {
+			t.Errorf("built %d and %d times", tidy.builds, untidy.builds)
+		}
+		if r := w.shot().Results; !r[0].Up || !r[1].Up || r[2].Up {
+			t.Errorf("the results are %+v", r)
+		}
+	})
+}
+
+// A port that is missing is a failure like others, and claims are published.
+func TestAWireThatIsMissing(t *testing.T) {
+	in(t, func(w *world) {
+		s := w.sensor("dust", onSerial(func(context.Context, sensors.Env, sensors.Serial, *sensors.Report) error { return nil }))
+		w.run(s.cfg)
+		r := w.shot().Results[0]
+		if r.Up || r.Reason != sensors.NoAnswer {
+			t.Errorf("it is up %v, %s: %v", r.Up, r.Reason, r.Err)
+		}
+		if len(r.Claims) != 1 || r.Claims[0].Key() != "serial /dev/serial0" {
+			t.Errorf("it claims %v", r.Claims)
+		}
+	})
+}
+
+// WithTimeout ends a wait by the clock, and the sensor's own deadline goes on.
+func TestWithTimeout(t *testing.T) {
+	in(t, func(w *world) {
+		open := 0
+		w.ports = &open
+		var waited time.Duration
+		var inner error
+		s := w.sensor("dust", onSerial(func(ctx context.Context, e sensors.Env, p sensors.Serial, r *sensors.Report) error {
+			from := e.Now()
+			limited, cancel := e.WithTimeout(ctx, 2*time.Second)
+			defer cancel()
+			_, inner = p.Read(limited, make([]byte, 1))
+			waited = e.Now().Sub(from)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			r.Set(sensors.Temperature, 1)
+			return nil
+		}))
+		w.run(s.cfg)
+		w.pass(3 * time.Second)
+		if waited != 2*time.Second || !errors.Is(inner, context.DeadlineExceeded) || sensors.ReasonOf(inner) != sensors.Timeout {
+			t.Errorf("waited %v, %v", waited, inner)
+		}
+		if !w.shot().Results[0].Up {
+			t.Errorf("it is down: %v", w.shot().Results[0].Err)
+		}
+	})
+}
