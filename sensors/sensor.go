@@ -48,9 +48,10 @@ type Watch struct {
 	Changed bool
 }
 
-// A Keeper is a Sensor whose count outlives the process. State may be asked
-// for at any time but during Sense; Restore is called at most once, before
-// the first Sense, with what State returned in an earlier life.
+// A Keeper is a Sensor whose count outlives the process. State is the count as
+// of the last Sense, or of Close, which brings it up to date; it isn't asked
+// for during one of them. Restore is called at most once, before the first
+// Sense, with what State returned in an earlier life.
 type Keeper interface {
 	State() ([]byte, error)
 	Restore([]byte) error

@@ -190,7 +190,7 @@ func (s *settings) oneWake(ctx context.Context, cfg *config.Config, names []stri
 		return nil, nil, err
 	}
 	b := openBoard(s.board, clock)
-	poller, err := poll.New(poll.Options{Config: cfg, Board: b, Clock: clock, Log: log.Logger, StateDirectory: s.stateDirectory, Start: daemon.StartChild, Wait: daemon.WaitChild})
+	poller, err := poll.New(poll.Options{Config: cfg, Board: b, Clock: clock, Log: log.Logger, Start: daemon.StartChild, Wait: daemon.WaitChild})
 	if err != nil {
 		return nil, nil, errors.Join(err, clock.Close())
 	}

@@ -60,15 +60,26 @@ func TestReadReportsFailures(t *testing.T) {
 	}
 }
 
-// The state directory of a first read is made where a count is to be kept.
-func TestFirstReadKeepsCounts(t *testing.T) {
+// A read that is no daemon's neither takes the daemon's counts nor writes any.
+func TestReadLeavesCountsAlone(t *testing.T) {
 	p := newPlace(t)
-	_, stderr, code := p.run("read", "--board=sim", "--sensor=rain=pulse,pin=GPIO22", "--state.directory=new/state")
+	const count = "what a daemon kept"
+	if err := os.Mkdir(filepath.Join(p.dir, "state"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p.write("state/counters.json", count)
+	_, stderr, code := p.run("read", "--board=sim", "--sensor=rain=pulse,pin=GPIO22", "--state.directory=state")
 	if code != 0 || stderr != "" {
 		t.Errorf("exit status %d, %s", code, stderr)
 	}
-	if counts := p.read("new/state/counters.json"); !strings.Contains(counts, "rain") {
+	if counts := p.read("state/counters.json"); counts != count {
 		t.Errorf("the state is %s", counts)
+	}
+	if _, stderr, code := p.run("read", "--board=sim", "--sensor=rain=pulse,pin=GPIO22", "--state.directory=none"); code != 0 || stderr != "" {
+		t.Errorf("without a state directory: exit status %d, %s", code, stderr)
+	}
+	if _, err := os.Stat(filepath.Join(p.dir, "none")); !os.IsNotExist(err) {
+		t.Errorf("a state directory was made: %v", err)
 	}
 }
 

@@ -7,13 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/state"
 )
 
 // file is the name of the file in the state directory.
@@ -21,7 +19,6 @@ const file = "runs.json"
 
 // runs is what the series of a text file know of earlier runs.
 type runs struct {
-	Version int                   `json:"version"`
 	Awake   time.Duration         `json:"awake"` // ns
 	Wakes   map[string]uint64     `json:"wakes"` // by cause
 	Sensors map[string]sensorRuns `json:"sensors"`
@@ -34,51 +31,34 @@ type sensorRuns struct {
 	LastSuccess time.Time                 `json:"last_success,omitzero"` // while the clock was true
 }
 
-// Add adds the counts of earlier runs to a snapshot of this run, and keeps the
-// sums in the directory, which is created, for the next. A file that can't be
-// read is renamed: the counters reset to zero, which Prometheus understands.
-// Whatever the error, the snapshot's readings are valid.
+// Add adds the counts of this boot's earlier runs to a snapshot of this run, and
+// keeps the sums in the directory, which is created, for the next. After a boot
+// counters reset to zero, which Prometheus understands: an SD card is spared a
+// flush at every run, so after a power cut the file may be older than what was
+// shown last. A file that can't be used is left alone. Whatever the error, the
+// snapshot's readings are valid.
 func Add(directory string, snapshot *sensors.Snapshot, clock *alarm.Clock) error {
-	path := filepath.Join(directory, file)
-	r, lost := loadRuns(path)
+	store := state.In(directory, file)
+	r := &runs{}
+	data, lost := store.ThisBoot()
+	if lost != nil {
+		lost = fmt.Errorf("read the counters of earlier runs: %w: those that are missing reset to zero", lost)
+	}
+	if data != nil {
+		if err := json.Unmarshal(data, r); err != nil {
+			lost = errors.Join(lost, fmt.Errorf("the counters in %s are none: %w: they reset to zero", store.Path(), err))
+			r = &runs{}
+		}
+	}
 	r.add(snapshot, clock)
 	data, err := json.Marshal(r)
-	if err != nil {
-		return errors.Join(lost, err)
-	}
-	// Without a flush: after a power cut the counters may reset to zero, and an
-	// SD card is spared a flush at every run.
-	temp := path + ".new"
-	err = os.MkdirAll(directory, 0o755)
 	if err == nil {
-		err = os.WriteFile(temp, append(data, '\n'), 0o644)
+		err = store.WriteUnflushed(data)
 	}
 	if err != nil {
-		return errors.Join(lost, fmt.Errorf("keep the counters of this run: %w: give a directory that can be written with --state.directory", err))
+		err = fmt.Errorf("keep the counters of this run: %w: give a directory that can be written with --state.directory", err)
 	}
-	return errors.Join(lost, os.Rename(temp, path))
-}
-
-func loadRuns(path string) (*runs, error) {
-	r := &runs{}
-	data, err := os.ReadFile(path)
-	if err == nil {
-		if err = json.Unmarshal(data, r); err == nil && r.Version != 1 {
-			err = fmt.Errorf("version %d is not known", r.Version)
-		}
-		if err != nil {
-			err = errors.Join(err, os.Rename(path, path+".damaged"))
-		}
-	}
-	switch {
-	case err == nil:
-		return r, nil
-	case errors.Is(err, fs.ErrNotExist):
-		err = nil
-	default:
-		err = fmt.Errorf("read the counters of earlier runs, %s: %w: they reset to zero", path, err)
-	}
-	return &runs{Version: 1}, err
+	return errors.Join(lost, err)
 }
 
 // add makes the snapshot's counters sums over all runs, and r the same.
@@ -88,7 +68,7 @@ func (r *runs) add(snapshot *sensors.Snapshot, clock *alarm.Clock) {
 	for cause, n := range r.Wakes {
 		stats.Wakes[cause] += n
 	}
-	next := runs{Version: 1, Awake: stats.Awake, Wakes: stats.Wakes, Sensors: map[string]sensorRuns{}}
+	next := runs{Awake: stats.Awake, Wakes: stats.Wakes, Sensors: map[string]sensorRuns{}}
 	// The sensors of other configurations are kept: they may be read in turn.
 	for name, s := range r.Sensors {
 		next.Sensors[name] = s

@@ -42,10 +42,10 @@ func TestCountersGoOnFromRunToRun(t *testing.T) {
 	if want := alarm.Instant(time.Hour); second.LastSuccess != want {
 		t.Errorf("its last success is %v, want the first run's, %v", second.LastSuccess, want)
 	}
-	// After a reboot, the last success lies before the boot.
+	// A clock that was set back: the last success lies before the boot.
 	third := run(false, time.Minute, wall.Add(2*time.Hour))
 	if third.Reads != 3 || third.Errors[sensors.IO] != 2 || third.LastSuccess != alarm.Instant(time.Minute-2*time.Hour) {
-		t.Errorf("after a reboot: %+v", third)
+		t.Errorf("after the step: %+v", third)
 	}
 	// In 1970 no time can be told, and none is forgotten.
 	if s := run(false, time.Second, time.Unix(0, 0)); !s.LastSuccess.IsZero() {
@@ -69,7 +69,7 @@ func TestRunsThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, file)
 	clock := alarm.NewFake(1, time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
-	for _, text := range []string{"{", `{"version":2}`} {
+	for _, text := range []string{"{", `{"version":3}`} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -78,11 +78,16 @@ func TestRunsThatCannotBeRead(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "reset to zero") || s.Results[0].Reads != 1 {
 			t.Errorf("%s: %v, %d reads", text, err, s.Results[0].Reads)
 		}
-		if aside, err := os.ReadFile(path + ".damaged"); err != nil || string(aside) != text {
-			t.Errorf("%s: put aside: %q, %v", text, aside, err)
+		if after, err := os.ReadFile(path); err != nil || string(after) != text {
+			t.Errorf("%s was changed: %q, %v", text, after, err)
 		}
-		if err := Add(dir, oneRun(true, 1), clock.Clock); err != nil {
-			t.Errorf("%s: the run after: %v", text, err)
+		// The next runs go on under the other name.
+		again := oneRun(true, 1)
+		if err := Add(dir, again, clock.Clock); err == nil || !strings.Contains(err.Error(), path+".1 is used instead") || again.Results[0].Reads != 2 {
+			t.Errorf("%s: the next run: %v, %d reads", text, err, again.Results[0].Reads)
+		}
+		if err := os.Remove(path + ".1"); err != nil {
+			t.Fatal(err)
 		}
 	}
 	s := oneRun(true, 1)

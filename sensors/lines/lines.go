@@ -136,10 +136,14 @@ func (n *counter) lose(doing string, err error) error {
 	return fmt.Errorf("%s of %s: %w; the line is taken again at the next read", doing, n.env.Options().Line("pin"), err)
 }
 
-// Close releases the line.
+// Close counts what the kernel has recorded since the last read, and releases
+// the line.
 func (n *counter) Close() error {
 	if n.line == nil {
 		return nil
+	}
+	if _, _, err := n.drain(); err != nil {
+		return err // and released it
 	}
 	line := n.line
 	n.line = nil

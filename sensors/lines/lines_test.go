@@ -433,6 +433,23 @@ func TestCountsBeforeTheFirstRead(t *testing.T) {
 	}
 }
 
+// TestCloseCountsTheRest: what the kernel has counted since the last read isn't
+// lost at a clean end.
+func TestCloseCountsTheRest(t *testing.T) {
+	d, e, line := world(t, "pulse", map[string]string{})
+	s := build(t, d, e)
+	pulses(line, 5)
+	sense(t, d, s)
+	pulses(line, 100)
+	if err := s.(sensors.Holder).Close(); err != nil {
+		t.Fatal(err)
+	}
+	state, err := s.(sensors.Keeper).State()
+	if want := `{"version":1,"pulses":105}`; err != nil || string(state) != want {
+		t.Errorf("state %s, %v, want %s", state, err, want)
+	}
+}
+
 func TestKeptCount(t *testing.T) {
 	rain := map[string]string{"quantity": "precipitation", "per-pulse": "0.2mm"}
 	d, e, line := world(t, "pulse", rain)

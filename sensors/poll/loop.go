@@ -55,6 +55,7 @@ func (l *loop) run(ctx context.Context, only *request) (*sensors.Snapshot, error
 	if l.stopped {
 		return nil, ErrStopped
 	}
+	l.states.take()
 	l.reading = l.clock.WithDeadline(ctx, 0)
 	defer l.reading.Cancel()
 	defer l.workers.dismiss()
@@ -132,7 +133,7 @@ func (l *loop) close() error {
 	for _, s := range l.set.Load().sensors {
 		l.release(s)
 	}
-	l.states.save(l.clock.Now())
+	l.states.save()
 	if err := l.wires.rails.AllDown(); err != nil {
 		l.log.Error("can't switch the rails off", "err", err)
 		return fmt.Errorf("switch the rails off: %w", err)
@@ -222,14 +223,6 @@ func (l *loop) show(now sensors.Instant, over bool) {
 	stats := sensors.Stats{Wakes: maps.Clone(l.awake.wakes), Awake: l.awake.total(now), ClockJumps: l.clock.JumpCount()}
 	if over {
 		l.awake.end(now)
-		if l.states.due(now) {
-			for _, s := range all {
-				if !s.active {
-					l.states.keep(s)
-				}
-			}
-			l.states.save(now)
-		}
 	}
 	l.changed, l.complete = 0, false
 	l.shown = l.snapshot(now)

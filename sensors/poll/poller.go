@@ -24,7 +24,8 @@ type Options struct {
 	// Publish is given each Snapshot, from the poller's goroutine: the next
 	// wake waits for it. Nil: nobody is told.
 	Publish func(*sensors.Snapshot)
-	// StateDirectory is where counts outlive the process; empty: they don't.
+	// StateDirectory is where counts outlive a process that ends cleanly; empty:
+	// they don't. They are taken from there when the Poller begins to read.
 	StateDirectory string
 	// Start and Wait are for the programs of drivers; nil: the methods of
 	// exec.Cmd.
@@ -88,7 +89,7 @@ func New(o Options) (*Poller, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.states = loadStates(o.StateDirectory, o.Log, o.Clock.Now())
+	p.states = newStates(o.StateDirectory, o.Log)
 	p.loop = newLoop(p.shared, o.Config, p.requests, func(s *sensors.Snapshot) {
 		p.latest.Store(s)
 		o.Publish(s)

@@ -155,8 +155,13 @@ func (r *reader) sense(ctx context.Context) (err error) {
 	if err := r.sensor.Sense(ctx, &r.report); err != nil {
 		return err
 	}
-	if k, ok := r.sensor.(sensors.Keeper); ok && !r.holds() {
-		return r.shared.states.take(r.cfg, k)
+	return r.keep(r.sensor)
+}
+
+// keep notes the count of a sensor that has one.
+func (r *reader) keep(s sensors.Sensor) error {
+	if k, ok := s.(sensors.Keeper); ok {
+		return r.shared.states.keep(r.cfg, k)
 	}
 	return nil
 }
@@ -204,8 +209,20 @@ func (r *reader) closeWires() bool {
 	return left
 }
 
-// close ends what the reader holds between polls.
+// close ends what the reader holds between polls, and keeps what it has counted
+// up to then.
 func (r *reader) close() error {
+	s := r.sensor
+	err := r.discard()
+	if _, ok := s.(sensors.Holder); ok {
+		err = errors.Join(err, r.keep(s))
+	}
+	return err
+}
+
+// discard is close for a reader that was left behind: what it has counted may
+// be less than what its successor has.
+func (r *reader) discard() error {
 	if h, ok := r.sensor.(sensors.Holder); ok {
 		r.sensor = nil
 		err := h.Close()

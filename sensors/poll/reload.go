@@ -101,7 +101,6 @@ func (l *loop) install(next *set) {
 func (l *loop) release(s *sensor) {
 	s.stopWatch()
 	if s.reader != nil {
-		l.states.keep(s)
 		if err := s.reader.close(); err != nil {
 			s.log.Warn("can't release a sensor", "wiring", s.result.Wiring, "err", err)
 		}
@@ -110,7 +109,7 @@ func (l *loop) release(s *sensor) {
 		go func() {
 			<-r.done
 			r.leaveBus()
-			if err := r.close(); err != nil {
+			if err := r.discard(); err != nil {
 				s.log.Warn("can't release a sensor", "wiring", s.result.Wiring, "err", err)
 			}
 		}()

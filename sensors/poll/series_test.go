@@ -13,6 +13,7 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/state"
 )
 
 var channelVoltage = sensors.Voltage.With("channel")
@@ -292,54 +293,74 @@ func TestPublishedSnapshotsStay(t *testing.T) {
 	})
 }
 
+// TestStateOutlivesTheProcess: the counts are in the file between two processes
+// only. While one runs there is none, so that whatever kills it leaves nothing
+// that is less than what it showed.
 func TestStateOutlivesTheProcess(t *testing.T) {
 	in(t, func(w *world) {
-		file := filepath.Join(w.dir, stateFile)
+		file := filepath.Join(w.dir, countersFile)
 		a, b := w.sensor("a", holding("GPIO22")), w.sensor("b", holding("GPIO23"))
 		w.run(a.cfg, b.cfg)
-		w.pass(59 * time.Minute)
+		w.pass(62 * time.Minute)
 		if _, err := os.Stat(file); !os.IsNotExist(err) {
-			t.Errorf("written within the hour: %v", err)
-		}
-		w.pass(2 * time.Minute)
-		before, err := os.ReadFile(file)
-		if err != nil || !strings.Contains(string(before), `"a"`) {
-			t.Errorf("%q, %v", before, err)
+			t.Errorf("there is a file while the process runs: %v", err)
 		}
 		w.end()
 		if all, _ := filepath.Glob(filepath.Join(w.dir, "*")); len(all) != 1 {
 			t.Errorf("left behind: %v", all)
 		}
 		w.run(b.cfg) // a isn't configured for a while
-		w.want("b", 63)
+		w.want("b", 64)
+		if _, err := os.Stat(file); !os.IsNotExist(err) {
+			t.Errorf("the file is still there when its counts are shown: %v", err)
+		}
 		w.end()
 		w.run(a.cfg)
-		w.want("a", 63)
+		w.want("a", 64)
+		w.end()
+
+		// As after a kill.
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		w.run(a.cfg)
+		w.want("a", 1)
 	})
 }
 
 func TestStateThatCannotBe(t *testing.T) {
 	in(t, func(w *world) {
-		file := filepath.Join(w.dir, stateFile)
-		for content, words := range map[string]string{
-			"{":             "counters begin anew",
-			`{"version":2}`: "version 2 is not known",
-			`{"version":1,"counters":{"a":{"driver":"fake","state":"AAAA"}}}`:  "one byte is meant",
-			`{"version":1,"counters":{"a":{"driver":"other","state":"BQ=="}}}`: "",
+		for state, words := range map[string]string{
+			`{"a":{"driver":"fake","state":"AAAA"}}`:  "one byte is meant",
+			`{"a":{"driver":"other","state":"BQ=="}}`: "",
+			`["a"]`: "are none",
 		} {
 			w.log.Reset()
-			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			store := counters(t, w.dir)
+			if err := store.Write([]byte(state)); err != nil {
 				t.Fatal(err)
 			}
 			w.run(w.sensor("a", holding("GPIO22")).cfg)
 			w.want("a", 1)
 			w.end()
 			if lines := w.lines(); words == "" && len(lines) != 0 || words != "" && (len(lines) != 1 || !strings.Contains(lines[0], words)) {
-				t.Errorf("%s: logged %q", content, lines)
+				t.Errorf("%s: logged %q", state, lines)
 			}
 		}
-		if _, err := os.Stat(file + ".damaged"); err != nil {
-			t.Error(err)
+	})
+	in(t, func(w *world) {
+		file := filepath.Join(w.dir, countersFile)
+		if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.run(w.sensor("a", holding("GPIO22")).cfg)
+		w.want("a", 1)
+		w.end()
+		if text, err := os.ReadFile(file); err != nil || string(text) != "{" {
+			t.Errorf("what couldn't be read was changed: %q, %v", text, err)
+		}
+		if lines := w.lines(); len(lines) != 1 || !strings.Contains(lines[0], "reset to zero") || !strings.Contains(lines[0], file+".1 is used instead") {
+			t.Errorf("logged %q", lines)
 		}
 	})
 	in(t, func(w *world) {
@@ -350,8 +371,19 @@ func TestStateThatCannotBe(t *testing.T) {
 		w.run(w.sensor("a", holding("GPIO22")).cfg)
 		w.pass(5 * time.Hour)
 		w.want("a", 301-256)
+		w.end()
 		if n := len(w.lines("can't save the counts")); n != 1 || len(w.lines()) != 2 {
 			t.Errorf("logged %q", w.lines())
 		}
 	})
+}
+
+// counters is the file of a directory, ready to be written.
+func counters(t *testing.T, dir string) *state.Store {
+	t.Helper()
+	store := state.In(dir, countersFile)
+	if _, err := store.Take(); err != nil {
+		t.Fatal(err)
+	}
+	return store
 }

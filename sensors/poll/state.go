@@ -2,80 +2,70 @@ package poll
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
-	"time"
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/state"
 )
 
-// stateFile holds the counts of all sensors: one file, so that saving is one
-// write however many sensors count.
-const stateFile = "counters.json"
-
-// saveEvery is how often counts are written to the state directory while the
-// daemon runs: a flash card wears out by writing.
-const saveEvery = time.Hour
+// countersFile holds the counts of all sensors.
+const countersFile = "counters.json"
 
 // states is what sensors that count keep across their own and the process's
 // lives. Those that aren't configured at present are kept too: a sensor that
 // comes back counts on.
 type states struct {
-	path string // empty: nothing outlives the process
-	log  *slog.Logger
+	log   *slog.Logger
+	store *state.Store // nil: nothing outlives the process
+	taken bool         // from the store
 
-	mu     sync.Mutex
-	kept   map[string]state // by sensor
-	dirty  bool
-	saved  sensors.Instant
-	failed bool // logged
+	mu   sync.Mutex
+	kept map[string]count // by sensor
 }
 
-type state struct {
+// A count is what a sensor's driver keeps.
+type count struct {
 	Driver string `json:"driver"`
 	State  []byte `json:"state"`
 }
 
-type statesFile struct {
-	Version  int              `json:"version"`
-	Counters map[string]state `json:"counters"`
+func newStates(directory string, log *slog.Logger) *states {
+	st := &states{log: log, kept: map[string]count{}}
+	if directory != "" {
+		st.store = state.In(directory, countersFile)
+	}
+	return st
 }
 
-// loadStates reads the state directory. What can't be read is said, and put
-// aside where it can be.
-func loadStates(directory string, log *slog.Logger, now sensors.Instant) *states {
-	st := &states{log: log, kept: map[string]state{}, saved: now}
-	if directory == "" {
-		return st
+// take takes over the counts of the previous process, before the first of them
+// is published. From then on they are this process's to write at its end.
+func (st *states) take() {
+	if st.store == nil || st.taken {
+		return
 	}
-	st.path = filepath.Join(directory, stateFile)
-	data, err := os.ReadFile(st.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return st
+	st.taken = true
+	data, err := st.store.Take()
+	if err == nil && data == nil {
+		return
 	}
-	file := statesFile{}
-	if err == nil {
-		if err = json.Unmarshal(data, &file); err == nil && file.Version != 1 {
-			err = fmt.Errorf("version %d is not known", file.Version)
-		}
-		if err != nil {
-			err = errors.Join(err, os.Rename(st.path, st.path+".damaged"))
+	kept := map[string]count{}
+	if data != nil {
+		if jsonErr := json.Unmarshal(data, &kept); jsonErr != nil {
+			err = fmt.Errorf("the counts of %s are none: %w", st.store.Path(), jsonErr)
+			kept = nil
 		}
 	}
 	if err != nil {
-		log.Error("can't read the counts of the last run: counters begin anew", "file", st.path, "err", err)
-		return st
+		st.log.Error("can't use the counts of the previous run as they are: counters that are missing reset to zero", "err", err)
 	}
-	if file.Counters != nil {
-		st.kept = file.Counters
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for name, c := range kept {
+		st.kept[name] = c
 	}
-	return st
 }
 
 // restore gives a sensor that was just built what it counted before.
@@ -85,105 +75,42 @@ func (st *states) restore(r *reader) {
 		return
 	}
 	st.mu.Lock()
-	s, ok := st.kept[r.cfg.Name]
+	c, ok := st.kept[r.cfg.Name]
 	st.mu.Unlock()
-	if !ok || s.Driver != r.cfg.Driver.Name {
+	if !ok || c.Driver != r.cfg.Driver.Name {
 		return
 	}
-	if err := k.Restore(s.State); err != nil {
-		r.log.Error("can't restore the count: it begins anew", "err", err)
+	if err := k.Restore(c.State); err != nil {
+		r.log.Error("can't restore the count: the counter resets to zero", "err", err)
 	}
 }
 
-// take notes a sensor's count.
-func (st *states) take(cfg *config.Sensor, k sensors.Keeper) error {
+// keep notes a sensor's count: after each read, so that a sensor that is built
+// again never shows less than before.
+func (st *states) keep(cfg *config.Sensor, k sensors.Keeper) error {
 	data, err := k.State()
 	if err != nil {
 		return fmt.Errorf("keep the count: %w", err)
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if old, ok := st.kept[cfg.Name]; ok && old.Driver == cfg.Driver.Name && string(old.State) == string(data) {
-		return nil
-	}
-	st.kept[cfg.Name] = state{cfg.Driver.Name, append([]byte(nil), data...)}
-	st.dirty = true
+	st.kept[cfg.Name] = count{cfg.Driver.Name, data}
 	return nil
 }
 
-// due tells whether it is time to save.
-func (st *states) due(now sensors.Instant) bool {
-	return st.path != "" && now.Sub(st.saved) >= saveEvery
-}
-
-// save writes what changed, so that the file is either the old or the new one
-// whatever happens meanwhile.
-func (st *states) save(now sensors.Instant) {
+// save writes the counts, at a clean end only: a file that was written before
+// could be less than what was shown when the process is killed.
+func (st *states) save() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.saved = now
-	if st.path == "" || !st.dirty {
+	if st.store == nil || !st.taken || len(st.kept) == 0 {
 		return
 	}
-	err := st.write()
+	data, err := json.Marshal(st.kept)
 	if err == nil {
-		st.dirty = false
+		err = st.store.Write(data)
 	}
-	if err != nil && !st.failed {
-		st.log.Error("can't save the counts: they will be lost at the next restart", "file", st.path, "err", err)
-	}
-	st.failed = err != nil
-}
-
-func (st *states) write() (err error) {
-	data, err := json.Marshal(statesFile{1, st.kept})
 	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(st.path), 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(st.path), stateFile+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(append(data, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), st.path); err != nil {
-		return err
-	}
-	return syncDirectory(filepath.Dir(st.path))
-}
-
-// syncDirectory makes the renaming itself outlive a power cut.
-func syncDirectory(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// keep notes the count of a sensor that has one.
-func (st *states) keep(s *sensor) {
-	if s.reader == nil {
-		return
-	}
-	k, ok := s.reader.sensor.(sensors.Keeper)
-	if !ok {
-		return
-	}
-	if err := st.take(s.cfg, k); err != nil {
-		s.log.Error("can't note the count", "err", err)
+		st.log.Error("can't save the counts: counters reset to zero at the next start", "file", st.store.Path(), "err", err)
 	}
 }

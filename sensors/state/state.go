@@ -1,0 +1,271 @@
+// Package state keeps what is to outlive a process, such as counts, in one file
+// of the state directory.
+//
+// A counter may be shown again only where it can't be below what was shown
+// before: Prometheus takes a fall for a reset and counts the whole new value a
+// second time. So a file is written at a clean end only, and the next process
+// removes it, on the disk, before it shows anything. After a crash or a power
+// cut there is no file, and counters start from zero, which Prometheus
+// understands.
+//
+// A file that can't be read or removed, or that isn't understood, is never
+// overwritten: another name is used beside it.
+package state
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	version = 2
+	// mostBytes bounds what is read: some thousand counters take 100 kB.
+	mostBytes = 4 << 20
+	// mostNames is how many files that can't be used are passed by.
+	mostNames = 10
+)
+
+// A Store is a file of one directory, by the name that could be used.
+type Store struct {
+	dir, name string
+	boot      string // the id of this boot; empty: not known
+	path      string // where to write; empty: before Take, and where there is none
+}
+
+// In is the file of that name in a directory, which Write creates.
+func In(dir, name string) *Store {
+	return &Store{dir: dir, name: name, boot: bootID()}
+}
+
+// bootID tells the boots of a machine apart: random(4).
+func bootID() string {
+	data, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(data))
+}
+
+// envelope is the file. Its checksum is of the payload's bytes as they stand.
+type envelope struct {
+	Version int             `json:"version"`
+	Boot    string          `json:"boot_id"`
+	Sum     string          `json:"sha256"`
+	Payload json.RawMessage `json:"payload"`
+}
+
+// Path is where Write writes, for messages; empty before Take.
+func (s *Store) Path() string { return s.path }
+
+// Take returns what the previous process wrote, nil where there is nothing, and
+// removes it: when Take returns, the removal is on the disk. Where the
+// directory doesn't outlive a boot or comes back with each, as on an overlay,
+// only this boot's file counts. The error tells of every file that is left
+// alone; the Store can be used all the same.
+func (s *Store) Take() ([]byte, error) {
+	return s.open(true, perBoot(s.dir))
+}
+
+// ThisBoot returns what an earlier process of this boot wrote, and leaves it
+// there: for a series of processes each of which replaces the file. A file of
+// an earlier boot may be older than what was shown last, because nothing waited
+// for the disk.
+func (s *Store) ThisBoot() ([]byte, error) {
+	return s.open(false, true)
+}
+
+func (s *Store) open(remove, sameBoot bool) ([]byte, error) {
+	if _, err := os.Stat(s.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("nothing can be kept: %w", err)
+	}
+	var left []error
+	for n := range mostNames {
+		path := filepath.Join(s.dir, s.name)
+		if n > 0 {
+			path = fmt.Sprintf("%s.%d", path, n)
+		}
+		payload, err := s.use(path, remove, sameBoot)
+		if err == nil {
+			s.path = path
+			if len(left) > 0 {
+				left = append(left, fmt.Errorf("%s is used instead; move away what is in its way", path))
+			}
+			return payload, errors.Join(left...)
+		}
+		left = append(left, err)
+	}
+	return nil, fmt.Errorf("nothing can be kept: %w", errors.Join(left...))
+}
+
+// use reads one file. An error means that it stays as it is.
+func (s *Store) use(path string, remove, sameBoot bool) ([]byte, error) {
+	e, err := read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		// What a process wrote that was killed in the middle.
+		if err := os.Remove(path + temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("remove the unfinished file of a killed process: %w", err)
+		}
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if remove {
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("%w: it would come back at the next start, so it isn't used", err)
+		}
+		if err := syncDirectory(s.dir); err != nil {
+			return nil, fmt.Errorf("remove %s: %w", path, err)
+		}
+	}
+	if sameBoot && (e.Boot == "" || e.Boot != s.boot) {
+		return nil, nil
+	}
+	return e.Payload, nil
+}
+
+// read reads and checks a file.
+func read(path string) (*envelope, error) {
+	// Without waiting for a writer, where it is a FIFO.
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file", path)
+	case info.Size() > mostBytes:
+		return nil, fmt.Errorf("%s has %d bytes, and at most %d are read", path, info.Size(), mostBytes)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, mostBytes))
+	if err != nil {
+		return nil, err
+	}
+	var e envelope
+	if err := json.Unmarshal(data, &e); err != nil {
+		return nil, fmt.Errorf("%s is damaged: %w", path, err)
+	}
+	if e.Version != version {
+		return nil, fmt.Errorf("%s is of version %d, and this program understands version %d", path, e.Version, version)
+	}
+	if sum(e.Payload) != e.Sum {
+		return nil, fmt.Errorf("%s is damaged: its checksum is wrong", path)
+	}
+	return &e, nil
+}
+
+func sum(data []byte) string {
+	s := sha256.Sum256(data)
+	return hex.EncodeToString(s[:])
+}
+
+// temporary is the ending of a file that is being written.
+const temporary = ".new"
+
+// Write writes the file, a JSON value: for the next process to Take. It is on
+// the disk when Write returns. A directory that belongs to another user than
+// the process's, as to the daemon's where root writes, has its files belong to
+// that user.
+func (s *Store) Write(payload []byte) error { return s.write(payload, true) }
+
+// WriteUnflushed is Write without waiting for the disk, for ThisBoot.
+func (s *Store) WriteUnflushed(payload []byte) error { return s.write(payload, false) }
+
+func (s *Store) write(payload []byte, flush bool) (err error) {
+	if s.path == "" {
+		return errors.New("no file could be used")
+	}
+	var e envelope
+	if e.Payload, err = json.Marshal(json.RawMessage(payload)); err != nil {
+		return err
+	}
+	e.Version, e.Boot, e.Sum = version, s.boot, sum(e.Payload)
+	data, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return err
+	}
+	temp := s.path + temporary
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(temp))
+		}
+	}()
+	_, err = f.Write(append(data, '\n'))
+	if err == nil {
+		err = s.giveAway(f)
+	}
+	if err == nil && flush {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(temp, s.path); err != nil || !flush {
+		return err
+	}
+	return syncDirectory(s.dir)
+}
+
+// giveAway makes the directory's owner that of the file, where root writes it.
+func (s *Store) giveAway(f *os.File) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(s.dir, &st); err != nil {
+		return fmt.Errorf("stat %s: %w", s.dir, err)
+	}
+	return f.Chown(int(st.Uid), int(st.Gid))
+}
+
+// syncDirectory puts the renaming or removal of a file on the disk.
+func syncDirectory(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// The file systems whose content ends with the boot, or is back at each:
+// linux/magic.h.
+var perBootTypes = map[int64]bool{
+	unix.OVERLAYFS_SUPER_MAGIC: true,
+	unix.TMPFS_MAGIC:           true,
+	unix.RAMFS_MAGIC:           true,
+}
+
+// perBoot tells whether a file in the directory counts only in the boot that
+// wrote it. Of a directory that isn't there, or isn't known, it says so: then
+// there is nothing to be read either.
+func perBoot(dir string) bool {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return true
+	}
+	return perBootTypes[int64(uint32(st.Type))]
+}

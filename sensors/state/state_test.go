@@ -1,0 +1,192 @@
+package state
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// take has the Store say what it says, for a directory of which sameBoot is known.
+func take(t *testing.T, s *Store, sameBoot bool) (string, error) {
+	t.Helper()
+	payload, err := s.open(true, sameBoot)
+	return string(payload), err
+}
+
+func write(t *testing.T, dir, payload string) {
+	t.Helper()
+	s := In(dir, "counts.json")
+	if _, err := s.open(true, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Write([]byte(payload)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAFileIsTakenOnce(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "made")
+	write(t, dir, `{"a": 4287}`)
+	if got, err := take(t, In(dir, "counts.json"), false); err != nil || got != `{"a":4287}` {
+		t.Errorf("took %q, %v", got, err)
+	}
+	// The process was killed: the next one starts from nothing.
+	if got, err := take(t, In(dir, "counts.json"), false); err != nil || got != "" {
+		t.Errorf("a second time %q, %v", got, err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestAFileOfAnotherBoot(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, `1`)
+	later := In(dir, "counts.json")
+	later.boot = "another"
+	if got, err := take(t, later, true); err != nil || got != "" {
+		t.Errorf("on an overlay, after a boot: %q, %v", got, err)
+	}
+	write(t, dir, `2`)
+	later = In(dir, "counts.json")
+	later.boot = "another"
+	if got, err := take(t, later, false); err != nil || got != "2" {
+		t.Errorf("on a disk, after a boot: %q, %v", got, err)
+	}
+	unknown := In(dir, "counts.json")
+	unknown.boot = ""
+	if _, err := unknown.open(true, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := unknown.Write([]byte("3")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := take(t, unknown, true); err != nil || got != "" {
+		t.Errorf("of a boot without an id: %q, %v", got, err)
+	}
+}
+
+func TestThisBootLeavesTheFile(t *testing.T) {
+	dir := t.TempDir()
+	s := In(dir, "runs.json")
+	if got, err := s.ThisBoot(); err != nil || got != nil {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if err := s.WriteUnflushed([]byte("5")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got, err := In(dir, "runs.json").ThisBoot(); err != nil || string(got) != "5" {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	later := In(dir, "runs.json")
+	later.boot = "another"
+	if got, err := later.ThisBoot(); err != nil || got != nil {
+		t.Errorf("after a boot %q, %v", got, err)
+	}
+}
+
+// TestWhatCantBeUsedIsLeftAlone: the content stays, and counting goes on under
+// another name.
+func TestWhatCantBeUsedIsLeftAlone(t *testing.T) {
+	good, err := os.ReadFile(func() string {
+		dir := t.TempDir()
+		write(t, dir, `{"rain":10000}`)
+		return filepath.Join(dir, "counts.json")
+	}())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"another count":   strings.Replace(string(good), "10000", "90000", 1),
+		"half a file":     string(good[:len(good)/2]),
+		"empty":           "",
+		"later version":   strings.Replace(string(good), `"version":2`, `"version":3`, 1),
+		"earlier version": `{"version":1,"counters":{}}`,
+		"binary":          "\x00\x01",
+		"endless":         string(good) + strings.Repeat(" ", mostBytes),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "counts.json")
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			s := In(dir, "counts.json")
+			payload, err := s.open(true, false)
+			if err == nil || payload != nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), path+".1 is used instead") {
+				t.Errorf("took %q, %v", payload, err)
+			}
+			if err := s.Write([]byte("7")); err != nil {
+				t.Fatal(err)
+			}
+			if after, err := os.ReadFile(path); err != nil || string(after) != text {
+				t.Errorf("the file was changed: %q, %v", after, err)
+			}
+			if payload, err := In(dir, "counts.json").open(true, false); string(payload) != "7" || err == nil {
+				t.Errorf("the next process took %q, %v", payload, err)
+			}
+		})
+	}
+}
+
+func TestAFIFOIsNotWaitedFor(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mkfifo(filepath.Join(dir, "counts.json"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := In(dir, "counts.json").open(true, false); err == nil || !strings.Contains(err.Error(), "no regular file") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestAFileThatStaysIsNotUsed: what can't be removed would come back.
+func TestAFileThatStaysIsNotUsed(t *testing.T) {
+	dir := t.TempDir()
+	for n := range mostNames {
+		name := filepath.Join(dir, "counts.json")
+		if n > 0 {
+			name = name + "." + string(rune('0'+n))
+		}
+		if err := os.Mkdir(name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := In(dir, "counts.json")
+	if _, err := s.open(true, false); err == nil || !strings.Contains(err.Error(), "nothing can be kept") {
+		t.Errorf("error %v", err)
+	}
+	if err := s.Write([]byte("1")); err == nil {
+		t.Error("Write succeeded without a file")
+	}
+}
+
+func TestAKilledWritersFileIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	temp := filepath.Join(dir, "counts.json"+temporary)
+	if err := os.WriteFile(temp, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := In(dir, "counts.json").open(true, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(temp); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is still there: %v", err)
+	}
+}
+
+func TestFileSystemsOfOneBoot(t *testing.T) {
+	for magic, want := range map[int64]bool{unix.TMPFS_MAGIC: true, unix.OVERLAYFS_SUPER_MAGIC: true, unix.RAMFS_MAGIC: true, unix.EXT4_SUPER_MAGIC: false} {
+		if perBootTypes[magic] != want {
+			t.Errorf("%#x: %v", magic, !want)
+		}
+	}
+	if !perBoot(filepath.Join(t.TempDir(), "nowhere")) {
+		t.Error("a directory that isn't there has files of earlier boots")
+	}
+}
