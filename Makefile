@@ -82,9 +82,36 @@ dist/dormouse-linux-amd64: export GOARCH=amd64
 $(releases): dist/dormouse-linux-%:
 	CGO_ENABLED=0 GOOS=linux go build $(RELEASE) -o $@ ./cmd/dormouse
 
-.PHONY: release
-release: ## a release binary for this machine: make release OUT=/usr/local/bin/dormouse
+.PHONY: executable
+executable: ## a release binary for this machine: make executable OUT=/usr/local/bin/dormouse
 	@go build $(RELEASE) -o $(or $(OUT),dist/dormouse) $(or $(PKG),./cmd/dormouse)
+
+# A package and a tarball are made of the last commit's files at its time, so that two builds give the same bytes.
+export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+DEB_VERSION ?= $(shell packaging/version 2>/dev/null || echo 0~unknown)
+nfpm = go tool -modfile=packaging/tools.mod nfpm
+
+.PHONY: generated
+generated: ## man pages, completions, copyright and changelog of the packages, in dist/generated
+	packaging/generate '$(DEB_VERSION)'
+
+packages = $(foreach arch,armhf arm64 amd64,dist/dormouse_$(arch).deb)
+
+.PHONY: packages $(packages)
+packages: $(packages) ## Debian packages in dist/: armhf (ARMv6: all Pis), arm64, amd64
+dist/dormouse_armhf.deb: dist/dormouse-linux-armv6
+dist/dormouse_arm64.deb: dist/dormouse-linux-arm64
+dist/dormouse_amd64.deb: dist/dormouse-linux-amd64
+$(packages): dist/dormouse_%.deb: generated
+	DEB_ARCH=$* DEB_VERSION='$(DEB_VERSION)' DEB_BINARY=$(filter-out generated,$^) $(nfpm) package --packager deb --config packaging/nfpm.yaml --target $@
+
+tarballs = $(addprefix dist/dormouse-$(DEB_VERSION)-linux-,$(addsuffix .tar.gz,armv6 armv7 arm64 amd64))
+
+.PHONY: release $(tarballs)
+release: $(packages) $(tarballs) ## what a release publishes: packages, tarballs, dist/SHA256SUMS
+	cd dist && sha256sum *.deb *.tar.gz > SHA256SUMS
+$(tarballs): dist/dormouse-$(DEB_VERSION)-linux-%.tar.gz: dist/dormouse-linux-% generated
+	packaging/tarball $< $@
 
 .PHONY: rename
 rename: ## give the module its public home: make rename MODULE=example.com/you/dormouse

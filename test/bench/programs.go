@@ -44,8 +44,8 @@ func programs(dir, sensor string, pageSize func(dormouse string) (int, error)) (
 	source := filepath.Join(dir, "floor.c")
 	page, large := filepath.Join(dir, "forty.prom"), filepath.Join(dir, "thousand.prom")
 	if err := errors.Join(
-		run("make", "-s", "release", "OUT="+release),
-		run("make", "-s", "release", "OUT="+waits, "PKG=./test/bench/waits"),
+		run("make", "-s", "executable", "OUT="+release),
+		run("make", "-s", "executable", "OUT="+waits, "PKG=./test/bench/waits"),
 		goBuild(plain, "./cmd/dormouse"),
 		goBuild(usual, "./test/bench/usual"),
 		os.WriteFile(source, floorSource, 0o644),

@@ -24,10 +24,10 @@ import (
 func boot(t *testing.T, o rig.Options) *rig.Machine {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "dormouse")
-	build := exec.Command("make", "-s", "-C", kit.Source(""), "release", "OUT="+binary)
+	build := exec.Command("make", "-s", "-C", kit.Source(""), "executable", "OUT="+binary)
 	build.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("make release: %v\n%s", err, out)
+		t.Fatalf("make executable: %v\n%s", err, out)
 	}
 	o.Files = map[string]string{"usr/bin/dormouse": binary}
 	return rig.Start(t, o)
