@@ -40,9 +40,8 @@ sensors:
   - {name: users, driver: command, argv: [/bin/echo, "7"]}
 `
 
-// newMachine lays an overlay over the root file system and installs the program
-// there, as docs/install.md tells.
-func newMachine(t *testing.T, options string) *machine {
+// bareMachine lays an overlay over a root file system.
+func bareMachine(t *testing.T, rootFS func(*place) string) *machine {
 	t.Helper()
 	m := &machine{place: newPlace(t)}
 	lower := rootFS(m.place)
@@ -53,7 +52,14 @@ func newMachine(t *testing.T, options string) *machine {
 	}
 	m.root = m.path("root")
 	m.mount("root", m.root, "overlay", 0, fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", lower, disk, disk))
+	return m
+}
 
+// newMachine is a machine with both inits and the program, installed from its
+// source as docs/install.md tells.
+func newMachine(t *testing.T, options string) *machine {
+	t.Helper()
+	m := bareMachine(t, rootFS)
 	m.install(binary, "/usr/bin/dormouse", 0o755)
 	m.install(kit.Source("systemd/dormouse.sysusers.conf"), "/usr/lib/sysusers.d/dormouse.conf", 0o644)
 	m.inside("/etc/dormouse/dormouse.yml", threeSensors)

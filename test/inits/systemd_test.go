@@ -41,6 +41,14 @@ func bootSystemd(t *testing.T, prepare func(*machine), enabled ...string) *machi
 	for _, unit := range enabled {
 		m.host("systemctl", "--quiet", "--root="+m.root, "enable", unit)
 	}
+	m.startSystemd()
+	return m
+}
+
+// startSystemd boots the machine, and returns when systemd has started what it
+// was told to.
+func (m *machine) startSystemd() {
+	m.Helper()
 	// There is nothing to remount in a container, and on a busy host it may fail.
 	m.host("systemctl", "--quiet", "--root="+m.root, "mask", "systemd-remount-fs.service")
 	m.start("systemd", "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network", "--console=read-only",
@@ -53,7 +61,6 @@ func bootSystemd(t *testing.T, prepare func(*machine), enabled ...string) *machi
 		}
 		return nil
 	})
-	return m
 }
 
 // dropIn changes the unit.

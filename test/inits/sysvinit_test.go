@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,11 +23,19 @@ func bootSysvinit(t *testing.T, prepare func(*machine)) *machine {
 	m := newMachine(t, "--log.output="+sysvLog)
 	m.install(kit.Source("init.d/dormouse"), "/etc/init.d/dormouse", 0o755)
 	m.host("chroot", m.root, "update-rc.d", "dormouse", "defaults")
-	m.inside("/etc/rc.local", "#!/bin/sh\ntouch /run/booted\n") // its script comes after all others
-	kit.Must(t, os.Chmod(m.root+"/etc/rc.local", 0o755))
 	if prepare != nil {
 		prepare(m)
 	}
+	m.startSysvinit()
+	return m
+}
+
+// startSysvinit boots the machine, and returns when the last script of its
+// runlevel has run.
+func (m *machine) startSysvinit() {
+	m.Helper()
+	m.inside("/etc/rc.local", "#!/bin/sh\ntouch /run/booted\n") // its script comes after all others
+	kit.Must(m, os.Chmod(m.root+"/etc/rc.local", 0o755))
 	const mounts = `cd "$0" && mount -t proc proc proc && mount -t tmpfs run run && mount -t tmpfs dev dev &&
 for d in null zero full random urandom tty; do touch dev/$d && mount --bind /dev/$d dev/$d || exit; done; exec chroot . /sbin/init`
 	m.start("init", "unshare", "--mount", "--uts", "--ipc", "--net", "sh", "-c", mounts, m.root)
@@ -37,7 +46,8 @@ for d in null zero full random urandom tty; do touch dev/$d && mount --bind /dev
 		}
 		return nil
 	})
-	return m
+	// No script of this runlevel configures the network.
+	m.host("nsenter", "-t", strconv.Itoa(m.leader), "-n", "ip", "link", "set", "lo", "up")
 }
 
 func (m *machine) awaitLog(text string) {

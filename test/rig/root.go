@@ -14,20 +14,25 @@ import (
 // runs the test; only root can.
 func Install(ctx context.Context, names ...string) error { return install(ctx, names...) }
 
-// DebianRoot returns a directory with a root file system of the host's Debian
-// release that has, besides what is essential, these packages. It is cached;
-// whoever changes anything in it does so on an overlay.
+// DebianRoot is DebianRelease of the host's own release.
 func DebianRoot(ctx context.Context, packages ...string) (string, error) {
 	codename, err := command(ctx, "", "sh", "-c", ". /etc/os-release; printf %s \"$VERSION_CODENAME\"")
 	if err != nil {
 		return "", err
 	}
+	return DebianRelease(ctx, string(codename), packages...)
+}
+
+// DebianRelease returns a directory with a root file system of a Debian release
+// (bookworm, trixie) that has, besides what is essential, these packages. It is
+// cached; whoever changes anything in it does so on an overlay.
+func DebianRelease(ctx context.Context, codename string, packages ...string) (string, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return "", err
 	}
 	list := strings.Join(packages, ",")
-	key := sha256.Sum256([]byte(string(codename) + " " + list))
+	key := sha256.Sum256([]byte(codename + " " + list))
 	root := filepath.Join(cache, "root", hex.EncodeToString(key[:8]))
 	err = locked(cache, func() error {
 		if _, err := os.Stat(root); err == nil {
@@ -37,7 +42,7 @@ func DebianRoot(ctx context.Context, packages ...string) (string, error) {
 			return err
 		}
 		return build(root, func(dir string) error {
-			_, err := command(ctx, "", "mmdebstrap", "--quiet", "--variant=minbase", "--include="+list, string(codename), dir)
+			_, err := command(ctx, "", "mmdebstrap", "--quiet", "--variant=minbase", "--include="+list, codename, dir)
 			return err
 		})
 	})

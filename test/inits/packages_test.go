@@ -1,0 +1,364 @@
+//go:build system
+
+package inits
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.org/dormouse/test/kit"
+	"example.org/dormouse/test/rig"
+)
+
+// The versions that the tests install one after the other.
+const (
+	oldVersion = "0.0.1"
+	newVersion = "0.0.2"
+)
+
+// buildPackage has the Makefile make a package; the result is the file.
+func buildPackage(t testing.TB, arch, version string) string {
+	t.Helper()
+	file, err := packageFile(arch, version)
+	kit.Must(t, err)
+	return file
+}
+
+var (
+	packageLock sync.Mutex
+	packages    = map[string]string{}
+)
+
+func packageFile(arch, version string) (string, error) {
+	packageLock.Lock()
+	defer packageLock.Unlock()
+	if file, ok := packages[arch+version]; ok {
+		return file, nil
+	}
+	made := kit.Source("dist/dormouse_" + arch + ".deb")
+	out, err := exec.Command("make", "-s", "-C", kit.Source(""), "dist/dormouse_"+arch+".deb", "DEB_VERSION="+version).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("make the package for %s: %w\n%s", arch, err, out)
+	}
+	data, err := os.ReadFile(made)
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(filepath.Dir(binary), fmt.Sprintf("dormouse_%s_%s.deb", version, arch))
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		return "", err
+	}
+	packages[arch+version] = file
+	return file, nil
+}
+
+// installed are the machines that a package is installed on.
+var installed = []struct {
+	name     string
+	rootFS   func(*place) string
+	start    func(*machine)
+	halt     []string
+	service  func(action string) []string
+	sysusers bool // systemd-sysusers makes the user; else adduser
+}{
+	{"systemd252", debian("bookworm", "systemd-sysv"), (*machine).startSystemd, []string{"systemctl", "poweroff"}, systemctl, true},
+	{"systemd257", debian("trixie", "systemd-sysv"), (*machine).startSystemd, []string{"systemctl", "poweroff"}, systemctl, true},
+	{"sysvinit", debian("bookworm", "sysvinit-core", "sysv-rc", "initscripts", "adduser"), (*machine).startSysvinit, []string{"halt", "-p"}, service, false},
+}
+
+func systemctl(action string) []string { return []string{"systemctl", action, "dormouse"} }
+func service(action string) []string   { return []string{"service", "dormouse", action} }
+
+// debian is a root file system of a release; with nothing of ours.
+func debian(release string, packages ...string) func(*place) string {
+	return func(p *place) string {
+		p.Helper()
+		kit.Must(p, rig.Install(p.Context(), "systemd-container"))
+		root, err := rig.DebianRelease(p.Context(), release, append(packages, "procps")...)
+		kit.Must(p, err)
+		return root
+	}
+}
+
+// TestAPackage goes the way of a new user, and of an old one: install, scan into
+// the configuration, reload, reboot, upgrade, remove, purge.
+func TestAPackage(t *testing.T) {
+	for _, on := range installed {
+		t.Run(on.name, func(t *testing.T) {
+			m := bareMachine(t, on.rootFS)
+			m.inside("/etc/machine-id", "")
+			m.install(buildPackage(t, "amd64", oldVersion), "/root/old.deb", 0o644)
+			m.install(buildPackage(t, "amd64", newVersion), "/root/new.deb", 0o644)
+			on.start(m)
+
+			m.do("dpkg", "--install", "/root/old.deb")
+			m.settled("a new installation's page says what to do first", func() error {
+				text, err := m.get("http://127.0.0.1:9367/")
+				if err == nil && !strings.Contains(text, "dormouse scan --format yaml") {
+					err = fmt.Errorf("the page of a daemon without sensors:\n%s", text)
+				}
+				return err
+			})
+			m.configured(on.service)
+			m.scraped()
+			m.ownUser()
+
+			m.doHalting(on.halt)
+			on.start(m)
+			m.scraped()
+			m.ownUser()
+
+			m.upgraded(on.service)
+			m.removed(on.service)
+			m.purged()
+		})
+	}
+}
+
+// settled is kit.Eventually with a name.
+func (m *machine) settled(what string, ask func() error) {
+	m.Helper()
+	kit.Eventually(m, func() error {
+		if err := ask(); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		return nil
+	})
+}
+
+// get fetches a page inside the machine.
+func (m *machine) get(address string) (string, error) {
+	page, err := kit.Fetch(m.Context(), m.transport(), address)
+	return string(page), err
+}
+
+func (m *machine) transport() *http.Transport {
+	return &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+		return m.dial(ctx, address)
+	}}
+}
+
+// configured writes what scan finds on the simulated board into the
+// configuration, as docs/install.md tells; the board is given by a flag.
+func (m *machine) configured(service func(string) []string) {
+	m.Helper()
+	m.do("sh", "-c", `sed -i 's/^DORMOUSE_OPTS=.*/DORMOUSE_OPTS="--board=sim"/' /etc/default/dormouse`)
+	m.do(service("restart")...)
+	m.do("sh", "-c", "dormouse scan --board=sim --format=yaml >/root/found.yml && cat /root/found.yml >/etc/dormouse/dormouse.yml")
+	m.do("dormouse", "check", "--board=sim", "--config.file=/etc/dormouse/dormouse.yml")
+	m.do(service("reload")...)
+}
+
+var aTemperature = regexp.MustCompile(`(?m)^sensor_temperature_celsius\{.*\} \d`)
+
+func (m *machine) scraped() {
+	m.Helper()
+	m.settled("a temperature on /metrics", func() error {
+		page, err := m.page(m.Context())
+		if err == nil && !aTemperature.MatchString(string(page)) {
+			err = fmt.Errorf("none on the page:\n%s", page)
+		}
+		return err
+	})
+}
+
+// ownUser checks that the daemon runs as its user, which is in the wires' groups.
+func (m *machine) ownUser() {
+	m.Helper()
+	pid := m.daemonPID()
+	if user := m.do("ps", "-o", "user=", "-p", pid); user != "dormouse" {
+		m.Errorf("the daemon runs as %s", user)
+	}
+	groups := strings.Fields(m.do("id", "-nG", "dormouse"))
+	for _, want := range []string{"gpio", "i2c", "spi", "dialout", "video"} {
+		found := false
+		for _, g := range groups {
+			found = found || g == want
+		}
+		if !found {
+			m.Errorf("the user dormouse isn't in group %s, only in %v", want, groups)
+		}
+	}
+}
+
+func (m *machine) daemonPID() string {
+	m.Helper()
+	return m.do("cat", "/run/dormouse/dormouse.pid")
+}
+
+// doHalting switches the machine off.
+func (m *machine) doHalting(halt []string) {
+	m.Helper()
+	_, _ = m.exec(halt...) // it may end before it has answered
+	m.halted()
+}
+
+// upgraded installs the newer package over an edited configuration.
+func (m *machine) upgraded(service func(string) []string) {
+	m.Helper()
+	m.do("sh", "-c", "echo '# mine' >>/etc/dormouse/dormouse.yml; echo '# mine' >>/etc/default/dormouse; echo kept >/var/lib/dormouse/kept")
+	before := m.daemonPID()
+	m.do("dpkg", "--install", "/root/new.deb") // asks nothing: standard input isn't there
+	for _, file := range []string{"/etc/dormouse/dormouse.yml", "/etc/default/dormouse"} {
+		if text := m.do("tail", "-n1", file); text != "# mine" {
+			m.Errorf("the upgrade changed %s: its last line is %q", file, text)
+		}
+	}
+	m.do("test", "-e", "/var/lib/dormouse/kept")
+	if out := m.do("dormouse", "--version"); !strings.Contains(out, "dormouse") {
+		m.Errorf("dormouse --version says %q", out)
+	}
+	m.settled("the new daemon", func() error {
+		after := m.daemonPID()
+		if after == before {
+			return errors.New("it is still the old process")
+		}
+		if _, code := m.exec(service("status")...); code != 0 {
+			return fmt.Errorf("status %d", code)
+		}
+		return nil
+	})
+	m.scraped()
+}
+
+func (m *machine) removed(service func(string) []string) {
+	m.Helper()
+	m.do("dpkg", "--remove", "dormouse")
+	m.wants(1, "test", "-e", "/usr/bin/dormouse")
+	m.do("test", "-e", "/etc/dormouse/dormouse.yml")
+	m.wants(1, "pgrep", "-u", "dormouse")
+	m.wants(1, "test", "-e", "/run/dormouse/dormouse.pid")
+}
+
+func (m *machine) purged() {
+	m.Helper()
+	m.do("dpkg", "--purge", "dormouse")
+	left := m.do("sh", "-c", `find / -xdev \( -name '*dormouse*' -o -path '*/dormouse/*' \) -not -path '/root/*' -not -path '/proc/*' -not -path '/sys/*' `+
+		`-not -path '/var/log/journal/*' -not -path '/tmp/systemd-private-*' -not -path '/var/tmp/systemd-private-*' -not -path '/var/log/dpkg.log'`)
+	if left != "" {
+		m.Errorf("a purge leaves behind:\n%s", left)
+	}
+	if entry := m.do("getent", "passwd", "dormouse"); !strings.Contains(entry, "nologin") {
+		m.Errorf("the user that stays may log in: %s", entry)
+	}
+}
+
+// TestFromThePackageToPrometheus measures how long a new user waits for a first
+// value. The time is logged, and docs/install.md says what was seen.
+func TestFromThePackageToPrometheus(t *testing.T) {
+	on := installed[0]
+	m := bareMachine(t, on.rootFS)
+	m.inside("/etc/machine-id", "")
+	m.install(buildPackage(t, "amd64", newVersion), "/root/new.deb", 0o644)
+	root, err := rig.DebianPackage(t.Context(), "prometheus")
+	kit.Must(t, err)
+	on.start(m)
+
+	m.write(m.path("prometheus.yml"), "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"+
+		"scrape_configs: [{job_name: dormouse, static_configs: [{targets: ['127.0.0.1:9367']}]}]\n")
+	server := exec.Command("nsenter", "-t", strconv.Itoa(m.leader), "-n", filepath.Join(root, "usr/bin/prometheus"), "--config.file="+m.path("prometheus.yml"),
+		"--storage.tsdb.path="+m.path("data"), "--web.listen-address=127.0.0.1:9090")
+	kit.Must(t, startTied(server))
+	defer func() {
+		_ = server.Process.Kill()
+		_ = server.Wait() // killed
+	}()
+
+	start := time.Now()
+	m.do("dpkg", "--install", "/root/new.deb")
+	m.configured(on.service)
+	m.settled("a temperature in Prometheus", func() error {
+		text, err := m.get("http://127.0.0.1:9090/api/v1/query?" + url.Values{"query": {"sensor_temperature_celsius"}}.Encode())
+		if err != nil {
+			return err
+		}
+		var answer struct{ Data struct{ Result []any } }
+		if err := json.Unmarshal([]byte(text), &answer); err != nil {
+			return err
+		}
+		if len(answer.Data.Result) == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	t.Logf("from dpkg --install to the first value in Prometheus: %.1f s", time.Since(start).Seconds())
+}
+
+// TestPackagesOfOtherMachines runs the programs of the ARM packages in QEMU's
+// user mode.
+func TestPackagesOfOtherMachines(t *testing.T) {
+	for arch, qemu := range map[string]string{"armhf": "qemu-arm", "arm64": "qemu-aarch64"} {
+		t.Run(arch, func(t *testing.T) {
+			p := newPlace(t)
+			kit.Must(t, rig.Install(t.Context(), "qemu-user"))
+			p.host("dpkg-deb", "--extract", buildPackage(t, arch, newVersion), p.path("root"))
+			program := p.path("root/usr/bin/dormouse")
+			emulated := []string{qemu}
+			if arch == "armhf" {
+				emulated = append(emulated, "-cpu", "arm1176") // the Pi Zero's: ARMv6
+			}
+			emulated = append(emulated, program)
+			run := func(args ...string) string {
+				t.Helper()
+				return p.host(emulated[0], append(emulated[1:], args...)...)
+			}
+			if out := run("--version"); !strings.Contains(out, "dormouse") {
+				t.Errorf("--version says %q", out)
+			}
+			if out := run("drivers"); !strings.Contains(out, "bme280") {
+				t.Errorf("drivers says %q", out)
+			}
+			p.host("sed", "-i", `s/^#  - {name: cpu/  - {name: cpu/; s/^sensors: \[\]/sensors:/`, p.path("root/usr/share/doc/dormouse/examples/dormouse.yml"))
+			run("check", "--config.file="+p.path("root/usr/share/doc/dormouse/examples/dormouse.yml"))
+			p.demo(emulated)
+		})
+	}
+}
+
+// demo runs the demonstration until it serves a temperature.
+func (p *place) demo(program []string) {
+	p.Helper()
+	log, err := os.Create(p.path("demo.log"))
+	kit.Must(p, err)
+	defer log.Close()
+	demo := exec.Command(program[0], append(program[1:], "demo", "--web.listen-address=127.0.0.1:0")...)
+	demo.Stdout, demo.Stderr = log, log
+	demo.Env = append(os.Environ(), "HOME="+p.dir, "XDG_RUNTIME_DIR="+p.dir)
+	kit.Must(p, startTied(demo))
+	defer func() {
+		_ = demo.Process.Kill()
+		_ = demo.Wait() // killed
+	}()
+	address := kit.Address(p, func() string { return p.read("demo.log") }, kit.Listening)
+	kit.Eventually(p, func() error {
+		page, err := kit.Fetch(p.Context(), http.DefaultTransport, "http://"+address+"/metrics")
+		if err == nil && !aTemperature.MatchString(string(page)) {
+			err = fmt.Errorf("no temperature:\n%s", page)
+		}
+		return err
+	})
+}
+
+// TestLintian holds the package against Debian's policy. What is overridden is
+// explained in packaging/deb/lintian-overrides.
+func TestLintian(t *testing.T) {
+	kit.Must(t, rig.Install(t.Context(), "lintian", "man-db"))
+	out, err := exec.Command("lintian", "--tag-display-limit", "0", "--fail-on", "error,warning", buildPackage(t, "amd64", newVersion)).CombinedOutput()
+	if err != nil {
+		t.Errorf("lintian: %v\n%s", err, out)
+	}
+}
