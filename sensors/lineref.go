@@ -57,6 +57,9 @@ func ParseLine(text string) (LineRef, error) {
 		}
 	}
 	if n, ok := digits(strings.TrimPrefix(upper, "GPIO")); ok {
+		if n >= sysfsBase && n <= sysfsBase+maxBCM {
+			return none, fmt.Errorf("%q is the number that the kernel's old interface gives GPIO%d (%d+%d): write GPIO%[2]d", text, n-sysfsBase, sysfsBase, n-sysfsBase)
+		}
 		if n > maxBCM {
 			return none, fmt.Errorf("%q is no line of the header's chip: GPIO0 to GPIO%d", text, maxBCM)
 		}
@@ -86,6 +89,11 @@ var headerNames = map[string]int{
 	"ID_SDA": 0, "ID_SCL": 1, "ID_SD": 0, "ID_SC": 1, "SDA1": 2, "SCL1": 3, "GPIO_GCLK": 4,
 	"SPI_CE1_N": 7, "SPI_CE0_N": 8, "SPI_MISO": 9, "SPI_MOSI": 10, "SPI_SCLK": 11, "TXD1": 14, "RXD1": 15,
 }
+
+// sysfsBase is the number in the deprecated /sys/class/gpio of GPIO0 of a Pi 4 or
+// older since Linux 6.6: drivers/gpio/gpiolib.h, GPIO_DYNAMIC_BASE. A Pi 5's
+// differs from kernel to kernel.
+const sysfsBase = 512
 
 // maxBCM is the last line a header's chip has: GPIO53 on the Pi 1 to 3 and the
 // Pi 5's RP1, GPIO57 on the BCM2711 (BCM2711 ARM Peripherals, chapter 5).

@@ -144,15 +144,38 @@ func DriverByName(name string) (*Driver, bool) {
 }
 
 // UnknownDriver is the error for a driver's name that isn't one; it names the
-// nearest.
+// nearest, but no other chip: a bmp180 isn't a bmp280 mistyped.
 func UnknownDriver(name string) error {
 	var names []string
 	for _, d := range Drivers() {
 		names = append(names, d.Name)
 	}
 	names = slices.AppendSeq(names, maps.Keys(aliases))
+	names = slices.DeleteFunc(names, func(known string) bool { return otherPart(strings.ToLower(name), known) })
 	slices.Sort(names)
 	return fmt.Errorf("there is no driver %q%s: `dormouse drivers` lists them", name, DidYouMean(name, names))
+}
+
+// otherPart tells whether a name with a part's number may be the name of another
+// part than the known one. It is taken for that one mistyped only where
+// characters are missing, doubled or in another order: a replaced one makes the
+// name of another chip, as in bmp180 and bmp280, sht20 and aht20.
+func otherPart(name, known string) bool {
+	if !strings.ContainsAny(name, "0123456789") {
+		return false
+	}
+	short, long := name, known
+	if len(short) > len(long) {
+		short, long = long, short
+	}
+	for _, c := range short {
+		i := strings.IndexRune(long, c)
+		if i < 0 {
+			return true
+		}
+		long = long[:i] + long[i+1:]
+	}
+	return false
 }
 
 // Drivers lists the registered drivers by name.

@@ -1,6 +1,7 @@
 package sensors
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -75,6 +76,20 @@ func TestCommonOptions(t *testing.T) {
 	for _, name := range overridable {
 		if o, ok := CommonOption(name); !ok || o.Default == "" {
 			t.Errorf("%s has no default to be replaced", name)
+		}
+	}
+}
+
+// A chip without a driver isn't answered with another chip; what is mistyped is.
+func TestUnknownDriver(t *testing.T) {
+	for name, want := range map[string]string{"bme208": "bme280", "bem280": "bme280", "BME280": "bme280", "bme28": "bme280", "bme2800": "bme280",
+		"bmp280": "", "bme180": "", "bme680": "", "swithc": "switch", "swich": "switch", "mpu6050": ""} {
+		if want != "" {
+			want = " (did you mean " + want + "?)"
+		}
+		want = fmt.Sprintf("there is no driver %q%s: `dormouse drivers` lists them", name, want)
+		if err := UnknownDriver(name); err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
 		}
 	}
 }

@@ -131,6 +131,9 @@ func (u *Unit) split(text string) (float64, scale, error) {
 	if s, ok := u.accepts[symbol]; ok {
 		return v, s, nil
 	}
+	if len(symbol) > 1 && symbol[0] == ',' && symbol[1] >= '0' && symbol[1] <= '9' {
+		return 0, scale{}, fmt.Errorf("%q has a decimal comma: write %s", text, strings.Replace(text, ",", ".", 1))
+	}
 	if units := u.Spellings(); len(units) > 0 {
 		return 0, scale{}, fmt.Errorf("%q has the unit %q: one of %s is meant", text, symbol, strings.Join(units, ", "))
 	}

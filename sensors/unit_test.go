@@ -110,6 +110,11 @@ func TestUnitErrorsSayWhatIsMeant(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `"wet" is not a number with a unit (one of m,`) {
 		t.Errorf("error is %v", err)
 	}
+	for text, want := range map[string]string{"21,5": `"21,5" has a decimal comma: write 21.5`, "-0,25 m": `"-0,25 m" has a decimal comma: write -0.25 m`, "5,": `"5," has the unit ","`} {
+		if _, err := Meters.Parse(text); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: error is %v", text, err)
+		}
+	}
 	_, err = None.Parse("5V")
 	if err == nil || !strings.Contains(err.Error(), `without the unit "V"`) {
 		t.Errorf("error is %v", err)

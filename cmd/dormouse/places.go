@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
@@ -13,21 +15,22 @@ import (
 
 // warnings are about places that are well now and will be in the way later.
 func (s *settings) warnings(d *daemon.Context, in *service.Inputs) []string {
-	return append(s.busyMounts(), s.unreadable(d, in)...)
+	return append(s.busyMounts(daemon.MountOf), s.unreadable(d, in)...)
 }
 
 // busyMounts warns of each path that would keep a removable file system from
-// being unmounted while the daemon runs.
-func (s *settings) busyMounts() []string {
+// being unmounted while the daemon runs. A service manager's own directories
+// are left out: in the unit's mount namespace each of them is a mount.
+func (s *settings) busyMounts(mountOf func(path string) (daemon.Mount, error)) []string {
 	var warnings []string
 	for _, p := range []struct{ flag, path string }{
 		{"--log.output", s.logOutput}, {"--textfile", s.textfile}, {"--state.directory", s.stateDirectory},
 		{"--pid-file", s.pidFile}, {"--working-directory", s.workingDirectory},
 	} {
-		if p.path == "" || p.path == "syslog" || p.path == "stderr" {
+		if p.path == "" || p.path == logging.Syslog || p.path == logging.Stderr || managed(p.path) {
 			continue
 		}
-		mount, err := daemon.MountOf(p.path)
+		mount, err := mountOf(p.path)
 		if err != nil {
 			warnings = append(warnings, fmt.Sprintf("%s %s: %v", p.flag, p.path, err))
 			continue
@@ -37,6 +40,19 @@ func (s *settings) busyMounts() []string {
 		}
 	}
 	return warnings
+}
+
+// managed tells whether a path is in a directory that the service manager has
+// made for this unit: systemd.exec(5), StateDirectory=.
+func managed(path string) bool {
+	for _, name := range []string{"RUNTIME_DIRECTORY", "STATE_DIRECTORY", "LOGS_DIRECTORY", "CACHE_DIRECTORY"} {
+		for _, dir := range filepath.SplitList(os.Getenv(name)) {
+			if path == dir || strings.HasPrefix(path, dir+"/") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // unreadable warns of each file that the starter can read, and the daemon's

@@ -29,7 +29,11 @@ var lm75 = family{
 				// section 7.5.3. AL says what the alert pin would.
 				{set: hex{1, 0xe1, 0xa0}, mask: 0xffdf},
 				// The one-shot bit reads 0 during the conversion, and then 1.
-				{write: hex{1}, status: 2, must: []test{{mask: 0x8000, says: "no conversion was begun"}}},
+				// The others have one byte there, which is repeated or followed by 0xff.
+				{write: hex{1}, status: 2, must: []test{
+					{mask: 0x000f, says: "a TMP102 has another configuration register: give model=tmp75 if the chip is a TMP75, TMP175 or TMP275, model=lm75 or model=lm75b if it is an LM75"},
+					{mask: 0x8000, says: "no conversion was begun"},
+				}},
 				{wait: 35 * time.Millisecond}, // section 6.5
 				{write: hex{1}, status: 2, until: &until{mask: 0x8000, is: 0x8000, within: 35 * time.Millisecond, every: 5 * time.Millisecond}},
 				{write: hex{0}, result: 2, must: lm75Bits(12)},

@@ -3,6 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -39,6 +41,9 @@ func flagStanza(kind, text string, number int) (*stanza, Problems) {
 				complain("", "ends with a comma: KEY=VALUE should follow")
 			case key == "":
 				complain("", "has two commas with nothing between")
+			case decimalComma(s.settings, last, key):
+				value := s.settings[len(s.settings)-1].text
+				complain(last, "\"%s,%s\" has a decimal comma: write %[1]s.%[2]s", value, key)
 			case last != "":
 				complain("", "%q is not KEY=VALUE; if it belongs to %s, put that value in double quotes: %s=\"…,%s\"", key, last, last, key)
 			default:
@@ -58,6 +63,19 @@ func flagStanza(kind, text string, number int) (*stanza, Problems) {
 		last = key
 	}
 	return s, problems
+}
+
+// fraction is what may follow a decimal comma: digits, and a unit.
+var fraction = regexp.MustCompile(`^[0-9]+\s?[\p{L}%°/²³]*$`)
+
+// decimalComma tells whether the value of the last setting and what follows its
+// comma are the two parts of a number.
+func decimalComma(settings []setting, last, rest string) bool {
+	if last == "" || !fraction.MatchString(rest) {
+		return false
+	}
+	_, err := strconv.Atoi(settings[len(settings)-1].text)
+	return err == nil
 }
 
 // cutValue takes the value from the beginning of text, which goes on with a

@@ -42,6 +42,7 @@ func TestEveryErrorAtOnce(t *testing.T) {
 			"q=ads1115,bus=2,a0.rate=8,a1.points=1:2,a2.points=\"1:2 1:3\",a3.points=\"1 2\"",
 			"r=ads1115,bus=3,channels=\"a0 a9\",a1.filter.median=2,a2.filter.average=100",
 			"s=relay,out=GPIO6,echo=GPIO6",
+			"t=pulse,pin=GPIO7,quantity=precipitation,per-pulse=0,5l",
 		},
 		RailFlags: []string{"vcc=GPIO18", "x=", "y=GPIO1000", "z"},
 	}

@@ -36,6 +36,10 @@ func (d *document) complain(o Origin, subject, key, format string, args ...any) 
 // readYAML takes the file apart; what the words in it mean isn't looked at.
 func readYAML(file string, data []byte) *document {
 	d := &document{file: file}
+	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) || bytes.IndexByte(data, 0) >= 0 {
+		d.complain(Origin{File: file, Line: 1}, "", "", "is UTF-16 text, or no text at all: save it as UTF-8")
+		return d
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var root, second yaml.Node
 	err := dec.Decode(&root)

@@ -37,6 +37,7 @@ func init() {
 			"Bulk conversion needs therm_bulk_read to be writable: by root, or by a udev rule",
 		Timing: "one conversion of 750 ms for all sensors of a bus; where therm_bulk_read can't be written one for each, " +
 			"side by side, or one after another on parasite power",
+		Aliases: map[string]string{"dallas": "", "ds18b20": "", "ds18s20": "", "ds1822": "", "ds1825": "", "ds28ea00": "", "max31820": ""},
 		Options: []sensors.Option{
 			{Name: "id", Type: sensors.TextOption, Help: "the chip: 28-0316a2793aff, a directory of " + w1Devices + "; needed where there are several"},
 			{Name: "master", Type: sensors.IntegerOption, Range: &sensors.Range{Min: 1, Max: 1000}, Help: "the 1-Wire bus: 1 is w1_bus_master1; by default all are searched"},

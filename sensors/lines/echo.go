@@ -37,6 +37,7 @@ func init() {
 		Datasheet: "ElecFreaks HC-SR04 user guide, timing diagram; JSN-SR04T-2.0, mode 1",
 		Wiring:    "trigger to an output, echo to an input. The module has 5 V: divide its echo by 1 kΩ and 2 kΩ to 3.3 V, or run a 3.3 V version (HC-SR04P)",
 		Timing:    "60 ms for each burst, asleep: 10 µs trigger, up to 38 ms echo, and the time until it has died away. The echo is measured by the kernel's time stamps of both edges",
+		Aliases:   map[string]string{"hcsr04": "", "hc-sr04": "", "jsnsr04t": "", "jsn-sr04t": ""},
 		Options: []sensors.Option{
 			{Name: "trigger", Type: sensors.OutputOption, Required: true, Help: "the output that starts a burst: GPIO23, BOARD16, CHIP:OFFSET or a line's name"},
 			{Name: "echo", Type: sensors.LineOption, Required: true, Help: "the input that the echo comes back on"},

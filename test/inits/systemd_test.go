@@ -128,6 +128,10 @@ func TestSystemd(t *testing.T) {
 	if page, err := m.page(t.Context()); err != nil || !strings.Contains(string(page), `dormouse_sensor_up{sensor="office"} 1`) {
 		t.Errorf("the page: %v\n%.500s", err, page)
 	}
+	// The directories that systemd has made for the unit are no reason to warn.
+	if log := m.do("journalctl", "--no-pager", "-o", "cat", "-u", "dormouse"); strings.Contains(log, "WARN") || strings.Contains(log, "warning") {
+		t.Errorf("the shipped unit warns:\n%s", last(log, 3000))
+	}
 	if got := m.show("WatchdogUSec"); got != "0" {
 		t.Errorf("watchdog after %s, though nobody asked for one", got)
 	}
