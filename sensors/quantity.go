@@ -128,7 +128,7 @@ var (
 	Moisture   = quantity("moisture", Ratio, Gauge, "Moisture, 0 dry to 1 wet.", &Range{0, 1})
 
 	Distance = quantity("distance", Meters, Gauge, "Distance.", &Range{0, 1e4})
-	Mass     = quantity("mass", Grams, Gauge, "Mass.", &Range{-1e9, 1e9})
+	Mass     = quantity("mass", Grams, Gauge, "Mass.", &Range{0, 1e9})
 
 	Active      = quantity("active", None, Gauge, "Whether the switch is active (1) or not (0).", &Range{0, 1})
 	Transitions = quantity("transitions", None, Counter, "Changes of the switch that the kernel saw since the line was taken.", nil)

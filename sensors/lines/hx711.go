@@ -38,6 +38,9 @@ const hxFirst = 25
 
 const hxLowest, hxHighest = -1 << 23, 1<<23 - 1
 
+// taredMass is below zero where less is on the scale than the tare.
+var taredMass = sensors.Mass.Within(-1e9, 1e9)
+
 func init() {
 	sensors.Register(&sensors.Driver{
 		Name:      "hx711",
@@ -54,7 +57,7 @@ func init() {
 			{Name: "tare", Type: sensors.IntegerOption, Default: "0", Range: &sensors.Range{Min: hxLowest, Max: hxHighest}, Help: "the raw value of the empty scale: what is read with tare=0 and factor=1"},
 			{Name: "factor", Type: sensors.NumberOption, Required: true, Help: "raw value for each gram: with factor=1 and tare set, what a known mass reads divided by its grams. Negative where the load lowers the value"},
 		},
-		Measures: []*sensors.Quantity{sensors.Mass},
+		Measures: []*sensors.Quantity{taredMass},
 		Check: func(o *sensors.Options) error {
 			if n := o.Integer("samples"); n%2 == 0 {
 				return &sensors.OptionError{Key: "samples", Err: fmt.Errorf("%d has no middle one: give an odd number", n)}
@@ -109,7 +112,7 @@ func (s *hx711) Sense(ctx context.Context, r *sensors.Report) (err error) {
 	if err := errors.Join(err, asleep, s.clock.Close(), s.data.Close()); err != nil {
 		return fmt.Errorf("HX711 on %s and %s: %w", s.env.Options().Line("data"), s.env.Options().Line("clock"), err)
 	}
-	r.Set(sensors.Mass, (float64(raw)-s.tare)/s.factor)
+	r.Set(taredMass, (float64(raw)-s.tare)/s.factor)
 	return nil
 }
 

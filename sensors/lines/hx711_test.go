@@ -111,7 +111,7 @@ func TestHX711(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d, e, _ := hxWorld(t, tc.texts, tc.raw...)
-			if got := value(t, d, e, sensors.Mass); math.Abs(got-tc.want) > 1e-9*math.Abs(tc.want) {
+			if got := value(t, d, e, taredMass); math.Abs(got-tc.want) > 1e-9*math.Abs(tc.want) {
 				t.Errorf("got %v g, want %v", got, tc.want)
 			}
 			released(t, e)
@@ -134,7 +134,7 @@ func TestHX711Sequence(t *testing.T) {
 		"A64":  {[]int{27, 27, 27, 27}, []time.Duration{100 * us, 500 * ms, 500 * ms, 80 * ms, 10 * ms, 10 * ms, 80 * ms, 10 * ms, 10 * ms}},
 	} {
 		d, e, c := hxWorld(t, map[string]string{"input": input}, 1000)
-		value(t, d, e, sensors.Mass)
+		value(t, d, e, taredMass)
 		if !cmp.Equal(c.frames, want.frames) {
 			t.Errorf("%s: frames of %v pulses, want %v", input, c.frames, want.frames)
 		}
@@ -217,7 +217,7 @@ func TestHX711SlowPulse(t *testing.T) {
 		}
 		c.clock(high)
 	}
-	if got := value(t, d, e, sensors.Mass); got != 1000 {
+	if got := value(t, d, e, taredMass); got != 1000 {
 		t.Errorf("got %v", got)
 	}
 }

@@ -20,6 +20,8 @@ type series struct {
 	outLabels []string
 	family    string
 	calibrate config.Calibration
+	limits    *sensors.Quantity // what out can be at all, whatever the driver's own range
+	keys      string            // of the configuration that made the value
 	smoother  *smoother
 	checked   bool   // by families
 	conflict  error  // why it can't be published
@@ -53,12 +55,13 @@ func (s *sensor) process(report *sensors.Report) []sensors.Reading {
 		v := reading.Value
 		if reading.Dist == nil {
 			v = e.calibrate.Apply(v)
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				s.failChannel(sensors.Errorf(sensors.OutOfRange, "%s becomes %v by calibration", e, v), reading.Labels)
-				continue
+			err := e.possible(v)
+			if err == nil && e.smoother != nil {
+				v, err = e.smoother.add(v)
 			}
-			if e.smoother != nil {
-				v = e.smoother.add(v)
+			if err != nil {
+				s.failChannel(err, reading.Labels)
+				continue
 			}
 		}
 		out = append(out, sensors.Reading{Quantity: e.out, Value: v, Labels: e.outLabels, Dist: reading.Dist})
@@ -91,7 +94,7 @@ func (s *sensor) fail(report *sensors.Report) {
 		s.good.Store(nil)
 		for _, e := range s.series {
 			if e.smoother != nil {
-				e.smoother.reset()
+				e.smoother.failed(s.failed)
 			}
 		}
 	}
@@ -163,7 +166,59 @@ func (s *sensor) newSeries(r *sensors.Reading) *series {
 		e.smoother = newSmoother(do.Filter)
 	}
 	e.family = e.out.MetricName()
+	e.limits, e.keys = limits(e.out, r.Quantity, do.Calibrate), keys(do)
 	return e
+}
+
+// limits is what a published value of the quantity can be: between the driver
+// and the page it may be calibrated, and what a chip can't measure may then be
+// right, but no ratio is 45 and no temperature below absolute zero. A distance
+// or a mass is below zero only where it is counted from a point of the user's:
+// an offset, points, or a driver's own tare.
+func limits(out, measured *sensors.Quantity, c config.Calibration) *sensors.Quantity {
+	q := *out
+	if own, ok := sensors.QuantityByName(out.Name); ok && own.MetricName() == out.MetricName() {
+		q.Range = own.Range
+	}
+	if out.Kind == sensors.Counter && q.Range == nil {
+		q.Range = &sensors.Range{Min: 0, Max: math.MaxFloat64}
+	}
+	shifted := c.Offset != 0 || len(c.Points) > 0 || measured.Range != nil && measured.Range.Min < 0
+	if relative := out.Name == sensors.Distance.Name || out.Name == sensors.Mass.Name; relative && shifted && q.Range != nil {
+		q.Range = &sensors.Range{Min: -q.Range.Max, Max: q.Range.Max}
+	}
+	return &q
+}
+
+// keys are those of the configuration that change what a value is.
+func keys(p config.Processing) string {
+	var list []string
+	for _, k := range []struct {
+		name string
+		set  bool
+	}{
+		{"quantity", p.Quantity != nil},
+		{"calibrate.points", len(p.Calibrate.Points) > 0},
+		{"calibrate.scale", p.Calibrate.Scale != 0},
+		{"calibrate.offset", p.Calibrate.Offset != 0},
+	} {
+		if k.set {
+			list = append(list, k.name)
+		}
+	}
+	return strings.Join(list, " and ")
+}
+
+// possible checks a value after its last change.
+func (e *series) possible(v float64) error {
+	err := e.limits.Check(v)
+	switch {
+	case err == nil:
+		return nil
+	case e.keys == "":
+		return fmt.Errorf("%s: %w", e, err)
+	}
+	return fmt.Errorf("%s: %w: check %s", e, err, e.keys)
 }
 
 // String is the series as the page would show it.

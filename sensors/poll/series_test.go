@@ -109,8 +109,48 @@ func TestRangeIsCheckedBeforeCalibration(t *testing.T) {
 		huge.cfg.All.Calibrate.Scale = 1e300
 		w.end()
 		w.run(huge.cfg)
-		w.wantDown("b", sensors.OutOfRange, "+Inf by calibration")
+		w.wantDown("b", sensors.OutOfRange, "+Inf", "calibrate.scale")
 	})
+}
+
+// TestAValueIsCheckedAfterItsLastChange: what a calibration or a quantity makes
+// of a reading has to be possible, and the error names the keys.
+func TestAValueIsCheckedAfterItsLastChange(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		reported *sensors.Quantity
+		value    float64
+		do       config.Processing
+		words    []string // of the error; nil: the value stands
+	}{
+		{"a program's percentage", sensors.Number, 45, config.Processing{Quantity: sensors.Humidity}, []string{"sensor_humidity_ratio", "check quantity"}},
+		{"the same, scaled", sensors.Number, 45, config.Processing{Quantity: sensors.Humidity, Calibrate: config.Calibration{Scale: 0.01}}, nil},
+		{"below absolute zero", sensors.Temperature, 20, config.Processing{Calibrate: config.Calibration{Offset: -397}}, []string{"-377", "calibrate.offset"}},
+		{"points that go on", sensors.Voltage, 3.1, config.Processing{Quantity: sensors.Moisture, Calibrate: config.Calibration{Points: [][2]float64{{1.2, 1}, {2.8, 0}}}},
+			[]string{"sensor_moisture_ratio", "quantity and calibrate.points"}},
+		{"beyond the chip's own range", sensors.Temperature.Within(-40, 85), 84, config.Processing{Calibrate: config.Calibration{Offset: 2}}, nil},
+		{"negative light", sensors.Illuminance, 1, config.Processing{Calibrate: config.Calibration{Offset: -2}}, []string{"sensor_illuminance_lux", "calibrate.offset"}},
+		{"negative pressure", sensors.Pressure, 1, config.Processing{Calibrate: config.Calibration{Scale: -1}}, []string{"sensor_pressure_pascals"}},
+		{"a level below the mark", sensors.Distance, 1, config.Processing{Calibrate: config.Calibration{Offset: -2}}, nil},
+		{"a distance turned round", sensors.Distance, 1, config.Processing{Calibrate: config.Calibration{Scale: -1}}, []string{"sensor_distance_meters", "calibrate.scale"}},
+		{"less than the tare", sensors.Mass.Within(-1000, 1000), -5, config.Processing{}, nil},
+		{"a mass from points", sensors.Mass, 1, config.Processing{Calibrate: config.Calibration{Points: [][2]float64{{2, 0}, {4, 1}}}}, nil},
+		{"a counter below zero", sensors.Pulses, 1, config.Processing{Calibrate: config.Calibration{Offset: -5}}, []string{"sensor_pulses_total", "calibrate.offset"}},
+	} {
+		in(t, func(w *world) {
+			f := w.sensor("a", reporting(func(r *sensors.Report) error {
+				r.Set(tt.reported, tt.value)
+				return nil
+			}))
+			f.cfg.All = tt.do
+			w.run(f.cfg)
+			if tt.words != nil {
+				w.wantDown("a", sensors.OutOfRange, tt.words...)
+			} else if r := w.result("a"); !r.Up {
+				t.Errorf("%s: %v", tt.name, r.Err)
+			}
+		})
+	}
 }
 
 func TestOneChannelFails(t *testing.T) {

@@ -3,6 +3,7 @@ package poll
 import (
 	"slices"
 
+	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
 )
 
@@ -21,15 +22,17 @@ func newSmoother(f config.Filter) *smoother {
 	return s
 }
 
-// add takes the next successful reading and returns the smoothed one. Until
-// the windows are full it smooths over what there is: the median of an even
-// number of reads is the mean of the middle two.
-func (s *smoother) add(v float64) float64 {
+// add takes the next successful reading and returns the smoothed one. Until the
+// median's window is full there is none: of two reads nobody can tell which is
+// the outlier. The average is of what there is.
+func (s *smoother) add(v float64) (float64, error) {
 	if s.median.add(v) {
+		if n, of := len(s.median.last), cap(s.median.last); n < of {
+			return 0, sensors.Errorf(sensors.NotReady, "filter.median has %d of %d reads", n, of)
+		}
 		s.sorted = append(s.sorted[:0], s.median.last...)
 		slices.Sort(s.sorted)
-		n := len(s.sorted)
-		v = (s.sorted[(n-1)/2] + s.sorted[n/2]) / 2
+		v = s.sorted[len(s.sorted)/2]
 	}
 	if s.average.add(v) {
 		// Summed anew each time: a running sum would gather rounding errors
@@ -40,14 +43,18 @@ func (s *smoother) add(v float64) float64 {
 		}
 		v = sum / float64(len(s.average.last))
 	}
-	return v
+	return v, nil
 }
 
-// reset forgets the reads so far: what comes next has nothing to do with them,
-// because the sensor was away or another is in its place.
-func (s *smoother) reset() {
-	s.median.reset()
+// failed forgets reads that are too old, after so many failures in a row. The
+// average follows the reading at once again. The median stays until all of its
+// window would have been replaced: emptied by one failure, it would let the
+// next outlier pass.
+func (s *smoother) failed(inARow int) {
 	s.average.reset()
+	if inARow >= cap(s.median.last) {
+		s.median.reset()
+	}
 }
 
 // window holds the last reads, as many as its slice has room for.

@@ -1,10 +1,15 @@
 package poll
 
 import (
+	"math"
 	"testing"
 
+	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
 )
+
+// absent stands for a read that gives no value.
+var absent = math.Inf(-1)
 
 func TestSmoother(t *testing.T) {
 	for _, tt := range []struct {
@@ -13,42 +18,85 @@ func TestSmoother(t *testing.T) {
 		in, want []float64
 	}{
 		{"none", config.Filter{}, []float64{3, 1, 2}, []float64{3, 1, 2}},
-		{"median throws the outlier away", config.Filter{Median: 3}, []float64{20, 21, 85, 20, 21}, []float64{20, 20.5, 21, 21, 21}},
+		{"median drops the outlier", config.Filter{Median: 3}, []float64{20, 21, 85, 20, 21}, []float64{absent, absent, 21, 21, 21}},
+		{"an outlier at the start", config.Filter{Median: 3}, []float64{85, 20, 21}, []float64{absent, absent, 21}},
 		{"average", config.Filter{Average: 2}, []float64{1, 3, 5, 9}, []float64{1, 2, 4, 7}},
-		{"average of the medians", config.Filter{Median: 3, Average: 2}, []float64{1, 1, 100, 1, 4}, []float64{1, 1, 1, 1, 2.5}},
+		{"average of the medians", config.Filter{Median: 3, Average: 2}, []float64{1, 1, 100, 1, 4}, []float64{absent, absent, 1, 1, 2.5}},
 		{"of one", config.Filter{Median: 1, Average: 1}, []float64{1, 5}, []float64{1, 5}},
-		{"a zero is a value", config.Filter{Median: 3}, []float64{0, 0, 5}, []float64{0, 0, 0}},
+		{"a zero is a value", config.Filter{Median: 3}, []float64{0, 0, 5}, []float64{absent, absent, 0}},
 	} {
 		s := newSmoother(tt.f)
 		for i, v := range tt.in {
-			if got := s.add(v); got != tt.want[i] {
-				t.Errorf("%s: read %d, %v, gives %v, want %v", tt.name, i, v, got, tt.want[i])
+			got, err := s.add(v)
+			if err != nil {
+				got = absent
+			}
+			if got != tt.want[i] || err != nil && sensors.ReasonOf(err) != sensors.NotReady {
+				t.Errorf("%s: read %d, %v, gives %v, %v, want %v", tt.name, i, v, got, err, tt.want[i])
 			}
 		}
 	}
 }
 
-func TestSmootherReset(t *testing.T) {
-	s := newSmoother(config.Filter{Median: 3, Average: 2})
-	for _, v := range []float64{1, 2, 3, 4, 5} {
-		s.add(v)
+// TestAnOutlierAfterFailures: failures don't empty the median's window, so that
+// the first value after one isn't believed alone; many failures do.
+func TestAnOutlierAfterFailures(t *testing.T) {
+	s := newSmoother(config.Filter{Median: 3})
+	for _, v := range []float64{20, 21, 20} {
+		_, _ = s.add(v) // the last is 20
 	}
-	s.reset()
-	if got := s.add(100); got != 100 {
-		t.Errorf("the first read after Reset gives %v, want 100", got)
+	for n := range 2 {
+		s.failed(n + 1)
 	}
-	if got := s.add(200); got != 125 { // the median 150, averaged with 100
-		t.Errorf("the second gives %v, want 125", got)
+	if got, err := s.add(85); got != 21 || err != nil {
+		t.Errorf("after two failures the outlier gives %v, %v", got, err)
+	}
+	for n := range 3 {
+		s.failed(n + 1)
+	}
+	if got, err := s.add(20); err == nil {
+		t.Errorf("after three failures a single read gives %v", got)
+	}
+}
+
+// TestEveryOtherReadFails: there is a value at each good read all the same.
+func TestEveryOtherReadFails(t *testing.T) {
+	s := newSmoother(config.Filter{Median: 5})
+	good := 0
+	for i := range 20 {
+		if i%2 == 1 {
+			s.failed(1)
+			continue
+		}
+		if v, err := s.add(20); err == nil && v == 20 {
+			good++
+		}
+	}
+	if good != 6 { // of ten, all but those that filled the window
+		t.Errorf("%d good values, want 6", good)
+	}
+}
+
+func TestTheAverageStartsAgainAfterAFailure(t *testing.T) {
+	s := newSmoother(config.Filter{Average: 3})
+	_, _ = s.add(1)
+	s.failed(1)
+	if got, err := s.add(100); got != 100 || err != nil {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 
 func TestSmootherAllocatesNothing(t *testing.T) {
 	s := newSmoother(config.Filter{Median: 99, Average: 99})
 	v := 0.
+	for range 99 {
+		v++
+		_, _ = s.add(v) // fills the window
+	}
 	if n := testing.AllocsPerRun(1000, func() {
 		v++
-		if s.add(v) == 0 {
-			t.Fatal("an unlikely value")
+		if got, err := s.add(v); got == 0 || err != nil {
+			t.Fatal(got, err)
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations a reading", n)
