@@ -10,4 +10,5 @@ import (
 	_ "example.org/dormouse/sensors/command"
 	_ "example.org/dormouse/sensors/kernel"
 	_ "example.org/dormouse/sensors/lines"
+	_ "example.org/dormouse/sensors/serial"
 )

@@ -14,6 +14,18 @@ import (
 // by the names that sim.World takes.
 type world map[string][2]float64
 
+// at is sim.World: what it measures at a moment.
+func (w world) at(at sensors.Instant, what string) float64 {
+	values, ok := w[what]
+	switch {
+	case !ok:
+		panic(fmt.Sprintf("%q is measured, which the case doesn't have", what))
+	case at.Before(sensortest.Start.Add(time.Hour / 2)):
+		return values[0]
+	}
+	return values[1]
+}
+
 // A chipCase is a case with a simulated chip, which takes as long as the data
 // sheet allows and keeps what a real one keeps.
 type chipCase struct {
@@ -26,16 +38,7 @@ type chipCase struct {
 func (c chipCase) chip() sensortest.Case {
 	var device *sim.Device
 	c.World = func(e *sensortest.Env) {
-		device = sim.NewDevice(c.model, e.Now, func(at sensors.Instant, what string) float64 {
-			values, ok := c.world[what]
-			switch {
-			case !ok:
-				panic(fmt.Sprintf("%s measures %q, which its case doesn't have", c.model, what))
-			case at.Before(sensortest.Start.Add(time.Hour / 2)):
-				return values[0]
-			}
-			return values[1]
-		})
+		device = sim.NewDevice(c.model, e.Now, c.world.at)
 		e.Bus = device
 	}
 	c.Next = func(*sensortest.Env) {} // an hour later it measures something else

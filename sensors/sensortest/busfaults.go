@@ -17,17 +17,41 @@ const mostTransactions = 1000
 // what is written, and fills r with the healthy answer.
 type alteration func(n int, w, r []byte, do func(w []byte) error) error
 
-// A faultBus has one chip, and does to each transaction what the fault wants.
-type faultBus struct {
+// A tamper does to each transaction with one chip what the fault wants, on
+// whatever wire it is made.
+type tamper struct {
 	t     testing.TB
-	bus   i2c.Bus
-	addr  uint16
 	count int
 	alter alteration
-	stuck *byte // all that anybody reads
+	stuck *byte                   // all that anybody reads
+	raw   func(w, r []byte) error // a transaction without a fault
 
 	cancelled bool
 	after     int // transactions since
+}
+
+func (b *tamper) transact(w, r []byte) error {
+	n := b.count
+	b.count++
+	if b.cancelled {
+		b.after++
+	}
+	if b.count > mostTransactions {
+		b.t.Fatalf("more than %d transactions: the driver reads for ever", mostTransactions)
+	}
+	do := func(w []byte) error { return b.raw(w, r) }
+	if b.alter == nil {
+		b.stuck = nil
+		return do(w)
+	}
+	return b.alter(n, w, r, do)
+}
+
+// A faultBus has one chip, which a fault tampers with.
+type faultBus struct {
+	*tamper
+	bus  i2c.Bus
+	addr uint16
 }
 
 func (b *faultBus) String() string                    { return b.bus.String() }
@@ -41,31 +65,18 @@ func (b *faultBus) Tx(addr uint16, w, r []byte) error {
 		}
 		return ErrNACK
 	}
-	n := b.count
-	b.count++
-	if b.cancelled {
-		b.after++
-	}
-	if b.count > mostTransactions {
-		b.t.Fatalf("more than %d transactions: the driver reads for ever", mostTransactions)
-	}
-	do := func(w []byte) error { return b.bus.Tx(addr, w, r) }
-	if b.alter == nil {
-		b.stuck = nil
-		return do(w)
-	}
-	return b.alter(n, w, r, do)
+	return b.transact(w, r)
 }
 
 // watch counts the transactions from cancel on.
-func (b *faultBus) watch(cancel context.CancelFunc) context.CancelFunc {
+func (b *tamper) watch(cancel context.CancelFunc) context.CancelFunc {
 	return func() {
 		b.cancelled = true
 		cancel()
 	}
 }
 
-func (b *faultBus) atMostOneMore() error {
+func (b *tamper) atMostOneMore() error {
 	if b != nil && b.after > 1 {
 		return fmt.Errorf("%d transactions after the context ended: at most one may be", b.after)
 	}
@@ -120,7 +131,7 @@ func (h *harness) busFaults() []Fault {
 
 // cancelAt ends the context during a transaction.
 func cancelAt(at int) Fault {
-	var bus *faultBus
+	var bus *tamper
 	return Fault{
 		Name: fmt.Sprintf("context ended in transaction %d", at), kind: ContextEnds,
 		Break: func(e *Env) {
@@ -268,7 +279,7 @@ func (h *harness) betweenFaults(at int) []Fault {
 	for _, o := range h.c.Others {
 		faults = append(faults, before(Another, func(e *Env) {
 			// Whether the chip takes it isn't this program's business.
-			_ = e.faults.bus.Tx(e.faults.addr, o.Write, make([]byte, o.Read))
+			_ = e.faults.raw(o.Write, make([]byte, o.Read))
 		}, "another program writes % x and reads %d bytes before transaction %d", o.Write, o.Read, at))
 	}
 	return faults

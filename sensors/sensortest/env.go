@@ -49,8 +49,8 @@ type Env struct {
 	options *sensors.Options
 	dev     i2c.Dev
 	now     sensors.Instant
-	cancel  func()    // of a fault's read
-	faults  *faultBus // of a fault
+	cancel  func()  // of a fault's read
+	faults  *tamper // of a fault
 	once    map[string]error
 	log     bytes.Buffer
 }

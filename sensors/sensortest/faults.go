@@ -97,7 +97,7 @@ func Faults(t testing.TB, d *sensors.Driver, c Case) Tally {
 	t.Helper()
 	h := &harness{t: t, driver: d, c: c, tally: Tally{}, shown: map[Kind]int{}}
 	h.healthy()
-	for _, f := range slices.Concat(h.contextFaults(), c.Faults, h.fileFaults(), h.lineFaults(), h.busFaults()) {
+	for _, f := range slices.Concat(h.contextFaults(), c.Faults, h.fileFaults(), h.lineFaults(), h.wireFaults(), h.busFaults()) {
 		h.hold(f)
 	}
 	return h.tally
@@ -176,7 +176,7 @@ func (h *harness) hold(f Fault) {
 type run struct {
 	*harness
 	env     *Env
-	bus     *faultBus // nil: the world has none
+	bus     *tamper // of the chip; nil: there is none
 	ctx     context.Context
 	fault   string
 	wrong   string // a value that the healthy world doesn't give
@@ -189,9 +189,17 @@ func (h *harness) newRun() *run {
 	h.c.World(e)
 	r := &run{harness: h, env: e}
 	if e.Bus != nil {
-		r.bus = &faultBus{t: h.t, bus: e.Bus, addr: uint16(e.options.Address("addr"))}
-		e.Bus, e.faults = board.Guard(r.bus), r.bus
+		bus, addr := e.Bus, uint16(e.options.Address("addr"))
+		r.bus = &tamper{t: h.t, raw: func(w, r []byte) error { return bus.Tx(addr, w, r) }}
+		e.Bus = board.Guard(&faultBus{r.bus, bus, addr})
 	}
+	for kind, w := range wireKinds {
+		if connected := e.Wires[kind]; connected != nil && w.tamper != nil {
+			r.bus = &tamper{t: h.t}
+			e.Wires[kind] = w.tamper(connected, r.bus)
+		}
+	}
+	e.faults = r.bus
 	r.ctx, e.cancel = context.WithCancel(context.Background())
 	return r
 }
@@ -220,7 +228,7 @@ func (r *run) readAll() error {
 	if err.Error() == "" {
 		r.t.Errorf("%s: %s: the error says nothing", r.driver.Name, r.fault)
 	}
-	if r.bus != nil && r.ctx.Err() == nil && r.fault != "" {
+	if (r.bus != nil || len(r.env.Wires) > 0) && r.ctx.Err() == nil && r.fault != "" {
 		r.again(phase)
 	}
 	return err
@@ -246,7 +254,14 @@ func (r *run) read(s sensors.Sensor, phase int) error {
 // mustn't last.
 func (r *run) again(phase int) {
 	r.t.Helper()
-	r.bus.alter = nil
+	if r.bus != nil {
+		r.bus.alter = nil
+	}
+	for kind, connected := range r.env.Wires {
+		if mend := wireKinds[kind].mend; mend != nil {
+			mend(connected)
+		}
+	}
 	r.env.NextWake(time.Second)
 	s, err := r.driver.New(r.ctx, r.env)
 	if err == nil {

@@ -15,6 +15,11 @@ import (
 // several packets is one.
 type SPIChip func(w, r []byte) error
 
+func tamperSPI(connected any, t *tamper) any {
+	t.raw = connected.(SPIChip)
+	return SPIChip(t.transact)
+}
+
 // spiConn is a chip that a driver has opened.
 type spiConn struct {
 	chip   SPIChip

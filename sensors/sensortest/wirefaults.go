@@ -28,7 +28,7 @@ func (h *harness) contextFaults() []Fault {
 }
 
 func mustCancel(name string, end func(e *Env)) Fault {
-	var bus *faultBus
+	var bus *tamper
 	return Fault{Name: name, kind: ContextEnds, Break: func(e *Env) {
 		if bus = e.faults; bus != nil {
 			e.cancel = bus.watch(e.cancel)

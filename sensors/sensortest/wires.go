@@ -11,14 +11,32 @@ import (
 // wireKinds are the fakes of the kinds of wire that sensors open by Env.Open, each
 // with a file of its own here.
 var wireKinds = map[sensors.WireKind]wireKind{
-	sensors.SPIWire:    {open: openSPI},
-	sensors.SerialWire: {open: openSerial},
+	sensors.SPIWire:    {open: openSPI, tamper: tamperSPI},
+	sensors.SerialWire: {open: openSerial, faults: serialFaults, mend: mendSerial},
 }
 
 // A wireKind is the fake of a kind.
 type wireKind struct {
 	// open gives a driver what the test has connected to Env.Wires.
 	open func(e *Env, connected any, config any) (io.Closer, error)
+	// tamper puts the faults of transactions between the driver and what is
+	// connected, where the wire has transactions as a bus does. May be nil.
+	tamper func(connected any, t *tamper) any
+	// faults are those of other wires. May be nil.
+	faults func(h *harness, connected any) []Fault
+	// mend ends a fault of these. May be nil.
+	mend func(connected any)
+}
+
+// wireFaults are those of the wires that the world has.
+func (h *harness) wireFaults() []Fault {
+	var faults []Fault
+	for kind, w := range wireKinds {
+		if connected := h.first.env.Wires[kind]; connected != nil && w.faults != nil {
+			faults = append(faults, w.faults(h, connected)...)
+		}
+	}
+	return faults
 }
 
 // Open opens what the test has connected of the claim's kind.

@@ -4,6 +4,8 @@
 // and file can be pulled out, stuck, or made to lie.
 //
 //	I2C bus 1   BME280 at 0x76, SHT4x at 0x44, TMP102 at 0x48, ADS1115 at 0x4a
+//	SPI bus 0   MCP3008 at chip select 0: a wind vane, a tank's level
+//	serial      PMS5003 at /dev/serial0
 //	1-Wire      one DS18B20, by the kernel's files below /sys/bus/w1
 //	thermal     /sys/class/thermal/thermal_zone0
 //	header      54 lines, of which GPIO4 to GPIO27 can be wired:

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +26,9 @@ type Board struct {
 	stuck  *byte // what every address reads while the bus is stuck
 	pins   [headerLines]pin
 	files  *fileTree
+
+	spiSlots    map[sensors.SPIDevice]*spiSlot
+	serialSlots map[string]*serialSlot
 
 	throttledBits uint32
 }
@@ -51,9 +56,26 @@ func New(clock board.Clock, seed uint64) *Board {
 	for _, s := range b.slots {
 		s.chip.reset(b.start)
 	}
+	b.spiSlots = map[sensors.SPIDevice]*spiSlot{SPIConverter: {chip: spiModels["mcp3008"](b.measured)}}
+	b.serialSlots = map[string]*serialSlot{}
+	b.attachSerial(ParticlePort, "pms5003", b.measured)
 	b.files = newFileTree(b)
 	b.wireTimed()
 	return b
+}
+
+// measured is the World of the chips on other wires than the bus.
+func (b *Board) measured(at sensors.Instant, what string) float64 {
+	v := b.values(at)
+	switch kind, which, _ := strings.Cut(what, " "); {
+	case kind == "particulate_matter":
+		return v.Particles[slices.Index([]string{"1", "2.5", "10"}, which)]
+	case which == "ch0":
+		return v.VaneVoltage
+	case which == "ch1":
+		return v.TankVoltage
+	}
+	return 0
 }
 
 // Model says that this is no real board.

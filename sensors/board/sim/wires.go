@@ -16,7 +16,10 @@ type wireKind struct {
 }
 
 // wireKinds are these kinds, each with a file of its own in this package.
-var wireKinds = map[sensors.WireKind]wireKind{}
+var wireKinds = map[sensors.WireKind]wireKind{
+	sensors.SPIWire:    {open: openSPI, list: listSPI},
+	sensors.SerialWire: {open: openSerial, list: listSerial},
+}
 
 // Open opens a wire by its kind.
 func (b *Board) Open(c sensors.Claim, config any) (io.Closer, error) {

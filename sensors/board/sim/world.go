@@ -25,6 +25,11 @@ type Values struct {
 	BeehiveMass           float64 // HX711: grams
 	RoofIlluminance       float64 // BH1750, by the kernel
 	BatteryVoltage        float64 // MAX17048, by the kernel
+	VaneVoltage           float64 // MCP3008, ch0
+	TankVoltage           float64 // MCP3008, ch1
+	// Particles are what the PMS5003 weighs, up to 1, 2.5 and 10 µm: grams per
+	// cubic metre.
+	Particles [3]float64
 }
 
 // world is the one that New makes from its seed.
@@ -33,6 +38,7 @@ type world struct{ seed uint64 }
 func (w world) at(at sensors.Instant) Values {
 	t := float64(at) / 1e9
 	day := w.wave(0, t, 86400)
+	dust := 1e-6 * (14 - 4*day + 3*w.wave(30, t, 5100) + 0.5*w.wave(31, t, 79))
 	return Values{
 		GreenhouseTemperature: 19 + 5*day + 0.6*w.wave(1, t, 2300) + 0.05*w.wave(2, t, 97),
 		GreenhouseHumidity:    66 - 12*day + 3*w.wave(3, t, 2900) + 0.4*w.wave(4, t, 131),
@@ -54,6 +60,9 @@ func (w world) at(at sensors.Instant) Values {
 		BeehiveMass:     31500 + 900*w.wave(24, t, 6*86400) + 350*day + 15*w.wave(25, t, 419),
 		RoofIlluminance: 24000 * max(0, 0.4+0.6*day+0.05*w.wave(26, t, 173)),
 		BatteryVoltage:  4.05 + 0.1*day + 0.002*w.wave(27, t, 89),
+		VaneVoltage:     1.6 + 1.1*w.wave(28, t, 3700) + 0.3*w.wave(32, t, 47),
+		TankVoltage:     2.1 + 0.5*w.wave(29, t, 2*86400),
+		Particles:       [3]float64{0.6 * dust, dust, 1.4 * dust},
 	}
 }
 
