@@ -13,14 +13,14 @@ import (
 type Reason string
 
 const (
-	NoAnswer   Reason = "no_answer" // nobody is at that address or on that line
+	NoAnswer   Reason = "no_answer" // no device answers at that address or on that line
 	Timeout    Reason = "timeout"   // the deadline passed
-	Checksum   Reason = "checksum"  // bytes arrived that aren't what was sent
-	OutOfRange Reason = "range"     // a value that can't be
-	NotReady   Reason = "not_ready" // the chip has nothing to tell yet
+	Checksum   Reason = "checksum"  // the bytes are not what was sent
+	OutOfRange Reason = "range"     // an implausible value
+	NotReady   Reason = "not_ready" // the chip has no result yet
 	Identity   Reason = "identity"  // another chip answers, or the bus is stuck
-	Busy       Reason = "busy"      // somebody else holds the wire
-	IO         Reason = "io"        // anything else between us and the sensor
+	Busy       Reason = "busy"      // another process holds the wire
+	IO         Reason = "io"        // any other error of the transfer
 	Command    Reason = "command"   // a program failed
 )
 
@@ -42,7 +42,7 @@ func Errorf(r Reason, format string, args ...any) error {
 }
 
 // ReasonOf returns the class of err: the one it was made with, else what its
-// errno says. The errnos for "nobody answers" are EREMOTEIO (i2c-bcm2835, the
+// errno says. The errnos for "no answer" are EREMOTEIO (i2c-bcm2835, the
 // Pi 5's designware) and ENXIO (i2c-gpio and others); see the kernel's
 // Documentation/i2c/fault-codes.rst.
 func ReasonOf(err error) Reason {

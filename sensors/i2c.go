@@ -78,7 +78,7 @@ func parseBus(_ Option, text string) (any, error) {
 	// The kernel numbers adapters in 20 bits: MINORBITS, linux/kdev_t.h.
 	n, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimPrefix(text, "/dev/"), "i2c-"), 10, 20)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no I2C bus: write 1 for /dev/i2c-1", text)
+		return nil, fmt.Errorf("%q is not an I2C bus: write 1 for /dev/i2c-1", text)
 	}
 	return Bus(n), nil
 }
@@ -97,7 +97,7 @@ func (o Option) parseAddress(text string) (any, error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%q is no I2C address: write it as in 0x76", text)
+		return nil, fmt.Errorf("%q is not an I2C address: write it as in 0x76", text)
 	}
 	// 0x00 to 0x07 and 0x78 to 0x7f are reserved: I2C specification UM10204, table 4.
 	if n < 0x08 || n > 0x77 {

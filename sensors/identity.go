@@ -17,14 +17,14 @@ type Identification struct {
 	Command bool
 	// Probe asks the chip at the sensor's address and changes nothing in it.
 	// An error means that it isn't of this family, or that it doesn't answer;
-	// it says what the chip looks like, where that can be told.
+	// it says what the chip looks like, where that is known.
 	Probe func(ctx context.Context, e Env) (Found, error)
 }
 
 // Found is what a Probe has recognised.
 type Found struct {
 	Family string // the driver's name
-	Model  string // "BMP280", as on the part; empty: can't be told
+	Model  string // "BMP280", as on the part; empty: unknown
 	Serial string // empty: it has none, or it isn't read
 }
 

@@ -72,7 +72,7 @@ type Edge struct {
 	Seq uint32
 }
 
-// Line is a GPIO line in use. It is owned by whoever asked for it, until Close.
+// Line is a GPIO line in use. Its owner is whoever requested it, until Close.
 type Line interface {
 	Active() (bool, error)
 	SetActive(active bool) error
@@ -95,7 +95,7 @@ type Rail struct {
 	ActiveLow bool
 	Settle    time.Duration // from switching on to stable
 	// MaxOn is how long it may be on at a stretch; then it is switched off,
-	// whoever uses it. Zero: as long as it is used.
+	// even while it is used. Zero: no limit.
 	MaxOn time.Duration
 	// After names the rails that must be up and settled before it is switched
 	// on; they go down after it.

@@ -37,7 +37,7 @@ func ParseLine(text string) (LineRef, error) {
 	if chip, offset, ok := strings.Cut(text, ":"); ok {
 		n, ok := digits(offset)
 		if !ok || chip == "" {
-			return none, fmt.Errorf("%q is no line: CHIP:OFFSET is written as in gpiochip0:17", text)
+			return none, fmt.Errorf("%q is not a line: write CHIP:OFFSET as in gpiochip0:17", text)
 		}
 		none.Chip, none.Offset = strings.TrimPrefix(chip, "/dev/"), n
 		return none, nil
@@ -46,7 +46,7 @@ func ParseLine(text string) (LineRef, error) {
 	if pin, ok := strings.CutPrefix(upper, "BOARD"); ok {
 		if n, ok := digits(pin); ok {
 			if n < 1 || n > len(Header) {
-				return none, fmt.Errorf("%q is no pin of the header: BOARD1 to BOARD%d", text, len(Header))
+				return none, fmt.Errorf("%q is not a pin of the header: BOARD1 to BOARD%d", text, len(Header))
 			}
 			p := Header[n-1]
 			if p.BCM < 0 {
@@ -61,7 +61,7 @@ func ParseLine(text string) (LineRef, error) {
 			return none, fmt.Errorf("%q is the number that the kernel's old interface gives GPIO%d (%d+%d): write GPIO%[2]d", text, n-sysfsBase, sysfsBase, n-sysfsBase)
 		}
 		if n > maxBCM {
-			return none, fmt.Errorf("%q is no line of the header's chip: GPIO0 to GPIO%d", text, maxBCM)
+			return none, fmt.Errorf("%q is not a line of the header's chip: GPIO0 to GPIO%d", text, maxBCM)
 		}
 		none.BCM = n
 		return none, nil
@@ -74,7 +74,7 @@ func ParseLine(text string) (LineRef, error) {
 		return none, nil
 	}
 	if !validLineName(text) {
-		return none, fmt.Errorf("%q is no line: write GPIO17, 17 (the BCM number), BOARD11 (the header's pin), CHIP:OFFSET or a line's name", text)
+		return none, fmt.Errorf("%q is not a line: write GPIO17, 17 (the BCM number), BOARD11 (the header's pin), CHIP:OFFSET or a line's name", text)
 	}
 	none.Name = text
 	return none, nil

@@ -44,14 +44,14 @@ func TestParseLine(t *testing.T) {
 		"gpiochip0:x":                       "CHIP:OFFSET",
 		"gpiochip0:+1":                      "CHIP:OFFSET",
 		":17":                               "CHIP:OFFSET",
-		"+17":                               "is no line",
+		"+17":                               "is not a line",
 		"529":                               "gives GPIO17 (512+17): write GPIO17",
 		"GPIO512":                           "gives GPIO0 (512+0): write GPIO0",
-		"570":                               "is no line of the header's chip: GPIO0 to GPIO57",
-		"-17":                               "is no line",
-		"GPIO 17":                           "is no line",
-		"tür":                               "is no line",
-		"A23456789012345678901234567890123": "is no line",
+		"570":                               "is not a line of the header's chip: GPIO0 to GPIO57",
+		"-17":                               "is not a line",
+		"GPIO 17":                           "is not a line",
+		"tür":                               "is not a line",
+		"A23456789012345678901234567890123": "is not a line",
 	} {
 		if l, err := ParseLine(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ParseLine(%q) = %+v, %v, want an error with %q", text, l, err, want)

@@ -25,7 +25,7 @@ const (
 	DurationOption  OptionType = "duration"  // 50ms, 1m30s
 	EnumOption      OptionType = "choice"    // one of Choices
 	SensorRefOption OptionType = "sensor"    // another sensor's name
-	SensorsOption   OptionType = "sensors"   // names of sensors, with commas or blanks between them
+	SensorsOption   OptionType = "sensors"   // names of sensors, separated by commas or spaces
 	ListOption      OptionType = "list"      // several texts: an argument vector
 	MapOption       OptionType = "map"       // NAME=VALUE texts: an environment
 )
@@ -46,9 +46,9 @@ type Option struct {
 func (o Option) check() error {
 	switch {
 	case !ValidName(o.Name) || strings.Contains(o.Name, "."):
-		return fmt.Errorf("option %q has no proper name", o.Name)
+		return fmt.Errorf("option %q has no valid name", o.Name)
 	case o.Help == "":
-		return fmt.Errorf("option %s says nothing of itself", o.Name)
+		return fmt.Errorf("option %s has no help text", o.Name)
 	case o.Type == EnumOption && len(o.Choices) == 0:
 		return fmt.Errorf("option %s has no choices", o.Name)
 	}
@@ -84,7 +84,7 @@ func (o *Options) Given(name string) bool { return o.given[name] }
 // order; none named means all.
 func (o *Options) Channels() []string { return o.channels }
 
-// Equal tells whether both say the same, in whichever spelling.
+// Equal tells whether both have the same values, in whichever spelling.
 func (o *Options) Equal(p *Options) bool {
 	return o.driver.Name == p.driver.Name && maps.Equal(o.given, p.given) &&
 		slices.Equal(o.channels, p.channels) && maps.EqualFunc(o.values, p.values, sameValue)
@@ -178,14 +178,14 @@ func (o Option) Parse(text string) (any, error) {
 		if !slices.Contains(o.Choices, text) {
 			near := DidYouMean(text, o.Choices)
 			if near != "" && len(o.Choices) > 8 {
-				return nil, fmt.Errorf("%q is none of those that are known%s", text, near)
+				return nil, fmt.Errorf("%q is unknown%s", text, near)
 			}
 			return nil, fmt.Errorf("%q is none of %s%s", text, strings.Join(o.Choices, ", "), near)
 		}
 		return text, nil
 	case SensorRefOption:
 		if !ValidName(text) {
-			return nil, fmt.Errorf("%q can't be a sensor's name: letters, digits, _ . - and at most 64 of them", text)
+			return nil, fmt.Errorf("%q is not a valid sensor name: use letters, digits, _ . and -, at most 64", text)
 		}
 		return text, nil
 	case SensorsOption:
@@ -214,7 +214,7 @@ func parseNames(text string) ([]string, error) {
 	var names []string
 	for _, name := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(listSeparator+", ", r) }) {
 		if !ValidName(name) {
-			return nil, fmt.Errorf("%q can't be a sensor's name: letters, digits, _ . - and at most 64 of them", name)
+			return nil, fmt.Errorf("%q is not a valid sensor name: use letters, digits, _ . and -, at most 64", name)
 		}
 		if !slices.Contains(names, name) {
 			names = append(names, name)
@@ -226,8 +226,8 @@ func parseNames(text string) ([]string, error) {
 	return names, nil
 }
 
-// listSeparator stands between the elements of a list once the configuration
-// has taken them apart: a byte that no argument of a program can contain.
+// listSeparator separates the elements of a list after the configuration has
+// parsed it: a byte that no argument of a program can contain.
 const listSeparator = "\x00"
 
 // JoinList is the text of a ListOption or MapOption with these elements.
@@ -296,7 +296,7 @@ func badDuration(text string) error {
 	if text != "" && strings.Trim(text, "0123456789.") == "" {
 		return fmt.Errorf("%q has no unit: write %ss for seconds or %sm for minutes", text, text, text)
 	}
-	return fmt.Errorf("%q is no duration: write 50ms, 30s, 5m, 1h30m or 2d", text)
+	return fmt.Errorf("%q is not a duration: write 50ms, 30s, 5m, 1h30m or 2d", text)
 }
 
 // NewOptions validates texts against a driver's options and fills in the
@@ -340,7 +340,7 @@ func DraftOptions(d *Driver, texts map[string]string, channels []string, bad map
 		if opt.Default != "" {
 			v, err := opt.Parse(opt.Default)
 			if err != nil {
-				errs = append(errs, &OptionError{opt.Name, err}) // Register has seen to it
+				errs = append(errs, &OptionError{opt.Name, err}) // Register has checked it
 				continue
 			}
 			o.values[opt.Name] = v
@@ -389,5 +389,5 @@ func (d *Driver) Option(key string) (Option, error) {
 		}
 		names = append(names, o.Name)
 	}
-	return Option{}, &OptionError{key, fmt.Errorf("is no key of driver %s%s", d.Name, DidYouMean(name, names))}
+	return Option{}, &OptionError{key, fmt.Errorf("is not a key of driver %s%s", d.Name, DidYouMean(name, names))}
 }

@@ -49,7 +49,7 @@ func TestOptionParse(t *testing.T) {
 		{Option{Type: DurationOption, Range: &Range{1, 60}}, "5m", nil, `"5m" is outside 1s to 1m`},
 		{Option{Type: PathOption}, "/dev/x", "/dev/x", ""},
 		{Option{Type: PathOption}, "x", nil, "not an absolute path"},
-		{Option{Type: SensorRefOption}, "a b", nil, "can't be a sensor's name"},
+		{Option{Type: SensorRefOption}, "a b", nil, "is not a valid sensor name"},
 		{Option{Type: ListOption}, JoinList("a", "", "b c"), []string{"a", "", "b c"}, ""},
 		{Option{Type: MapOption}, JoinList("A=1", "B=x=y"), map[string]string{"A": "1", "B": "x=y"}, ""},
 		{Option{Type: MapOption}, "A", nil, `"A" is not NAME=VALUE`},
@@ -80,10 +80,10 @@ func TestParseDuration(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"5": `write 5s for seconds or 5m for minutes`, "1.5": "write 1.5s", "": "is no duration", "soon": "is no duration",
-		"NaN": "is no duration", "inf": "is no duration", "5min": "is no duration", "1.5d": "is no duration", "1d5": "is no duration",
-		"-5s": "outside 0s to 366d", "367d": "outside 0s to 366d", "366d1s": "outside 0s to 366d", "99999d": "is no duration",
-		"1d-1h": "outside 0s to 366d", "9999999h": "is no duration", "d": "is no duration",
+		"5": `write 5s for seconds or 5m for minutes`, "1.5": "write 1.5s", "": "is not a duration", "soon": "is not a duration",
+		"NaN": "is not a duration", "inf": "is not a duration", "5min": "is not a duration", "1.5d": "is not a duration", "1d5": "is not a duration",
+		"-5s": "outside 0s to 366d", "367d": "outside 0s to 366d", "366d1s": "outside 0s to 366d", "99999d": "is not a duration",
+		"1d-1h": "outside 0s to 366d", "9999999h": "is not a duration", "d": "is not a duration",
 	} {
 		if got, err := ParseDuration(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ParseDuration(%q) = %v, %v, want an error with %q", text, got, err, want)
@@ -127,7 +127,7 @@ func TestNewOptionsTellsEverything(t *testing.T) {
 	if !ok || len(joined.Unwrap()) != 4 {
 		t.Fatalf("error is %v, want four", err)
 	}
-	for _, want := range []string{"pin: is missing: the line", "pul: is no key of driver switch (did you mean pull?)", `active: "no" is none of high, low`, `debounce: "5" has no unit`} {
+	for _, want := range []string{"pin: is missing: the line", "pul: is not a key of driver switch (did you mean pull?)", `active: "no" is none of high, low`, `debounce: "5" has no unit`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error lacks %q:\n%v", want, err)
 		}

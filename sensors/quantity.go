@@ -75,13 +75,13 @@ func (q *Quantity) MetricName() string {
 }
 
 // AboutRead tells whether q is about a read itself, such as a program's exit
-// status: it stands where the read failed.
+// status: such a reading is valid even where the read failed.
 func (q *Quantity) AboutRead() bool { return q == ExitStatus || q == ExitDuration }
 
 // Check tells whether v may be a reading of q: finite and within its range.
 func (q *Quantity) Check(v float64) error {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return Errorf(OutOfRange, "%s is %v, which is no number", q.Name, v)
+		return Errorf(OutOfRange, "%s is %v, which is not a number", q.Name, v)
 	}
 	if q.Range != nil && (v < q.Range.Min || v > q.Range.Max) {
 		shown, low, high := q.Format(v), q.Format(q.Range.Min), q.Format(q.Range.Max)
@@ -103,8 +103,8 @@ func (q *Quantity) BaseUnit() *Unit {
 // Format renders a base value of this quantity as people like to see it.
 func (q *Quantity) Format(v float64) string { return q.BaseUnit().Format(v) }
 
-// The quantities of the house. Their ranges are what can be met on Earth by
-// any instrument of the kind; drivers narrow them to the chip's own.
+// The built-in quantities. Their ranges are what any instrument of the kind can
+// measure on Earth; drivers narrow them to the range of their chip.
 var (
 	Temperature = quantity("temperature", Celsius, Gauge, "Temperature.", &Range{-273.15, 1800})
 	Humidity    = quantity("humidity", Ratio, Gauge, "Relative humidity, 0 to 1.", &Range{0, 1})
@@ -131,17 +131,17 @@ var (
 	Mass     = quantity("mass", Grams, Gauge, "Mass.", &Range{0, 1e9})
 
 	Active      = quantity("active", None, Gauge, "Whether the switch is active (1) or not (0).", &Range{0, 1})
-	Transitions = quantity("transitions", None, Counter, "Changes of the switch that the kernel saw since the line was taken.", nil)
+	Transitions = quantity("transitions", None, Counter, "Changes of the switch that the kernel recorded since the line was requested.", nil)
 	LastChange  = quantity("last_change_timestamp", Seconds, Gauge, "Unix time of the switch's last change.", nil)
 
-	Pulses        = quantity("pulses", None, Counter, "Pulses that the kernel saw.", nil)
+	Pulses        = quantity("pulses", None, Counter, "Pulses that the kernel recorded.", nil)
 	Precipitation = quantity("precipitation", Rain, Counter, "Precipitation counted, as depth.", nil)
 	Volume        = quantity("volume", CubicMeters, Counter, "Volume counted.", nil)
-	Flow          = quantity("flow", CubicMetersPerSecond, Gauge, "Volume per time, mean since the read before.", &Range{0, 1e6})
-	Speed         = quantity("speed", MetersPerSecond, Gauge, "Speed, mean since the read before.", &Range{0, 1e5})
-	Gust          = quantity("gust", MetersPerSecond, Gauge, "Speed at the shortest time between two pulses since the read before.", &Range{0, 1e5})
-	ShortestGap   = quantity("shortest_gap", Seconds, Gauge, "Shortest time between two pulses since the read before.", &Range{0, 366 * 86400})
-	CountedSince  = quantity("counted_since_timestamp", Seconds, Gauge, "Unix time since when every pulse was counted: before, there may be a gap.", nil)
+	Flow          = quantity("flow", CubicMetersPerSecond, Gauge, "Volume per time, mean since the previous read.", &Range{0, 1e6})
+	Speed         = quantity("speed", MetersPerSecond, Gauge, "Speed, mean since the previous read.", &Range{0, 1e5})
+	Gust          = quantity("gust", MetersPerSecond, Gauge, "Speed at the shortest time between two pulses since the previous read.", &Range{0, 1e5})
+	ShortestGap   = quantity("shortest_gap", Seconds, Gauge, "Shortest time between two pulses since the previous read.", &Range{0, 366 * 86400})
+	CountedSince  = quantity("counted_since_timestamp", Seconds, Gauge, "Unix time since which every pulse has been counted; earlier pulses may be missing.", nil)
 	Rotations     = quantity("rotations", None, Counter, "Rotations counted.", nil)
 
 	Frequency = quantity("frequency", Hertz, Gauge, "Frequency.", &Range{0, 1e12})
@@ -161,7 +161,7 @@ func quantity(name string, u *Unit, k Kind, help string, r *Range, labels ...str
 	return q
 }
 
-// QuantityByName returns one of the quantities of the house: what the
+// QuantityByName returns one of the built-in quantities: what the
 // configuration's quantity key may name.
 func QuantityByName(name string) (*Quantity, bool) {
 	q, ok := quantities[name]

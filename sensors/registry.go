@@ -70,7 +70,7 @@ func (o Option) OverridesCommon() bool { return slices.Contains(overridable, o.N
 
 func (d *Driver) check() error {
 	if !ValidName(d.Name) || d.Summary == "" || d.Datasheet == "" || d.New == nil {
-		return errors.New("lacks a proper name, a summary, a data sheet or New")
+		return errors.New("lacks a valid name, a summary, a data sheet or New")
 	}
 	seen := map[string]bool{}
 	for _, o := range d.Options {
@@ -97,7 +97,7 @@ func (d *Driver) check() error {
 		_, common := CommonOption(c)
 		switch {
 		case !ValidName(c) || strings.Contains(c, "."):
-			return fmt.Errorf("channel %q has no proper name", c)
+			return fmt.Errorf("channel %q has no valid name", c)
 		case common || seen[c] || slices.Contains(reservedKeys, c):
 			return fmt.Errorf("channel %s has the name of an option or of another channel", c)
 		}
@@ -111,7 +111,7 @@ func (d *Driver) check() error {
 	for alias, model := range d.Aliases {
 		at := slices.IndexFunc(d.Options, func(o Option) bool { return o.Name == "model" && slices.Contains(o.Choices, model) })
 		if !ValidName(alias) || model != "" && at < 0 {
-			return fmt.Errorf("alias %q has no proper name, or its model %q is none", alias, model)
+			return fmt.Errorf("alias %q has no valid name, or its model %q is none", alias, model)
 		}
 	}
 	for _, w := range wires {

@@ -12,10 +12,10 @@ func TestRegisterRefusesWrongTables(t *testing.T) {
 	text := func(name string) Option { return Option{Name: name, Type: TextOption, Help: "x"} }
 	for want, d := range map[string]*Driver{
 		"registered twice":                    fake("bme280", Driver{}),
-		"lacks a proper name":                 fake("a b", Driver{}),
-		"lacks a proper name, a summary":      {Name: "wrong"},
-		"no proper name":                      with(text("a.b")),
-		"says nothing of itself":              with(Option{Name: "a"}),
+		"lacks a valid name":                  fake("a b", Driver{}),
+		"lacks a valid name, a summary":       {Name: "wrong"},
+		"no valid name":                       with(text("a.b")),
+		"has no help text":                    with(Option{Name: "a"}),
 		"has no choices":                      with(Option{Name: "a", Help: "x", Type: EnumOption}),
 		"default of option a":                 with(Option{Name: "a", Help: "x", Type: DurationOption, Default: "5"}),
 		"choices of option addr":              with(BusOpt(), Option{Name: "addr", Help: "x", Type: I2CAddrOption, Choices: []string{"76"}}),
@@ -28,7 +28,7 @@ func TestRegisterRefusesWrongTables(t *testing.T) {
 		"option timeout must be like that":    with(text("timeout")),
 		"option retries must be like that":    with(Option{Name: "retries", Type: IntegerOption, Help: "x", Required: true}),
 		"of channels, and there are none":     with(Option{Name: "gain", Type: TextOption, Help: "x", Channel: true}),
-		`channel "a.b" has no proper name`:    fake("wrong", Driver{Channels: []string{"a.b"}}),
+		`channel "a.b" has no valid name`:     fake("wrong", Driver{Channels: []string{"a.b"}}),
 		"channel a has the name of an option": fake("wrong", Driver{Channels: []string{"a"}, Options: []Option{text("a")}}),
 		"channel b has the name of":           fake("wrong", Driver{Channels: []string{"b", "b"}}),
 		"channel every has the name of":       fake("wrong", Driver{Channels: []string{"every"}}),
@@ -62,7 +62,7 @@ func TestDrivers(t *testing.T) {
 func TestCommonOptions(t *testing.T) {
 	for _, o := range CommonOptions() {
 		if o.Help == "" {
-			t.Errorf("%s says nothing of itself", o.Name)
+			t.Errorf("%s has no help text", o.Name)
 		}
 		if o.Default != "" {
 			if _, err := o.Parse(o.Default); err != nil {

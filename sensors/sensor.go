@@ -35,7 +35,7 @@ type Watcher interface {
 	Watch() Watch
 }
 
-// A Watch says what an edge is to bring about.
+// A Watch is what an edge of a line triggers.
 type Watch struct {
 	Line Line // to wait on; nil: none at present
 	// Wake names the sensors that are then read at once, besides this one.
@@ -44,7 +44,7 @@ type Watch struct {
 	// sooner is read when it has passed, so that a storm of edges costs one
 	// wake in this time.
 	Limit time.Duration
-	// Changed tells that the last read found an edge that nobody waited for.
+	// Changed tells that the last read found an edge before the watch did.
 	Changed bool
 }
 
@@ -71,10 +71,10 @@ type Driver struct {
 
 	Options  []Option
 	Channels []string // names of the inputs that may be chosen and configured apart
-	// Measures is what it can report; nil where only the hardware can tell.
+	// Measures is what it can report; nil where it depends on the hardware.
 	Measures []*Quantity
 	// Unverifiable says why a stuck wire can look like a value here; empty
-	// where the chip offers something to tell by.
+	// where the chip offers a check.
 	Unverifiable string
 	// Notes are known defects and peculiarities of what the driver reads, each
 	// a sentence or two, for the help and the documents.
@@ -126,8 +126,8 @@ type Env interface {
 	// then, and the sensor built again.
 	Open(c Claim, config any) (io.Closer, error)
 	// Start starts a program and Wait waits for it, as the methods of cmd do.
-	// They let the daemon tell its own children from strangers, for whom it has
-	// to wait where it is process 1.
+	// They let the daemon distinguish its own children from orphans, which it
+	// has to reap where it is process 1.
 	Start(cmd *exec.Cmd) error
 	Wait(cmd *exec.Cmd) error
 

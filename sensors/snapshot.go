@@ -3,7 +3,7 @@ package sensors
 import "time"
 
 // A Snapshot is what one wake brought: the state of all sensors after it. It
-// is immutable once published, and whoever holds one may keep it.
+// is immutable once published, and may be kept.
 type Snapshot struct {
 	At       Instant // the end of the wake
 	NextWake Instant // zero: none is planned

@@ -135,9 +135,9 @@ func (u *Unit) split(text string) (float64, scale, error) {
 		return 0, scale{}, fmt.Errorf("%q has a decimal comma: write %s", text, strings.Replace(text, ",", ".", 1))
 	}
 	if units := u.Spellings(); len(units) > 0 {
-		return 0, scale{}, fmt.Errorf("%q has the unit %q: one of %s is meant", text, symbol, strings.Join(units, ", "))
+		return 0, scale{}, fmt.Errorf("%q has the unit %q: use one of %s", text, symbol, strings.Join(units, ", "))
 	}
-	return 0, scale{}, fmt.Errorf("%q: a plain number is meant, without the unit %q", text, symbol)
+	return 0, scale{}, fmt.Errorf("%q: write a plain number, without the unit %q", text, symbol)
 }
 
 // numberEnd is the length of the decimal number that text begins with. An

@@ -103,7 +103,7 @@ func TestUnitShownIsAccepted(t *testing.T) {
 
 func TestUnitErrorsSayWhatIsMeant(t *testing.T) {
 	_, err := Meters.Parse("5kg")
-	if err == nil || !strings.Contains(err.Error(), `"5kg" has the unit "kg": one of m, cm, ft`) {
+	if err == nil || !strings.Contains(err.Error(), `"5kg" has the unit "kg": use one of m, cm, ft`) {
 		t.Errorf("error is %v", err)
 	}
 	_, err = Meters.Parse("wet")

@@ -41,7 +41,7 @@ func TestScanCommand(t *testing.T) {
 		}
 		compare(t, golden, stdout)
 	}
-	for flag, says := range map[string]string{"--bus=one": "is no I2C bus", "--rail=probes": "probes", "--rail=probes=NO SUCH": "probes"} {
+	for flag, says := range map[string]string{"--bus=one": "is not an I2C bus", "--rail=probes": "probes", "--rail=probes=NO SUCH": "probes"} {
 		if _, stderr, code := p.run("scan", "--board=sim", flag); code != exitUsage || !strings.Contains(stderr, says) {
 			t.Errorf("%s: exit status %d, %s", flag, code, stderr)
 		}

@@ -327,7 +327,7 @@ func (p *parser) distributions(family *dto.MetricFamily, kind sensors.Kind, samp
 	for _, s := range samples[name+"_sum"] {
 		d := of(s)
 		if math.IsNaN(s.value) || math.IsInf(s.value, 0) {
-			return nil, fmt.Errorf("%s_sum%s is %v, which is no number", name, s.text(), s.value)
+			return nil, fmt.Errorf("%s_sum%s is %v, which is not a number", name, s.text(), s.value)
 		}
 		d.dist.Sum, d.sum = s.value, true
 	}

@@ -125,7 +125,7 @@ func TestMetricsRefused(t *testing.T) {
 		{"half a count", histogram(bucket, infinite, sum, `h_count 2.5`), "no count"},
 		{"a count below zero", histogram(`h_bucket{le="1"} -1`, infinite, sum, count), "line 2"},
 		{"a huge count", histogram(bucket, infinite, sum, `h_count 1e300`), "no count"},
-		{"sum that is none", histogram(bucket, infinite, `h_sum NaN`, count), "no number"},
+		{"sum that is none", histogram(bucket, infinite, `h_sum NaN`, count), "not a number"},
 		{"bucket without bound", histogram(`h_bucket 2`, infinite, sum, count), "lacks the label le"},
 		{"bucket without a number", histogram(`h_bucket{le="NaN"} 2`, infinite, sum, count), "le is no number"},
 		{"one bound written twice", histogram(bucket, `h_bucket{le="1.0"} 2`, infinite, sum, count), "another bucket"},

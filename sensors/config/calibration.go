@@ -55,7 +55,7 @@ func parsePoints(set setting, x, y *sensors.Unit) ([][2]float64, error) {
 	for _, w := range list {
 		left, right, ok := strings.Cut(w, ":")
 		if !ok {
-			return nil, fmt.Errorf(`%q is no point: write READ:TRUE, as in points="2.8:0 1.2:1", or in the file points: [[2.8, 0], [1.2, 1]]`, w)
+			return nil, fmt.Errorf(`%q is not a point: write READ:TRUE, as in points="2.8:0 1.2:1", or in the file points: [[2.8, 0], [1.2, 1]]`, w)
 		}
 		a, err := x.Parse(left)
 		if err != nil {
@@ -68,7 +68,7 @@ func parsePoints(set setting, x, y *sensors.Unit) ([][2]float64, error) {
 		points = append(points, [2]float64{a, b})
 	}
 	if len(points) < 2 {
-		return nil, errors.New("one point makes no line: two are needed; to shift by a constant give offset")
+		return nil, errors.New("one point is not enough: give two or more; to add a constant give offset")
 	}
 	slices.SortFunc(points, func(a, b [2]float64) int {
 		switch {
@@ -85,7 +85,7 @@ func parsePoints(set setting, x, y *sensors.Unit) ([][2]float64, error) {
 			return nil, fmt.Errorf("two points have the read value %v", p[0])
 		}
 		if math.IsInf(dx, 0) || math.IsInf(dy/dx, 0) {
-			return nil, fmt.Errorf("the points at %v and %v make no line that can be computed", points[i][0], p[0])
+			return nil, fmt.Errorf("the points at %v and %v are too close together to compute a line", points[i][0], p[0])
 		}
 	}
 	return points, nil

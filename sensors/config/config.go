@@ -8,12 +8,12 @@ import (
 	"example.org/dormouse/sensors"
 )
 
-// A Config is what the flags and the file say, in one structure: every value
+// A Config is the flags and the file in one structure: every value
 // validated, every default filled in.
 type Config struct {
 	Sensors []*Sensor // the file's first, each in the order written
 	Rails   []*Rail   // the defined ones, then the implicit ones
-	// Warnings are what is allowed but was hardly meant.
+	// Warnings are about what is allowed but probably a mistake.
 	Warnings Problems
 }
 
@@ -134,7 +134,7 @@ func (c *Sensor) Chip() (claim sensors.Claim, ok bool) {
 	return claims[i], true
 }
 
-// Wiring tells in words through what the sensor is reached: "I2C bus 1,
+// Wiring describes how the sensor is connected: "I2C bus 1,
 // address 0x76, power GPIO17 (pin 11)". Where no wire is configured it names
 // the program, file or driver. It is for people: Claims are for programs.
 func (c *Sensor) Wiring() string {

@@ -328,7 +328,7 @@ func TestSplitWords(t *testing.T) {
 			t.Errorf("splitWords(%q) = %q, %v, want %q", text, got, err, want)
 		}
 	}
-	for text, want := range map[string]string{`a 'b`: "quote ' is never closed", `a "b`: `quote " is never closed`, `a\`: "ends with a backslash"} {
+	for text, want := range map[string]string{`a 'b`: "quote ' is not closed", `a "b`: `quote " is not closed`, `a\`: "ends with a backslash"} {
 		if got, err := splitWords(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("splitWords(%q) = %q, %v", text, got, err)
 		}

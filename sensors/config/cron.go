@@ -47,7 +47,7 @@ func ParseCron(text string) (*Cron, error) {
 	for i, f := range cronFields {
 		for _, part := range strings.Split(fields[i], ",") {
 			if !cronPart(part, f.min, f.max, f.words) {
-				return nil, fmt.Errorf("%q is no cron expression: %q is no %s, which is *, N, N-M, each also with a step as in */2, or a list of them with commas; N is %d to %d", text, part, f.name, f.min, f.max)
+				return nil, fmt.Errorf("%q is not a cron expression: %q is not a valid %s: write *, N, N-M, each also with a step as in */2, or a list of them with commas; N is %d to %d", text, part, f.name, f.min, f.max)
 			}
 		}
 	}

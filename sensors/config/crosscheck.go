@@ -60,7 +60,7 @@ func (f *conflicts) references() {
 			}
 		}
 		return list
-	}, f.circle)
+	}, f.cycle)
 }
 
 // A reference is the name of another sensor in one of a sensor's options.
@@ -97,19 +97,19 @@ func (f *conflicts) missing(c *Sensor) {
 	}
 }
 
-// circle reports sensors each of which needs the next one's reading.
-func (f *conflicts) circle(circle []*Sensor) {
-	last := circle[len(circle)-1]
+// cycle reports sensors each of which needs the next one's reading.
+func (f *conflicts) cycle(cycle []*Sensor) {
+	last := cycle[len(cycle)-1]
 	err := errors.New("is the sensor itself")
-	if len(circle) > 1 {
+	if len(cycle) > 1 {
 		var names []string
-		for _, c := range circle {
+		for _, c := range cycle {
 			names = append(names, c.Name)
 		}
-		err = fmt.Errorf("the sensors need each other's readings in a circle, %s: one of them must do without", strings.Join(append(names, circle[0].Name), ", "))
+		err = fmt.Errorf("the sensors need each other's readings in a cycle, %s: one of them must do without", strings.Join(append(names, cycle[0].Name), ", "))
 	}
 	for _, r := range references(last) {
-		if r.name == circle[0].Name && r.reading {
+		if r.name == cycle[0].Name && r.reading {
 			f.reject(last, r.option, err)
 			return
 		}

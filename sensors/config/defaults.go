@@ -9,7 +9,7 @@ import (
 	"example.org/dormouse/sensors"
 )
 
-// defaults are the settings of sensors that don't say otherwise, by key.
+// defaults are the settings of sensors that have none of their own, by key.
 type defaults map[string]setting
 
 // inDefaults are the keys that the file's defaults may hold, besides labels.
@@ -50,7 +50,7 @@ func checkDefault(set setting) error {
 		return err
 	}
 	if !slices.Contains(inDefaults, set.key) {
-		return fmt.Errorf("can't be a default: %s and labels can%s", strings.Join(inDefaults, ", "), sensors.DidYouMean(set.key, inDefaults))
+		return fmt.Errorf("can't be a default: only %s and labels can%s", strings.Join(inDefaults, ", "), sensors.DidYouMean(set.key, inDefaults))
 	}
 	_, err := parseCommon(set)
 	return err
@@ -74,8 +74,8 @@ func (d defaults) readEvery(r *report, text string) {
 }
 
 var (
-	errEveryAndAt = errors.New("every and at are both given: one of them says when")
-	errPhaseAndAt = errors.New("shifts every; with at, shift the cron expression itself")
+	errEveryAndAt = errors.New("every and at are both given: give one of them")
+	errPhaseAndAt = errors.New("has no effect with at: change the cron expression instead")
 )
 
 // parseCommon parses a setting of one of the common options; at becomes a *Cron.

@@ -90,7 +90,7 @@ func cutValue(text string) (value, rest string, err error) {
 		value = strings.TrimSpace(value)
 		switch {
 		case strings.Contains(value, `"`):
-			err = fmt.Errorf("%s holds a double quote: put the whole value in double quotes and write \\\" for the one inside", value)
+			err = fmt.Errorf("%s contains a double quote: put the whole value in double quotes and write \\\" for the one inside", value)
 		case value == "":
 			err = errors.New("has no value")
 		}
@@ -107,7 +107,7 @@ func cutValue(text string) (value, rest string, err error) {
 				if next < 0 {
 					next = len(rest)
 				}
-				return "", rest[next:], fmt.Errorf("after the closing quote of %s comes %q: a comma should", text[:i+1], rest[:next])
+				return "", rest[next:], fmt.Errorf("after the closing quote of %s comes %q: a comma must follow", text[:i+1], rest[:next])
 			}
 			return b.String(), rest, err
 		case '\\':
@@ -122,11 +122,11 @@ func cutValue(text string) (value, rest string, err error) {
 			b.WriteByte(c)
 		}
 	}
-	return "", "", fmt.Errorf("the double quote is never closed: %s", text)
+	return "", "", fmt.Errorf("the double quote is not closed: %s", text)
 }
 
 // splitWords takes a list apart as a shell does, without its expansions: words
-// stand between blanks; 'single quotes' keep everything as it is; "double
+// are separated by spaces; 'single quotes' keep everything as it is; "double
 // quotes" keep all but \" and \\; elsewhere a backslash keeps the next letter.
 func splitWords(text string) ([]string, error) {
 	var words []string
@@ -164,7 +164,7 @@ func splitWords(text string) ([]string, error) {
 		}
 	}
 	if quote != 0 {
-		return nil, fmt.Errorf("the quote %c is never closed", quote)
+		return nil, fmt.Errorf("the quote %c is not closed", quote)
 	}
 	if inWord {
 		words = append(words, b.String())

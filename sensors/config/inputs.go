@@ -22,7 +22,7 @@ var shortCalibration = []string{"offset", "scale", "points"}
 var ofAllReadings = ofReadings[2:7]
 
 // isInput tells whether name is one of the driver's channels or quantities.
-// Where only the hardware can tell what those are, any name may be one.
+// Where those depend on the hardware, any name may be one.
 func isInput(d *sensors.Driver, name string) bool {
 	if d == nil {
 		return false
@@ -47,8 +47,8 @@ func measured(d *sensors.Driver) []string {
 	return names
 }
 
-// inputQuantities are the quantities that an input stands for; nil where only
-// the hardware can tell.
+// inputQuantities are the quantities that an input stands for; nil where they
+// depend on the hardware.
 func inputQuantities(d *sensors.Driver, input string) []*sensors.Quantity {
 	var qs []*sensors.Quantity
 	byName := !slices.Contains(d.Channels, input) && input != ""
@@ -81,7 +81,7 @@ func whichQuantity(d *sensors.Driver, from []*sensors.Quantity, key string) stri
 	if len(measured(d)) < 2 {
 		return ""
 	}
-	return fmt.Sprintf(": say of which (%s), as in %s.%s", strings.Join(measured(d), ", "), from[0].Name, key)
+	return fmt.Sprintf(": name the quantity (%s), as in %s.%s", strings.Join(measured(d), ", "), from[0].Name, key)
 }
 
 // mayBecome tells whether readings of from may be exported as q. Where the
@@ -89,7 +89,7 @@ func whichQuantity(d *sensors.Driver, from []*sensors.Quantity, key string) stri
 func mayBecome(d *sensors.Driver, q *sensors.Quantity, from []*sensors.Quantity, converted bool) error {
 	if len(from) == 0 {
 		if len(q.Labels) > 0 {
-			return fmt.Errorf("%s needs the label %s, which only drivers of its kind give", q.Name, strings.Join(q.Labels, ", "))
+			return fmt.Errorf("%s needs the label %s, which this driver does not give", q.Name, strings.Join(q.Labels, ", "))
 		}
 		return nil
 	}
@@ -98,7 +98,7 @@ func mayBecome(d *sensors.Driver, q *sensors.Quantity, from []*sensors.Quantity,
 		case f.Name != from[0].Name:
 			return severalError(d, from, "quantity")
 		case f.Kind != q.Kind:
-			return fmt.Errorf("%s is a %s, and what driver %s measures, %s, a %s", q.Name, q.Kind, d.Name, f.Name, f.Kind)
+			return fmt.Errorf("%s is a %s, but driver %s measures %s, a %s", q.Name, q.Kind, d.Name, f.Name, f.Kind)
 		case f.BaseUnit() != q.BaseUnit() && !converted:
 			return fmt.Errorf("%s is %s, but driver %s measures %s in %s: give scale or points to convert it", q.Name, unitWord(q.BaseUnit()), d.Name, f.Name, unitWord(f.BaseUnit()))
 		}

@@ -20,11 +20,11 @@ const mostJitter = 24 * time.Hour
 // the file may hold "uninitialized".
 var machineIDPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// A machine is what tells this machine from others.
+// A machine is what distinguishes this machine from others.
 type machine struct {
 	id       string // the content of /etc/machine-id
 	hostName string
-	warned   bool // that only the host name tells it from others
+	warned   bool // that only the host name distinguishes it
 }
 
 // key is the machine's id, or its host name where it has none.
@@ -33,7 +33,7 @@ func (m *machine) key() (key string, byHostName bool, err error) {
 		return id, false, nil
 	}
 	if m.hostName == "" {
-		return "", false, errors.New("/etc/machine-id holds no id and the machine has no name, so nothing tells it from others: make an id with systemd-machine-id-setup, or dbus-uuidgen --ensure=/etc/machine-id")
+		return "", false, errors.New("/etc/machine-id contains no id and the machine has no host name, so its jitter can't be computed: create an id with systemd-machine-id-setup, or dbus-uuidgen --ensure=/etc/machine-id")
 	}
 	return m.hostName, true, nil
 }
@@ -46,7 +46,7 @@ func (d *sensorDraft) jitter(s *Schedule) error {
 	case s.At == nil && s.Jitter >= s.Every:
 		return fmt.Errorf("%s isn't less than every, %s", sensors.FormatDuration(s.Jitter), sensors.FormatDuration(s.Every))
 	case s.At != nil && s.Jitter > mostJitter:
-		return fmt.Errorf("%s is more than %s, which is the most with at", sensors.FormatDuration(s.Jitter), sensors.FormatDuration(mostJitter))
+		return fmt.Errorf("%s is more than %s, the maximum with at", sensors.FormatDuration(s.Jitter), sensors.FormatDuration(mostJitter))
 	}
 	key, byHostName, err := d.machine.key()
 	if err != nil {
@@ -54,7 +54,7 @@ func (d *sensorDraft) jitter(s *Schedule) error {
 	}
 	if byHostName && !d.machine.warned {
 		d.machine.warned = true
-		d.warn(d.common["jitter"].origin, d.stanza.subject(), "jitter", fmt.Errorf("goes by the host name, %s, because /etc/machine-id holds no id: machines of one name act in the same second", printable(key)))
+		d.warn(d.common["jitter"].origin, d.stanza.subject(), "jitter", fmt.Errorf("is computed from the host name, %s, because /etc/machine-id contains no id: machines with the same name read at the same time", printable(key)))
 	}
 	s.Moved = moved(key, s.Jitter)
 	return nil

@@ -100,7 +100,7 @@ func TestJitterWithoutAMachineID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const warning = "f:2: sensor a: jitter: goes by the host name, shed, because /etc/machine-id holds no id: machines of one name act in the same second"
+	const warning = "f:2: sensor a: jitter: is computed from the host name, shed, because /etc/machine-id contains no id: machines with the same name read at the same time"
 	if len(first.Warnings) != 1 || first.Warnings[0].Error() != warning {
 		t.Errorf("warnings are %v, want one: %s", first.Warnings, warning)
 	}
@@ -121,7 +121,7 @@ func TestJitterWithoutAMachineID(t *testing.T) {
 			t.Errorf("%q is taken for an id", id)
 		}
 	}
-	const problem = "f:2: sensor a: jitter: /etc/machine-id holds no id and the machine has no name, so nothing tells it from others: make an id with systemd-machine-id-setup, or dbus-uuidgen --ensure=/etc/machine-id"
+	const problem = "f:2: sensor a: jitter: /etc/machine-id contains no id and the machine has no host name, so its jitter can't be computed: create an id with systemd-machine-id-setup, or dbus-uuidgen --ensure=/etc/machine-id"
 	if c, err := load("", "", "b=thermal"); c != nil || err == nil || err.Error() != problem {
 		t.Errorf("Load = %v, %v, want %s", c, err, problem)
 	}
@@ -144,7 +144,7 @@ func TestJitterIn(t *testing.T) {
 		{"the defaults, too much for its own every", defaults[:len(defaults)-2] + ", every: 10m}\n", 0, "f:1: sensor a: jitter: 10m isn't less than every, 10m"},
 		{"defaults with at", "defaults: {at: \"0 3 * * *\", jitter: 1d}\nsensors:\n  - {name: a, driver: thermal}\n", 24 * time.Hour, ""},
 		{"an interval of days", "sensors:\n  - {name: a, driver: thermal, every: 7d, jitter: 2d}\n", 48 * time.Hour, ""},
-		{"with at, more than a day", "sensors:\n  - {name: a, driver: thermal, at: \"0 3 * * *\",\n     jitter: 2d}\n", 0, "f:3: sensor a: jitter: 2d is more than 1d, which is the most with at"},
+		{"with at, more than a day", "sensors:\n  - {name: a, driver: thermal, at: \"0 3 * * *\",\n     jitter: 2d}\n", 0, "f:3: sensor a: jitter: 2d is more than 1d, the maximum with at"},
 		{"no duration", "sensors:\n  - {name: a, driver: thermal, jitter: 30}\n", 0, `f:2: sensor a: jitter: "30" has no unit: write 30s for seconds or 30m for minutes`},
 		{"defaults, no duration", "defaults: {jitter: -3s}\nsensors:\n  - {name: a, driver: thermal}\n", 0, `f:1: defaults: jitter: "-3s" is outside 0s to 366d`},
 	} {

@@ -24,15 +24,15 @@ func parseLabel(set setting, name string, d *sensors.Driver) (sensors.Label, err
 	switch {
 	case err != nil:
 	case !labelPattern.MatchString(name):
-		err = fmt.Errorf("%q can't be the name of a label: letters, digits and _, not a digit first", name)
+		err = fmt.Errorf("%q is not a valid label name: use letters, digits and _, not a digit first", name)
 	case strings.HasPrefix(name, "__"):
-		err = fmt.Errorf("%q can't be the name of a label: Prometheus keeps what begins with __ for itself", name)
+		err = fmt.Errorf("%q is not a valid label name: names that begin with __ are reserved by Prometheus", name)
 	case slices.Contains(reservedLabels, name):
-		err = fmt.Errorf("%q can't be the name of a label: it is used already (as are %s)", name, strings.Join(reservedLabels, ", "))
+		err = fmt.Errorf("%q can't be used as a label name: it is reserved (reserved are %s)", name, strings.Join(reservedLabels, ", "))
 	case slices.Contains(labelNames(d), name):
-		err = fmt.Errorf("%q can't be the name of a label: driver %s uses it", name, d.Name)
+		err = fmt.Errorf("%q can't be used as a label name: driver %s uses it", name, d.Name)
 	case text == "":
-		err = errors.New("has no value: to Prometheus that is no label")
+		err = errors.New("has no value: to Prometheus an empty label is no label")
 	}
 	return sensors.Label{Name: name, Value: text}, err
 }

@@ -12,7 +12,7 @@ type Source struct {
 	SensorFlags []string // NAME=DRIVER[,KEY=VALUE]…
 	RailFlags   []string // NAME=LINE[,KEY=VALUE]…
 	Every       string   // of --every; empty: not given
-	// What tells the machine from others, where a sensor has jitter.
+	// What distinguishes the machine from others, for jitter.
 	MachineID string // the content of /etc/machine-id; empty: it can't be read
 	HostName  string // instead, where that holds no id
 	// Identify is what the board at hand calls a wire, so that two names of one
@@ -84,8 +84,8 @@ func readStanzas(r *report, src Source) (stanzas []*stanza, file *document) {
 }
 
 // noSensors reports a configuration without any. A file whose list is there and
-// empty is that of a new installation: then the daemon runs, and its page says
-// what to do first.
+// empty is that of a new installation: then the daemon runs, and its status
+// page says what to do first.
 func noSensors(r *report, src Source, listed bool) {
 	o := Origin{Flag: "--sensor"}
 	if src.File != "" {

@@ -84,7 +84,7 @@ func (ps Problems) sort() {
 }
 
 // A report collects what is wrong in a configuration, and what is allowed but
-// was hardly meant.
+// probably a mistake.
 type report struct{ problems, warnings Problems }
 
 func (r *report) add(o Origin, subject, key string, err error) {
@@ -128,7 +128,7 @@ func (r *report) named(s *stanza, seen map[string]Origin) bool {
 	}
 	if !sensors.ValidName(s.name) {
 		if s.origin.File != "" || s.value != "" {
-			r.add(s.origin, s.subject(), "", fmt.Errorf("%q can't be a name: letters, digits, _ . - and at most 64 of them", s.name))
+			r.add(s.origin, s.subject(), "", fmt.Errorf("%q is not a valid name: use letters, digits, _ . and -, at most 64", s.name))
 		}
 		return false
 	}

@@ -61,7 +61,7 @@ type inputReader struct {
 	*sensorDraft
 	input    string
 	settings inputSettings
-	from     []*sensors.Quantity // that the input stands for; none: only the hardware can tell
+	from     []*sensors.Quantity // that the input stands for; none: it depends on the hardware
 	fromUnit *sensors.Unit
 	toUnit   *sensors.Unit
 	single   bool // all of from have one unit

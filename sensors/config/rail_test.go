@@ -35,20 +35,20 @@ sensors: [{name: a, driver: thermal, power: probes, warmup: 2s}]`
 func TestWrongRails(t *testing.T) {
 	for _, tt := range []struct{ name, rails, want string }{
 		{"circle", "  - {name: a, line: 4, after: b}\n  - {name: b, line: 5, after: a}\n",
-			"f:3: rail b: after: the rails wait for each other in a circle, a (f:2) after b (f:3) after a: one of them must come first"},
+			"f:3: rail b: after: the rails wait for each other in a cycle, a (f:2) after b (f:3) after a: one of them must come first"},
 		{"longer circle", "  - {name: a, line: 4, after: b}\n  - {name: b, line: 5, after: c}\n  - {name: c, line: 6, after: b}\n",
-			"f:4: rail c: after: the rails wait for each other in a circle, b (f:3) after c (f:4) after b: one of them must come first"},
+			"f:4: rail c: after: the rails wait for each other in a cycle, b (f:3) after c (f:4) after b: one of them must come first"},
 		{"itself", "  - {name: a, line: 4, after: a}\n", "f:2: rail a: after: is the rail itself"},
 		{"unknown", "  - {name: a, line: 4, after: [main]}\n  - {name: mian, line: 5}\n",
 			`f:2: rail a: after: there is no rail "main" (did you mean mian?): it names rails that are defined, not lines`},
 		{"line", "  - {name: a, line: 4, after: GPIO5}\n", `f:2: rail a: after: there is no rail "GPIO5": it names rails that are defined, not lines`},
-		{"never", "  - {name: a, line: 4, max-on: 0s}\n", "f:2: rail a: max-on: 0s would never let it be on: leave max-on out where there is no limit"},
+		{"never", "  - {name: a, line: 4, max-on: 0s}\n", "f:2: rail a: max-on: 0s would never let it be on: remove max-on for no limit"},
 		{"no unit", "  - {name: a, line: 4, max-on: 5}\n", `f:2: rail a: max-on: "5" has no unit: write 5s for seconds or 5m for minutes`},
 		{"settles longer", "  - {name: a, line: 4, settle: 2s, max-on: 2s}\n", "f:2: rail a: max-on: 2s is no longer than settle, 2s: it would be switched off before anything is read"},
 		{"warms up longer", "  - {name: a, line: 4, max-on: 1s}\n", "f:3: sensor s: warmup: 1s is no shorter than max-on of rail a (f:2), 1s: the rail would be switched off before the sensor is read"},
 		{"rail before too short", "  - {name: a, line: 4, after: b, settle: 1s}\n  - {name: b, line: 5, settle: 1s, max-on: 2s}\n",
-			"f:2: rail a: after: max-on of rail b (f:3), 2s, is over before both have settled"},
-		{"misspelt", "  - {name: a, line: 4, maxon: 2s}\n", "f:2: rail a: maxon: is no key of a rail: active, settle, max-on, after are (did you mean max-on?)"},
+			"f:2: rail a: after: max-on of rail b (f:3), 2s, ends before both have settled"},
+		{"misspelt", "  - {name: a, line: 4, maxon: 2s}\n", "f:2: rail a: maxon: is not a key of a rail (did you mean max-on?): its keys are active, settle, max-on, after"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Load(Source{File: "f", Data: []byte("rails:\n" + tt.rails + "sensors: [{name: s, driver: thermal, power: a, warmup: 1s}]\n")})

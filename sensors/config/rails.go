@@ -35,7 +35,7 @@ func readRails(r *report, stanzas []*stanza, identify Identifier) *rails {
 	for _, one := range rs.list {
 		rs.checkAfter(one)
 	}
-	sorted := order.Of(rs.list, rs.after, rs.circle)
+	sorted := order.Of(rs.list, rs.after, rs.cycle)
 	for _, one := range sorted {
 		rs.addLead(one)
 	}
@@ -98,10 +98,10 @@ func (r *Rail) set(set setting) error {
 		r.Settle, err = sensors.ParseDuration(text)
 	case "max-on":
 		if r.MaxOn, err = sensors.ParseDuration(text); err == nil && r.MaxOn == 0 {
-			err = errors.New("0s would never let it be on: leave max-on out where there is no limit")
+			err = errors.New("0s would never let it be on: remove max-on for no limit")
 		}
 	default:
-		err = fmt.Errorf("is no key of a rail: %s are%s", strings.Join(railKeys, ", "), sensors.DidYouMean(set.key, railKeys))
+		err = fmt.Errorf("is not a key of a rail%s: its keys are %s", sensors.DidYouMean(set.key, railKeys), strings.Join(railKeys, ", "))
 	}
 	return err
 }
@@ -127,20 +127,20 @@ func (rs *rails) checkAfter(r *Rail) {
 		case other == r:
 			rs.reject(r, "after", errors.New("is the rail itself"))
 		case other.MaxOn > 0 && other.MaxOn <= other.Settle+r.Settle:
-			rs.reject(r, "after", fmt.Errorf("max-on of rail %s (%s), %s, is over before both have settled", name, rs.origin(other, "max-on"), sensors.FormatDuration(other.MaxOn)))
+			rs.reject(r, "after", fmt.Errorf("max-on of rail %s (%s), %s, ends before both have settled", name, rs.origin(other, "max-on"), sensors.FormatDuration(other.MaxOn)))
 		default:
 			rs.used[other] = true
 		}
 	}
 }
 
-// circle reports rails each of which waits for the next.
-func (rs *rails) circle(circle []*Rail) {
+// cycle reports rails each of which waits for the next.
+func (rs *rails) cycle(cycle []*Rail) {
 	var b strings.Builder
-	for _, r := range circle {
+	for _, r := range cycle {
 		fmt.Fprintf(&b, "%s (%s) after ", r.Name, rs.origin(r, "after"))
 	}
-	rs.reject(circle[len(circle)-1], "after", fmt.Errorf("the rails wait for each other in a circle, %s%s: one of them must come first", b.String(), circle[0].Name))
+	rs.reject(cycle[len(cycle)-1], "after", fmt.Errorf("the rails wait for each other in a cycle, %s%s: one of them must come first", b.String(), cycle[0].Name))
 }
 
 // addLead adds up the settling times of all that r waits for, each once.

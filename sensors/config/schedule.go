@@ -25,7 +25,7 @@ func (d *sensorDraft) value(key string) any {
 	}
 	v, err := opt.Parse(opt.Default)
 	if err != nil {
-		panic(fmt.Sprintf("config: default of %s: %v", key, err)) // Register and a test have seen to it
+		panic(fmt.Sprintf("config: default of %s: %v", key, err)) // Register and a test have checked it
 	}
 	return v
 }

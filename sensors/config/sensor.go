@@ -118,7 +118,7 @@ func (d *sensorDraft) put(set setting) error {
 		return err
 	case head == "calibrate" || head == "filter" || set.key == "quantity":
 		if !slices.Contains(ofReadings, set.key) {
-			return fmt.Errorf("is no key%s: %s are", sensors.DidYouMean(set.key, ofAllReadings), strings.Join(ofAllReadings, ", "))
+			return fmt.Errorf("is not a key%s: known are %s", sensors.DidYouMean(set.key, ofAllReadings), strings.Join(ofAllReadings, ", "))
 		}
 		d.choose("")[set.key] = set
 		return nil
@@ -164,7 +164,7 @@ func (d *sensorDraft) putOption(set setting) (taken bool, err error) {
 		return true, err
 	}
 	if _, ok := d.texts[head]; ok {
-		return true, fmt.Errorf("%s is given as a whole too: give either", head)
+		return true, fmt.Errorf("%s is also given as a whole: give one or the other", head)
 	}
 	d.entries[head] = append(d.entries[head], rest+"="+text)
 	return true, nil
@@ -191,7 +191,7 @@ func (d *sensorDraft) choose(input string) inputSettings {
 	return d.inputs[input]
 }
 
-// chooseChannels reads channels="a0 a1", which says nothing more of them.
+// chooseChannels reads channels="a0 a1", which only selects them.
 func (d *sensorDraft) chooseChannels(set setting) error {
 	list, err := set.words()
 	for _, c := range list {
@@ -203,7 +203,7 @@ func (d *sensorDraft) chooseChannels(set setting) error {
 	return err
 }
 
-// addDefaults fills in the file's defaults where the sensor says nothing else.
+// addDefaults fills in the file's defaults where the sensor has no setting of its own.
 func (d *sensorDraft) addDefaults() {
 	at, isAt := d.common["at"]
 	_, isEvery := d.common["every"]

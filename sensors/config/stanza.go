@@ -102,7 +102,7 @@ func (set setting) words() ([]string, error) {
 func checkText(text string) error {
 	switch {
 	case strings.ContainsRune(text, 0):
-		return errors.New("holds a zero byte")
+		return errors.New("contains a zero byte")
 	case !utf8.ValidString(text):
 		return errors.New("isn't UTF-8 text")
 	}

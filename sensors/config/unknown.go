@@ -9,8 +9,6 @@ import (
 	"example.org/dormouse/sensors"
 )
 
-// What might have been meant by a key that nothing takes.
-
 // notOfInput is the error for a key that channels and quantities don't have.
 func (d *sensorDraft) notOfInput(input, key string) error {
 	if _, ok := sensors.CommonOption(key); ok || strings.HasPrefix(key, "label.") {
@@ -31,7 +29,7 @@ func (d *sensorDraft) notOfInput(input, key string) error {
 			advice = sensors.DidYouMean(input, []string{o.Name})
 		}
 	}
-	return fmt.Errorf("%q is no key of channel %s%s: %s are", key, input, advice, strings.Join(known, ", "))
+	return fmt.Errorf("%q is not a key of channel %s%s: its keys are %s", key, input, advice, strings.Join(known, ", "))
 }
 
 // unknown is the error for a key that neither every sensor nor the driver has.
@@ -39,9 +37,9 @@ func (d *sensorDraft) notOfInput(input, key string) error {
 func (d *sensorDraft) unknown(set setting) error {
 	switch {
 	case set.null:
-		return errors.New("has no value, and no such key is known: if it belongs to the value before it, put that in double quotes, for a comma ends a value between { and }")
+		return errors.New("has no value and is not a known key: if it is part of the previous value, put that value in double quotes, because a comma ends a value between { and }")
 	case set.key == "name" || set.key == "driver":
-		return errors.New("stands before the keys in a flag: NAME=DRIVER,…")
+		return errors.New("is given at the beginning of a flag: NAME=DRIVER,…")
 	case slices.Contains(shortCalibration, set.key):
 		return fmt.Errorf("is a key of a channel; of the whole sensor it is calibrate.%s", set.key)
 	case set.key == "label" || set.key == "labels":
@@ -59,7 +57,7 @@ func (d *sensorDraft) unknown(set setting) error {
 	for _, o := range append(sensors.CommonOptions(), d.driver.Options...) {
 		known = append(known, o.Name)
 	}
-	return fmt.Errorf("is no key of driver %s%s%s", d.driver.Name, sensors.DidYouMean(set.key, known), ownKeys(d.driver))
+	return fmt.Errorf("is not a key of driver %s%s%s", d.driver.Name, sensors.DidYouMean(set.key, known), ownKeys(d.driver))
 }
 
 // ownKeys tells which options the driver has.

@@ -162,16 +162,16 @@ func (d *document) each(n *yaml.Node, subject, what string, f func(key, value *y
 // unsupported reports what YAML can do and the configuration doesn't: the text
 // would not mean what it says.
 func (d *document) unsupported(n *yaml.Node, subject, key string) bool {
-	quoted := "; if the text begins so, put it in double quotes"
+	quoted := "; if the text begins with this character, put it in double quotes"
 	switch {
 	case n.Kind == yaml.AliasNode:
-		d.complain(d.at(n), subject, key, "*%s is an alias to YAML, and those aren't used here: write the value out%s", n.Value, quoted)
+		d.complain(d.at(n), subject, key, "*%s is a YAML alias, which is not supported: write the value out%s", n.Value, quoted)
 	case n.Anchor != "":
-		d.complain(d.at(n), subject, key, "&%s is an anchor to YAML, and those aren't used here: what sensors have in common goes into defaults%s", n.Anchor, quoted)
+		d.complain(d.at(n), subject, key, "&%s is a YAML anchor, which is not supported: put what sensors have in common into defaults%s", n.Anchor, quoted)
 	case n.Style&yaml.TaggedStyle != 0:
-		d.complain(d.at(n), subject, key, "%s is a tag to YAML, and those aren't used here%s", n.Tag, quoted)
+		d.complain(d.at(n), subject, key, "%s is a YAML tag, which is not supported%s", n.Tag, quoted)
 	case n.Tag == "!!merge":
-		d.complain(d.at(n), subject, key, "merge keys aren't used here: what sensors have in common goes into defaults")
+		d.complain(d.at(n), subject, key, "merge keys are not supported: put what sensors have in common into defaults")
 	default:
 		return false
 	}
@@ -277,7 +277,7 @@ func yamlAdvice(message, data string) (line int, advice string) {
 			}
 		}
 	}
-	star := `a value that begins with * is an alias to YAML: put it in double quotes, as in at: "*/5 * * * *"`
+	star := `a value that begins with * is a YAML alias: put it in double quotes, as in at: "*/5 * * * *"`
 	if m := yamlAnchor.FindStringSubmatch(message); m != nil {
 		find(func(l string) bool { return strings.Contains(l, "*"+m[1]) })
 		return line, star
@@ -299,13 +299,13 @@ func yamlAdvice(message, data string) (line int, advice string) {
 	case strings.Contains(message, "cannot start any token"):
 		return line, message + ": a value that begins with @, % or ` must stand in double quotes"
 	case strings.Contains(message, "mapping values are not allowed"):
-		return line, message + ": put a value that holds a colon and a blank in double quotes; keys of one sensor begin in the same column"
+		return line, message + ": put a value that contains a colon and a space in double quotes; keys of one sensor begin in the same column"
 	case strings.Contains(message, "',' or"):
-		return line, message + ": close what { or [ opens, and put a value that holds one of { } [ ] , : in double quotes"
+		return line, message + ": close what { or [ opens, and put a value that contains one of { } [ ] , : in double quotes"
 	case strings.Contains(message, "unexpected end of stream"):
-		return line, message + ": a quote is never closed"
+		return line, message + ": a quote is not closed"
 	case strings.Contains(message, "could not find expected ':'"):
-		return line, message + ": write KEY: VALUE, with a blank after the colon"
+		return line, message + ": write KEY: VALUE, with a space after the colon"
 	}
 	return line, message + ": look at the indentation, and put values with special characters in double quotes"
 }

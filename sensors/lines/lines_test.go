@@ -99,7 +99,7 @@ func TestOptionsRefused(t *testing.T) {
 		{"switch", map[string]string{"pin": "GPIO27", "wake-limit": "5s"}, "no effect without wake"},
 		{"switch", map[string]string{"pin": "GPIO27", "wake": "room", "wake-limit": "1ms"}, "outside"},
 		{"switch", map[string]string{"pin": "GPIO27", "wake": ", "}, "names no sensor"},
-		{"switch", map[string]string{"pin": "GPIO27", "wake": "room,a/b"}, `"a/b" can't be a sensor's name`},
+		{"switch", map[string]string{"pin": "GPIO27", "wake": "room,a/b"}, `"a/b" is not a valid sensor name`},
 		{"pulse", map[string]string{"pin": "GPIO22", "per-pulse": "1l"}, "add quantity"},
 		{"pulse", map[string]string{"pin": "GPIO22", "quantity": "volume"}, "per-pulse: is missing: how much volume is one pulse? (its unit: m³)"},
 		{"pulse", map[string]string{"pin": "GPIO22", "quantity": "rotations"}, "a plain number"},

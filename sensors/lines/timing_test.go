@@ -295,7 +295,7 @@ func TestTimingOptionsRefused(t *testing.T) {
 	}{
 		{"frequency", map[string]string{"pin": "5", "window": "5ms"}, "outside"},
 		{"duty", map[string]string{"pin": "5", "window": "6m"}, "outside"},
-		{"duty", map[string]string{"pin": "5", "debounce": "1ms"}, "is no key of driver duty"},
+		{"duty", map[string]string{"pin": "5", "debounce": "1ms"}, "is not a key of driver duty"},
 		{"echo", map[string]string{"trigger": "5"}, "echo: is missing"},
 		{"echo", map[string]string{"echo": "5"}, "trigger: is missing"},
 		{"echo", map[string]string{"trigger": "5", "echo": "6", "bursts": "4"}, "bursts: 4 has no middle one"},

@@ -7,7 +7,7 @@ import (
 	"example.org/dormouse/sensors/config"
 )
 
-// An agenda knows who is due next and who may be read together with them. It
+// An agenda knows which sensor is due next and which may be read with it. It
 // is two binary heaps over the same entries, so that planning costs O(log n)
 // for each read.
 type agenda struct{ late, early heap }

@@ -11,8 +11,8 @@ import (
 // rule itself is sensors.Families, which the exporter uses as well.
 type families struct{ all *sensors.Families }
 
-// reset begins with what the drivers of a configuration say they measure, so
-// that no program can take such a name for something else.
+// reset registers what the drivers of a configuration measure before any
+// program can use such a name for something else.
 func (f *families) reset(set *set) {
 	f.all = sensors.NewFamilies()
 	for _, s := range set.sensors {
@@ -59,7 +59,7 @@ func (f *families) check(s *sensor) {
 		s.count(sensors.ReasonOf(s.series[i].conflict))
 	}
 	res.Readings = kept
-	if res.Up && !tellsSomething(kept) {
+	if res.Up && !anyMeasured(kept) {
 		res.Up, res.Err = false, res.Failures[0].Err
 		res.Reason, res.LastSuccess = sensors.ReasonOf(res.Err), s.earlier
 		s.failed++

@@ -16,8 +16,8 @@ import (
 // published without it.
 const publishAfter = 5 * time.Second
 
-// A loop is the one goroutine that keeps the schedule, decides who is read and
-// publishes. Everything here belongs to it.
+// A loop is the one goroutine that keeps the schedule, decides which sensors are
+// read, and publishes. Everything here belongs to it.
 type loop struct {
 	*shared
 	requests <-chan *request
@@ -188,8 +188,8 @@ func (l *loop) change() {
 	}
 }
 
-// settle publishes where a wake has ended or has lasted long, answers who
-// waits, and goes on with a reload.
+// settle publishes when a wake has ended or takes long, answers the requests
+// that are done, and continues a reload.
 func (l *loop) settle() {
 	now := l.clock.Now()
 	answered := slices.ContainsFunc(l.waiting, func(r *request) bool { return len(r.await) == 0 })

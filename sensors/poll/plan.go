@@ -18,7 +18,7 @@ type PlannedWake struct {
 // Plan is the wakes after from, for ever or until no more are planned: those of
 // a poller that is running, or of one that would be started then, after its
 // first wake. Each wake is worked out when it is asked for. Times of the
-// calendar are right while nobody steps the clock.
+// calendar are right unless the clock is stepped.
 func (p *Poller) Plan(from sensors.Instant) iter.Seq[PlannedWake] {
 	return func(yield func(PlannedWake) bool) {
 		configured := p.set.Load().sensors

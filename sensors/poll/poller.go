@@ -22,7 +22,7 @@ type Options struct {
 	Board  board.Board
 	Clock  *alarm.Clock
 	// Publish is given each Snapshot, from the poller's goroutine: the next
-	// wake waits for it. Nil: nobody is told.
+	// wake waits for it. Nil: none is.
 	Publish func(*sensors.Snapshot)
 	// StateDirectory is where counts outlive a process that ends cleanly; empty:
 	// they don't. They are taken from there when the Poller begins to read.
@@ -37,7 +37,7 @@ type Options struct {
 // from any goroutine.
 type Poller struct {
 	*shared
-	owner    chan struct{} // held by whoever runs the loop
+	owner    chan struct{} // held by the goroutine that runs the loop
 	requests chan *request // to the loop
 	latest   atomic.Pointer[sensors.Snapshot]
 	loop     *loop // of the owner

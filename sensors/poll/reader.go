@@ -26,14 +26,14 @@ type reader struct {
 
 	sensor sensors.Sensor // nil: to be built
 	report sensors.Report
-	done   chan struct{}   // told by an attempt that somebody waits for, or that was left behind
+	done   chan struct{}   // sent to when an attempt ends that is waited for, or was left behind
 	batch  *batch          // those it is read with
 	bus    *bus            // nil: its driver has none
 	ctx    context.Context // of the attempt
 	lines  []*line         // taken and not closed
 	opened []openedWire    // in the attempt, whether they were closed or not
 
-	awaited atomic.Bool // whoever makes it false ends the sensor's read: the attempt, or overdue
+	awaited atomic.Bool // the attempt or overdue, whichever sets it to false, ends the sensor's read
 }
 
 func newReader(sh *shared, cfg *config.Sensor) *reader {

@@ -24,7 +24,7 @@ func (s *sensor) conclude(now sensors.Instant) {
 	if s.err == nil {
 		s.failed = 0
 		res.Readings = s.process(report)
-		if len(res.Failures) > 0 && !tellsSomething(res.Readings) {
+		if len(res.Failures) > 0 && !anyMeasured(res.Readings) {
 			s.err = res.Failures[0].Err
 		}
 	}
@@ -45,9 +45,9 @@ func (s *sensor) conclude(now sensors.Instant) {
 	s.logState()
 }
 
-// tellsSomething tells whether any of the readings is about more than the read
+// anyMeasured tells whether any of the readings is about more than the read
 // itself.
-func tellsSomething(readings []sensors.Reading) bool {
+func anyMeasured(readings []sensors.Reading) bool {
 	return slices.ContainsFunc(readings, func(r sensors.Reading) bool { return !r.Quantity.AboutRead() })
 }
 

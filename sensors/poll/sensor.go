@@ -12,14 +12,14 @@ import (
 )
 
 // A sensor is one configured sensor with its state. The loop owns it, but for
-// the part that says so.
+// the part marked below.
 type sensor struct {
 	entry
 	cfg    *config.Sensor
 	log    *slog.Logger
 	chip   *chip     // shared with the sensors on the same one
 	after  []*sensor // those it refers to
-	rank   int       // its place in an order in which nobody waits in a circle
+	rank   int       // its place in the order of reading, from 1
 	fresh  bool      // new or changed by the last reload
 	result sensors.Result
 	good   atomic.Pointer[good] // for sensors that refer to this one
@@ -44,7 +44,7 @@ type sensor struct {
 	unpowered  bool // its rail was switched off under it
 
 	// Of one whose line may wake the daemon.
-	watch  *watch          // nil: nobody waits
+	watch  *watch          // nil: not watched
 	wakes  []string        // the sensors that it wakes
 	woken  sensors.Instant // when it last did
 	byEdge bool            // an edge has asked for the read under way
@@ -68,7 +68,7 @@ type good struct {
 
 func newSensor(cfg *config.Sensor, log *slog.Logger) (*sensor, error) {
 	if cfg.Schedule.At == nil && cfg.Schedule.Every <= 0 {
-		return nil, errors.New("every: how often is it to be read?")
+		return nil, errors.New("every: no interval is given")
 	}
 	s := &sensor{entry: newEntry(cfg.Schedule), cfg: cfg, log: log.With("sensor", cfg.Name)}
 	s.entry.sensor = s

@@ -80,8 +80,8 @@ func (s *sensor) failChannel(err error, labels []string) {
 	s.result.Failures = append(s.result.Failures, sensors.Failure{Err: err, Labels: slices.Clone(labels)})
 }
 
-// fail is process for a read that failed. What tells of the failure itself (a
-// program's exit status) stands; of the rest, what keep-failed keeps.
+// fail is process for a read that failed. Readings about the read itself (a
+// program's exit status) stay; of the rest, what keep-failed keeps.
 func (s *sensor) fail(report *sensors.Report) {
 	var kept []sensors.Reading
 	if s.failed <= s.cfg.KeepFailed {

@@ -54,8 +54,8 @@ func (set *set) choose(names []string) ([]*sensor, error) {
 	return chosen, nil
 }
 
-// order finds who shares a chip and who is read after whom. A reference that
-// closes a circle is left out: config refuses those.
+// order finds which sensors share a chip and which are read after which. A
+// reference that closes a cycle is left out: config refuses those.
 func (set *set) order() {
 	type key struct{ driver, chip string }
 	chips := map[key]*chip{}

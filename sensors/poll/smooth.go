@@ -35,8 +35,7 @@ func (s *smoother) add(v float64) (float64, error) {
 		v = s.sorted[len(s.sorted)/2]
 	}
 	if s.average.add(v) {
-		// Summed anew each time: a running sum would gather rounding errors
-		// for months.
+		// Summed each time: a running sum would accumulate rounding errors.
 		sum := 0.
 		for _, x := range s.average.last {
 			sum += x

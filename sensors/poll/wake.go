@@ -24,8 +24,8 @@ func (l *loop) begin() {
 	l.change() // the page exists even where nothing is due
 }
 
-// ring is the timer: somebody is due, or the wake has lasted long enough to be
-// published as far as it is.
+// ring handles the timer: a sensor is due, or the wake has lasted long enough
+// to be published as far as it is.
 func (l *loop) ring() {
 	now := l.clock.Now()
 	if at := l.agenda.next(); at.IsZero() || at.After(now) || l.reload != nil {
@@ -35,7 +35,7 @@ func (l *loop) ring() {
 	l.wake(sensors.WakeTimer)
 }
 
-// enlistDue enlists who is due, and who is nearly due.
+// enlistDue enlists the sensors that are due or nearly due.
 func (l *loop) enlistDue(now sensors.Instant) {
 	for e := l.agenda.pop(now); e != nil; e = l.agenda.pop(now) {
 		if e.cron != nil {

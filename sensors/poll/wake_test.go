@@ -689,7 +689,7 @@ func TestClockThatFails(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	in(t, func(w *world) {
 		_, err := New(Options{Config: configOf(w.sensor("a", every(0)).cfg, w.sensor("b").cfg), Board: w.fakeBoard, Clock: w.clock.Clock})
-		if err == nil || err.Error() != "test.yml:1: sensor a: every: how often is it to be read?" {
+		if err == nil || err.Error() != "test.yml:1: sensor a: every: no interval is given" {
 			t.Errorf("without an interval: %v", err)
 		}
 	})

@@ -20,7 +20,7 @@ func newWatches(clock *alarm.Clock) *watches {
 
 // A watch waits for one edge of a line, in a goroutine of its own that nothing
 // but the edge wakes. It is set again after each read of its sensor: so a
-// storm of edges ends in the kernel's buffer, where it wakes nobody, until the
+// storm of edges ends in the kernel's buffer, where it wakes nothing, until the
 // sensor's limit has passed.
 type watch struct {
 	sensor *sensor // the loop's: it may be inherited

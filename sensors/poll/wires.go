@@ -48,7 +48,7 @@ func (w *wires) swapRails(rails *board.Rails) {
 // about to be raised: a valve whose time is tomorrow.
 func (w *wires) rest(soon map[string]bool) {
 	if err := w.rails.Rest(func(name string) bool { return soon[name] }); err != nil {
-		// The read that needs it tells as an error what is wrong with it.
+		// The read that needs it reports what is wrong with it.
 		w.log.Debug("can't make sure that a rail is off", "err", err)
 	}
 }
@@ -103,7 +103,7 @@ func (w *wires) useBus(n sensors.Bus) *bus {
 }
 
 // leaveBus ends a sensor's use of its bus. A transaction that hangs keeps its
-// handle until it returns, and nobody else gets that one.
+// handle until it returns, and no other sensor gets that one.
 func (w *wires) leaveBus(s *sensor, hung bool) {
 	b := s.bus
 	if b == nil {

@@ -6,11 +6,11 @@ import "slices"
 
 // Of returns the nodes and everything that they depend on, each once and after
 // what it depends on; else in the order given (a depth-first search). A
-// dependency that closes a circle is left out, and circle, unless it is nil, is
-// called with the nodes of that circle: each depends on the next, and the last
-// on the first. A node that depends on itself is a circle of one.
-func Of[T comparable](nodes []T, dependencies func(T) []T, circle func([]T)) []T {
-	s := search[T]{dependencies: dependencies, circle: circle, done: make(map[T]bool, len(nodes))}
+// dependency that closes a cycle is left out, and cycle, unless it is nil, is
+// called with the nodes of that cycle: each depends on the next, and the last
+// on the first. A node that depends on itself is a cycle of one.
+func Of[T comparable](nodes []T, dependencies func(T) []T, cycle func([]T)) []T {
+	s := search[T]{dependencies: dependencies, cycle: cycle, done: make(map[T]bool, len(nodes))}
 	for _, n := range nodes {
 		s.visit(n)
 	}
@@ -19,7 +19,7 @@ func Of[T comparable](nodes []T, dependencies func(T) []T, circle func([]T)) []T
 
 type search[T comparable] struct {
 	dependencies func(T) []T
-	circle       func([]T)
+	cycle        func([]T)
 	path         []T // from a node that was given to the one that is looked at
 	done         map[T]bool
 	sorted       []T
@@ -30,8 +30,8 @@ func (s *search[T]) visit(n T) {
 		return
 	}
 	if i := slices.Index(s.path, n); i >= 0 {
-		if s.circle != nil {
-			s.circle(slices.Clone(s.path[i:]))
+		if s.cycle != nil {
+			s.cycle(slices.Clone(s.path[i:]))
 		}
 		return
 	}

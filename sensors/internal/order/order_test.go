@@ -24,7 +24,7 @@ func TestOf(t *testing.T) {
 		{"itself", "a b", "aa ab", "b a", "a"},
 		{"two", "a b", "ab ba", "b a", "ab"},
 		{"entered from outside", "a b c d", "ab bc cd db", "d c b a", "bcd"},
-		{"two circles", "a b c", "ab ba ac ca", "b c a", "ab ac"},
+		{"two cycles", "a b c", "ab ba ac ca", "b c a", "ab ac"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var rings []string
@@ -38,14 +38,14 @@ func TestOf(t *testing.T) {
 				return on
 			}, func(ring []string) { rings = append(rings, strings.Join(ring, "")) })
 			if strings.Join(got, " ") != tt.want || strings.Join(rings, " ") != tt.rings {
-				t.Errorf("order %q, circles %q; want %q and %q", got, rings, tt.want, tt.rings)
+				t.Errorf("order %q, cycles %q; want %q and %q", got, rings, tt.want, tt.rings)
 			}
 		})
 	}
 }
 
 // Any graph: every node once, and each after what it depends on, except along
-// a circle that was told.
+// a cycle that was told.
 func TestOfAnyGraph(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 2000 {
@@ -61,7 +61,7 @@ func TestOfAnyGraph(t *testing.T) {
 		got := Of(nodes, func(i int) []int { return on[i] }, func(ring []int) {
 			for k, i := range ring {
 				if !slices.Contains(on[i], ring[(k+1)%len(ring)]) {
-					t.Fatalf("%v: %v is no circle", on, ring)
+					t.Fatalf("%v: %v is no cycle", on, ring)
 				}
 			}
 			closes[fmt.Sprint(ring[len(ring)-1], ring[0])] = true
