@@ -46,7 +46,7 @@ func (f *conflicts) sameChip(c, first *Sensor, claim sensors.Claim) {
 		f.reject(c, claim.Option, fmt.Errorf("%s is taken by the %s of %s: give the %s of this %s", claim, first.Driver.Name, other, claim.Option, c.Driver.Name))
 		return
 	}
-	differs := fmt.Errorf("isn't what %s says of the same chip, %s: say the same in both", other, claim)
+	differs := fmt.Errorf("differs from %s, which reads the same chip, %s: give the same value in both", other, claim)
 	for _, o := range c.Driver.Options {
 		if !o.Channel && !o.OverridesCommon() && !c.Options.EqualValue(first.Options, o.Name) {
 			f.reject(c, o.Name, differs)

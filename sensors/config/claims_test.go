@@ -38,7 +38,7 @@ func TestOneWireHasOneUse(t *testing.T) {
 			want: []string{"GPIO11 (pin 23) is taken by SPI bus 0, on which sensor a is", "GPIO8 (pin 24) is taken by SPI bus 0"}},
 		{name: "two chips on an SPI bus", sensors: []string{"a=mcp3008", "b=mcp3008,select=1"}},
 		{name: "one SPI chip", sensors: []string{"a=mcp3008,channels=ch0", "b=mcp3008,channels=ch1"}},
-		{name: "one SPI chip, two ways", sensors: []string{"a=mcp3008", "b=mcp3008,reference=5V"}, want: []string{"reference: isn't what sensor a (--sensor a=…) says of the same chip, SPI bus 0, chip select 0"}},
+		{name: "one SPI chip, two ways", sensors: []string{"a=mcp3008", "b=mcp3008,reference=5V"}, want: []string{"reference: differs from sensor a (--sensor a=…), which reads the same chip, SPI bus 0, chip select 0"}},
 		{name: "the serial port's pins", sensors: []string{"a=dust", "b=switch,pin=gpiochip0:14"}, want: []string{"pin: gpiochip0:14 is taken by serial port /dev/serial0, on which sensor a is"}},
 		{name: "an adapter has no pins", sensors: []string{"a=dust,port=/dev/serial/by-id/usb-x", "b=switch,pin=GPIO14"}},
 		{name: "a port", sensors: []string{"a=dust,port=/dev/ttyUSB0", "b=dust,port=/dev/ttyUSB0"}, blind: true, want: []string{"port: serial port /dev/ttyUSB0 is taken by sensor a (--sensor a=…): a serial port has one use"}},
