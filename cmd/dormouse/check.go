@@ -7,13 +7,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
-	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
 )
 
@@ -31,7 +29,7 @@ func defineCheck(c *kingpin.CmdClause) action {
 	s := &settings{}
 	s.wiringFlags(c)
 	s.logLevelFlags(c, "error") // the report has the failures
-	s.daemonFlags(c, defaultAddress, "syslog", defaultPIDFile())
+	s.daemonFlags(c, defaultAddress, "syslog", service.DefaultPIDFile())
 	hardware := c.Flag("hardware", "Also read each sensor once, and report what doesn't answer.").Bool()
 	return func(stdout, stderr io.Writer) error {
 		if err := s.fromHere(); err != nil {
@@ -42,7 +40,7 @@ func defineCheck(c *kingpin.CmdClause) action {
 		if err := errors.Join(usageErr, err); err != nil {
 			return err
 		}
-		if err := printWiring(stdout, cfg); err != nil {
+		if err := cfg.WriteWiring(stdout); err != nil {
 			return err
 		}
 		in, err := s.Read()
@@ -67,44 +65,6 @@ func defineCheck(c *kingpin.CmdClause) action {
 		defer stop()
 		return s.checkHardware(ctx, stdout, cfg)
 	}
-}
-
-// printWiring prints what is connected to what, with both numbers of a line.
-func printWiring(w io.Writer, cfg *config.Config) error {
-	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	for _, rail := range cfg.Rails {
-		level := "high"
-		if rail.ActiveLow {
-			level = "low"
-		}
-		more := ""
-		if rail.MaxOn > 0 {
-			more += fmt.Sprintf(", on for %s at most", sensors.FormatDuration(rail.MaxOn))
-		}
-		if len(rail.After) > 0 {
-			more += ", after " + strings.Join(rail.After, ", ")
-		}
-		fmt.Fprintf(tw, "%s\trail\t%s, on when %s, settles in %s%s\n", rail.Name, rail.Line, level, sensors.FormatDuration(rail.Settle), more)
-	}
-	for _, sensor := range cfg.Sensors {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", sensor.Name, sensor.Driver.Name, sensor.Wiring(), schedule(sensor.Schedule))
-	}
-	return tw.Flush()
-}
-
-// schedule is when a sensor is read, in words.
-func schedule(s config.Schedule) string {
-	text := "every " + sensors.FormatDuration(s.Every)
-	if s.At != nil {
-		text = "at " + s.At.String()
-	}
-	if s.Phase > 0 {
-		text += ", phase " + sensors.FormatDuration(s.Phase)
-	}
-	if s.Jitter > 0 {
-		text += fmt.Sprintf(", jitter %s: %s later on this machine", sensors.FormatDuration(s.Jitter), sensors.FormatDuration(s.Moved))
-	}
-	return text
 }
 
 // checkHardware reads everything once and reports what fails.

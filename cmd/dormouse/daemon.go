@@ -182,7 +182,7 @@ func (s *settings) serveUntilEnd(p *daemon.Process, files service.Files) error {
 		return err
 	}
 	log.Info("starting", "version", version.Version, "revision", version.GetRevision(), "pid", os.Getpid())
-	s.tryWrites(p, log)
+	service.TryWrites(p, log, s.stateDirectory)
 	for _, w := range p.Warnings() {
 		log.Warn(w)
 	}
@@ -211,6 +211,15 @@ func (s *settings) serveUntilEnd(p *daemon.Process, files service.Files) error {
 		}
 	}
 	return service.Run(o)
+}
+
+// warnings are about places that are in order now and will cause trouble later.
+func (s *settings) warnings(d *daemon.Context, in *service.Inputs) []string {
+	paths := []service.Path{
+		{Flag: "--log.output", Path: s.logOutput}, {Flag: "--textfile", Path: s.textfile}, {Flag: "--state.directory", Path: s.stateDirectory},
+		{Flag: "--pid-file", Path: s.pidFile}, {Flag: "--working-directory", Path: s.workingDirectory},
+	}
+	return append(service.BusyMounts(paths, daemon.MountOf), s.Unreadable(d, in)...)
 }
 
 // listen opens the sockets, or takes those that a supervisor opened.

@@ -59,7 +59,7 @@ func (s *settings) wiringFlags(c *kingpin.CmdClause) {
 	c.Flag("config.file", "Sensors and rails as a YAML file, read at start and at SIGHUP.").PlaceHolder("FILE").StringVar(&s.ConfigFile)
 	c.Flag("every", "Interval of sensors that have none of their own (5m).").PlaceHolder("5m").StringVar(&s.Every)
 	s.boardFlag(c)
-	c.Flag("state.directory", "Where counters are kept between runs. Default: /var/lib/dormouse, and for a user below $XDG_STATE_HOME.").PlaceHolder("DIR").Default(defaultStateDirectory()).StringVar(&s.stateDirectory)
+	c.Flag("state.directory", "Where counters are kept between runs. Default: /var/lib/dormouse, and for a user below $XDG_STATE_HOME.").PlaceHolder("DIR").Default(service.DefaultStateDirectory()).StringVar(&s.stateDirectory)
 }
 
 func (s *settings) railFlag(c *kingpin.CmdClause, help string) {
@@ -199,44 +199,3 @@ func (o *octal) Set(text string) error {
 }
 
 func (o *octal) String() string { return fmt.Sprintf("%03o", uint32(*o)) }
-
-// Default paths: root's are the system's, a user's are their own, and what the
-// service manager has set up wins.
-func defaultPIDFile() string {
-	return filepath.Join(runtimeDirectory(), "dormouse.pid")
-}
-
-func runtimeDirectory() string {
-	if d := os.Getenv("RUNTIME_DIRECTORY"); d != "" {
-		return firstOf(d)
-	}
-	if os.Geteuid() == 0 {
-		return "/run/dormouse"
-	}
-	if d := os.Getenv("XDG_RUNTIME_DIR"); d != "" {
-		return filepath.Join(d, "dormouse")
-	}
-	return filepath.Join(os.TempDir(), fmt.Sprintf("dormouse-%d", os.Geteuid()))
-}
-
-func defaultStateDirectory() string {
-	if d := os.Getenv("STATE_DIRECTORY"); d != "" {
-		return firstOf(d)
-	}
-	if os.Geteuid() == 0 {
-		return "/var/lib/dormouse"
-	}
-	if d := os.Getenv("XDG_STATE_HOME"); d != "" {
-		return filepath.Join(d, "dormouse")
-	}
-	if home := os.Getenv("HOME"); home != "" {
-		return filepath.Join(home, ".local", "state", "dormouse")
-	}
-	return ""
-}
-
-// firstOf is the first of the directories that systemd gives, colon-separated.
-func firstOf(list string) string {
-	first := filepath.SplitList(list)[0]
-	return first
-}

@@ -7,11 +7,10 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
 )
 
@@ -25,7 +24,7 @@ sudo dormouse inspect 1234 --format=json`,
 	define: func(c *kingpin.CmdClause) action {
 		s := &settings{}
 		pid := c.Arg("pid", "The process; without it, the daemon of --pid-file.").String()
-		s.pidFileFlag(c, defaultPIDFile())
+		s.pidFileFlag(c, service.DefaultPIDFile())
 		format := formatFlag(c)
 		return func(stdout, stderr io.Writer) error {
 			if err := s.fromHere(); err != nil {
@@ -48,7 +47,7 @@ func inspect(pid, pidFile, format string, stdout io.Writer) error {
 	if format == "json" {
 		err = printJSON(stdout, inspection)
 	} else {
-		err = printInspection(stdout, inspection)
+		err = inspection.WriteText(stdout)
 	}
 	if err == nil && inspection.Failed() {
 		err = silent{exitFailed}
@@ -72,20 +71,6 @@ func processToInspect(text, pidFile string) (int, error) {
 		return 0, usageError{errors.New("inspect another process than this one")}
 	}
 	return pid, nil
-}
-
-// printInspection prints each point with its verdict, its evidence, and where it
-// fails why it matters.
-func printInspection(w io.Writer, i *daemon.Inspection) error {
-	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(tw, "process %d, %s, started by: %s\n", i.PID, i.Name, i.Situation)
-	for _, p := range i.Points {
-		fmt.Fprintf(tw, "%s\t%s\t%s\n", p.Verdict, p.Name, strings.Join(p.Evidence, "; "))
-		if p.Verdict == daemon.Fail {
-			fmt.Fprintf(tw, "\t\twhy it matters: %s\n", p.Why)
-		}
-	}
-	return tw.Flush()
 }
 
 func printJSON(w io.Writer, document any) error {

@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
-	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll"
+	"example.org/dormouse/sensors/poll/timetable"
 )
 
 // A horizon is how far a plan reaches: a duration from now, or a date with or
@@ -58,23 +56,6 @@ func (h *horizon) from(now sensors.Instant, wall time.Time, known bool) (sensors
 	return now.Add(length), nil
 }
 
-// A plan is the wakes of a configuration up to a horizon.
-type plan struct {
-	cfg   *config.Config
-	clock *alarm.Clock
-	begin sensors.Instant
-	end   sensors.Instant
-	wakes int
-	first []poll.PlannedWake           // a few
-	reads map[string][]sensors.Instant // by sensor, a few
-	count map[string]int               // by sensor, all
-}
-
-const (
-	shownWakes = 20
-	shownReads = 3 // of each sensor
-)
-
 // printPlan prints the wakes of the configuration, as if it started now.
 func (s *settings) printPlan(ctx context.Context, w io.Writer, until horizon) error {
 	cfg, err := s.Load()
@@ -90,70 +71,15 @@ func (s *settings) printPlan(ctx context.Context, w io.Writer, until horizon) er
 	if err != nil {
 		return err
 	}
-	p := &plan{cfg: cfg, clock: clock, begin: clock.Now(), reads: map[string][]sensors.Instant{}, count: map[string]int{}}
-	wall, known := clock.Wall(p.begin)
-	if p.end, err = until.from(p.begin, wall, known); err != nil {
+	now := clock.Now()
+	wall, known := clock.Wall(now)
+	end, err := until.from(now, wall, known)
+	if err != nil {
 		return err
 	}
-	for wake := range poller.Plan(p.begin) {
-		if wake.At.After(p.end) {
-			break
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("the plan was interrupted: %w", ctx.Err())
-		}
-		p.add(wake)
-	}
-	return p.print(w)
-}
-
-func (p *plan) add(wake poll.PlannedWake) {
-	p.wakes++
-	if len(p.first) < shownWakes {
-		p.first = append(p.first, wake)
-	}
-	for _, name := range wake.Sensors {
-		p.count[name]++
-		if len(p.reads[name]) < shownReads {
-			p.reads[name] = append(p.reads[name], wake.At)
-		}
-	}
-}
-
-// print prints each sensor with its first reads, and the first wakes. What is
-// read at the start is in neither.
-func (p *plan) print(w io.Writer) error {
-	tw := tabwriter.NewWriter(w, 0, 8, 3, ' ', 0)
-	fmt.Fprintf(tw, "Until %s, after the reads at the start:\n\n", p.format(p.end))
-	fmt.Fprintln(tw, "SENSOR\tSCHEDULE\tREADS\tNEXT")
-	for _, sensor := range p.cfg.Sensors {
-		var times []string
-		for _, at := range p.reads[sensor.Name] {
-			times = append(times, p.format(at))
-		}
-		if len(times) < p.count[sensor.Name] {
-			times = append(times, "…")
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%d\t%s\n", sensor.Name, schedule(sensor.Schedule), p.count[sensor.Name], strings.Join(times, ", "))
-	}
-	fmt.Fprintf(tw, "\n%d wakes, the first of them:\n\n", p.wakes)
-	if err := tw.Flush(); err != nil {
+	table, err := timetable.New(ctx, poller, cfg, clock, now, end)
+	if err != nil {
 		return err
 	}
-	for _, wake := range p.first {
-		if _, err := fmt.Fprintf(w, "%s   %s\n", p.format(wake.At), strings.Join(wake.Sensors, ", ")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// format is the wall-clock time, rounded since two clocks are never read at the
-// same moment; the time from now where the clock isn't set.
-func (p *plan) format(at sensors.Instant) string {
-	wall, ok := p.clock.Wall(at)
-	if !ok {
-		return "in " + sensors.FormatDuration(at.Sub(p.begin).Round(time.Second))
-	}
-	return wall.Round(time.Second).Format(time.DateTime)
+	return table.WriteText(w)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/daemon/logging"
@@ -40,7 +41,7 @@ func defineRead(c *kingpin.CmdClause) action {
 	s := &settings{}
 	s.wiringFlags(c)
 	s.logLevelFlags(c, "error") // the table reports failures
-	s.pidFileFlag(c, defaultPIDFile())
+	s.pidFileFlag(c, service.DefaultPIDFile())
 	format := c.Flag("format", "How to print the readings: a table with units, the JSON of /readings.json, or Prometheus' text format.").
 		Default("table").Enum("table", "json", "prometheus")
 	c.Flag("textfile", "Write a file for node_exporter's textfile collector instead of printing.").PlaceHolder("FILE").StringVar(&s.textfile)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
 )
 
@@ -17,7 +18,7 @@ var restartCommand = &command{
 		s := &settings{}
 		s.wiringFlags(c)
 		s.logLevelFlags(c, "info")
-		s.daemonFlags(c, defaultAddress, "syslog", defaultPIDFile())
+		s.daemonFlags(c, defaultAddress, "syslog", service.DefaultPIDFile())
 		return func(stdout, stderr io.Writer) error {
 			if _, arrived := daemon.Handover(); !arrived {
 				if err := s.fromHere(); err != nil {

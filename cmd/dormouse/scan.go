@@ -12,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/exporter/control"
@@ -40,7 +41,7 @@ func defineScan(c *kingpin.CmdClause) action {
 	only := c.Flag("bus", "Scan only this I2C bus. Repeatable; without it, all that there are.").PlaceHolder("N").Strings()
 	s.railFlag(c, "A supply to be switched on during the scan, as for run: probes=GPIO17,settle=100ms. Repeatable.")
 	identify := c.Flag("identify", "Let drivers probe what answers; --no-identify goes by the address alone.").Default("true").Bool()
-	s.pidFileFlag(c, defaultPIDFile())
+	s.pidFileFlag(c, service.DefaultPIDFile())
 	format := c.Flag("format", "text for people, yaml for a configuration with what was found, json for programs.").Default("text").Enum("text", "yaml", "json")
 	return func(stdout, stderr io.Writer) error {
 		if err := s.fromHere(); err != nil {

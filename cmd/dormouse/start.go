@@ -5,6 +5,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
 )
 
@@ -19,7 +20,7 @@ dormouse start --config.file=dormouse.yml --explain`,
 		s := &settings{}
 		s.wiringFlags(c)
 		s.logLevelFlags(c, "info")
-		s.daemonFlags(c, defaultAddress, "syslog", defaultPIDFile())
+		s.daemonFlags(c, defaultAddress, "syslog", service.DefaultPIDFile())
 		explain := c.Flag("explain", "Tell each step and its reason as it is taken.").Bool()
 		return func(stdout, stderr io.Writer) error {
 			d := daemon.New("dormouse")

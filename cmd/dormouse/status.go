@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/exporter/control"
@@ -20,7 +21,7 @@ var statusCommand = &command{
 	details: `The exit status is LSB's: 0 running, 1 dead with its pidfile left, 3 not running, 4 unknown.`,
 	define: func(c *kingpin.CmdClause) action {
 		s := &settings{}
-		s.pidFileFlag(c, defaultPIDFile())
+		s.pidFileFlag(c, service.DefaultPIDFile())
 		timeout, format := timeoutFlag(c), formatFlag(c)
 		return func(stdout, stderr io.Writer) error {
 			if err := s.fromHere(); err != nil {
@@ -73,38 +74,8 @@ func printStatus(w io.Writer, doc *statusDocument) error {
 	b := &strings.Builder{}
 	fmt.Fprintf(b, "dormouse: %s\n", doc.Text)
 	if doc.Readings != nil {
-		printSensors(b, doc.Readings)
+		b.WriteString(doc.Readings.Summary())
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
-
-func printSensors(b *strings.Builder, readings *exporter.Readings) {
-	up := 0
-	var lines []string
-	for _, s := range readings.Sensors {
-		switch {
-		case s.Up == nil:
-			line := s.Name + " is not read yet"
-			if s.NextRead != nil {
-				line += ", first at " + localTime(*s.NextRead)
-			}
-			lines = append(lines, line)
-		case *s.Up:
-			up++
-		default:
-			lines = append(lines, s.Name+" is down: "+s.Error)
-		}
-	}
-	fmt.Fprintf(b, "%d of %d sensors up", up, len(readings.Sensors))
-	if readings.NextWake != nil {
-		fmt.Fprintf(b, "; next wake at %s", localTime(*readings.NextWake))
-	}
-	b.WriteByte('\n')
-	for _, line := range lines {
-		fmt.Fprintf(b, "  %s\n", line)
-	}
-}
-
-// localTime rounds to seconds: two clocks are never read at the same moment.
-func localTime(t time.Time) string { return t.Local().Round(time.Second).Format(time.DateTime) }

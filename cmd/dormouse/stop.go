@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
 )
 
@@ -24,7 +25,7 @@ var stopCommand = &command{
 func daemonCommand(do func(ctx context.Context, pidFile string, stdout io.Writer) error) func(*kingpin.CmdClause) action {
 	return func(c *kingpin.CmdClause) action {
 		s := &settings{}
-		s.pidFileFlag(c, defaultPIDFile())
+		s.pidFileFlag(c, service.DefaultPIDFile())
 		timeout := timeoutFlag(c)
 		return func(stdout, stderr io.Writer) error {
 			if err := s.fromHere(); err != nil {

@@ -85,3 +85,18 @@ func (d *sensorDraft) power(c *Sensor) {
 	c.Power, c.Rail = r.Name, r
 	d.rails.used[r] = true
 }
+
+// String is the schedule in words: "every 5m, phase 30s".
+func (s Schedule) String() string {
+	text := "every " + sensors.FormatDuration(s.Every)
+	if s.At != nil {
+		text = "at " + s.At.String()
+	}
+	if s.Phase > 0 {
+		text += ", phase " + sensors.FormatDuration(s.Phase)
+	}
+	if s.Jitter > 0 {
+		text += fmt.Sprintf(", jitter %s: %s later on this machine", sensors.FormatDuration(s.Jitter), sensors.FormatDuration(s.Moved))
+	}
+	return text
+}

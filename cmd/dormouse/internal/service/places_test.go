@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"slices"
@@ -12,17 +12,17 @@ import (
 func TestBusyMounts(t *testing.T) {
 	t.Setenv("STATE_DIRECTORY", "/var/lib/dormouse:/var/lib/private")
 	t.Setenv("RUNTIME_DIRECTORY", "/run/dormouse")
-	s := &settings{logOutput: "syslog", textfile: "/var/lib/dormouse/dormouse.prom", stateDirectory: "/var/lib/dormouse",
-		pidFile: "/run/dormouse/dormouse.pid", workingDirectory: "/media/stick"}
+	paths := []Path{{"--log.output", "syslog"}, {"--textfile", "/var/lib/dormouse/dormouse.prom"}, {"--state.directory", "/var/lib/dormouse"},
+		{"--pid-file", "/run/dormouse/dormouse.pid"}, {"--working-directory", "/media/stick"}}
 	mounts := func(path string) (daemon.Mount, error) {
 		return daemon.Mount{Point: path, Type: "vfat", Source: "/dev/sda1", Removable: true}, nil
 	}
 	want := []string{"--working-directory /media/stick is on /media/stick (vfat, /dev/sda1): choose a path elsewhere, or that can't be unmounted while the daemon runs"}
-	if got := s.busyMounts(mounts); !slices.Equal(got, want) {
+	if got := BusyMounts(paths, mounts); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	s.stateDirectory, s.logOutput = "/var/lib/dormouse2", "/media/stick/log"
-	if got := s.busyMounts(mounts); len(got) != 3 {
+	paths[0].Path, paths[2].Path = "/media/stick/log", "/var/lib/dormouse2"
+	if got := BusyMounts(paths, mounts); len(got) != 3 {
 		t.Errorf("%q, want three", got)
 	}
 }

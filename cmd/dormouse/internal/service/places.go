@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"errors"
@@ -8,35 +8,29 @@ import (
 	"slices"
 	"strings"
 
-	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/logging"
 )
 
-// warnings are about places that are well now and will be in the way later.
-func (s *settings) warnings(d *daemon.Context, in *service.Inputs) []string {
-	return append(s.busyMounts(daemon.MountOf), s.unreadable(d, in)...)
-}
+// A Path is a path that a flag gives.
+type Path struct{ Flag, Path string }
 
-// busyMounts warns of each path that would keep a removable file system from
+// BusyMounts warns of each path that would keep a removable file system from
 // being unmounted while the daemon runs. A service manager's own directories
 // are left out: in the unit's mount namespace each of them is a mount.
-func (s *settings) busyMounts(mountOf func(path string) (daemon.Mount, error)) []string {
+func BusyMounts(paths []Path, mountOf func(path string) (daemon.Mount, error)) []string {
 	var warnings []string
-	for _, p := range []struct{ flag, path string }{
-		{"--log.output", s.logOutput}, {"--textfile", s.textfile}, {"--state.directory", s.stateDirectory},
-		{"--pid-file", s.pidFile}, {"--working-directory", s.workingDirectory},
-	} {
-		if p.path == "" || p.path == logging.Syslog || p.path == logging.Stderr || managed(p.path) {
+	for _, p := range paths {
+		if p.Path == "" || p.Path == logging.Syslog || p.Path == logging.Stderr || managed(p.Path) {
 			continue
 		}
-		mount, err := mountOf(p.path)
+		mount, err := mountOf(p.Path)
 		if err != nil {
-			warnings = append(warnings, fmt.Sprintf("%s %s: %v", p.flag, p.path, err))
+			warnings = append(warnings, fmt.Sprintf("%s %s: %v", p.Flag, p.Path, err))
 			continue
 		}
 		if !mount.Stays() {
-			warnings = append(warnings, fmt.Sprintf("%s %s is on %s: choose a path elsewhere, or that can't be unmounted while the daemon runs", p.flag, p.path, mount))
+			warnings = append(warnings, fmt.Sprintf("%s %s is on %s: choose a path elsewhere, or that can't be unmounted while the daemon runs", p.Flag, p.Path, mount))
 		}
 	}
 	return warnings
@@ -55,9 +49,9 @@ func managed(path string) bool {
 	return false
 }
 
-// unreadable warns of each file that the starter can read, and the daemon's
+// Unreadable warns of each file that the starter can read, and the daemon's
 // user could not read again at a reload.
-func (s *settings) unreadable(d *daemon.Context, in *service.Inputs) []string {
+func (s *Source) Unreadable(d *daemon.Context, in *Inputs) []string {
 	files := map[string]string{}
 	if s.ConfigFile != "" && s.Builtin == nil {
 		files[s.ConfigFile] = "--config.file"
@@ -75,14 +69,14 @@ func (s *settings) unreadable(d *daemon.Context, in *service.Inputs) []string {
 	return warnings
 }
 
-// tryWrites warns of what will be lost because it can't be written, while the
+// TryWrites warns of what will be lost because it can't be written, while the
 // warning can still reach the terminal. The daemon starts in any case: the
 // sensors can be read, and the disk may have room again.
-func (s *settings) tryWrites(p *daemon.Process, log *logging.Logger) {
+func TryWrites(p *daemon.Process, log *logging.Logger, stateDirectory string) {
 	if err := log.Lost(); err != nil {
 		p.Warn(fmt.Sprintf("--log.output: %v: lines are lost until it can be written; make room there, or choose another file", err))
 	}
-	if err := tryWriting(s.stateDirectory); err != nil {
+	if err := tryWriting(stateDirectory); err != nil {
 		p.Warn(fmt.Sprintf("--state.directory: %v: the counts won't be kept; choose a directory that the daemon's user may write to, on a disk with room", err))
 	}
 }
