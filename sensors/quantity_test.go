@@ -56,7 +56,7 @@ func TestMetricNames(t *testing.T) {
 		SoundLevel:              "sensor_sound_level_decibels",
 		DoseRate:                "sensor_dose_rate_sieverts_per_hour",
 		DifferentialPressure:    "sensor_differential_pressure_pascals",
-		ColorTemperature:        "sensor_color_temperature_kelvins",
+		ColorTemperature:        "sensor_color_temperature_kelvin",
 		LightIntensity:          "sensor_light_intensity",
 		Acceleration:            "sensor_acceleration_meters_per_second_squared",
 		AngularVelocity:         "sensor_angular_velocity_radians_per_second",

@@ -70,7 +70,7 @@ var (
 	Decibels        = &Unit{Suffix: "decibels", Symbol: "dB", Decimals: 1}
 	SievertsPerHour = &Unit{Suffix: "sieverts_per_hour", Symbol: "Sv/h", Shown: "µSv/h", ShownScale: 1e6, Decimals: 3, accepts: map[string]scale{
 		"mSv/h": {1e-3, 0}, "µSv/h": {1e-6, 0}, "uSv/h": {1e-6, 0}, "nSv/h": {1e-9, 0}}}
-	Kelvin                 = &Unit{Suffix: "kelvins", Symbol: "K", Decimals: 0}
+	Kelvin                 = &Unit{Suffix: "kelvin", Symbol: "K", Decimals: 0}
 	MetersPerSecondSquared = &Unit{Suffix: "meters_per_second_squared", Symbol: "m/s²", Decimals: 3, accepts: map[string]scale{
 		"m/s2": {1, 0}, "g": {9.80665, 0}}}
 	RadiansPerSecond = &Unit{Suffix: "radians_per_second", Symbol: "rad/s", Decimals: 4, accepts: map[string]scale{

@@ -154,7 +154,7 @@ func title(u *sensors.Unit) string { return u.Suffix + " " + u.Shown }
 
 // The names that Grafana has for units; of others the symbol is shown.
 var grafanaUnits = map[string]string{
-	"celsius": "celsius", "kelvins": "kelvin", "ratio": "percentunit", "pascals": "pressurepa", "lux": "lux",
+	"celsius": "celsius", "kelvin": "kelvin", "ratio": "percentunit", "pascals": "pressurepa", "lux": "lux",
 	"ppm": "ppm", "ppb": "conppb", "volts": "volt", "amperes": "amp", "watts": "watt", "joules": "joule", "ohms": "ohm",
 	"meters": "lengthm", "grams": "massg", "hertz": "hertz", "seconds": "s", "meters_per_second": "velocityms",
 	"grams_per_cubic_meter": "congm3", "cubic_meters": "m3", "degrees": "degree", "decibels": "dB", "farads": "farad",
