@@ -8,6 +8,9 @@ type Document struct {
 	Zones      []Find     `json:"thermal_zones"`
 	Devices    []Find     `json:"kernel_devices"` // what the kernel's drivers measure
 	GPIO       []GPIOChip `json:"gpio_chips"`
+	Model      string     `json:"model"`        // of the board
+	SPI        []string   `json:"spi_devices"`  // nodes
+	Serial     []string   `json:"serial_ports"` // by their stable names
 	Unfindable []string   `json:"not_findable"` // drivers whose hardware can't be detected
 	Problems   []string   `json:"problems"`     // what couldn't be examined, and what to do
 	Advice     []string   `json:"advice"`

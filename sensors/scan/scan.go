@@ -66,7 +66,7 @@ type scanner struct {
 
 func newScanner(o Options) *scanner {
 	return &scanner{Options: o, found: &Document{Buses: []Bus{}, OneWire: []Find{}, Zones: []Find{}, Devices: []Find{},
-		GPIO: []GPIOChip{}, Unfindable: []string{}, Problems: []string{}, Advice: []string{}}}
+		SPI: []string{}, Serial: []string{}, GPIO: []GPIOChip{}, Unfindable: []string{}, Problems: []string{}, Advice: []string{}}}
 }
 
 func (s *scanner) problem(format string, args ...any) {
@@ -101,6 +101,7 @@ func (s *scanner) scan(ctx context.Context) {
 	s.scanOneWire()
 	s.scanZones(ctx)
 	s.scanDevices(ctx)
+	s.scanPorts()
 	s.scanLines()
 	for _, d := range sensors.Drivers() {
 		if d.Uses(sensors.LineWire) {

@@ -144,6 +144,11 @@ func TestFaults(t *testing.T) {
 		}, 0, []string{"gpu: no driver reads it\n  gpu: no driver reads it", "a,b=c: no driver reads it", "--sensor=cpu-thermal="}, nil},
 		{"a zone that can't be read", func(b *bench) { b.FailFile("/sys/class/thermal/thermal_zone0/type", unix.EIO) }, 1,
 			[]string{"the thermal zones are not known"}, nil},
+		{"ports", func(b *bench) {
+			b.SetFile("/dev/spidev0.0", nil)
+			b.SetFile("/dev/serial0", nil)
+			b.SetFile("/dev/serial/by-id/usb-FTDI_A1-if00-port0", nil)
+		}, 0, []string{"SPI\n  /dev/spidev0.0\n", "Serial ports\n  /dev/serial/by-id/usb-FTDI_A1-if00-port0\n  /dev/serial0\n"}, []string{"dtparam=spi=on"}},
 		{"held lines", func(b *bench) { b.Hold(4, "onewire@0"); b.Hold(30, "") }, 0,
 			[]string{"54 lines, 2 of them held\n  GPIO4   by \"onewire@0\"\n  line 30  by an unnamed consumer\n"}, nil},
 	} {

@@ -12,12 +12,15 @@ import (
 // WriteText writes the Document for people.
 func (d *Document) WriteText(w io.Writer) error {
 	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n", d.Model)
 	for i := range d.Buses {
 		d.Buses[i].write(&b)
 	}
 	writeFinds(&b, "1-Wire", d.OneWire)
 	writeFinds(&b, "Thermal zones", d.Zones)
 	writeFinds(&b, "Read by the kernel", d.Devices)
+	writeNodes(&b, "SPI", d.SPI)
+	writeNodes(&b, "Serial ports", d.Serial)
 	for _, chip := range d.GPIO {
 		fmt.Fprintf(&b, "%s, %d lines, %d of them held\n", chip.Chip, chip.Lines, len(chip.Held))
 		for _, l := range chip.Held {
@@ -33,6 +36,13 @@ func (d *Document) WriteText(w io.Writer) error {
 	writeList(&b, "Notes:", d.Advice)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func writeNodes(b *strings.Builder, title string, nodes []string) {
+	if len(nodes) > 0 {
+		fmt.Fprintln(b, title)
+		writeIndented(b, "  ", nodes)
+	}
 }
 
 func (bus *Bus) write(b *strings.Builder) {
