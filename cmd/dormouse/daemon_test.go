@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/sensors"
@@ -375,14 +376,21 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	text := strings.Join(said, "\n")
-	for _, sensor := range []string{"greenhouse", "office", "cellar", "beds", "pond", "cpu", "door", "motion", "rain", "water", "load", "task", "roof", "fan", "ups", "supply"} {
-		if !regexp.MustCompile(`(?m)^` + sensor + ` .* ok$`).MatchString(text) {
-			t.Errorf("the demonstration doesn't show %s as ok:\n%s", sensor, text)
-		}
+	cfg, err := (&service.Source{ConfigFile: "demo.yml", Builtin: demoConfig}).Load()
+	if err != nil {
+		t.Fatal(err)
 	}
 	page := p.get(p.url(log) + "/metrics")
-	if up := regexp.MustCompile(`(?m)^dormouse_sensor_up.* 1$`).FindAllString(page, -1); len(up) != 16 {
-		t.Errorf("%d sensors are up, want 16:\n%s", len(up), strings.Join(up, "\n"))
+	for _, sensor := range cfg.Sensors {
+		if !regexp.MustCompile(`(?m)^` + sensor.Name + ` .* ok$`).MatchString(text) {
+			t.Errorf("the demonstration doesn't show %s as ok:\n%s", sensor.Name, text)
+		}
+		if !strings.Contains(page, fmt.Sprintf("\ndormouse_sensor_up{sensor=%q} 1\n", sensor.Name)) {
+			t.Errorf("%s isn't up:\n%s", sensor.Name, page)
+		}
+	}
+	if len(cfg.Sensors) < 10 {
+		t.Errorf("the demonstration has only %d sensors", len(cfg.Sensors))
 	}
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
