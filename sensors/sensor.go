@@ -104,8 +104,7 @@ type Driver struct {
 	Check func(*Options) error
 	// New probes the sensor and loads what it needs to read it: identity,
 	// calibration. It is called again after each power-up and after each
-	// error, except of a Holder. Until it has recognised a chip it writes one
-	// byte at most in a transaction: scan calls it where anything may answer.
+	// error, except of a Holder.
 	New func(ctx context.Context, e Env) (Sensor, error)
 }
 

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
-	"periph.io/x/conn/v3/i2c"
-
 	"example.org/dormouse/sensors"
-	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll"
 )
@@ -20,35 +18,31 @@ import (
 const probeTime = 2 * time.Second
 
 // candidates are the drivers' chips that can be at the address, one for each
-// model, and where they are identified those that the drivers accept. The error
-// is that of a bus that fails.
+// model. Where they are identified, drivers that know their chip by something
+// are asked, those that write a command after the others; a chip that one of
+// them recognises is no other. Drivers that know theirs by nothing are never
+// asked. The error is that of a bus that fails.
 func (s *scanner) candidates(ctx context.Context, number sensors.Bus, addr uint16, identify bool) (Address, error) {
-	a := Address{Identified: identify, Could: []Find{}, Refused: []string{}}
-	for _, d := range sensors.Drivers() {
-		models, ok := models(d)
-		if !ok {
-			continue
-		}
-		name := fmt.Sprintf("%s-%02x", d.Name, addr)
-		if number != 1 {
-			name = fmt.Sprintf("%s-%d-%02x", d.Name, int(number), addr)
-		}
-		for _, model := range models {
-			what, flag := d.Name, fmt.Sprintf("%s=%s,bus=%d,addr=%s", name, d.Name, int(number), sensors.Address(addr))
-			if model != "" {
-				what, flag = model, flag+",model="+model
+	a := Address{Could: []Find{}, Refused: []string{}}
+	var unasked []Find
+	for _, d := range byProbe() {
+		for _, m := range s.modelsAt(d, number, addr) {
+			if !identify || d.Identity == nil {
+				unasked = append(unasked, m.find)
+				continue
 			}
-			cfg, err := config.Load(config.Source{SensorFlags: []string{flag}})
-			if err != nil {
-				continue // it can't be at this address
+			if d.Identity.Command && a.Identified {
+				continue
 			}
-			if identify {
-				err = s.probe(ctx, cfg)
-			}
+			found, err := s.probe(ctx, m.config)
 			text := fmt.Sprintf("%s: %v", d.Name, err)
 			switch {
 			case err == nil:
-				a.Could = append(a.Could, Find{what, "--sensor=" + flag})
+				a.Identified = true
+				if found.Model != "" && !strings.EqualFold(found.Model, m.find.What) {
+					m.find.What = found.Model
+				}
+				a.Could = append(a.Could, m.find)
 			case !slices.Contains(refusals, sensors.ReasonOf(err)):
 				return a, fmt.Errorf("%s: %w", d.Name, err)
 			case !slices.Contains(a.Refused, text):
@@ -56,7 +50,56 @@ func (s *scanner) candidates(ctx context.Context, number sensors.Bus, addr uint1
 			}
 		}
 	}
+	if !a.Identified {
+		a.Could = append(a.Could, unasked...)
+	}
 	return a, nil
+}
+
+// byProbe are the drivers by name, those whose probe writes a command last.
+func byProbe() []*sensors.Driver {
+	drivers := slices.Clone(sensors.Drivers())
+	slices.SortStableFunc(drivers, func(a, b *sensors.Driver) int {
+		command := func(d *sensors.Driver) int {
+			if d.Identity != nil && d.Identity.Command {
+				return 1
+			}
+			return 0
+		}
+		return command(a) - command(b)
+	})
+	return drivers
+}
+
+// A modelAt is one model of a driver's family as a sensor at an address.
+type modelAt struct {
+	find   Find
+	config *config.Config
+}
+
+// modelsAt are the models of a driver that can be at the address.
+func (s *scanner) modelsAt(d *sensors.Driver, number sensors.Bus, addr uint16) []modelAt {
+	models, ok := models(d)
+	if !ok {
+		return nil
+	}
+	name := fmt.Sprintf("%s-%02x", d.Name, addr)
+	if number != 1 {
+		name = fmt.Sprintf("%s-%d-%02x", d.Name, int(number), addr)
+	}
+	var list []modelAt
+	for _, model := range models {
+		what, flag := d.Name, fmt.Sprintf("%s=%s,bus=%d,addr=%s", name, d.Name, int(number), sensors.Address(addr))
+		if model != "" {
+			what, flag = model, flag+",model="+model
+		}
+		cfg, err := config.Load(config.Source{SensorFlags: []string{flag}})
+		if err != nil {
+			continue // it can't be at this address
+		}
+		list = append(list, modelAt{Find{What: what, Flag: "--sensor=" + flag}, cfg})
+	}
+	return list
 }
 
 // refusals are the reasons with which a driver refuses a chip of another kind.
@@ -76,56 +119,33 @@ func models(d *sensors.Driver) (models []string, ok bool) {
 	return models, ok
 }
 
-// errRecognised ends a probe whose driver has recognised its chip: its New
-// returned, or would write more than a register's number or a command, as it
-// does to a chip of its own only.
+// errRecognised ends a probe that has recognised its chip.
 var errRecognised = errors.New("the chip is recognised")
 
 type recognised struct{}
 
 func (recognised) Sense(context.Context, *sensors.Report) error { return errRecognised }
 
-// probe has the sensor's driver check the chip's identity, without a
-// measurement.
-func (s *scanner) probe(ctx context.Context, cfg *config.Config) error {
+// probe asks the chip by the driver's Probe, without a measurement.
+func (s *scanner) probe(ctx context.Context, cfg *config.Config) (found sensors.Found, err error) {
 	only, driver := *cfg.Sensors[0], *cfg.Sensors[0].Driver
-	build := driver.New
 	driver.New = func(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
-		_, err := build(ctx, e)
+		var err error
+		found, err = driver.Identity.Probe(ctx, e)
 		return recognised{}, err
 	}
 	only.Driver, only.Timeout, only.Retries = &driver, probeTime, 0
 	poller, err := poll.New(poll.Options{Config: &config.Config{Sensors: []*config.Sensor{&only}},
-		Board: probeBoard{s.Board}, Clock: s.Clock, Log: slog.New(slog.DiscardHandler)})
+		Board: s.Board, Clock: s.Clock, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return err
+		return found, err
 	}
 	snapshot, err := poller.ReadNow(ctx)
 	if err = errors.Join(err, poller.Close()); err == nil {
 		err = snapshot.Results[0].Err
 	}
 	if errors.Is(err, errRecognised) {
-		return nil
+		return found, nil
 	}
-	return err
-}
-
-// probeBoard writes no more than one byte to a chip.
-type probeBoard struct{ board.Board }
-
-func (b probeBoard) OpenBus(number sensors.Bus) (i2c.BusCloser, error) {
-	bus, err := b.Board.OpenBus(number)
-	if err != nil {
-		return nil, err
-	}
-	return probeBus{bus}, nil
-}
-
-type probeBus struct{ i2c.BusCloser }
-
-func (b probeBus) Tx(addr uint16, w, r []byte) error {
-	if len(w) > 1 {
-		return errRecognised
-	}
-	return b.BusCloser.Tx(addr, w, r)
+	return sensors.Found{}, err
 }
