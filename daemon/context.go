@@ -1,12 +1,8 @@
 package daemon
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -99,8 +95,9 @@ type Context struct {
 	Environment []string
 
 	// KeepEnvironment are names of variables that a detached daemon inherits,
-	// besides those for language, time zone, path, home and directories. Others
-	// are dropped: daemon(7), "Sanitize the environment block".
+	// besides those for language and time zone. PATH is a safe one, HOME, USER
+	// and LOGNAME are those of the daemon's user. Others are dropped: daemon(7),
+	// "Sanitize the environment block".
 	KeepEnvironment []string
 
 	// Handover is carried from the starter to the daemon, which reads it by
@@ -164,6 +161,10 @@ func (c *Context) Open() (*Process, error) {
 	return c.inPlace()
 }
 
+// Detaches tells whether Open will start a daemon beside this process, rather
+// than go on in it.
+func (c *Context) Detaches() bool { return c.detaches(Detect()) }
+
 func (c *Context) detaches(s Situation) bool {
 	switch {
 	case s == FirstProcess:
@@ -172,46 +173,6 @@ func (c *Context) detaches(s Situation) bool {
 		return s == Shell
 	}
 	return c.DetachProcess == DetachAlways
-}
-
-// check finds what is wrong with the fields, all of it.
-func (c *Context) check() error {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if c.Name == "" || strings.ContainsAny(c.Name, "/\x00\n") {
-		bad("daemon: name %q: give the program's plain name", c.Name)
-	}
-	for _, p := range []struct{ what, path string }{
-		{"chroot directory", c.ChrootDirectory}, {"working directory", c.WorkingDirectory}, {"pidfile", c.PIDFile},
-	} {
-		if p.path != "" && !filepath.IsAbs(p.path) {
-			bad("daemon: %s %q: give an absolute path; the daemon's working directory is another", p.what, p.path)
-		}
-	}
-	if c.Umask < 0 || c.Umask > 0o777 {
-		bad("daemon: umask %#o: give a value from 0 to 0777", c.Umask)
-	}
-	switch c.DetachProcess {
-	case DetachAuto, DetachAlways, DetachNever:
-	default:
-		bad("daemon: detach %q: give auto, always or never", c.DetachProcess)
-	}
-	switch c.ReleaseExecutable {
-	case ReleaseAuto, ReleaseAlways, ReleaseNever:
-	default:
-		bad("daemon: release of the executable %q: give auto, always or never", c.ReleaseExecutable)
-	}
-	for _, setting := range c.Environment {
-		if key, _, ok := strings.Cut(setting, "="); !ok || key == "" {
-			bad("daemon: environment %q: give KEY=value", setting)
-		}
-	}
-	for sig := range c.SignalMap {
-		if sig == syscall.SIGKILL || sig == syscall.SIGSTOP || sig == syscall.SIGCHLD {
-			bad("daemon: signal %v can't be mapped", sig)
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // workingDirectory is where the daemon goes.

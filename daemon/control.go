@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -179,7 +178,7 @@ func tryDaemon(pidFile string) (*handle, State, error) {
 	s := q.State
 	switch {
 	case s.Code == StatusUnknown:
-		return nil, s, &PIDFileError{errors.New(s.Text)}
+		return nil, s, inField("PIDFile", errors.New(s.Text))
 	case !s.Running():
 		return nil, s, ErrNotRunning
 	case s.Starting || s.PID == 0:
@@ -227,10 +226,8 @@ func (h *handle) belongsTo(uid uint32) error {
 	if err != nil {
 		return err
 	}
-	for id := range strings.FieldsSeq(status["Uid"]) { // real, effective, saved, file system
-		if id != strconv.FormatUint(uint64(uid), 10) {
-			return fmt.Errorf("process %d holds the second lock as user %d, and is user %s now: %w", h.pid, uid, id, errForeign)
-		}
+	if !allAre(status["Uid"], uid) {
+		return fmt.Errorf("process %d took the second lock as user %d, and has the users %s now: %w", h.pid, uid, status["Uid"], errForeign)
 	}
 	return nil
 }
@@ -247,7 +244,7 @@ func openByFile(file *os.File, pid int) (*handle, error) {
 	case errors.Is(err, fs.ErrPermission):
 		err = WithExitCode(fmt.Errorf("find out whether process %d holds %s: %w: try as root", pid, file.Name(), err), ExitPrivileges)
 	case err == nil && !holds:
-		err = &PIDFileError{fmt.Errorf("pidfile %s is locked, but not by process %d, which it names: %w; end the process that holds it", file.Name(), pid, errForeign)}
+		err = inField("PIDFile", fmt.Errorf("pidfile %s is locked, but not by process %d, which it names: %w; end the process that holds it", file.Name(), pid, errForeign))
 	}
 	if err != nil {
 		h.close()

@@ -50,7 +50,7 @@ func (c *Context) prepare(s Situation, detached bool) (p *prepared, err error) {
 		c.step("make the directory "+dir+" if it is missing",
 			"the daemon's user may not be allowed to")
 		if err := makeDirectories(dir, p.who); err != nil {
-			return p, fmt.Errorf("make a directory for the daemon: %w", err)
+			return p, inField("Directories", fmt.Errorf("make a directory for the daemon: %w", err))
 		}
 	}
 	if c.PIDFile != "" {
@@ -159,7 +159,7 @@ type child struct {
 	leader, daemon int
 	pipe           *os.File
 	warnings       []string
-	failure        *StartError
+	failure        error
 	ready          bool
 }
 
@@ -295,6 +295,9 @@ func (c *child) take(m message, explain io.Writer) {
 		c.warnings = append(c.warnings, m.Warning)
 	case m.Error != "":
 		c.failure = &StartError{Text: m.Error, Code: m.Code}
+		if m.Field != "" {
+			c.failure = inField(m.Field, c.failure)
+		}
 	case m.Ready:
 		c.ready = true
 	}

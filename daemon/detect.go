@@ -19,7 +19,7 @@ const (
 	FirstProcess Situation = "first process" // process 1: of a container, or in place of init
 	Init         Situation = "init"          // by System V init or its like
 	Systemd      Situation = "systemd"       // as a service
-	Superserver  Situation = "superserver"   // inetd: standard input is a socket
+	Superserver  Situation = "superserver"   // inetd: standard input is a socket with a name
 )
 
 // Detect finds out how this process was started. PEP 3143, "Correct daemon
@@ -31,7 +31,7 @@ func Detect() Situation {
 		return resumed.Situation
 	}
 	tty, err := hasTerminal(os.Getpid())
-	return detect(os.Getpid(), os.Getppid(), err == nil && !tty, os.Getenv, isSocket(0))
+	return detect(os.Getpid(), os.Getppid(), err == nil && !tty, os.Getenv, isServed(0))
 }
 
 func detect(pid, ppid int, noTerminal bool, env func(string) string, stdinSocket bool) Situation {
@@ -49,9 +49,21 @@ func detect(pid, ppid int, noTerminal bool, env func(string) string, stdinSocket
 	return Shell
 }
 
-func isSocket(fd int) bool {
-	var st unix.Stat_t
-	return unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFSOCK
+// isServed tells whether the descriptor is a socket that a superserver may have
+// passed: of the internet, or a unix socket with a name. A nameless unix socket is
+// one end of a pair, as Node.js and others give their children instead of pipes.
+func isServed(fd int) bool {
+	address, err := unix.Getsockname(fd)
+	if err != nil {
+		return false
+	}
+	switch a := address.(type) {
+	case *unix.SockaddrInet4, *unix.SockaddrInet6:
+		return true
+	case *unix.SockaddrUnix:
+		return a.Name != "" && a.Name != "@" // which package unix makes of no name
+	}
+	return false
 }
 
 // procStat is what /proc/PID/stat tells, proc_pid_stat(5).

@@ -1,8 +1,13 @@
 package daemon
 
 import (
+	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestDetect(t *testing.T) {
@@ -47,6 +52,45 @@ func TestWhetherToDetach(t *testing.T) {
 		c.DetachProcess = tt.detach
 		if got := c.detaches(tt.situation); got != tt.want {
 			t.Errorf("%s under %s: %v", tt.detach, tt.situation, got)
+		}
+	}
+}
+
+func TestSocketsOfASuperserver(t *testing.T) {
+	bound := func(family int, address unix.Sockaddr) int {
+		fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Close(fd) })
+		if err := unix.Bind(fd, address); err != nil {
+			t.Fatal(err)
+		}
+		return fd
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	for _, tt := range []struct {
+		name string
+		fd   int
+		want bool
+	}{
+		{"internet", bound(unix.AF_INET, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), true},
+		{"unix, by a path", bound(unix.AF_UNIX, &unix.SockaddrUnix{Name: filepath.Join(t.TempDir(), "s")}), true},
+		{"unix, by an abstract name", bound(unix.AF_UNIX, &unix.SockaddrUnix{Name: fmt.Sprintf("@daemon-test-%d", os.Getpid())}), true},
+		{"a pair", pair[0], false}, {"no socket", int(null.Fd()), false}, {"closed", 1 << 20, false},
+	} {
+		if got := isServed(tt.fd); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }

@@ -2,18 +2,17 @@ package daemon
 
 import (
 	"os"
+	"os/user"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// keptVariables are those a detached daemon inherits. The rest belongs to the
-// starter's session: it may hold secrets, name sockets and terminals that go
-// away, or change how libraries and children behave; daemon(7), step 4.
-var keptVariables = []string{
-	"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "TZDIR", "USER",
-	"XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME",
-	"CACHE_DIRECTORY", "CONFIGURATION_DIRECTORY", "LOGS_DIRECTORY", "RUNTIME_DIRECTORY", "STATE_DIRECTORY",
-}
+// keptVariables are those a detached daemon inherits, besides LC_*. The rest
+// belongs to the starter's session: it may hold secrets, name sockets, terminals
+// and directories that go away, or change how libraries and children behave;
+// daemon(7), step 4.
+var keptVariables = []string{"LANG", "LANGUAGE", "TZ"}
 
 // supervisorVariables speak to one process, and aren't for its children:
 // sd_notify(3), sd_listen_fds(3), sd_watchdog_enabled(3), systemd.exec(5).
@@ -22,23 +21,34 @@ var supervisorVariables = []string{
 	"WATCHDOG_PID", "WATCHDOG_USEC", "SYSTEMD_EXEC_PID",
 }
 
-// safePath is what a daemon has where no PATH is set.
+// safePath is a daemon's PATH: the starter's may lead to a directory of theirs, or
+// onto a file system that is unmounted later.
 const safePath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// cleanEnvironment is the environment of a detached daemon.
+// cleanEnvironment is the environment of a detached daemon, which runs as who, or
+// as this process's user where that is nil.
 func (c *Context) cleanEnvironment(inherited []string, who *identity) []string {
 	env := slices.DeleteFunc(slices.Clone(inherited), func(setting string) bool {
 		key, _, _ := strings.Cut(setting, "=")
 		return !strings.HasPrefix(key, "LC_") &&
 			!slices.Contains(keptVariables, key) && !slices.Contains(c.KeepEnvironment, key)
 	})
-	if !slices.ContainsFunc(env, func(s string) bool { return strings.HasPrefix(s, "PATH=") }) {
-		env = append(env, "PATH="+safePath)
-	}
+	var own []string
+	name, home := "", "/"
 	if who != nil {
-		// The starter's own runtime directory and home are closed to the user.
-		env = without(env, "HOME", "LOGNAME", "USER", "SHELL", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME")
-		env = append(env, "HOME="+who.Home, "LOGNAME="+who.Name, "USER="+who.Name)
+		name, home = who.Name, who.Home
+	} else if account, err := user.LookupId(strconv.Itoa(os.Geteuid())); err == nil {
+		name, home = account.Username, account.HomeDir
+	}
+	own = append(own, "PATH="+safePath, "HOME="+home)
+	if name != "" {
+		own = append(own, "LOGNAME="+name, "USER="+name)
+	}
+	for _, setting := range own {
+		key, _, _ := strings.Cut(setting, "=")
+		if !slices.Contains(c.KeepEnvironment, key) {
+			env = append(env, setting)
+		}
 	}
 	return c.withSettings(env)
 }

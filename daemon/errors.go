@@ -39,25 +39,24 @@ func (e *RunningError) Error() string {
 	return fmt.Sprintf("already running as process %d, which holds %s; stop it first", e.PID, e.PIDFile)
 }
 
-// PIDFileError is that the pidfile can't be had, written or read, for a reason
-// which another place for it may not have. Programs name the flag that sets it.
-type PIDFileError struct{ Err error }
-
-func (e *PIDFileError) Error() string { return e.Err.Error() }
-func (e *PIDFileError) Unwrap() error { return e.Err }
-
-// AccountError is that the daemon's user or group can't be found. Programs name
-// the flag that sets it.
-type AccountError struct {
-	Kind string // "user" or "group"
-	Err  error
+// FieldError is that what a field of a [Context] asks for is invalid or can't be
+// had: a user who doesn't exist, a pidfile that can't be written. Programs name the
+// flag that sets the field.
+type FieldError struct {
+	Field string // "PIDFile", "User"
+	Err   error
 }
 
-func (e *AccountError) Error() string { return e.Err.Error() }
-func (e *AccountError) Unwrap() error { return e.Err }
+func (e *FieldError) Error() string { return e.Err.Error() }
+func (e *FieldError) Unwrap() error { return e.Err }
 
-// ExitCode is ExitUsage.
-func (e *AccountError) ExitCode() int { return ExitUsage }
+// inField says which field an error comes from, unless that is known.
+func inField(field string, err error) error {
+	if _, known := errors.AsType[*FieldError](err); err == nil || known {
+		return err
+	}
+	return &FieldError{field, err}
+}
 
 // StartError is a daemon's failure before it was ready, as its starter sees it.
 type StartError struct {

@@ -112,6 +112,9 @@ func (h *helperPlan) run() int {
 
 // serve logs each event; USR1 makes the daemon describe itself.
 func (h *helperPlan) serve(p *Process) int {
+	for _, w := range p.Warnings() {
+		fmt.Fprintln(os.Stderr, "warning", w)
+	}
 	p.Warn("a warning from the daemon")
 	listeners, err := p.Listeners()
 	if err != nil {

@@ -173,7 +173,7 @@ func TestPlacesOthersCanChangeAreRefused(t *testing.T) {
 	if s.Code != StatusUnknown || !strings.Contains(s.Text, "chmod go-w") {
 		t.Errorf("status %+v", s)
 	}
-	var place *PIDFileError
+	var place *FieldError
 	if _, err := Stop(t.Context(), h.pidFile); !errors.As(err, &place) {
 		t.Errorf("stop: %v", err)
 	}

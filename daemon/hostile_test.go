@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,7 +72,34 @@ func torment() error {
 			_ = unix.Close(fd)
 		}
 	}
+	if os.Getenv("NO_MEMFD") != "" {
+		if err := forbid(unix.SYS_MEMFD_CREATE); err != nil {
+			return err
+		}
+	}
 	return syscall.Exec("/proc/self/exe", os.Args, os.Environ())
+}
+
+// forbid makes a system call fail with ENOSYS in what this thread executes,
+// seccomp(2), as a kernel or a sandbox without it does.
+func forbid(call uint32) error {
+	const number, errno = 0, unix.ENOSYS // of struct seccomp_data; what the call fails with
+	program := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: number},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 0, Jf: 1, K: call},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	_, _, code := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&filter)))
+	runtime.KeepAlive(program)
+	if code != 0 {
+		return code
+	}
+	return nil
 }
 
 // hostile is a command of h that suffers.
@@ -183,6 +211,30 @@ func TestHostileStartWithClosedStandardStreams(t *testing.T) {
 		t.Fatalf("status: %+v", s)
 	}
 	h.clean(h.describe(), s.PID)
+}
+
+// Without memfd_create(2) the plan travels in a file without a name.
+func TestWithoutFilesInMemory(t *testing.T) {
+	for _, detach := range []Detach{DetachAlways, DetachNever} {
+		h := newHelper(t)
+		h.plan.Handover = bytes.Repeat([]byte("read early"), 5_000)
+		h.plan.DetachProcess = detach
+		cmd := h.hostile()
+		cmd.Env = append(cmd.Env, "NO_MEMFD=1")
+		if detach == DetachAlways {
+			h.ready(h.runCommand(cmd))
+		} else {
+			h.stay(cmd)
+		}
+		d := h.describe()
+		if d.Handover != string(h.plan.Handover) {
+			t.Errorf("handed over %d bytes, want %d", len(d.Handover), len(h.plan.Handover))
+		}
+		h.meets(d.Inspection, "session")
+		if detach == DetachNever {
+			h.finish(cmd)
+		}
+	}
 }
 
 func TestTerminalHangsUp(t *testing.T) {

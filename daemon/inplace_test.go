@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // stay starts a command that doesn't detach, and waits until it is ready.
@@ -242,11 +244,35 @@ func TestSocketsFromSupervisor(t *testing.T) {
 	cmd.Path = "/bin/sh"
 	cmd.Env = append(cmd.Env, "LISTEN_FDS=1")
 	cmd.ExtraFiles = []*os.File{f}
+	// A supervisor that is gone is no reason not to start.
+	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+filepath.Join(h.dir, "nobody"))
 	h.stay(cmd)
 	if got := h.await("listening on "); got != l.Addr().String() {
 		t.Errorf("listening on %s, want %s", got, l.Addr())
 	}
+	if got := h.await("warning NOTIFY_SOCKET: "); !strings.Contains(got, "the supervisor isn't told") {
+		t.Errorf("warned of %q", got)
+	}
 	h.finish(cmd)
+}
+
+// A socket pair as standard input, as Node.js gives, is no superserver's.
+func TestSocketPairAsStandardInput(t *testing.T) {
+	h := newHelper(t)
+	h.plan.DetachProcess = DetachAuto
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given, kept := os.NewFile(uintptr(pair[0]), "given"), os.NewFile(uintptr(pair[1]), "kept")
+	defer given.Close()
+	defer kept.Close()
+	cmd := h.command()
+	cmd.Stdin = given
+	h.ready(h.runCommand(cmd))
+	if d := h.describe(); d.Situation != Shell {
+		t.Errorf("situation %q", d.Situation)
+	}
 }
 
 func TestSuperserver(t *testing.T) {

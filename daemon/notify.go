@@ -15,7 +15,20 @@ import (
 // notifier speaks sd_notify(3), where a supervisor listens.
 type notifier struct{ active bool }
 
-func newNotifier() notifier { return notifier{os.Getenv("NOTIFY_SOCKET") != ""} }
+// newNotifier finds out whether a supervisor listens. Where one is named that
+// can't be reached, that is a warning: the daemon can do its work all the same.
+func newNotifier() (n notifier, warning string) {
+	socket := os.Getenv("NOTIFY_SOCKET")
+	if socket == "" {
+		return n, ""
+	}
+	conn, err := net.Dial("unixgram", socket)
+	if err != nil {
+		return n, fmt.Sprintf("NOTIFY_SOCKET: %v: the supervisor isn't told when the daemon is ready; unset the variable where it is a remnant", err)
+	}
+	_ = conn.Close() // nothing was sent
+	return notifier{active: true}, ""
+}
 
 func (n notifier) send(state string) error {
 	if !n.active {

@@ -26,27 +26,23 @@ const pidFileFlags = unix.O_RDWR | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_NONBL
 
 // lockPIDFile opens and locks the file, empty, readable to all, and who's if who
 // isn't nil. It fails with *RunningError where somebody holds it, else with
-// *PIDFileError.
+// *FieldError.
 func lockPIDFile(path string, who *identity) (*pidFile, error) {
 	if err := makeDirectory(filepath.Dir(path), who); err != nil {
-		return nil, &PIDFileError{fmt.Errorf("pidfile %s: %w; make the directory it is to be in, or name another place", path, err)}
+		return nil, inField("PIDFile", fmt.Errorf("pidfile %s: %w; make the directory it is to be in, or name another place", path, err))
 	}
-	users := []uint32{uint32(os.Geteuid())}
-	if who != nil {
-		users = append(users, who.UID)
-	}
-	if err := checkPlace(path, users); err != nil {
-		return nil, &PIDFileError{fmt.Errorf("pidfile %s: %w", path, err)}
+	if err := checkPlace(path, who.orSelf()); err != nil {
+		return nil, inField("PIDFile", fmt.Errorf("pidfile %s: %w", path, err))
 	}
 	for {
 		p, err := tryPIDFile(path, who)
 		if errors.Is(err, errMoved) {
 			continue
 		}
-		if _, running := errors.AsType[*RunningError](err); err != nil && !running {
-			err = &PIDFileError{err}
+		if _, running := errors.AsType[*RunningError](err); running {
+			return p, err
 		}
-		return p, err
+		return p, inField("PIDFile", err)
 	}
 }
 
@@ -79,11 +75,8 @@ func (p *pidFile) take(who *identity) error {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return fmt.Errorf("pidfile %s: %w", p.path, err)
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return fmt.Errorf("pidfile %s isn't a regular file but a %s; remove it or name another", p.path, fs.FileMode(modeType(st.Mode)))
-	}
-	if st.Nlink > 1 {
-		return fmt.Errorf("pidfile %s is a hard link, the same file has %d names; remove it or name another", p.path, st.Nlink)
+	if err := checkKind(p.path, &st); err != nil {
+		return err
 	}
 	if err := setLock(fd); err != nil {
 		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
@@ -109,6 +102,21 @@ func (p *pidFile) take(who *identity) error {
 	}
 	if err := p.file.Truncate(0); err != nil {
 		return fmt.Errorf("empty pidfile %s: %w", p.path, err)
+	}
+	return nil
+}
+
+// checkKind refuses a file that writing a number into could harm.
+func checkKind(path string, st *unix.Stat_t) error {
+	switch kind := st.Mode & unix.S_IFMT; {
+	case kind == unix.S_IFLNK:
+		return fmt.Errorf("pidfile %s is a symbolic link: writing through it could overwrite another file; remove it: %w", path, unix.ELOOP)
+	case kind == unix.S_IFDIR:
+		return fmt.Errorf("pidfile %s is a directory; name a file in it: %w", path, unix.EISDIR)
+	case kind != unix.S_IFREG:
+		return fmt.Errorf("pidfile %s isn't a regular file but a %s; remove it or name another", path, fs.FileMode(modeType(st.Mode)))
+	case st.Nlink > 1:
+		return fmt.Errorf("pidfile %s is a hard link, the same file has %d names; remove it or name another", path, st.Nlink)
 	}
 	return nil
 }
@@ -182,10 +190,10 @@ func (p *pidFile) moved() (bool, error) {
 func (p *pidFile) write(pid int) error {
 	text := strconv.Itoa(pid) + "\n"
 	if _, err := p.file.WriteAt([]byte(text), 0); err != nil {
-		return &PIDFileError{fmt.Errorf("write pidfile %s: %w; make room there, or name another place", p.path, err)}
+		return inField("PIDFile", fmt.Errorf("write pidfile %s: %w; make room there, or name another place", p.path, err))
 	}
 	if err := p.file.Truncate(int64(len(text))); err != nil {
-		return &PIDFileError{fmt.Errorf("write pidfile %s: %w; make room there, or name another place", p.path, err)}
+		return inField("PIDFile", fmt.Errorf("write pidfile %s: %w; make room there, or name another place", p.path, err))
 	}
 	return nil
 }

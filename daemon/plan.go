@@ -14,8 +14,9 @@ import (
 )
 
 // plan is what the starter decided, for the runs that follow. It travels in a
-// sealed memfd, so that it can be as long as a configuration is, leaves no file
-// behind, and shows neither in the environment nor in the arguments.
+// sealed file in memory, so that it can be as long as a configuration is, leaves
+// no file behind, and shows neither in the environment nor in the arguments. Where
+// the system has no such files it is one without a name.
 type plan struct {
 	Magic     string
 	Situation Situation
@@ -60,8 +61,9 @@ func (f files) all() []int {
 const planMagic = "daemon plan 1"
 
 // stageVariable tells a run which one it is, the descriptor of its plan and who
-// started it: "leader:3:1234". It counts only together with a sealed memfd that
-// holds a plan, so setting it by hand, or inheriting it, changes nothing.
+// started it: "leader:3:1234". It counts only together with a file that nobody
+// can change any more and that holds a plan, so setting it by hand, or inheriting
+// it, changes nothing.
 const stageVariable = "DAEMON_STAGE"
 
 // The stages that are told by the variable.
@@ -130,16 +132,15 @@ func resume(value string) (stage string, p *plan, err error) {
 const planSeals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
 
 func readPlan(fd int) (*plan, error) {
-	seals, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
-	if err != nil {
-		return nil, err
-	}
-	if seals&planSeals != planSeals {
-		return nil, errors.New("not sealed")
-	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, err
+	}
+	if err := checkUnchangeable(fd, &st); err != nil {
+		return nil, err
+	}
+	if st.Size > mostPlan {
+		return nil, fmt.Errorf("%d bytes are no plan", st.Size)
 	}
 	data := make([]byte, st.Size)
 	if n, err := unix.Pread(fd, data, 0); err != nil || n != len(data) {
@@ -162,6 +163,36 @@ func (p *plan) write() (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the plan: %w", err)
 	}
+	f, memoryErr := writeToMemory(data)
+	if memoryErr == nil {
+		return f, nil
+	}
+	f, err = writeUnnamed(data)
+	if err != nil {
+		return nil, fmt.Errorf("write the plan: %w", errors.Join(memoryErr, err))
+	}
+	return f, nil
+}
+
+// mostPlan is more than any configuration takes.
+const mostPlan = 1 << 28
+
+// checkUnchangeable holds that nobody can change the file: it is sealed, or it is
+// this user's or root's and has no name by which it could be opened again.
+func checkUnchangeable(fd int, st *unix.Stat_t) error {
+	seals, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
+	switch {
+	case err == nil && seals&planSeals == planSeals:
+		return nil
+	case err == nil && seals&unix.F_SEAL_SEAL == 0: // a file in memory, which could be sealed
+		return errors.New("not sealed")
+	case st.Mode&unix.S_IFMT != unix.S_IFREG, st.Nlink != 0, st.Uid != 0 && int(st.Uid) != os.Geteuid():
+		return errors.New("neither sealed nor without a name")
+	}
+	return nil
+}
+
+func writeToMemory(data []byte) (*os.File, error) {
 	f, err := memfd("daemon-plan", unix.MFD_NOEXEC_SEAL)
 	if err != nil {
 		return nil, err
@@ -170,9 +201,29 @@ func (p *plan) write() (*os.File, error) {
 		_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, planSeals)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("write the plan: %w", err), f.Close())
+		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// unnamedDirectories are where files without a name can be made, in memory first.
+var unnamedDirectories = []string{"/dev/shm", "/run", "/tmp", "/var/tmp"}
+
+func writeUnnamed(data []byte) (*os.File, error) {
+	var errs []error
+	for _, dir := range unnamedDirectories {
+		fd, err := openRetry(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o400)
+		if err != nil {
+			errs = append(errs, &os.PathError{Op: "make an unnamed file in", Path: dir, Err: err})
+			continue
+		}
+		f := os.NewFile(uintptr(fd), "daemon-plan")
+		if _, err = f.Write(data); err == nil {
+			return f, nil
+		}
+		errs = append(errs, err, f.Close())
+	}
+	return nil, errors.Join(errs...)
 }
 
 // memfd makes a file in memory that can be sealed. flags may hold one of the

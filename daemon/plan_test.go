@@ -3,8 +3,10 @@ package daemon
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -95,5 +97,34 @@ func TestContextIsChecked(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in %v", want, err)
 		}
+	}
+}
+
+func TestPlanWithoutMemory(t *testing.T) {
+	kept := unnamedDirectories
+	defer func() { unnamedDirectories = kept }()
+	named := filepath.Join(t.TempDir(), "plan")
+	unnamedDirectories = []string{filepath.Dir(named)}
+	f, err := writeUnnamed([]byte("text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var st unix.Stat_t
+	if err := errors.Join(unix.Fstat(int(f.Fd()), &st), checkUnchangeable(int(f.Fd()), &st)); err != nil {
+		t.Error(err)
+	}
+	// With a name it could be opened by others, and changed.
+	g, err := os.Create(named)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if err := errors.Join(unix.Fstat(int(g.Fd()), &st), checkUnchangeable(int(g.Fd()), &st)); err == nil || !strings.Contains(err.Error(), "without a name") {
+		t.Errorf("a file with a name: %v", err)
+	}
+	unnamedDirectories = []string{"/proc", named}
+	if _, err := writeUnnamed(nil); !errors.Is(err, unix.ENOTDIR) {
+		t.Errorf("nowhere: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -20,16 +21,16 @@ type identity struct {
 	Name     string // of the user
 	Home     string
 	UID, GID uint32
-	Groups   []uint32
+	Groups   []uint32 // nil: they stay what they are
 	Ambient  []uintptr
 }
 
-// CheckAccount looks the daemon's user and group up. The error is nil, or an
-// *AccountError: whether this process may become them isn't checked.
+// CheckAccount looks the daemon's user and group up. The error is nil, or a
+// [*FieldError]: whether this process may become them isn't checked.
 func (c *Context) CheckAccount() error {
 	_, err := c.identity()
-	if e, ok := errors.AsType[*AccountError](err); ok {
-		return e
+	if ExitCode(err) == ExitUsage {
+		return err
 	}
 	return nil
 }
@@ -39,9 +40,9 @@ func (c *Context) CheckAccount() error {
 func (c *Context) identity() (*identity, error) {
 	if c.User == "" && c.Group == "" {
 		if len(c.AmbientCapabilities) > 0 {
-			return nil, errors.New("daemon: ambient capabilities are for a user other than root: set User")
+			return nil, inField("AmbientCapabilities", errors.New("daemon: ambient capabilities are for a user other than root: set User"))
 		}
-		return nil, nil
+		return realIdentity()
 	}
 	who := &identity{UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Home: "/", Ambient: c.AmbientCapabilities}
 	name := c.User
@@ -62,19 +63,19 @@ func (c *Context) identity() (*identity, error) {
 		// A bare number needs no account.
 		uid, convErr := number(c.User)
 		if convErr != nil && !errors.Is(convErr, strconv.ErrSyntax) {
-			return nil, &AccountError{"user", fmt.Errorf("user: %w", convErr)}
+			return nil, wrong("User", fmt.Errorf("user: %w", convErr))
 		}
 		if convErr != nil {
-			return nil, &AccountError{"user", fmt.Errorf("user %q: %w; create it (useradd --system %s) or name another", c.User, err, c.User)}
+			return nil, wrong("User", fmt.Errorf("user %q: %w; create it (useradd --system %s) or name another", c.User, err, c.User))
 		}
 		if c.Group == "" {
-			return nil, &AccountError{"user", fmt.Errorf("user %s has no account that tells its group: set the group too", c.User)}
+			return nil, wrong("User", fmt.Errorf("user %s has no account that tells its group: set the group too", c.User))
 		}
 		who.UID, who.Name = uid, c.User
 	}
 	if c.Group != "" {
 		if who.GID, err = lookupGroup(c.Group); err != nil {
-			return nil, &AccountError{"group", fmt.Errorf("group %q: %w; create it (groupadd --system %s) or name another", c.Group, err, c.Group)}
+			return nil, wrong("Group", fmt.Errorf("group %q: %w; create it (groupadd --system %s) or name another", c.Group, err, c.Group))
 		}
 	}
 	if who.Groups, err = c.groups(account, who.GID); err != nil {
@@ -85,9 +86,65 @@ func (c *Context) identity() (*identity, error) {
 		return nil, err
 	}
 	if os.Geteuid() != 0 {
-		return nil, WithExitCode(fmt.Errorf("become user %s: only root may; start as root, or without a user", name), ExitPrivileges)
+		return nil, inField("User", WithExitCode(fmt.Errorf("become user %s: only root may; start as root, or without a user", name), ExitPrivileges))
 	}
 	return who, nil
+}
+
+// wrong is an error of what was typed, which another try won't mend.
+func wrong(field string, err error) error { return inField(field, WithExitCode(err, ExitUsage)) }
+
+// realIdentity is who executed the program, where a set-user-ID or set-group-ID
+// bit made the process another; nil where it didn't. As in PEP 3143, the default
+// of uid and gid is the real user and group.
+func realIdentity() (*identity, error) {
+	who := &identity{UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Home: "/"}
+	if same, err := who.inForce(); same || err != nil {
+		return nil, err
+	}
+	who.Name = strconv.Itoa(os.Getuid())
+	if account, err := user.LookupId(who.Name); err == nil {
+		who.Name, who.Home = account.Username, account.HomeDir
+	}
+	return who, nil
+}
+
+// SetID tells whether this process has, by a set-user-ID or set-group-ID bit of
+// its executable, other rights than those of who executed it. A program that
+// isn't written for that refuses to run: its flags name files, and its
+// environment is somebody else's.
+func SetID() bool {
+	who, err := realIdentity()
+	return who != nil || err != nil
+}
+
+// inForce tells whether the process has the user and group, in all their kinds,
+// so that it can't become another again. Nobody's is.
+func (who *identity) inForce() (bool, error) {
+	if who == nil {
+		return true, nil
+	}
+	status, err := readStatus("/proc/self/status")
+	if err != nil {
+		return false, err
+	}
+	return allAre(status["Uid"], who.UID) && allAre(status["Gid"], who.GID), nil
+}
+
+// allAre tells whether real, effective, saved and file system id are the one.
+func allAre(ids string, id uint32) bool {
+	fields := strings.Fields(ids)
+	return len(fields) == 4 && !slices.ContainsFunc(fields, func(s string) bool { return s != strconv.FormatUint(uint64(id), 10) })
+}
+
+// orSelf is the user, besides root and whoever started it, whose files the daemon
+// uses.
+func (who *identity) orSelf() []uint32 {
+	users := []uint32{uint32(os.Geteuid())}
+	if who != nil {
+		users = append(users, who.UID)
+	}
+	return users
 }
 
 // groups are the supplementary groups, the daemon's own group among them.
@@ -113,7 +170,7 @@ func (c *Context) groups(account *user.User, gid uint32) ([]uint32, error) {
 			continue // not every system has it
 		}
 		if err != nil {
-			return nil, fmt.Errorf("group %q: %w", name, err)
+			return nil, inField("SupplementaryGroups", fmt.Errorf("group %q: %w", name, err))
 		}
 		groups = append(groups, id)
 	}
@@ -167,7 +224,7 @@ func (who *identity) credential() *syscall.Credential {
 	if who == nil {
 		return nil
 	}
-	return &syscall.Credential{Uid: who.UID, Gid: who.GID, Groups: who.Groups}
+	return &syscall.Credential{Uid: who.UID, Gid: who.GID, Groups: who.Groups, NoSetGroups: who.Groups == nil}
 }
 
 // become makes this process, all its threads, the identity, for good.
@@ -182,8 +239,10 @@ func (who *identity) become() error {
 		groups[i] = int(gid)
 	}
 	// The groups first, while root may still set them, and the user last.
-	if err := syscall.Setgroups(groups); err != nil {
-		return fmt.Errorf("set groups %v: %w", groups, err)
+	if who.Groups != nil {
+		if err := syscall.Setgroups(groups); err != nil {
+			return fmt.Errorf("set groups %v: %w", groups, err)
+		}
 	}
 	if err := syscall.Setresgid(int(who.GID), int(who.GID), int(who.GID)); err != nil {
 		return fmt.Errorf("become group %d: %w", who.GID, err)

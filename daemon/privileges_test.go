@@ -85,16 +85,23 @@ func TestEnvironmentIsCleaned(t *testing.T) {
 	c := New("x")
 	c.KeepEnvironment = []string{"MINE"}
 	c.Environment = []string{"GOGC=50"}
-	in := []string{"HOME=/root", "LC_ALL=C", "LD_PRELOAD=/x", "MINE=1", "GOGC=100", "SSH_AUTH_SOCK=/x", stageVariable + "=daemon:3", "TZ=UTC", "XDG_RUNTIME_DIR=/run/user/0"}
-	got := c.cleanEnvironment(in, nil)
-	want := []string{"HOME=/root", "LC_ALL=C", "MINE=1", "TZ=UTC", "XDG_RUNTIME_DIR=/run/user/0", "PATH=" + safePath, "GOGC=50"}
+	in := []string{"HOME=/mnt/drive", "PATH=/mnt/drive/bin", "TMPDIR=/mnt/drive/tmp", "LC_ALL=C", "LD_PRELOAD=/x", "MINE=1", "GOGC=100", "SSH_AUTH_SOCK=/x", stageVariable + "=daemon:3", "TZ=UTC", "XDG_RUNTIME_DIR=/run/user/0"}
+	got := c.cleanEnvironment(in, &identity{Name: "dora", Home: "/home/dora"})
+	want := []string{"LC_ALL=C", "MINE=1", "TZ=UTC", "PATH=" + safePath, "HOME=/home/dora", "LOGNAME=dora", "USER=dora", "GOGC=50"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	got = c.cleanEnvironment(in, &identity{Name: "dora", Home: "/home/dora"})
-	want = []string{"LC_ALL=C", "MINE=1", "TZ=UTC", "PATH=" + safePath, "HOME=/home/dora", "LOGNAME=dora", "USER=dora", "GOGC=50"}
-	if !slices.Equal(got, want) {
-		t.Errorf("got  %q\nwant %q", got, want)
+	got = c.cleanEnvironment(in, nil)
+	home := "HOME=/" // of a user without an account
+	if me, err := user.LookupId(strconv.Itoa(os.Getuid())); err == nil {
+		home = "HOME=" + me.HomeDir
+	}
+	if !slices.Contains(got, home) || slices.Contains(got, "HOME=/mnt/drive") {
+		t.Errorf("got %q, want %s", got, home)
+	}
+	c.KeepEnvironment = []string{"HOME", "PATH"}
+	if got := c.cleanEnvironment(in, nil); !slices.Contains(got, "HOME=/mnt/drive") || !slices.Contains(got, "PATH=/mnt/drive/bin") || slices.Contains(got, home) {
+		t.Errorf("kept on request: %q", got)
 	}
 	got = c.withSettings([]string{"A=b", "GOGC=1"})
 	if !slices.Equal(got, []string{"A=b", "GOGC=50"}) {

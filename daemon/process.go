@@ -85,7 +85,10 @@ func arrive(p *plan, o *opened) (proc *Process, err error) {
 	proc.receiver = receive(p.Signals, terminal)
 	proc.reaper = startReaper()
 	privateVariables = p.Private
-	proc.notifier = newNotifier()
+	var warning string
+	if proc.notifier, warning = newNotifier(); warning != "" {
+		proc.Warn(warning)
+	}
 	return proc, nil
 }
 
@@ -120,13 +123,18 @@ func (p *Process) settle() error {
 	if p.plan.Chroot != "" {
 		p.report.step("make "+p.plan.Chroot+" the root directory", "files outside are out of reach (PEP 3143, chroot_directory)")
 		if err := unix.Chroot(p.plan.Chroot); err != nil {
-			return fmt.Errorf("change the root directory to %s: %w", p.plan.Chroot, err)
+			return inField("ChrootDirectory", fmt.Errorf("change the root directory to %s: %w", p.plan.Chroot, err))
 		}
 		if err := unix.Chdir("/"); err != nil { // until then ".." leads out
 			return fmt.Errorf("enter the root directory %s: %w", p.plan.Chroot, err)
 		}
 	}
-	if who != nil && (p.plan.Chroot != "" || !p.plan.Detached) {
+	inForce, err := who.inForce()
+	if err != nil {
+		return err
+	}
+	// Executing a set-user-ID program gives back what was given up before.
+	if who != nil && (p.plan.Chroot != "" || !p.plan.Detached || !inForce) {
 		p.report.step(fmt.Sprintf("become user %s (%d)", who.Name, who.UID), "a mistake in the daemon shall not be root's (daemon(7), step 13)")
 		if err := who.become(); err != nil {
 			return err
@@ -135,7 +143,7 @@ func (p *Process) settle() error {
 	p.report.step("change the working directory to "+p.plan.Directory,
 		"a working directory keeps its file system busy (PEP 3143, change the working directory)")
 	if err := unix.Chdir(p.plan.Directory); err != nil {
-		return fmt.Errorf("change the working directory to %s: %w", p.plan.Directory, err)
+		return inField("WorkingDirectory", fmt.Errorf("change the working directory to %s: %w", p.plan.Directory, err))
 	}
 	if p.plan.PreventCore {
 		p.report.step("forbid core dumps", "a dump holds all that the daemon knows, passwords too (PEP 3143, prevent_core)")
@@ -212,9 +220,12 @@ func (p *Process) Ready(status string) error {
 			return p.Fail(err)
 		}
 	}
+	if err := p.notifier.ready(status); err != nil {
+		p.Warn(err.Error())
+	}
 	p.report.send(message{Ready: true})
 	p.report.close()
-	return p.notifier.ready(status)
+	return nil
 }
 
 // Fail tells the starter that the daemon can't be, and with which exit status

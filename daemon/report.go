@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +17,7 @@ type message struct {
 	Ready   bool   `json:",omitempty"`
 	Error   string `json:",omitempty"`
 	Code    int    `json:",omitempty"` // with Error
+	Field   string `json:",omitempty"` // with Error: the field of Context that it comes from
 }
 
 // step is one thing done on the way to a daemon, and why.
@@ -49,7 +51,11 @@ func (r *reporter) send(m message) {
 func (r *reporter) step(what, why string) { r.send(message{Step: &step{what, why}}) }
 
 func (r *reporter) fail(err error) {
-	r.send(message{Error: err.Error(), Code: ExitCode(err)})
+	m := message{Error: err.Error(), Code: ExitCode(err)}
+	if field, ok := errors.AsType[*FieldError](err); ok {
+		m.Field = field.Field
+	}
+	r.send(m)
 }
 
 func (r *reporter) close() {

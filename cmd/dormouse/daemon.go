@@ -68,7 +68,7 @@ func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
 		p.Warn(w)
 	}
 	if err := s.serveUntilEnd(p, files); err != nil {
-		return p.Fail(namingFlag(err))
+		return namingFlag(p.Fail(err))
 	}
 	return p.Close()
 }

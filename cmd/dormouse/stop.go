@@ -56,13 +56,17 @@ func stop(ctx context.Context, pidFile string, stdout io.Writer) error {
 	return err
 }
 
-// namingFlag puts the flag before an error of the pidfile or of the account.
+// fieldFlags are the flags that set a daemon.Context's fields.
+var fieldFlags = map[string]string{
+	"PIDFile": "--pid-file", "Directories": "--state.directory", "WorkingDirectory": "--working-directory",
+	"User": "--user", "Group": "--group", "Stderr": "--log.output", "ReleaseExecutable": "--release-executable",
+}
+
+// namingFlag puts the flag before an error that comes from its value.
 func namingFlag(err error) error {
-	if _, ok := errors.AsType[*daemon.PIDFileError](err); ok {
-		return fmt.Errorf("--pid-file: %w", err)
+	field, ok := errors.AsType[*daemon.FieldError](err)
+	if !ok || fieldFlags[field.Field] == "" {
+		return err
 	}
-	if e, ok := errors.AsType[*daemon.AccountError](err); ok {
-		return usageError{fmt.Errorf("--%s: %w", e.Kind, err)}
-	}
-	return err
+	return fmt.Errorf("%s: %w", fieldFlags[field.Field], err)
 }
