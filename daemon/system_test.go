@@ -239,6 +239,46 @@ func TestPrivilegesAreDropped(t *testing.T) {
 	}
 }
 
+// The rights that a set-user-ID bit lends are given up, also where executing the
+// program anew lends them again.
+func TestSetUserIDIsGivenUp(t *testing.T) {
+	const nobody = 65534
+	for _, detach := range []Detach{DetachAlways, DetachNever} {
+		for _, protected := range []bool{true, false} {
+			t.Run(fmt.Sprintf("detach %s, no_new_privs %v", detach, protected), func(t *testing.T) {
+				h := newHelper(t)
+				for _, dir := range []string{h.dir, filepath.Dir(h.dir)} {
+					if err := os.Chmod(dir, 0o755); err != nil {
+						t.Fatal(err)
+					}
+				}
+				h.plan.DetachProcess, h.plan.NoNewPrivileges = detach, protected
+				cmd := h.command()
+				program := filepath.Join(h.dir, "program")
+				run(t, "cp", cmd.Path, program)
+				if err := os.Chmod(program, 0o755|os.ModeSetuid|os.ModeSetgid); err != nil {
+					t.Fatal(err)
+				}
+				cmd.Path, cmd.Dir = program, "/"
+				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+				if detach == DetachNever {
+					h.stay(cmd)
+				} else {
+					h.ready(h.runCommand(cmd))
+				}
+				status, err := readStatus(fmt.Sprintf("/proc/%d/status", Status(h.pidFile).PID))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !allAre(status["Uid"], nobody) || !allAre(status["Gid"], nobody) || status["CapEff"] != "0000000000000000" {
+					t.Errorf("users %s, groups %s, capabilities %s", status["Uid"], status["Gid"], status["CapEff"])
+				}
+				h.stop()
+			})
+		}
+	}
+}
+
 // withCgo returns s in a test binary built with cgo, whose threads aren't all
 // Go's to change.
 func withCgo(s string) string {

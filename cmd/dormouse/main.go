@@ -43,6 +43,11 @@ dormouse check --config.file=dormouse.yml --hardware  # find mistakes
 dormouse read --config.file=dormouse.yml              # read everything now
 dormouse start --config.file=dormouse.yml             # become a daemon`
 
+// errSetID is the refusal to lend the executable's owner's rights: everybody's
+// flags would name the files that are read and written with them.
+var errSetID = daemon.WithExitCode(errors.New("the executable is set-user-ID or set-group-ID, which would lend its owner's rights to everybody: "+
+	"chmod u-s,g-s it; where root has to start the daemon, --user gives root's rights up"), daemon.ExitPrivileges)
+
 // commands are all commands in the order of the help.
 func commands() []*command {
 	return []*command{
@@ -60,6 +65,9 @@ func init() {
 }
 
 func main() {
+	if daemon.SetID() {
+		os.Exit(report(os.Stderr, errSetID))
+	}
 	args, err := expandFiles(os.Args[1:])
 	if err != nil {
 		os.Exit(report(os.Stderr, err))

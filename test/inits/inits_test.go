@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.org/dormouse/daemon"
 	"example.org/dormouse/test/kit"
 	"example.org/dormouse/test/rig"
 )
@@ -234,5 +235,26 @@ func free(p *place, device string) {
 	}
 	if err := unix.Close(fd); err != nil {
 		p.Error(err)
+	}
+}
+
+// A set-user-ID binary would read and write what its caller names with its
+// owner's rights.
+func TestSetUserIDIsRefused(t *testing.T) {
+	p := newPlace(t)
+	program := p.path("dormouse")
+	data, err := os.ReadFile(binary)
+	kit.Must(t, err)
+	kit.Must(t, os.WriteFile(program, data, 0o755))
+	for _, mode := range []os.FileMode{os.ModeSetuid, os.ModeSetgid} {
+		kit.Must(t, os.Chmod(program, 0o755|mode))
+		for _, args := range [][]string{{"--version"}, {"start", "--pid-file=/run/mine.pid"}, {"read", "@/etc/shadow"}} {
+			cmd := p.command(args...)
+			cmd.Path = program
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			if out, code := p.finish(cmd); code != daemon.ExitPrivileges || !strings.Contains(out, "chmod u-s,g-s") {
+				t.Errorf("%v, %q: exit status %d, output %q", mode, args, code, out)
+			}
+		}
 	}
 }
