@@ -17,7 +17,8 @@ func (c *Context) OpenLog(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openLog(path, who)
+	f, err := openLog(path, who)
+	return f, inField("Stderr", err)
 }
 
 // OpenLog opens a log file as Context.OpenLog does, in the daemon itself.
@@ -36,7 +37,7 @@ func openLog(path string, who *identity) (*os.File, error) {
 	case errors.Is(err, unix.ENXIO):
 		return nil, fmt.Errorf("log file %s isn't a regular file; name another: %w", path, err)
 	case err != nil:
-		return nil, fmt.Errorf("open the log file %s: %w", path, err)
+		return nil, fmt.Errorf("open the log file %s: %w; choose a file in a directory that exists and that the daemon's user may write to", path, err)
 	}
 	f := os.NewFile(uintptr(fd), path)
 	if err := ownLog(f, created, who); err != nil {

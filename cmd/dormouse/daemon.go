@@ -127,7 +127,7 @@ func (s *settings) stderr(d *daemon.Context) (*os.File, error) {
 	}
 	f, err := d.OpenLog(s.logOutput)
 	if err != nil {
-		return nil, fmt.Errorf("--log.output: %w: choose a file in a directory that exists and that can be written to", err)
+		return nil, namingFlag(err)
 	}
 	d.Stderr = f
 	return f, nil

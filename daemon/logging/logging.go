@@ -12,9 +12,9 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/prometheus/common/promslog"
+
+	"example.org/dormouse/daemon"
 )
 
 // The outputs that aren't files.
@@ -77,12 +77,9 @@ type logFile struct {
 }
 
 func (f *logFile) Reopen() error {
-	// O_APPEND, so that several writers and logrotate's copytruncate agree;
-	// O_NOFOLLOW, so that nobody can point a root daemon's log elsewhere;
-	// O_NOCTTY, since a terminal must not become the controlling one.
-	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NOCTTY|unix.O_NONBLOCK, 0o644)
+	file, err := daemon.OpenLog(f.path)
 	if err != nil {
-		return fmt.Errorf("open the log: %w: choose a file in a directory that exists and that the daemon's user may write to", err)
+		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/common/promslog"
+	"golang.org/x/sys/unix"
 )
 
 func levelAndFormat(t *testing.T, level, format string) (*promslog.Level, *promslog.Format) {
@@ -101,5 +102,26 @@ func TestFailedReopenKeepsTheLog(t *testing.T) {
 	log.Info("still here")
 	if text, err := os.ReadFile(filepath.Join(moved, "log")); err != nil || !strings.Contains(string(text), "still here") {
 		t.Errorf("the old log holds %q, %v", text, err)
+	}
+}
+
+// Others than its group may not read it, whatever the umask, and not after it was
+// rotated either.
+func TestModeOfTheLogFile(t *testing.T) {
+	defer unix.Umask(unix.Umask(0o022))
+	path := filepath.Join(t.TempDir(), "log")
+	level, format := levelAndFormat(t, "info", "logfmt")
+	log, err := New(path, level, format)
+	for range 2 {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode() != 0o640 {
+			t.Errorf("mode %v, %v, want 0640", info.Mode(), err)
+		}
+		if err := os.Rename(path, path+".1"); err != nil {
+			t.Fatal(err)
+		}
+		err = log.Reopen()
 	}
 }
