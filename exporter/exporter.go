@@ -179,6 +179,10 @@ func (e *Exporter) serveReady(w http.ResponseWriter, _ *http.Request) {
 	plain(w, http.StatusOK, "dormouse is ready")
 }
 
+// crossOrigin refuses what a browser sends for a page of another site: it would
+// send the user's password along.
+var crossOrigin = http.NewCrossOriginProtection()
+
 func (e *Exporter) serveReload(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case e.reload == nil:
@@ -186,6 +190,8 @@ func (e *Exporter) serveReload(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodPost && r.Method != http.MethodPut:
 		w.Header().Set("Allow", "POST, PUT")
 		plain(w, http.StatusMethodNotAllowed, "only POST and PUT are allowed here")
+	case crossOrigin.Check(r) != nil:
+		plain(w, http.StatusForbidden, "a page of another site may not reload the configuration")
 	default:
 		if err := e.reload(); err != nil {
 			plain(w, http.StatusInternalServerError, fmt.Sprintf("the configuration was not reloaded, the previous one stays in use: %v", err))

@@ -3,7 +3,6 @@ package exporter
 import (
 	"fmt"
 	"log/slog"
-	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -130,34 +129,18 @@ type problem struct {
 type collector struct {
 	view
 	out      chan<- prometheus.Metric
-	families claims
+	families *sensors.Families
 	series   map[string]bool
 	problems []problem
 }
 
-// claims says to which family each name on the page belongs.
-type claims map[string]*claim
-
-type claim struct {
-	family string
-	kind   sensors.Kind
-	help   string
-}
-
-// builtinFamilies are the families that no program can redefine.
-var builtinFamilies = sync.OnceValue(func() claims {
-	all := make(claims)
-	take := func(name string, kind sensors.Kind, help string) {
-		if _, err := all.take(name, kind, help); err != nil {
-			panic(fmt.Sprintf("exporter: family %s: %v", name, err)) // a mistake in the tables above
-		}
-	}
+// builtinFamilies are the families of the quantities and of the daemon.
+var builtinFamilies = sync.OnceValue(func() *sensors.Families {
+	all := sensors.NewFamilies()
 	for _, f := range own {
-		take(f.name, f.kind, f.help)
-	}
-	for _, name := range sensors.QuantityNames() {
-		q, _ := sensors.QuantityByName(name)
-		take(q.MetricName(), q.Kind, q.Help)
+		if _, err := all.Define(f.name, f.kind, f.help, "dormouse"); err != nil {
+			panic("exporter: " + err.Error()) // a mistake in the table above
+		}
 	}
 	return all
 })
@@ -168,7 +151,7 @@ func (*collector) Describe(chan<- *prometheus.Desc) {}
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.out = out
-	c.families = maps.Clone(builtinFamilies())
+	c.families = builtinFamilies().Clone()
 	c.series = make(map[string]bool)
 	refused := 0 // already, by poll
 	if c.snapshot != nil {
@@ -213,10 +196,7 @@ func (c *collector) sensor(r *sensors.Result) {
 func (c *collector) reading(r *sensors.Result, g *sensors.Reading) error {
 	q := g.Quantity
 	name := q.MetricName()
-	if reserved(q) {
-		return fmt.Errorf("the names beginning with dormouse_, process_ and go_ are reserved: print it under another name")
-	}
-	help, err := c.families.take(name, q.Kind, q.Help)
+	help, err := c.families.Admit(q, "sensor "+r.Name)
 	if err != nil {
 		return err
 	}
@@ -262,54 +242,6 @@ var valueType = map[sensors.Kind]prometheus.ValueType{
 	sensors.Gauge:   prometheus.GaugeValue,
 	sensors.Counter: prometheus.CounterValue,
 	sensors.Untyped: prometheus.UntypedValue,
-}
-
-// reserved tells whether q has a name that only the daemon itself may use.
-func reserved(q *sensors.Quantity) bool {
-	for _, prefix := range []string{"dormouse_", "process_", "go_"} {
-		if strings.HasPrefix(q.Metric, prefix) {
-			return !strings.HasPrefix(q.Metric, "dormouse_command_")
-		}
-	}
-	return false
-}
-
-// take takes a family's name with everything that its series may be called in
-// one of the formats. The first to come decides its type and its HELP, which
-// is returned.
-func (all claims) take(name string, kind sensors.Kind, help string) (string, error) {
-	if f := all[name]; f != nil && f.family == name {
-		if f.kind != kind {
-			return "", fmt.Errorf("it is a %s here and a %s elsewhere", kind, f.kind)
-		}
-		return f.help, nil
-	}
-	names := exposed(name, kind)
-	for _, n := range names {
-		if f := all[n]; f != nil {
-			return "", fmt.Errorf("its series %s would be taken for one of %s", n, f.family)
-		}
-	}
-	f := &claim{name, kind, help}
-	for _, n := range names {
-		all[n] = f
-	}
-	return help, nil
-}
-
-// exposed lists the names that a family's series have in the text format and
-// in OpenMetrics.
-func exposed(name string, kind sensors.Kind) []string {
-	switch kind {
-	case sensors.Counter:
-		base := strings.TrimSuffix(name, "_total")
-		return []string{base, base + "_total"}
-	case sensors.Histogram:
-		return []string{name, name + "_bucket", name + "_sum", name + "_count"}
-	case sensors.Summary:
-		return []string{name, name + "_sum", name + "_count"}
-	}
-	return []string{name}
 }
 
 func (c *collector) board() {

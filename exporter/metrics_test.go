@@ -342,12 +342,12 @@ func TestConflicts(t *testing.T) {
 		one, two sensors.Reading
 		want     string // in the log; empty: no conflict
 	}{
-		{"another type", reading("a", sensors.Gauge, "A."), reading("a", sensors.Counter, "A."), "it is a counter here and a gauge elsewhere"},
+		{"another type", reading("a", sensors.Gauge, "A."), reading("a", sensors.Counter, "A."), "has the type counter here, but sensor one exports it as a gauge"},
 		{"another help", reading("a", sensors.Gauge, "A."), reading("a", sensors.Gauge, "B."), ""},
 		{"a histogram's sum", reading("a", sensors.Histogram, "A."), reading("a_sum", sensors.Gauge, "B."), "its series a_sum would be taken for one of a"},
 		{"a summary over a count", reading("a_count", sensors.Gauge, "A."), reading("a", sensors.Summary, "B."), "its series a_count would be taken for one of a_count"},
 		{"a counter's name in OpenMetrics", reading("a_total", sensors.Counter, "A."), reading("a", sensors.Gauge, "B."), "would be taken for one of a_total"},
-		{"a built-in family", reading("b", sensors.Gauge, "B."), reading("sensor_temperature_celsius", sensors.Counter, "A."), "it is a counter here and a gauge elsewhere"},
+		{"a built-in family", reading("b", sensors.Gauge, "B."), reading("sensor_temperature_celsius", sensors.Counter, "A."), "has the type counter here, but dormouse exports it as a gauge"},
 		{"a family of ours", reading("b", sensors.Gauge, "B."), reading("dormouse_sensor_up", sensors.Gauge, "A."), "reserved"},
 		{"a reserved name", reading("b", sensors.Gauge, "B."), reading("process_cpu_seconds_total", sensors.Counter, "A."), "reserved"},
 		{"no name", reading("b", sensors.Gauge, "B."), labelled(&sensors.Quantity{Name: "x", Metric: " \xff"}), "not a valid metric name"},
@@ -497,6 +497,36 @@ func TestEndpoints(t *testing.T) {
 	}
 	if reloads != 2 {
 		t.Errorf("%d reloads, want 2", reloads)
+	}
+}
+
+// A page of another site can't have a browser reload the configuration.
+func TestCrossSiteReload(t *testing.T) {
+	reloads := 0
+	e := New(Options{Clock: newClock(), Reload: func() error { reloads++; return nil }})
+	for _, tt := range []struct {
+		header, value string
+		want          int
+	}{
+		{"", "", 200}, // curl, Prometheus' tools
+		{"Sec-Fetch-Site", "same-origin", 200},
+		{"Sec-Fetch-Site", "none", 200},
+		{"Sec-Fetch-Site", "same-site", 403},
+		{"Sec-Fetch-Site", "cross-site", 403},
+		{"Origin", "http://pi:9367", 200},
+		{"Origin", "http://evil.example", 403},
+		{"Origin", "null", 403},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "http://pi:9367/-/reload", nil)
+		if tt.header != "" {
+			r.Header.Set(tt.header, tt.value)
+		}
+		before := reloads
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, r)
+		if w.Code != tt.want || (reloads > before) != (tt.want == 200) {
+			t.Errorf("%s: %s: status %d, %d reloads", tt.header, tt.value, w.Code, reloads-before)
+		}
 	}
 }
 

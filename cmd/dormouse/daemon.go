@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -219,7 +220,7 @@ func (s *settings) warnings(d *daemon.Context, in *service.Inputs) []string {
 		{Flag: "--log.output", Path: s.logOutput}, {Flag: "--textfile", Path: s.textfile}, {Flag: "--state.directory", Path: s.stateDirectory},
 		{Flag: "--pid-file", Path: s.pidFile}, {Flag: "--working-directory", Path: s.workingDirectory},
 	}
-	return append(service.BusyMounts(paths, daemon.MountOf), s.Unreadable(d, in)...)
+	return slices.Concat(service.BusyMounts(paths, daemon.MountOf), s.Unreadable(d, in), s.Exposed(in))
 }
 
 // listen opens the sockets, or takes those that a supervisor opened.

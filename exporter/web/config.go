@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -51,6 +52,16 @@ func ReadFiles(path string) (Files, error) {
 	return files, nil
 }
 
+// Secret tells whether the content of one of the files should be read by nobody
+// else: it holds a private key, or the passwords of users.
+func Secret(content []byte) bool {
+	if bytes.Contains(content, []byte("PRIVATE KEY-----")) {
+		return true
+	}
+	f, err := decode(content)
+	return err == nil && (len(f.Users) > 0 || f.TLSConfig.TLSKey != "")
+}
+
 // A Config is a web configuration in memory. The toolkit's own server reads its
 // file at every request and the certificates at every handshake: it would keep
 // a mount busy, and fail once the privileges, the root directory or the USB
@@ -60,6 +71,8 @@ type Config struct {
 	header  map[string]string
 	users   map[string]string // bcrypt hashes
 	limiter *rate.Limiter     // nil: no limit
+
+	maxCost int // of the users' hashes
 
 	mu      sync.Mutex
 	results map[[sha256.Size]byte]bool // of password checks, by a digest of user and password
@@ -109,6 +122,9 @@ func parse(path string, read func(string) ([]byte, error)) (*Config, error) {
 	c.users = make(map[string]string, len(f.Users))
 	for user, hash := range f.Users {
 		c.users[user] = string(hash)
+		if cost, err := bcrypt.Cost([]byte(hash)); err == nil { // a wrong one fits no password
+			c.maxCost = max(c.maxCost, cost)
+		}
 	}
 	switch l := f.RateLimiterConfig; {
 	case l.Interval < 0, l.Interval > 0 && l.Interval < time.Microsecond:

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/time/rate"
 )
 
@@ -416,5 +417,56 @@ func TestConfigSecrets(t *testing.T) {
 	_, err := Load(path)
 	if want := `web configuration ` + path + `: basic_auth_users: the password of john is not a bcrypt hash: make one with "htpasswd -nBC 10 john"`; err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// A wrong password costs the same for each user, and for one that doesn't exist.
+func TestUsersCanNotBeGuessedByTime(t *testing.T) {
+	hashes := map[string]int{"slow": 7, "fast": bcrypt.MinCost, "medium": 5}
+	text := "basic_auth_users:\n"
+	for user, cost := range hashes {
+		hash, err := bcrypt.GenerateFromPassword([]byte("secret of "+user), cost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += fmt.Sprintf("  %s: %s\n", user, hash)
+	}
+	c, err := Parse("web.yml", Files{"web.yml": []byte(text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rounds := 0
+	compareHash = func(hash, password []byte) error {
+		cost, err := bcrypt.Cost(hash)
+		if err != nil {
+			t.Error(err)
+		}
+		rounds += 1 << cost
+		return bcrypt.CompareHashAndPassword(hash, password)
+	}
+	t.Cleanup(func() { compareHash = bcrypt.CompareHashAndPassword })
+	for _, user := range []string{"slow", "fast", "medium", "nobody", ""} {
+		rounds = 0
+		if c.check(user, "guess") {
+			t.Errorf("%s: a guess fits", user)
+		}
+		if rounds != 1<<7 {
+			t.Errorf("%s: %d rounds, want %d", user, rounds, 1<<7)
+		}
+		if known := hashes[user] != 0; c.check(user, "secret of "+user) != known {
+			t.Errorf("%s: the right password fits: %v", user, !known)
+		}
+	}
+}
+
+func TestSecret(t *testing.T) {
+	cert, key := certificate(t, "a")
+	for content, want := range map[string]bool{
+		string(cert): false, string(key): true, "": false, "{": false, "tls_server_config: {cert_file: a, key_file: b}": false,
+		"tls_server_config: {key: abc}": true, "basic_auth_users: {a: " + aHash + "}": true, string(cert) + string(key): true,
+	} {
+		if got := Secret([]byte(content)); got != want {
+			t.Errorf("%q is secret: %v", content, got)
+		}
 	}
 }

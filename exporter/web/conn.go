@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -20,11 +21,13 @@ import (
 // It has one reader and one writer at a time, as net/http and crypto/tls do.
 type quietConn struct {
 	*net.TCPConn
-	raw  syscall.RawConn
-	in   transfer
-	out  transfer
-	recv func(fd uintptr) bool // made once, so that a call allocates nothing
-	send func(fd uintptr) bool
+	raw syscall.RawConn
+	in  transfer
+	out transfer
+
+	written atomic.Uint64         // bytes, to the kernel
+	recv    func(fd uintptr) bool // made once, so that a call allocates nothing
+	send    func(fd uintptr) bool
 }
 
 // transfer is the read or the write in progress.
@@ -35,16 +38,16 @@ type transfer struct {
 	errno syscall.Errno
 }
 
-// quiet wraps c, or returns it as it is where that can't be done.
-func quiet(c *net.TCPConn) net.Conn {
+// quiet wraps c.
+func quiet(c *net.TCPConn) (*quietConn, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return c
+		return nil, err
 	}
 	q := &quietConn{TCPConn: c, raw: raw}
 	q.recv = func(fd uintptr) bool { return q.in.call(unix.SYS_READ, fd) }
 	q.send = func(fd uintptr) bool { return q.out.call(unix.SYS_WRITE, fd) }
-	return q
+	return q, nil
 }
 
 // call makes one system call; it returns false where the socket isn't ready.
@@ -102,8 +105,20 @@ func (q *quietConn) Write(b []byte) (int, error) {
 			return written, err
 		}
 		written += q.out.n
+		q.written.Add(uint64(q.out.n))
 	}
 	return written, nil
+}
+
+// queued is how many bytes the kernel holds for this socket: SIOCINQ, those that
+// have arrived and were not read; SIOCOUTQ, those that the client has not
+// acknowledged; tcp(7). Of a closed socket it is 0.
+func (q *quietConn) queued(request uint) (n int) {
+	// The error is that the socket is closed.
+	_ = q.raw.Control(func(fd uintptr) {
+		n, _ = unix.IoctlGetInt(int(fd), request)
+	})
+	return n
 }
 
 // failed makes an error like those of package net's own connections.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/net/nettest"
+	"golang.org/x/sys/unix"
 )
 
 // connected are the two ends of a connection on the loopback, as accepted and
@@ -30,6 +31,15 @@ func connected() (accepted, dialled *net.TCPConn, err error) {
 	return a.(*net.TCPConn), d.(*net.TCPConn), nil
 }
 
+func wrapped(t *testing.T, c *net.TCPConn) *quietConn {
+	t.Helper()
+	q, err := quiet(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
 func TestQuietConnIsAConn(t *testing.T) {
 	if past := time.Date(1978, 1, 1, 0, 0, 0, 0, time.UTC); time.Now().Before(past) {
 		t.Fatal("this machine's clock stands in 1977 or before, which nettest takes for the past: set it, even wrongly")
@@ -39,7 +49,7 @@ func TestQuietConnIsAConn(t *testing.T) {
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		return quiet(a), quiet(d), func() {
+		return wrapped(t, a), wrapped(t, d), func() {
 			_, _ = a.Close(), d.Close() // the tests may have closed them
 		}, nil
 	})
@@ -50,7 +60,7 @@ func TestQuietConnErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := quiet(a)
+	q := wrapped(t, a)
 	if n, err := q.Read(nil); n != 0 || err != nil {
 		t.Errorf("reading nothing: %d, %v", n, err)
 	}
@@ -79,8 +89,11 @@ func TestQuietConnErrors(t *testing.T) {
 	if _, err := q.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("write after closing: %v", err)
 	}
-	if c := quiet(&net.TCPConn{}); c == nil {
-		t.Error("what can't be wrapped is lost")
+	if q.queued(unix.SIOCINQ) != 0 {
+		t.Error("a closed socket has something to read")
+	}
+	if q, err := quiet(&net.TCPConn{}); err == nil {
+		t.Errorf("what is no connection became %v", q)
 	}
 }
 
@@ -91,7 +104,7 @@ func TestQuietConnAllocatesNothing(t *testing.T) {
 	}
 	defer a.Close()
 	defer d.Close()
-	q1, q2 := quiet(a), quiet(d)
+	q1, q2 := wrapped(t, a), wrapped(t, d)
 	buf := make([]byte, 512)
 	n := testing.AllocsPerRun(100, func() {
 		if _, err := q1.Write(buf); err != nil {

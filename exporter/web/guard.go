@@ -3,6 +3,7 @@ package web
 import (
 	"crypto/sha256"
 	"fmt"
+	"net"
 	"net/http"
 
 	"golang.org/x/crypto/bcrypt"
@@ -11,6 +12,12 @@ import (
 // guard passes those requests to h that the present Config allows.
 func (s *Server) guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn := r.Context().Value(connKey{}).(net.Conn)
+		s.conns.running(conn, 1)
+		defer s.conns.running(conn, -1)
+		if s.conns.crowded() {
+			w.Header().Set("Connection", "close")
+		}
 		c := s.config.Load()
 		for name, value := range c.header {
 			w.Header().Set(name, value)
@@ -21,6 +28,11 @@ func (s *Server) guard(h http.Handler) http.Handler {
 		case c.tls != nil && r.TLS == nil:
 			w.Header().Set("Connection", "close")
 			http.Error(w, "TLS is required since the last reload: connect again by https", http.StatusUpgradeRequired)
+		case r.ContentLength != 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+			// net/http reads the body before it sends the response: a client that
+			// never ends it would look like a handler at work.
+			w.Header().Set("Connection", "close")
+			http.Error(w, "a request for a page has no body", http.StatusBadRequest)
 		case !c.allows(r):
 			w.Header().Set("WWW-Authenticate", `Basic realm="dormouse", charset="UTF-8"`)
 			http.Error(w, "a user and a password are required", http.StatusUnauthorized)
@@ -30,10 +42,29 @@ func (s *Server) guard(h http.Handler) http.Handler {
 	})
 }
 
-// unknownUserHash is the hash, of a random password, that the password of an
-// unknown user is compared with, so that the time taken doesn't tell which
-// users exist.
-const unknownUserHash = "$2a$10$VxXnQusXoFBQY14MMSeY5eafwvjUWRhsPCEwxhAm/HklHfUoaDTo6"
+// noPassword is the hash of a random password, for a cost.
+const noPassword = "$2a$%02d$VxXnQusXoFBQY14MMSeY5eafwvjUWRhsPCEwxhAm/HklHfUoaDTo6"
+
+// compareHash is bcrypt's, for the tests.
+var compareHash = bcrypt.CompareHashAndPassword
+
+// check compares a user's password. It takes the same time for each user and
+// for one that doesn't exist, so that the time doesn't tell who does: bcrypt
+// takes 2^cost rounds, and 2^c + 2^c + 2^(c+1) + … + 2^(m-1) = 2^m.
+func (c *Config) check(user, password string) bool {
+	hash, exists := c.users[user]
+	if !exists {
+		hash = fmt.Sprintf(noPassword, c.maxCost)
+	}
+	c.bcrypt.Lock()
+	defer c.bcrypt.Unlock()
+	err := compareHash([]byte(hash), []byte(password))
+	cost, costErr := bcrypt.Cost([]byte(hash))
+	for ; costErr == nil && cost < c.maxCost; cost++ {
+		_ = compareHash(fmt.Appendf(nil, noPassword, cost), []byte(password)) // it can't fit
+	}
+	return exists && err == nil
+}
 
 // maxResults bounds the memory that guessed passwords can take.
 const maxResults = 64
@@ -57,14 +88,7 @@ func (c *Config) allows(r *http.Request) bool {
 	if known {
 		return allowed
 	}
-	hash, exists := c.users[user]
-	if !exists {
-		hash = unknownUserHash
-	}
-	c.bcrypt.Lock()
-	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
-	c.bcrypt.Unlock()
-	allowed = exists && err == nil
+	allowed = c.check(user, password)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()

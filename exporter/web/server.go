@@ -8,21 +8,15 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
+	"runtime"
 	"sync/atomic"
 )
 
-// maxConnections bounds the memory that clients can use. There are no timeouts:
-// each would be a timer, armed on a kept-alive connection that is idle between
-// two scrapes, and would wake the process. Instead, when a connection exceeds
-// the limit, the one that has been silent or stuck for the longest is closed:
-// a scraper that is gone, one that never ends its request or one that never
-// reads its response. A scraper whose idle connection was closed opens a new
-// one.
-const maxConnections = 32
-
 // maxHeader bounds the header of a request; that of a scrape has some 400 bytes.
 const maxHeader = 16 << 10
+
+// maxStreams bounds what one connection can have answered at the same time.
+const maxStreams = 8
 
 // A Server serves a handler on listeners, with TLS and passwords where a
 // Config requires them.
@@ -31,21 +25,15 @@ type Server struct {
 	log    *slog.Logger
 	config atomic.Pointer[Config]
 
-	mu      sync.Mutex
-	conns   map[net.Conn]*client
-	changes uint64 // of state, of all connections
+	conns *connections
 }
 
-// client is one connection.
-type client struct {
-	since uint64 // the number of its last change of state
-	idle  bool
-	stale bool // it was accepted under an earlier Config
-}
+// connKey is the key of a request's connection in its context.
+type connKey struct{}
 
 // New makes a Server for a handler; a nil config is plain HTTP for all.
 func New(h http.Handler, config *Config, log *slog.Logger) *Server {
-	s := &Server{log: log, conns: make(map[net.Conn]*client)}
+	s := &Server{log: log, conns: newConnections(log)}
 	if config == nil {
 		config = &Config{}
 	}
@@ -53,7 +41,9 @@ func New(h http.Handler, config *Config, log *slog.Logger) *Server {
 	s.http = &http.Server{
 		Handler:        s.guard(h),
 		MaxHeaderBytes: maxHeader,
-		ConnState:      s.track,
+		ConnState:      s.conns.track,
+		ConnContext:    func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return s
@@ -66,14 +56,7 @@ func (s *Server) SetConfig(config *Config) {
 		config = &Config{}
 	}
 	s.config.Store(config)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c, is := range s.conns {
-		is.stale = true
-		if is.idle {
-			s.drop(c)
-		}
-	}
+	s.conns.retire()
 }
 
 // Serve answers on the listeners until Shutdown, which makes it return nil, or
@@ -104,53 +87,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// track follows the connections; it is http.Server's ConnState.
-func (s *Server) track(c net.Conn, state http.ConnState) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.changes++
-	switch state {
-	case http.StateNew:
-		if len(s.conns) >= maxConnections {
-			s.dropOldest()
-		}
-		s.conns[c] = &client{since: s.changes}
-	case http.StateActive, http.StateIdle:
-		is := s.conns[c]
-		if is == nil {
-			return // it was closed meanwhile
-		}
-		is.since, is.idle = s.changes, state == http.StateIdle
-		if is.idle && is.stale {
-			s.drop(c)
-		}
-	case http.StateClosed, http.StateHijacked:
-		delete(s.conns, c)
-	}
-}
-
-func (s *Server) dropOldest() {
-	var oldest net.Conn
-	for c, is := range s.conns {
-		if oldest == nil || is.since < s.conns[oldest].since {
-			oldest = c
-		}
-	}
-	s.drop(oldest)
-}
-
-// drop closes a connection at once, without TLS's close_notify alert, which a
-// stuck client could block.
-func (s *Server) drop(c net.Conn) {
-	delete(s.conns, c)
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
-	}
-	if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		s.log.Debug("close a connection", "err", err)
-	}
-}
-
 // listener accepts connections and prepares them for the Server.
 type listener struct {
 	net.Listener
@@ -158,19 +94,32 @@ type listener struct {
 }
 
 func (l *listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	for {
+		if l.server.conns.crowded() {
+			// Let those that were accepted before read what their clients sent:
+			// with one processor they would be replaced before they ever ran.
+			runtime.Gosched()
+		}
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		// Sockets from systemd have not our ListenConfig. Keep-alive probes would
+		// wake the process every 15 s; where they can't be switched off, that is
+		// the only effect.
+		var socket *quietConn
+		if t, ok := c.(*net.TCPConn); ok {
+			_ = t.SetKeepAlive(false)
+			if socket, err = quiet(t); err == nil {
+				c = socket
+			}
+		}
+		if config := l.server.config.Load().tls; config != nil {
+			c = tls.Server(c, config)
+		}
+		if l.server.conns.admit(c, socket) {
+			return c, nil
+		}
+		l.server.conns.close(c)
 	}
-	// Sockets from systemd have not our ListenConfig. Keep-alive probes would
-	// wake the process every 15 s; where they can't be switched off, that is the
-	// only effect.
-	if t, ok := c.(*net.TCPConn); ok {
-		_ = t.SetKeepAlive(false)
-		c = quiet(t)
-	}
-	if config := l.server.config.Load().tls; config != nil {
-		c = tls.Server(c, config)
-	}
-	return c, nil
 }

@@ -187,50 +187,6 @@ func TestListenErrors(t *testing.T) {
 	}
 }
 
-// However many connections are held open, silent or half-written, a scraper
-// is answered, and one that comes regularly is the last to give way.
-func TestManyConnections(t *testing.T) {
-	s, addr := serve(t, page, nil)
-	var held []net.Conn
-	t.Cleanup(func() {
-		for _, c := range held {
-			_ = c.Close() // most are closed by the server
-		}
-	})
-	for i := range 3 * maxConnections {
-		c, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatalf("connection %d: %v", i, err)
-		}
-		held = append(held, c)
-		if i%2 == 0 {
-			if _, err := io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost:"); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	response, err := http.Get("http://" + addr + "/-/healthy")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := discard(response); err != nil || response.StatusCode != http.StatusOK {
-		t.Errorf("%d, %v", response.StatusCode, err)
-	}
-	s.mu.Lock()
-	n := len(s.conns)
-	s.mu.Unlock()
-	if n > maxConnections {
-		t.Errorf("%d connections are held, want at most %d", n, maxConnections)
-	}
-	// The first ones were closed by the server.
-	if err := held[0].SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := held[0].Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) || err == nil {
-		t.Errorf("the oldest connection is still open: %v", err)
-	}
-}
-
 func TestBigRequest(t *testing.T) {
 	_, addr := serve(t, page, nil)
 	c, err := net.Dial("tcp", addr)
@@ -497,10 +453,8 @@ func TestTLSBeforeTheFirstRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	for accepted := 0; accepted == 0; runtime.Gosched() {
-		s.mu.Lock()
-		accepted = len(s.conns)
-		s.mu.Unlock()
+	for s.conns.count() == 0 {
+		runtime.Gosched()
 	}
 	s.SetConfig(config)
 	if _, err := io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
