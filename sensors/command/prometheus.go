@@ -280,6 +280,7 @@ type distribution struct {
 	count, sum  bool
 	infinite    float64
 	hasInfinite bool
+	invalid     error // a value that no series may have: this one alone fails
 }
 
 func (p *parser) distributions(family *dto.MetricFamily, kind sensors.Kind, samples map[string][]sample, reports []func(*sensors.Report)) ([]func(*sensors.Report), error) {
@@ -327,7 +328,7 @@ func (p *parser) distributions(family *dto.MetricFamily, kind sensors.Kind, samp
 	for _, s := range samples[name+"_sum"] {
 		d := of(s)
 		if math.IsNaN(s.value) || math.IsInf(s.value, 0) {
-			return nil, fmt.Errorf("%s_sum%s is %v, which is not a number", name, s.text(), s.value)
+			d.invalid = sensors.Errorf(sensors.OutOfRange, "%s_sum%s is %v, which is not a number", name, s.text(), s.value)
 		}
 		d.dist.Sum, d.sum = s.value, true
 	}
@@ -339,7 +340,13 @@ func (p *parser) distributions(family *dto.MetricFamily, kind sensors.Kind, samp
 			return nil, fmt.Errorf("%s %s%s: %w", kind, name, d.series.text(), err)
 		}
 		q, dist := p.quantity(family, kind, nil, d.series), &d.dist
-		reports = append(reports, func(r *sensors.Report) { r.SetDistribution(q, dist, d.series.values()...) })
+		reports = append(reports, func(r *sensors.Report) {
+			if d.invalid != nil {
+				r.Fail(d.invalid, d.series.values()...)
+				return
+			}
+			r.SetDistribution(q, dist, d.series.values()...)
+		})
 	}
 	return reports, nil
 }
@@ -373,7 +380,7 @@ func (d *distribution) quantile(at, v float64) error {
 		return errors.New("a quantile is a number from 0 to 1")
 	}
 	if math.IsInf(v, 0) {
-		return fmt.Errorf("%v is no number", v)
+		d.invalid = sensors.Errorf(sensors.OutOfRange, "the quantile %v of a summary is %v, which is not a number", at, v)
 	}
 	if d.dist.Quantiles == nil {
 		d.dist.Quantiles = map[float64]float64{}

@@ -125,7 +125,6 @@ func TestMetricsRefused(t *testing.T) {
 		{"half a count", histogram(bucket, infinite, sum, `h_count 2.5`), "no count"},
 		{"a count below zero", histogram(`h_bucket{le="1"} -1`, infinite, sum, count), "line 2"},
 		{"a huge count", histogram(bucket, infinite, sum, `h_count 1e300`), "no count"},
-		{"sum that is none", histogram(bucket, infinite, `h_sum NaN`, count), "not a number"},
 		{"bucket without bound", histogram(`h_bucket 2`, infinite, sum, count), "lacks the label le"},
 		{"bucket without a number", histogram(`h_bucket{le="NaN"} 2`, infinite, sum, count), "le is no number"},
 		{"one bound written twice", histogram(bucket, `h_bucket{le="1.0"} 2`, infinite, sum, count), "another bucket"},
@@ -135,7 +134,6 @@ func TestMetricsRefused(t *testing.T) {
 		{"summary's count below zero", "# TYPE s summary\ns_sum 1\ns_count -2\n", "no count"},
 		{"quantile beyond", "# TYPE s summary\ns{quantile=\"1.5\"} 1\ns_sum 1\ns_count 2\n", "from 0 to 1"},
 		{"quantile that is none", "# TYPE s summary\ns{quantile=\"NaN\"} 1\ns_sum 1\ns_count 2\n", "from 0 to 1"},
-		{"infinite quantile", "# TYPE s summary\ns{quantile=\"0.5\"} +Inf\ns_sum 1\ns_count 2\n", "no number"},
 		{"summary without quantile", "# TYPE s summary\ns 1\ns_sum 1\ns_count 2\n", "lacks the label quantile"},
 		{"quantile twice", "# TYPE s summary\ns{quantile=\"0.5\"} 1\ns{quantile=\"0.50\"} 2\ns_sum 1\ns_count 2\n", "twice"},
 		{"too many", strings.Repeat("x 1\n", maxLines+1), "lines"},
@@ -154,6 +152,31 @@ func TestMetricsRefused(t *testing.T) {
 				t.Errorf("an error, and yet %q", shown(&r))
 			}
 		})
+	}
+}
+
+// A histogram or summary with a value that is no number fails alone.
+func TestDistributionThatIsNoNumber(t *testing.T) {
+	const h, s = "# TYPE h histogram\nh_bucket{le=\"1\",a=\"b\"} 2\nh_bucket{le=\"+Inf\",a=\"b\"} 3\nh_count{a=\"b\"} 3\n", "# TYPE s summary\ns_count 2\n"
+	for _, tc := range []struct{ text, want string }{
+		{h + "h_sum{a=\"b\"} NaN\n", `h_sum{a="b"} is NaN, which is not a number`},
+		{h + "h_sum{a=\"b\"} +Inf\n", `h_sum{a="b"} is +Inf, which is not a number`},
+		{s + "s_sum -Inf\n", `s_sum is -Inf, which is not a number`},
+		{s + "s_sum 1\ns{quantile=\"0.5\"} +Inf\n", "the quantile 0.5 of a summary is +Inf, which is not a number"},
+	} {
+		var p parser
+		var r sensors.Report
+		if err := p.parse([]byte("x 1\n"+tc.text+"y 2\n"), &r); err != nil {
+			t.Errorf("%s: the whole page is refused: %v", tc.text, err)
+			continue
+		}
+		if len(r.Readings()) != 2 || len(r.Failures()) != 1 {
+			t.Errorf("%s: %d readings and %d failures, want 2 and 1", tc.text, len(r.Readings()), len(r.Failures()))
+			continue
+		}
+		if f := r.Failures()[0]; f.Err.Error() != tc.want || sensors.ReasonOf(f.Err) != sensors.OutOfRange {
+			t.Errorf("%s: %v, reason %s\nwant %s", tc.text, f.Err, sensors.ReasonOf(f.Err), tc.want)
+		}
 	}
 }
 
