@@ -30,7 +30,6 @@ type settings struct {
 	serve         bool
 	addresses     []string
 	systemdSocket bool
-	webConfigFile string
 	telemetryPath string
 	lifecycle     bool
 	textfile      string
