@@ -18,10 +18,11 @@ type engine struct {
 	serial string // as identify found it
 	part   string
 
-	wake, prepare, constants, sleep phase
-	inputs                          []input
-	frame                           frame
-	known                           [][]byte // answers to the questions of identity, with their checksums
+	release, wake, prepare, constants, sleep phase
+
+	inputs []input
+	frame  frame
+	known  [][]byte // answers to the questions of identity, with their checksums
 
 	awake  bool // something was sent that sleep has to end
 	op     *op  // of the poll under way
@@ -34,7 +35,8 @@ type input struct {
 	ranges []program // one for each value of the automatic setting, else one
 	at     int       // the one to begin with
 	values []float64
-	failed error // of this channel alone
+	before []float64 // of the first of two measurements that must agree
+	failed error     // of this channel alone
 }
 
 // newEngine makes the sensor without asking the chip.
@@ -62,6 +64,9 @@ func (s *engine) start(ctx context.Context) error {
 func (s *engine) set(ctx context.Context) error {
 	if len(s.chip.identity)+len(s.prepare.ops)+len(s.constants.ops) == 0 {
 		return nil
+	}
+	if err := s.run(ctx, s.release); err != nil {
+		return err
 	}
 	if err := s.run(ctx, s.wake); err != nil {
 		return err
@@ -107,33 +112,47 @@ func (s *engine) Sense(ctx context.Context, r *sensors.Report) error {
 // range is automatic.
 func (s *engine) take(ctx context.Context, in *input) error {
 	in.failed = nil
-	for tries := 0; ; tries++ {
-		p := &in.ranges[in.at]
-		err := s.measure(ctx, p)
-		if err == nil && s.chip.doubtful() && stuck(s.frame.data) {
-			// A chip that was reset reads so, too.
-			if err = s.run(ctx, s.wake); err == nil {
-				err = s.measure(ctx, p)
-			}
+	err := s.takeRanged(ctx, in)
+	if err == nil && s.chip.agrees() {
+		copy(in.before, in.values)
+		if err = s.takeRanged(ctx, in); err == nil {
+			err = in.ranges[in.at].agree(in.before, in.values)
 		}
-		if err == nil {
-			if next := s.other(in); next != in.at && tries < len(in.ranges) {
-				in.at = next
-				continue
-			}
-			err = s.decode(p, in.values)
-		}
-		switch {
-		case err == nil:
-			return nil
-		case in.name == "":
-			return err
-		case errors.As(err, new(saturated)):
-			in.failed = fmt.Errorf("channel %s: %w", in.name, err)
-			return nil
-		}
-		return fmt.Errorf("channel %s: %w", in.name, err)
 	}
+	switch {
+	case err == nil || in.name == "":
+		return err
+	case errors.As(err, new(saturated)):
+		in.failed = fmt.Errorf("channel %s: %w", in.name, err)
+		return nil
+	}
+	return fmt.Errorf("channel %s: %w", in.name, err)
+}
+
+func (s *engine) takeRanged(ctx context.Context, in *input) error {
+	for tries := range in.ranges {
+		if err := s.takeOnce(ctx, &in.ranges[in.at]); err != nil {
+			return err
+		}
+		next := s.other(in)
+		if next == in.at || tries == len(in.ranges)-1 {
+			break
+		}
+		in.at = next
+	}
+	return s.decode(&in.ranges[in.at], in.values)
+}
+
+func (s *engine) takeOnce(ctx context.Context, p *program) error {
+	err := s.measure(ctx, p)
+	if err != nil || !s.chip.doubtful() || !stuck(s.frame.data) {
+		return err
+	}
+	// A chip that was reset reads so, too.
+	if err := s.run(ctx, s.wake); err != nil {
+		return err
+	}
+	return s.measure(ctx, p)
 }
 
 // other is the range that the result asks for.
@@ -211,6 +230,7 @@ func (s *engine) report(r *sensors.Report) error {
 		for j := range in.ranges[in.at].fields {
 			f := &in.ranges[in.at].fields[j]
 			switch {
+			case f.skip:
 			case f.label != "":
 				r.Set(f.quantity, in.values[j], f.label)
 			case in.name != "":
@@ -237,9 +257,7 @@ func (s *engine) identify(ctx context.Context) error {
 			}
 			return fmt.Errorf("%s: %w", o.label, err)
 		}
-		if s.chip.commands {
-			s.known = append(s.known, append([]byte(nil), s.raw(&o)...))
-		}
+		s.known = append(s.known, append([]byte(nil), s.raw(&o)...))
 		if err := s.match(id, o.label, data); err != nil {
 			return err
 		}

@@ -123,9 +123,7 @@ func (f *family) channelList() []string {
 			add(ch.name)
 		}
 		for _, field := range c.fields {
-			if slices.Equal(field.quantity.Labels, []string{"channel"}) {
-				add(field.label)
-			}
+			add(field.label)
 		}
 	}
 	return names

@@ -77,6 +77,7 @@ type fieldOp struct {
 	at    int
 	scale float64
 	says  string
+	skip  bool // of a channel that isn't asked for
 }
 
 func compileField(f *field, p *program, o *sensors.Options) fieldOp {
@@ -100,7 +101,11 @@ func compileField(f *field, p *program, o *sensors.Options) fieldOp {
 		}
 	}
 	if f.per != "" {
-		op.scale /= o.Number(f.per)
+		per := o.Number(f.per)
+		if own := f.label + "." + f.per; f.label != "" && o.Given(own) {
+			per = o.Number(own)
+		}
+		op.scale /= per
 	}
 	return op
 }
@@ -117,7 +122,7 @@ func (s *engine) decode(p *program, values []float64) error {
 	f := &s.frame
 	f.values = values
 	for i := range p.fields {
-		if p.fields[i].field.kind == "" {
+		if p.fields[i].field.kind == "" || p.fields[i].skip {
 			continue
 		}
 		v, err := p.fields[i].raw(f.data)
@@ -133,6 +138,9 @@ func (s *engine) decode(p *program, values []float64) error {
 	}
 	for i := range p.fields {
 		field := &p.fields[i]
+		if field.skip {
+			continue
+		}
 		if field.correct != nil {
 			v, err := field.correct(f, values[i])
 			if err != nil {
@@ -163,4 +171,21 @@ func (f *fieldOp) raw(data []byte) (float64, error) {
 		return 0, saturated{sensors.Errorf(sensors.OutOfRange, "%s", f.says)}
 	}
 	return float64(v), nil
+}
+
+// agrees tells whether two measurements must agree.
+func (c *chip) agrees() bool {
+	return slices.ContainsFunc(c.fields, func(f field) bool { return f.agree > 0 })
+}
+
+// agree compares two measurements of a chip whose result can't be read twice.
+func (p *program) agree(first, second []float64) error {
+	for i := range p.fields {
+		f := &p.fields[i]
+		if d := math.Abs(first[i] - second[i]); f.agree > 0 && d > f.agree {
+			return sensors.Errorf(sensors.Checksum, "%s of %s and, measured again, of %s: the bus is disturbed, or another program uses the chip",
+				f.quantity.Name, f.quantity.Format(first[i]), f.quantity.Format(second[i]))
+		}
+	}
+	return nil
 }

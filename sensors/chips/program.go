@@ -1,6 +1,7 @@
 package chips
 
 import (
+	"cmp"
 	"slices"
 
 	"example.org/dormouse/sensors"
@@ -57,6 +58,7 @@ func (s *engine) compile(o *sensors.Options) {
 	s.frame = frame{options: o, chip: s.chip}
 	common := s.program(o, nil, 0)
 	s.frame.chosen = common.chosen
+	s.release = s.compilePhase(s.chip.release, common)
 	s.wake = s.compilePhase(s.chip.wake, common)
 	s.prepare = s.compilePhase(s.chip.prepare, common)
 	s.constants = s.compilePhase(s.chip.constants, common)
@@ -70,10 +72,11 @@ func (s *engine) compile(o *sensors.Options) {
 			in.ranges = append(in.ranges, *s.program(o, c, i))
 		}
 		in.values = make([]float64, len(in.ranges[0].fields))
+		in.before = make([]float64, len(in.values))
 		s.inputs = append(s.inputs, in)
 	}
 	most := 0
-	for _, st := range slices.Concat(s.chip.wake, s.chip.prepare, s.chip.constants, s.chip.measure, s.chip.sleep) {
+	for _, st := range slices.Concat(s.chip.release, s.chip.wake, s.chip.prepare, s.chip.constants, s.chip.measure, s.chip.sleep) {
 		most = max(most, st.result, st.status, len(st.set))
 	}
 	for i := range s.chip.identity {
@@ -99,11 +102,9 @@ func (s *engine) program(o *sensors.Options, c *channel, auto int) *program {
 	p.measure = s.compilePhase(s.chip.measure, p)
 	named := o.Channels()
 	for i := range s.chip.fields {
-		f := &s.chip.fields[i]
-		if c == nil && f.label != "" && len(named) > 0 && !slices.Contains(named, f.label) {
-			continue
-		}
-		p.fields = append(p.fields, compileField(f, p, o))
+		f := compileField(&s.chip.fields[i], p, o)
+		f.skip = c == nil && f.label != "" && len(named) > 0 && !slices.Contains(named, f.label)
+		p.fields = append(p.fields, f)
 	}
 	if s.chip.sum == nil && !s.chip.proven() {
 		if p.proof = s.chip.proof(); p.proof != nil {
@@ -146,15 +147,26 @@ func (c *chip) measured(o *sensors.Options) []*channel {
 	return list
 }
 
-// proven tells whether something that is read back after the results can't be
-// what a stuck bus reads.
+// proven tells whether something that is read with the results, or after them,
+// can't be what a bus reads that is stuck at 0, and something what one reads
+// that is stuck at 1.
 func (c *chip) proven() bool {
+	var not0, not1 bool
+	is := func(v, mask uint64) {
+		not0 = not0 || v&mask != 0
+		not1 = not1 || v&mask != mask
+	}
 	for _, st := range slices.Concat(c.prepare, c.measure) {
-		if back := st.readBack(); back != nil && proves(back, st.mask) {
-			return true
+		if back := st.readBack(); back != nil {
+			is(number(back), cmp.Or(st.mask, allBits(len(back))))
+		}
+		for _, t := range st.must {
+			if st.result > 0 && !t.not {
+				is(t.is, cmp.Or(t.mask, allBits(st.result)))
+			}
 		}
 	}
-	return false
+	return not0 && not1
 }
 
 // doubtful tells that nothing distinguishes a result from that of a chip that

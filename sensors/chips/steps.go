@@ -18,8 +18,9 @@ type op struct {
 	w     hex // what is written, with the settings' bits
 	back  hex // what must be read back from w[0]; nil: nothing
 	wait  time.Duration
-	n     int  // bytes of data to be read
-	split bool // the read is a transaction of its own
+	sum   *checksum // over the answer
+	n     int       // bytes of data to be read
+	split bool      // the read is a transaction of its own
 	twice bool
 	label string
 }
@@ -71,8 +72,11 @@ func (s *engine) compileStep(st *step, p *program) op {
 			o.wait += p.value(name).time
 		}
 	}
+	if !st.plain {
+		o.sum = s.chip.sum
+	}
 	o.split = o.n > 0 && (len(o.w) == 0 || st.wait > 0 || len(st.times) > 0)
-	o.twice = st.result > 0 && s.chip.sum == nil && st.once == ""
+	o.twice = st.result > 0 && o.sum == nil && st.once == ""
 	switch {
 	case len(o.w) == 0:
 		o.label = "the answer"
@@ -105,16 +109,6 @@ func orBits(w hex, bits uint64) hex {
 	return w
 }
 
-// proves tells whether some bits that count are 1 and some 0, so that a bus
-// that is stuck reads otherwise.
-func proves(want hex, mask uint64) bool {
-	if mask == 0 {
-		mask = allBits(len(want))
-	}
-	v := number(want) & mask
-	return v != 0 && v != mask
-}
-
 func allBits(n int) uint64 { return ^uint64(0) >> (64 - 8*min(n, 8)) }
 
 // number is the first eight bytes of p as one big-endian number.
@@ -140,6 +134,9 @@ func (s *engine) run(ctx context.Context, ph phase) error {
 }
 
 func (s *engine) do(ctx context.Context, o *op) error {
+	if o.lasting {
+		return s.keep(ctx, o)
+	}
 	data, err := s.fetch(ctx, o)
 	if err != nil || o.result == 0 {
 		return err
@@ -162,6 +159,32 @@ func (s *engine) do(ctx context.Context, o *op) error {
 		}
 	}
 	return errUnequal("it", held, data)
+}
+
+// keep sets a register of an EEPROM, which bears a limited number of writes,
+// only where it differs.
+func (s *engine) keep(ctx context.Context, o *op) error {
+	data, err := s.readChecked(ctx, o.w[:1], o.sum, len(o.back))
+	if err != nil {
+		return err
+	}
+	was, want, mask := number(data), number(o.back), o.bitsOf()
+	if (was^want)&mask == 0 {
+		return nil
+	}
+	w := append(hex{o.w[0]}, make([]byte, len(o.back))...)
+	if err := s.tx(ctx, orBits(w, was&^mask|want&mask), nil); err != nil {
+		return err
+	}
+	return s.env.Sleep(ctx, o.wait)
+}
+
+// bitsOf is the mask of what is read back.
+func (o *op) bitsOf() uint64 {
+	if o.mask == 0 {
+		return allBits(len(o.back))
+	}
+	return o.mask
 }
 
 // fetch does a step. The data it read are valid until the next read.
@@ -235,16 +258,16 @@ func (s *engine) receive(ctx context.Context, o *op) ([]byte, error) {
 	if o.split {
 		w = nil
 	}
-	return s.readChecked(ctx, w, s.chip.sum, o.n)
+	return s.readChecked(ctx, w, o.sum, o.n)
 }
 
 // raw is the last answer as it came.
-func (s *engine) raw(o *op) []byte { return s.in[:s.chip.sum.raw(o.n)] }
+func (s *engine) raw(o *op) []byte { return s.in[:o.sum.raw(o.n)] }
 
 // busy refuses what the chip answers to another command: another program asked
 // between our command and our read.
 func (s *engine) busy(o *op) error {
-	if o.result == 0 {
+	if o.result == 0 || !o.split {
 		return nil
 	}
 	raw := s.raw(o)
@@ -263,15 +286,11 @@ func (s *engine) verify(ctx context.Context, ph phase) error {
 		if o.back == nil {
 			continue
 		}
-		data, err := s.readChecked(ctx, o.w[:1], s.chip.sum, len(o.back))
+		data, err := s.readChecked(ctx, o.w[:1], o.sum, len(o.back))
 		if err != nil {
 			return fmt.Errorf("%s: %w", o.label, err)
 		}
-		mask := o.mask
-		if mask == 0 {
-			mask = allBits(len(o.back))
-		}
-		if got, want := number(data), number(o.back); (got^want)&mask != 0 {
+		if got, want := number(data), number(o.back); (got^want)&o.bitsOf() != 0 {
 			return sensors.Errorf(sensors.Identity, "%s reads 0x%x and not the 0x%x that was set: the chip lost its supply for a moment, another program uses it, the bus is stuck, or it is no %s", o.label, data, o.back, s.parts())
 		}
 	}

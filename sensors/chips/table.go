@@ -53,7 +53,8 @@ type family struct {
 	// aliases are other names of the driver, with the model that each is: "" in
 	// a family of one.
 	aliases map[string]string
-	// options are numbers that fields or hooks need: a shunt's resistance.
+	// options are numbers that fields or hooks need: a shunt's resistance. They
+	// may be given for one channel where a field has its label.
 	options []sensors.Option
 	// unverifiable says why a fault can look like a value here; required where
 	// nothing in the description tells a stuck bus from a result.
@@ -75,6 +76,7 @@ type chip struct {
 	channels []channel
 
 	identity  []identity // asked in New; nil: the chip has nothing to be known by
+	release   []step     // in New before identity: ends what another program began
 	wake      []step     // before anything else, in New and at each measurement
 	prepare   []step     // once in New, after identity
 	constants []step     // read in New; without a checksum twice
@@ -97,6 +99,9 @@ type step struct {
 	set  hex
 	back hex    // what it then reads; nil: as it was written
 	mask uint64 // the bits of it that count; 0: all
+	// lasting tells that what is set is kept in an EEPROM: its register is read
+	// first, and written only where a bit of mask differs.
+	lasting bool
 	// with names settings, or "channel", whose bits are or-ed into the end of
 	// write, set and back.
 	with []string
@@ -117,6 +122,8 @@ type step struct {
 	// transaction of its own, else it is one with the write.
 	result int
 	status int
+	// plain tells that this answer has no checksum, though others have.
+	plain bool
 	// patience is how long an address that doesn't answer to a read means that
 	// the chip isn't ready.
 	patience time.Duration
@@ -238,12 +245,16 @@ type field struct {
 	per           string
 
 	notReady []int64 // what it reads that wasn't converted
-	// saturated are the ends: at or beyond them the value isn't known. Both 0:
+	// agree is how far two measurements may be apart, in the quantity's unit, of
+	// a chip whose result can't be read twice; 0: one will do.
+	agree float64
+	// low and high are the ends of a saturated value: at or beyond them the value isn't known. Both 0:
 	// none.
 	low, high int64
 	says      string // of a saturated one; {gain} is the setting's value
-	clamp     *sensors.Range
-	correct   func(f *frame, v float64) (float64, error)
+	// clamp limits a value that was found plausible.
+	clamp   *sensors.Range
+	correct func(f *frame, v float64) (float64, error)
 }
 
 // A frame is a measurement whose bytes were checked.

@@ -61,7 +61,7 @@ func (c *chip) check(f *family) error {
 }
 
 func (c *chip) checkSteps() error {
-	for name, steps := range map[string][]step{"wake": c.wake, "prepare": c.prepare, "constants": c.constants, "measure": c.measure, "sleep": c.sleep} {
+	for name, steps := range map[string][]step{"release": c.release, "wake": c.wake, "prepare": c.prepare, "constants": c.constants, "measure": c.measure, "sleep": c.sleep} {
 		for i := range steps {
 			if err := steps[i].check(c); err != nil {
 				return fmt.Errorf("%s, step %d: %w", name, i, err)
@@ -107,7 +107,9 @@ func (st *step) check(c *chip) error {
 		return errors.New("it reads both a result and a status")
 	case n > 0 && st.set != nil:
 		return errors.New("it sets and reads")
-	case n < 0 || n > 32 || c.sum != nil && n%c.sum.every != 0:
+	case st.lasting && (st.set == nil || len(st.with) > 0):
+		return errors.New("only what is set can last, and no settings")
+	case n < 0 || n > 32 || c.sum != nil && !st.plain && n%c.sum.every != 0:
 		return fmt.Errorf("%d bytes are read, which must be 1 to 32 and end with a checksum where there is one", n)
 	case n == 0 && (st.until != nil || st.must != nil || st.patience > 0 || st.once != ""):
 		return errors.New("it tests what it doesn't read")
