@@ -15,6 +15,11 @@ type Identification struct {
 	// Command tells that Probe writes more than a register's number. Such
 	// probes are tried after the others at the same address.
 	Command bool
+	// Long tells that a command has two bytes, which a chip of registers would
+	// take for a register and its new content. Such probes are tried last; they
+	// read a byte first, and leave alone what answers: a chip of commands that
+	// has nothing to tell doesn't.
+	Long bool
 	// Probe asks the chip at the sensor's address and changes nothing in it.
 	// An error means that it isn't of this family, or that it doesn't answer;
 	// it says what the chip looks like, where that is known.

@@ -58,7 +58,7 @@ func ads1115Chip(name, part string, must []test, step_ int64, rates ...string) c
 			// Begin one conversion, then power down; the comparator stays off:
 			// section 8.1.3. What it reads when it has ended is what was written.
 			{set: hex{1, 0x81, 0x03}, with: []string{"channel", "gain", "rate"}},
-			{write: hex{1}, status: 2, during: []string{"rate"}, must: []test{{mask: 0x8000, says: "no conversion was begun"}}},
+			{write: hex{1}, status: 2, during: []string{"rate"}, begun: true, must: []test{{mask: 0x8000, says: "no conversion was begun"}}},
 			{wait: 25 * time.Microsecond, times: []string{"rate"}}, // section 7.4.2.1
 			{write: hex{1}, status: 2, until: &until{mask: 0x8000, is: 0x8000, within: 20 * time.Millisecond, every: 2 * time.Millisecond}},
 			{write: hex{0}, result: 2, must: must},

@@ -184,16 +184,8 @@ func (s *bme280) Sense(ctx context.Context, r *sensors.Report) error {
 			return err
 		}
 	}
-	if err := s.write(ctx, bme280CtrlMeas, s.osrs<<5|s.osrs<<2|bme280Forced); err != nil {
+	if err := s.begin(ctx); err != nil {
 		return err
-	}
-	// Asleep it reads as when it has measured: so it must be seen awake.
-	began, err := s.read(ctx, bme280CtrlMeas, 1)
-	if err != nil {
-		return err
-	}
-	if began[0]&3 != bme280Forced {
-		return sensors.Errorf(sensors.Identity, "ctrl_meas reads 0x%02x: no measurement was begun", began[0])
 	}
 	if err := s.env.Sleep(ctx, s.duration); err != nil {
 		return err
@@ -215,6 +207,27 @@ func (s *bme280) Sense(ctx context.Context, r *sensors.Report) error {
 		return sensors.Errorf(sensors.NotReady, "the chip has measured nothing: it was reset during the measurement: check its supply")
 	}
 	return s.report(r, adcT, adcP)
+}
+
+// begin begins a measurement. Asleep the chip reads as when it has measured: so
+// it must be seen awake, and is begun again where the machine was too busy to
+// look in time.
+func (s *bme280) begin(ctx context.Context) error {
+	for tries := 1; ; tries++ {
+		at := s.env.Now()
+		if err := s.write(ctx, bme280CtrlMeas, s.osrs<<5|s.osrs<<2|bme280Forced); err != nil {
+			return err
+		}
+		p, err := s.read(ctx, bme280CtrlMeas, 1)
+		switch {
+		case err != nil:
+			return err
+		case p[0]&3 == bme280Forced:
+			return nil
+		case tries == mostLate || s.env.Now().Sub(at) < inTime:
+			return sensors.Errorf(sensors.Identity, "ctrl_meas reads 0x%02x: no measurement was begun", p[0])
+		}
+	}
 }
 
 // report computes the quantities of one measurement, which stand or fall

@@ -23,9 +23,11 @@ type engine struct {
 	inputs []input
 	frame  frame
 	known  [][]byte // answers to the questions of identity, with their checksums
+	last   []byte   // the last result that was read by itself, with its checksums
 
-	awake  bool // something was sent that sleep has to end
-	op     *op  // of the poll under way
+	began  sensors.Instant // a measurement
+	awake  bool            // something was sent that sleep has to end
+	op     *op             // of the poll under way
 	polled func() (bool, error)
 }
 
@@ -71,7 +73,7 @@ func (s *engine) set(ctx context.Context) error {
 	if err := s.run(ctx, s.wake); err != nil {
 		return err
 	}
-	if err := s.identify(ctx); err != nil {
+	if err := s.identify(ctx, false); err != nil {
 		return err
 	}
 	if err := s.run(ctx, s.prepare); err != nil {
@@ -145,6 +147,9 @@ func (s *engine) takeRanged(ctx context.Context, in *input) error {
 
 func (s *engine) takeOnce(ctx context.Context, p *program) error {
 	err := s.measure(ctx, p)
+	for tries := 1; tries < mostLate && errors.As(err, new(late)); tries++ {
+		err = s.measure(ctx, p)
+	}
 	if err != nil || !s.chip.doubtful() || !stuck(s.frame.data) {
 		return err
 	}
@@ -173,7 +178,7 @@ func (s *engine) other(in *input) int {
 
 // measure fills the frame.
 func (s *engine) measure(ctx context.Context, p *program) error {
-	s.frame.data = s.frame.data[:0]
+	s.frame.data, s.last = s.frame.data[:0], s.last[:0]
 	s.frame.chosen = p.chosen
 	s.awake = len(s.sleep.ops) > 0
 	if err := s.run(ctx, p.measure); err != nil {
@@ -243,12 +248,15 @@ func (s *engine) report(r *sensors.Report) error {
 	return nil
 }
 
-// identify asks what the chip is.
-func (s *engine) identify(ctx context.Context) error {
+// identify asks what the chip is, for New or for a probe.
+func (s *engine) identify(ctx context.Context, probe bool) error {
 	s.part, s.serial = s.chip.part, ""
 	s.known = s.known[:0]
 	for i := range s.chip.identity {
 		id := &s.chip.identity[i]
+		if probe && id.elective || !probe && id.probe {
+			continue
+		}
 		o := s.compileStep(&id.step, nil)
 		data, err := s.fetch(ctx, &o)
 		if err != nil {
@@ -281,7 +289,9 @@ func (s *engine) match(id *identity, label string, data []byte) error {
 	}
 	switch other, ok := id.looks[v]; {
 	case id.serial && !stuck(data):
-		s.serial += fmt.Sprintf("%x", data)
+		if !id.unnumbered {
+			s.serial += fmt.Sprintf("%x", data)
+		}
 		return nil
 	case id.elective:
 		return nil

@@ -176,6 +176,7 @@ func (f *family) identification() *sensors.Identification {
 	var by []string
 	for _, c := range f.models {
 		id.Command = id.Command || c.commands && len(c.identity) > 0
+		id.Long = id.Long || c.long()
 		for _, i := range c.identity {
 			if i.by != "" && !slices.Contains(by, i.by) {
 				by = append(by, i.by)
@@ -198,6 +199,7 @@ func (f *family) probe(ctx context.Context, e sensors.Env) (sensors.Found, error
 			continue
 		}
 		s := newEngine(e, f, c)
+		s.others = "" // who asks knows that something answers here
 		err := s.probe(ctx)
 		if err == nil {
 			return sensors.Found{Family: f.name, Model: s.part, Serial: s.serial}, nil
@@ -220,12 +222,35 @@ func (s *engine) probe(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.chip.long() {
+		if err := s.silent(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.run(ctx, s.wake); err != nil {
 		return err
 	}
-	err := s.identify(ctx)
+	err := s.identify(ctx, true)
 	if len(s.wake.ops) > 0 {
 		s.lieDown()
 	}
 	return err
+}
+
+// long tells whether the chip is known by commands of two bytes.
+func (c *chip) long() bool {
+	return c.commands && slices.ContainsFunc(c.identity, func(id identity) bool { return !id.elective && len(id.write) > 1 })
+}
+
+// silent makes sure that nothing answers to a read: a chip of registers does,
+// and would take a command of two bytes for a register and its new content.
+func (s *engine) silent(ctx context.Context) error {
+	err := s.tx(ctx, nil, s.in[:1])
+	switch {
+	case err == nil:
+		return sensors.Errorf(sensors.Identity, "it answers to a read, as no idle %s does", s.parts())
+	case sensors.ReasonOf(err) != sensors.NoAnswer:
+		return err
+	}
+	return nil
 }

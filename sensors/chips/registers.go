@@ -45,7 +45,10 @@ func newDevice(e sensors.Env, addresses []string) device {
 		d.trace = log
 	}
 	others := slices.DeleteFunc(slices.Clone(addresses), func(a string) bool { return a == here })
-	if len(others) > 0 {
+	switch n := len(others); {
+	case n > 3:
+		d.others = fmt.Sprintf("another address from %s to %s", addresses[0], addresses[len(addresses)-1])
+	case n > 0:
 		d.others = "addr=" + strings.Join(others, " or addr=")
 	}
 	return d

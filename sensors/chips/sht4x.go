@@ -16,6 +16,7 @@ var sht4x = family{
 	addresses: []string{"0x44", "0x45", "0x46"}, // section 4.1
 	aliases:   map[string]string{"sht40": "", "sht41": "", "sht43": "", "sht45": ""},
 	models: []chip{{
+		part:     "SHT4x",
 		startup:  time.Millisecond, // section 3.2, power-up time
 		sum:      sensirion,        // section 4.4
 		commands: true,

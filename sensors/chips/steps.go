@@ -15,8 +15,10 @@ type phase struct{ ops []op }
 // An op is a step as it is done for one sensor.
 type op struct {
 	*step
-	w     hex // what is written, with the settings' bits
-	back  hex // what must be read back from w[0]; nil: nothing
+	timed bool // when it is written matters to the next
+	from  hex  // what back is read by
+	w     hex  // what is written, with the settings' bits
+	back  hex  // what must be read back from w[0]; nil: nothing
 	wait  time.Duration
 	sum   *checksum // over the answer
 	n     int       // bytes of data to be read
@@ -40,6 +42,9 @@ func (s *engine) compilePhase(steps []step, p *program) phase {
 				}
 			}
 		}
+		if o.begun && len(ph.ops) > 0 {
+			ph.ops[len(ph.ops)-1].timed = true
+		}
 		ph.ops = append(ph.ops, o)
 	}
 	return ph
@@ -60,7 +65,10 @@ func (st *step) fits(p *program) bool {
 func (s *engine) compileStep(st *step, p *program) op {
 	o := op{step: st, w: st.write, wait: st.wait, n: max(st.result, st.status)}
 	if st.set != nil {
-		o.w, o.back = st.set, st.readBack()
+		o.w, o.back, o.from = st.set, st.readBack(), st.from
+		if o.from == nil {
+			o.from = st.set[:1]
+		}
 	}
 	if p != nil {
 		var bits uint64
@@ -134,37 +142,66 @@ func (s *engine) run(ctx context.Context, ph phase) error {
 }
 
 func (s *engine) do(ctx context.Context, o *op) error {
-	if o.lasting {
-		return s.keep(ctx, o)
+	if o.merge {
+		return s.blend(ctx, o)
 	}
 	data, err := s.fetch(ctx, o)
-	if err != nil || o.result == 0 {
+	switch {
+	case err != nil || o.n == 0:
 		return err
+	case o.result == 0:
+		return s.notAResult(o)
 	}
 	at := len(s.frame.data)
 	s.frame.data = append(s.frame.data, data...)
+	if o.split {
+		s.last = append(s.last[:0], s.raw(o)...)
+	}
 	if !o.twice {
 		return nil
 	}
-	held := s.frame.data[at:]
-	for again := range 2 {
-		if data, err = s.receive(ctx, o); err != nil {
-			return err
-		}
-		if bytes.Equal(held, data) {
-			return nil
-		}
-		if again == 0 { // it was wrong, or the chip has got another meanwhile
-			copy(held, data)
-		}
-	}
-	return errUnequal("it", held, data)
+	return s.readAgain(ctx, o, s.frame.data[at:])
 }
 
-// keep sets a register of an EEPROM, which bears a limited number of writes,
-// only where it differs.
-func (s *engine) keep(ctx context.Context, o *op) error {
-	data, err := s.readChecked(ctx, o.w[:1], o.sum, len(o.back))
+// readAgain reads a result until two reads agree, three times in all.
+func (s *engine) readAgain(ctx context.Context, o *op, held []byte) error {
+	for again := range 2 {
+		data, err := s.receive(ctx, o)
+		switch {
+		case err != nil:
+			return err
+		case bytes.Equal(held, data):
+			return o.check(data)
+		case again == 1:
+			return errUnequal("it", held, data)
+		}
+		copy(held, data) // it was wrong, or the chip has got another meanwhile
+	}
+	return nil
+}
+
+// notAResult refuses a result that is what the chip answers to the question of
+// this step: another program asked it between our command and our read.
+func (s *engine) notAResult(o *op) error {
+	if raw := s.raw(o); o.sum != nil && bytes.Equal(raw, s.last) {
+		return sensors.Errorf(sensors.Busy, "it is % x, as the result was: another program uses the chip", raw)
+	}
+	return nil
+}
+
+// check holds an answer against what must be.
+func (o *op) check(data []byte) error {
+	for i := range o.must {
+		if err := o.must[i].check(data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// blend sets the bits of mask where they differ, and leaves the others alone.
+func (s *engine) blend(ctx context.Context, o *op) error {
+	data, err := s.readChecked(ctx, o.from, o.sum, len(o.back))
 	if err != nil {
 		return err
 	}
@@ -189,6 +226,9 @@ func (o *op) bitsOf() uint64 {
 
 // fetch does a step. The data it read are valid until the next read.
 func (s *engine) fetch(ctx context.Context, o *op) ([]byte, error) {
+	if o.timed {
+		s.began = s.env.Now()
+	}
 	if len(o.w) > 0 && (o.n == 0 || o.split) {
 		err := s.tx(ctx, o.w, nil)
 		if err != nil && !(o.absent && sensors.ReasonOf(err) == sensors.NoAnswer) {
@@ -210,13 +250,20 @@ func (s *engine) fetch(ctx context.Context, o *op) ([]byte, error) {
 	if err := s.busy(o); err != nil {
 		return nil, err
 	}
-	for i := range o.must {
-		if err := o.must[i].check(data); err != nil {
-			return nil, err
-		}
+	err = o.check(data)
+	if err != nil && o.begun && s.env.Now().Sub(s.began) >= inTime {
+		return nil, late{err}
 	}
-	return data, nil
+	return data, err
 }
+
+// late is that a measurement may have ended before it could be seen.
+type late struct{ error }
+
+func (l late) Unwrap() error { return l.error }
+
+// mostLate is how often a measurement is begun that is seen too late.
+const mostLate = 5
 
 // await reads, again and again where the step says so.
 func (s *engine) await(ctx context.Context, o *op) ([]byte, error) {
@@ -286,7 +333,7 @@ func (s *engine) verify(ctx context.Context, ph phase) error {
 		if o.back == nil {
 			continue
 		}
-		data, err := s.readChecked(ctx, o.w[:1], o.sum, len(o.back))
+		data, err := s.readChecked(ctx, o.from, o.sum, len(o.back))
 		if err != nil {
 			return fmt.Errorf("%s: %w", o.label, err)
 		}
@@ -307,7 +354,7 @@ func (t *test) check(data []byte) error {
 	if (v&mask == t.is) != t.not {
 		return nil
 	}
-	if t.reason == "" && stuck(data) {
+	if t.reason == "" && len(data) > 1 && stuck(data) {
 		return errStuck("it", v)
 	}
 	reason := t.reason

@@ -99,9 +99,10 @@ type step struct {
 	set  hex
 	back hex    // what it then reads; nil: as it was written
 	mask uint64 // the bits of it that count; 0: all
-	// lasting tells that what is set is kept in an EEPROM: its register is read
-	// first, and written only where a bit of mask differs.
-	lasting bool
+	from hex    // what it is read by; nil: set[0]
+	// merge keeps the bits of the register that aren't in mask, and writes it
+	// only where one that is differs: it is an EEPROM, or has reserved bits.
+	merge bool
 	// with names settings, or "channel", whose bits are or-ed into the end of
 	// write, set and back.
 	with []string
@@ -130,6 +131,10 @@ type step struct {
 	// until is repeated for at most its time.
 	until *until
 	must  []test
+	// begun tells that must is to show a measurement that was begun by the step
+	// before. Where that was too long ago, because the machine is busy, it is
+	// begun again.
+	begun bool
 	// once says why a result without a checksum is read but once.
 	once string
 }
@@ -175,13 +180,16 @@ var sensirion = &checksum{poly: 0x31, init: 0xff, every: 2}
 // An identity is what only chips of the family answer: a register with a known
 // content or, with a checksum, a serial number.
 type identity struct {
-	step            // with status, the bytes to be read
-	mask     uint64 // 0: all bits
-	is       []part
-	looks    map[uint64]string // contents of other chips' registers, and their names
-	serial   bool              // any answer with a good checksum; is may still name the part
-	by       string            // in words: "ID register 0x0F reads 0x0117"
-	elective bool              // it only tells the part; another answer is no error
+	step          // with status, the bytes to be read
+	mask   uint64 // 0: all bits
+	is     []part
+	looks  map[uint64]string // contents of other chips' registers, and their names
+	serial bool              // any answer with a good checksum; is may still name the part
+	probe  bool              // a scan asks, and New doesn't: the measurement tells as much
+	// unnumbered tells that such an answer is no serial number.
+	unnumbered bool
+	by         string // in words: "ID register 0x0F reads 0x0117"
+	elective   bool   // it only tells the part: another answer is no error, and a scan doesn't ask
 }
 
 // A part is what one content of an identity register says.

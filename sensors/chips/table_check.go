@@ -107,11 +107,11 @@ func (st *step) check(c *chip) error {
 		return errors.New("it reads both a result and a status")
 	case n > 0 && st.set != nil:
 		return errors.New("it sets and reads")
-	case st.lasting && (st.set == nil || len(st.with) > 0):
-		return errors.New("only what is set can last, and no settings")
+	case (st.merge || st.from != nil) && st.set == nil || st.merge && len(st.with) > 0:
+		return errors.New("merge and from are of set, and merge takes no settings")
 	case n < 0 || n > 32 || c.sum != nil && !st.plain && n%c.sum.every != 0:
 		return fmt.Errorf("%d bytes are read, which must be 1 to 32 and end with a checksum where there is one", n)
-	case n == 0 && (st.until != nil || st.must != nil || st.patience > 0 || st.once != ""):
+	case n == 0 && (st.until != nil || st.must != nil || st.patience > 0 || st.once != "" || st.begun):
 		return errors.New("it tests what it doesn't read")
 	case st.wait < 0 || st.wait > time.Minute || st.patience < 0 || st.patience > time.Minute:
 		return errors.New("it waits for more than a minute")

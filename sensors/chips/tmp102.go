@@ -30,7 +30,7 @@ var lm75 = family{
 				{set: hex{1, 0xe1, 0xa0}, mask: 0xffdf},
 				// The one-shot bit reads 0 during the conversion, and then 1.
 				// The others have one byte there, which is repeated or followed by 0xff.
-				{write: hex{1}, status: 2, must: []test{
+				{write: hex{1}, status: 2, begun: true, must: []test{
 					{mask: 0x000f, says: "a TMP102 has another configuration register: give model=tmp75 if the chip is a TMP75, TMP175 or TMP275, model=lm75 or model=lm75b if it is an LM75"},
 					{mask: 0x8000, says: "no conversion was begun"},
 				}},

@@ -119,11 +119,21 @@ func TestScanFindsWhatIsConnected(t *testing.T) {
 		t.Errorf("%d addresses were asked, want 112", len(asked))
 	}
 
-	family := []string{"tmp102", "tmp75", "lm75", "lm75b"}
-	for address, want := range map[uint16][]string{bmp280Address: {"bme280"}, lm75Address: family, tmp102Address: family, railedAddress: nil, 0x20: nil} {
-		if got := whats(found.on(t, b, address).Could); !slices.Equal(got, want) {
+	// Nothing tells an LM75 or TMP102: they are among those that could be there.
+	for address, want := range map[uint16][]string{bmp280Address: {"bme280"}, lm75Address: {"lm75"}, tmp102Address: {"tmp102"}, railedAddress: nil, 0x20: nil} {
+		got := whats(found.on(t, b, address).Could)
+		for _, what := range want {
+			if !slices.Contains(got, what) {
+				t.Errorf("at 0x%02x could be %q, and it is %s", address, got, what)
+			}
+		}
+		if len(want) == 0 && len(got) > 0 || address == bmp280Address && len(got) > 1 {
 			t.Errorf("at 0x%02x could be %q, want %q", address, got, want)
 		}
+	}
+	could := func(address uint16, what string) string {
+		list := found.on(t, b, address).Could
+		return list[slices.IndexFunc(list, func(s scannedSensor) bool { return s.What == what })].Flag
 	}
 	if len(found.OneWire) != 1 || found.OneWire[0].What != "28-0316a2793aff" {
 		t.Fatalf("on the 1-Wire bus: %+v", found.OneWire)
@@ -132,8 +142,8 @@ func TestScanFindsWhatIsConnected(t *testing.T) {
 	values := map[string]float64{ // of the flags
 		found.OneWire[0].Flag:                       -10.125,
 		found.on(t, b, bmp280Address).Could[0].Flag: 25.08,
-		found.on(t, b, lm75Address).Could[2].Flag:   -25,
-		found.on(t, b, tmp102Address).Could[0].Flag: -10.125,
+		could(lm75Address, "lm75"):                  -25,
+		could(tmp102Address, "tmp102"):              -10.125,
 	}
 	args := []string{"read", "--format=json"}
 	for flag := range values {
