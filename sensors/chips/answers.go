@@ -1,0 +1,109 @@
+package chips
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"example.org/dormouse/sensors"
+)
+
+// await reads, again and again where the step says so.
+func (s *engine) await(ctx context.Context, o *op) ([]byte, error) {
+	if o.until == nil && o.patience == 0 {
+		return s.receive(ctx, o)
+	}
+	within, every := o.patience, max(o.patience/5, 2*time.Millisecond)
+	if o.until != nil {
+		within, every = o.until.within, o.until.every
+	}
+	s.op, s.refusal = o, nil
+	if err := s.env.Poll(ctx, within, every, s.polled); err != nil {
+		if s.refusal != nil && sensors.ReasonOf(err) == sensors.NotReady {
+			return nil, sensors.Errorf(sensors.NotReady, "the chip has no answer yet: %w", s.refusal)
+		}
+		return nil, err
+	}
+	return s.data[:o.n], nil
+}
+
+// ready reads once, and tells whether that is the answer.
+func (s *engine) ready() (bool, error) {
+	o := s.op
+	data, err := s.receive(context.Background(), o)
+	if err != nil && o.patience > 0 && sensors.ReasonOf(err) == sensors.NoAnswer {
+		s.refusal = err
+		return false, nil
+	}
+	if err != nil || o.until == nil {
+		return true, err
+	}
+	s.refusal = nil
+	return number(data)&o.until.mask == o.until.is, nil
+}
+
+// receive reads the answer of a step and checks it.
+func (s *engine) receive(ctx context.Context, o *op) ([]byte, error) {
+	w := o.w
+	if o.split {
+		w = nil
+	}
+	return s.readChecked(ctx, w, o.sum, o.n)
+}
+
+// raw is the last answer as it came.
+func (s *engine) raw(o *op) []byte { return s.in[:o.sum.raw(o.n)] }
+
+// busy refuses what the chip answers to another command: another program asked
+// between our command and our read.
+func (s *engine) busy(o *op) error {
+	if o.result == 0 || !o.split {
+		return nil
+	}
+	raw := s.raw(o)
+	for _, known := range s.known {
+		if bytes.HasPrefix(known, raw) || bytes.HasPrefix(raw, known) {
+			return sensors.Errorf(sensors.Busy, "it is % x, what the chip answers when it is asked what it is: another program uses it", raw)
+		}
+	}
+	return nil
+}
+
+// verify reads back what a phase has set.
+func (s *engine) verify(ctx context.Context, ph phase) error {
+	for i := range ph.ops {
+		o := &ph.ops[i]
+		if o.back == nil {
+			continue
+		}
+		data, err := s.readChecked(ctx, o.from, o.sum, len(o.back))
+		if err != nil {
+			return fmt.Errorf("%s: %w", o.label, err)
+		}
+		if got, want := number(data), number(o.back); (got^want)&o.bitsOf() != 0 {
+			return sensors.Errorf(sensors.Identity, "%s reads 0x%x and not the 0x%x that was set: the chip lost its supply for a moment, another program uses it, the bus is stuck, or it is no %s", o.label, data, o.back, s.parts())
+		}
+	}
+	return nil
+}
+
+// check holds one read against the test.
+func (t *test) check(data []byte) error {
+	v := number(data)
+	mask := t.mask
+	if mask == 0 {
+		mask = allBits(len(data))
+	}
+	if (v&mask == t.is) != t.not {
+		return nil
+	}
+	if t.reason == "" && len(data) > 1 && stuck(data) {
+		return errStuck("it", v)
+	}
+	reason := t.reason
+	if reason == "" {
+		reason = sensors.Identity
+	}
+	return sensors.Errorf(reason, "it reads 0x%x: %s", data, t.says)
+}
