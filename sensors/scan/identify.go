@@ -61,10 +61,13 @@ func byProbe() []*sensors.Driver {
 	drivers := slices.Clone(sensors.Drivers())
 	slices.SortStableFunc(drivers, func(a, b *sensors.Driver) int {
 		command := func(d *sensors.Driver) int {
-			if d.Identity != nil && d.Identity.Command {
-				return 1
+			switch {
+			case d.Identity == nil || !d.Identity.Command:
+				return 0
+			case d.Identity.Long:
+				return 2
 			}
-			return 0
+			return 1
 		}
 		return command(a) - command(b)
 	})

@@ -123,8 +123,8 @@ func TestFaults(t *testing.T) {
 			}
 		}, 4, []string{"I2C bus 1 hung at 0x44: a chip holds SDA or SCL low"}, []string{"looks like"}},
 		{"stuck", func(b *bench) { b.Stick(0) }, 1, []string{"I2C bus 1 is stuck: every address answers", "is incomplete"}, []string{"0x44", "no chip answers"}},
-		{"a chip that nobody knows", func(b *bench) { b.SetFault(sim.SHT4x, sim.Fault{Corrupt: true}) }, 0,
-			[]string{"0x44  answers, and is no chip that a driver knows:\n          sht4x: command 0x89: the answer", "checksum"}, []string{"--sensor=sht4x"}},
+		{"a chip that nobody knows", func(b *bench) { b.SetFault(sim.BME280, sim.Fault{Corrupt: true}) }, 0,
+			[]string{"0x76  answers, and is no chip that a driver knows:\n          bme280: ", "chip's ID is 0x61"}, []string{"--sensor=bme280"}},
 		{"nobody is there", func(b *bench) {
 			for _, addr := range []uint16{sim.SHT4x, sim.TMP102, sim.ADS1115, sim.BME280} {
 				b.Remove(addr)
@@ -232,7 +232,7 @@ func TestOfABusThatFailsLater(t *testing.T) {
 			defer limited.Cancel()
 			first := s.scanBus(limited, 1)
 			second := s.scanBus(t.Context(), 2)
-			if len(s.found.Problems) != 1 || !strings.Contains(s.found.Problems[0], "from 0x76 on nothing was identified on I2C bus 1") {
+			if len(s.found.Problems) != 1 || !strings.Contains(s.found.Problems[0], "from 0x48 on nothing was identified on I2C bus 1") {
 				t.Errorf("the problems are %q", s.found.Problems)
 			}
 			if len(first.Addresses) != 3 || first.Complete {
