@@ -103,7 +103,7 @@ var tooLong = map[string]int{
 	"sensors/board/gpio_linux.go":    600,
 	"sensors/board/sim":              4100, // a model for each simulated chip
 	"sensors/command/process.go run": 112,
-	"sensors/command/prometheus.go":  430,
+	"sensors/command/prometheus.go":  440,
 	"sensors/config":                 2800,
 	"sensors/poll":                   2900,
 }
