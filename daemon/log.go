@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,11 +13,17 @@ import (
 // OpenLog opens a file to append log lines to, for Context.Stderr: created with
 // mode 0640, whatever the umask, and belonging to the daemon's user, who has to
 // open it again when it has been rotated. It is never opened through a symbolic
-// link and never a terminal; anything but a regular file is refused.
+// link and never a terminal; anything but a regular file is refused. Its
+// directory is made where it is one of Directories.
 func (c *Context) OpenLog(path string) (*os.File, error) {
 	who, err := c.identity()
 	if err != nil {
 		return nil, err
+	}
+	if dir := filepath.Dir(path); slices.Contains(c.Directories, dir) {
+		if err := makeDirectories(dir, who); err != nil {
+			return nil, inField("Directories", fmt.Errorf("make a directory for the daemon: %w", err))
+		}
 	}
 	f, err := openLog(path, who)
 	return f, inField("Stderr", err)

@@ -48,6 +48,13 @@ func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
 	s.describe(d)
 	if _, arrived := daemon.Handover(); !arrived {
 		in.Warnings = s.warnings(d, in)
+		var warning string
+		if s.logOutput, warning, err = logging.Choose(s.logOutput, s.stateDirectory, d.Detaches()); err != nil {
+			return usageError{fmt.Errorf("--log.output: %w", err)}
+		}
+		if in.LogOutput = s.logOutput; warning != "" {
+			in.Warnings = append(in.Warnings, warning)
+		}
 	}
 	if d.Handover, err = in.Handover(); err != nil {
 		return err
@@ -96,7 +103,7 @@ func (s *settings) gather() (*service.Inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Machine, s.stateDirectory, s.pidFile = in.Machine, in.StateDirectory, in.PIDFile
+	s.Machine, s.stateDirectory, s.pidFile, s.logOutput = in.Machine, in.StateDirectory, in.PIDFile, in.LogOutput
 	s.absolutePaths(in.Directory)
 	return in, nil
 }

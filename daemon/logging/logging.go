@@ -38,7 +38,7 @@ func New(output string, level *promslog.Level, format *promslog.Format) (*Logger
 	case Syslog:
 		h, err := newSyslogHandler(level, format)
 		if err != nil {
-			return nil, fmt.Errorf("open syslog: %w: no daemon listens on /dev/log: start a syslog daemon, or log to a file or stderr", err)
+			return nil, fmt.Errorf("open syslog: %w: no daemon listens on /dev/log: start a syslog daemon, or log to a file", err)
 		}
 		return &Logger{Logger: slog.New(h)}, nil
 	}

@@ -43,6 +43,8 @@ type Inputs struct {
 	// have another.
 	StateDirectory string `json:"state_directory"`
 	PIDFile        string `json:"pid_file"`
+	// LogOutput is where to log, as it was chosen for this machine.
+	LogOutput string `json:"log_output"`
 	// Warnings are for the terminal and for the log.
 	Warnings []string `json:"warnings"`
 }
