@@ -203,7 +203,7 @@ func TestCompletion(t *testing.T) {
 		"sta":               "start status",
 		"run --web.conf":    "--web.config.file",
 		"run --board ":      "auto sim",
-		"drivers bm":        "bme280",
+		"drivers bme":       "bme280",
 		"read --format jso": "json",
 	} {
 		script := `. ./completion; COMP_WORDS=(dormouse ` + words + `); [ "${1: -1}" != " " ] || COMP_WORDS+=(""); ` +
