@@ -7,6 +7,7 @@ type Report struct {
 	readings []Reading
 	failures []Failure
 	labels   []string // the label values of all readings, one after another
+	run      *Run
 }
 
 // A Reading is one value in its quantity's base unit.
@@ -48,6 +49,12 @@ func (r *Report) Fail(err error, labels ...string) {
 	r.failures = append(r.failures, Failure{Err: err, Labels: r.keep(labels)})
 }
 
+// SetRun reports the run of a program, whether it succeeded or not.
+func (r *Report) SetRun(run *Run) { r.run = run }
+
+// Run is the run of a program; nil: none was started.
+func (r *Report) Run() *Run { return r.run }
+
 // keep copies the variadic slice, so that the caller's stays on its stack.
 func (r *Report) keep(labels []string) []string {
 	from := len(r.labels)
@@ -65,5 +72,5 @@ func (r *Report) Failures() []Failure { return r.failures }
 func (r *Report) Reset() {
 	clear(r.readings)
 	clear(r.failures)
-	r.readings, r.failures, r.labels = r.readings[:0], r.failures[:0], r.labels[:0]
+	r.readings, r.failures, r.labels, r.run = r.readings[:0], r.failures[:0], r.labels[:0], nil
 }

@@ -90,6 +90,9 @@ type Driver struct {
 	// those who prefer them; empty: none.
 	Kernel string
 
+	// Programs is what a driver has that runs programs; nil: it runs none.
+	Programs *Programs
+
 	// Identity is how the chip is recognised; nil: by nothing.
 	Identity *Identification
 

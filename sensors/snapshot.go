@@ -42,7 +42,19 @@ type Result struct {
 	LastSuccess Instant // zero: none yet
 	NextRead    Instant // zero: none is planned
 	Took        time.Duration
+
+	// Of a sensor that runs programs: the last run, the last one that failed,
+	// and how many planned runs weren't made, by cause.
+	LastRun, FailedRun *Run
+	Skipped            map[string]uint64
 }
+
+// Causes of runs that weren't made: the label "cause" of
+// dormouse_skipped_runs_total.
+const (
+	SkipOverlap = "overlap" // the run before was still under way
+	SkipMissed  = "missed"  // the daemon or the machine was off
+)
 
 // Label is a label of the configuration.
 type Label struct{ Name, Value string }

@@ -51,6 +51,9 @@ func init() {
 			)},
 			{Options: options("none"), World: func(*sensortest.Env) { write("echo done") }, Faults: faults[:3]},
 		},
+		"task": {
+			{Options: map[string]string{"argv": options("none")["argv"]}, World: func(*sensortest.Env) { write("echo done") }, Faults: faults[:3]},
+		},
 	})
 }
 

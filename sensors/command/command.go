@@ -1,6 +1,6 @@
 // Package command runs programs on the schedule: whatever can print a number
 // or metrics is a sensor, and whatever has an exit status is a task. A program
-// lives for one read and is killed with its children when the time is up; what
+// lives for one read and is ended with its session when the time is up; what
 // it printed is trusted no further than a chip's answer.
 //
 // It is no init and no cron: nothing that should keep running is started here,
@@ -8,18 +8,14 @@
 package command
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"math"
-	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"example.org/dormouse/sensors"
 )
@@ -35,28 +31,65 @@ const (
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 func init() {
+	outputOption := sensors.Option{Name: "output", Type: sensors.EnumOption, Choices: []string{number, prometheus, none}, Default: number,
+		Help: "what it prints: one number, metrics in Prometheus' text format, or nothing that matters: a task"}
+	programs := &sensors.Programs{
+		Task:   func(o *sensors.Options) bool { return o.Text("output") == none },
+		Ending: ending, Ended: ended, Verify: verify,
+	}
 	sensors.Register(&sensors.Driver{
 		Name:      "command",
 		Summary:   "any program: the number or the metrics it prints, or a task whose exit status is the result",
 		Datasheet: "Prometheus text exposition format 0.0.4; docs/commands.md",
-		Wiring:    "the program must be executable by the user it runs as; directories and mounts are not kept in use between runs",
-		Timing:    "as long as the program runs, at most timeout (1m unless said otherwise): then it is killed with its children",
-		Options: []sensors.Option{
-			{Name: "argv", Type: sensors.ListOption, Required: true, Help: "the program, by its absolute path, and its arguments; no shell takes part"},
-			{Name: "output", Type: sensors.EnumOption, Choices: []string{number, prometheus, none}, Default: number,
-				Help: "what it prints: one number, metrics in Prometheus' text format, or nothing that matters: a task"},
-			{Name: "user", Type: sensors.TextOption, Help: "user to run it as, with that user's groups; only root can become another"},
-			{Name: "env", Type: sensors.MapOption, Help: "its environment, besides PATH, LANG, HOME, USER and LOGNAME"},
-			{Name: "directory", Type: sensors.PathOption, Default: "/", Help: "its working directory"},
-			{Name: "timeout", Type: sensors.DurationOption, Default: "1m", Range: &sensors.Range{Min: 0.01, Max: 366 * 86400},
-				Help: "how long it may run before it is killed with its children"},
-			{Name: "retries", Type: sensors.IntegerOption, Default: "0", Range: &sensors.Range{Min: 0, Max: 10},
-				Help: "further runs when it fails: a task may have been half done"},
-		},
-		Claims: claims,
-		Check:  check,
-		New:    open,
+		Wiring:    wiring,
+		Timing:    "as long as the program runs, at most timeout (1m unless said otherwise): then it is ended with its session",
+		Options:   programOptions("1m", outputOption),
+		Programs:  programs,
+		Claims:    claims,
+		Check:     check,
+		New:       openCommand,
 	})
+	tasks := *programs
+	tasks.Task = func(*sensors.Options) bool { return true }
+	sensors.Register(&sensors.Driver{
+		Name:      "task",
+		Summary:   "a program that does something and has an exit status; it gives no reading",
+		Datasheet: "docs/commands.md",
+		Wiring:    wiring,
+		Timing:    "as long as the program runs, at most timeout (10m unless said otherwise): then it is ended with its session",
+		Options:   programOptions("10m"),
+		Measures:  []*sensors.Quantity{sensors.ExitStatus, sensors.ExitDuration},
+		Programs:  &tasks,
+		Claims:    claims,
+		Check:     check,
+		New:       openTask,
+	})
+}
+
+const wiring = "the program must be executable by the user it runs as; directories and mounts are not kept in use between runs"
+
+// programOptions are those of both drivers.
+func programOptions(timeout string, more ...sensors.Option) []sensors.Option {
+	return append([]sensors.Option{
+		{Name: "argv", Type: sensors.ListOption, Required: true, Help: "the program, by its absolute path, and its arguments; no shell takes part"},
+		{Name: "user", Type: sensors.TextOption, Help: "user to run it as, with that user's groups; only root can become another"},
+		{Name: "env", Type: sensors.MapOption, Help: "its environment, besides PATH, LANG, HOME, USER and LOGNAME"},
+		{Name: "environment-file", Type: sensors.PathOption, Help: "a file of NAME=VALUE lines, read at each run; env wins over it"},
+		{Name: "directory", Type: sensors.PathOption, Default: "/", Help: "its working directory"},
+		{Name: "umask", Type: sensors.TextOption, Help: "its file creation mask, in octal: 027; by default the daemon's"},
+		{Name: "nice", Type: sensors.IntegerOption, Default: "0", Range: &sensors.Range{Min: -20, Max: 19}, Help: "added to its nice value: 10 lets others go first; below 0 needs privileges"},
+		{Name: "timeout", Type: sensors.DurationOption, Default: timeout, Range: &sensors.Range{Min: 0.01, Max: 366 * 86400},
+			Help: "how long it may run before it is ended, with its session, by SIGTERM"},
+		{Name: "kill-after", Type: sensors.DurationOption, Default: "5s", Range: &sensors.Range{Min: 0, Max: 3600},
+			Help: "how long after SIGTERM it is killed"},
+		{Name: "retries", Type: sensors.IntegerOption, Default: "0", Range: &sensors.Range{Min: 0, Max: 10},
+			Help: "further runs when it fails: a task may have been half done"},
+		{Name: "log", Type: sensors.EnumOption, Choices: []string{logFailures, logAll}, Default: logFailures,
+			Help: "whose output is logged: that of failures, where it isn't what the failure before had, or that of all runs"},
+		{Name: "catch-up", Type: sensors.DurationOption, Default: "0s", Help: "with at: runs once what was missed for at most so long, while the daemon or the machine was off; 0s: nothing"},
+		{Name: "on-failure", Type: sensors.ListOption, Help: "a program to run when it fails and did not before; its environment tells what happened"},
+		{Name: "on-recovery", Type: sensors.ListOption, Help: "a program to run when it succeeds again"},
+	}, more...)
 }
 
 // claims is the program. An argv that is wrong has no value.
@@ -71,168 +104,54 @@ func claims(o *sensors.Options) []sensors.Claim {
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func check(o *sensors.Options) error {
-	argv := o.List("argv")
-	if program := argv[0]; !filepath.IsAbs(program) {
-		advice := "write its absolute path"
-		if found, err := exec.LookPath(program); err == nil && filepath.IsAbs(found) {
-			advice = "write " + found
+	for _, key := range []string{"argv", "on-failure", "on-recovery"} {
+		if argv := o.List(key); len(argv) > 0 {
+			if err := checkProgram(argv[0]); err != nil {
+				return &sensors.OptionError{Key: key, Err: err}
+			}
 		}
-		return &sensors.OptionError{Key: "argv", Err: fmt.Errorf("%q is not an absolute path: %s (the daemon's working directory is /)", program, advice)}
 	}
 	for name := range o.Map("env") {
 		if !envName.MatchString(name) {
 			return &sensors.OptionError{Key: "env", Err: fmt.Errorf("%q can't be the name of an environment variable: letters, digits and _", name)}
 		}
 	}
-	return nil
-}
-
-// program is a configured program, ready to be run.
-type program struct {
-	env     sensors.Env
-	argv    []string
-	output  string
-	dir     string
-	environ []string
-	account *syscall.Credential // nil: the daemon's own
-	parser  parser
-}
-
-func open(_ context.Context, e sensors.Env) (sensors.Sensor, error) {
-	o := e.Options()
-	p := &program{env: e, argv: o.List("argv"), output: o.Text("output"), dir: o.Text("directory")}
-	if err := p.exists(); err != nil {
-		return nil, err
-	}
-	who, err := p.become(o.Text("user"))
-	if err != nil {
-		return nil, err
-	}
-	p.environ = environment(who, o.Map("env"))
-	return p, nil
-}
-
-// exists tells a missing program from a program that fails, and does so when
-// nothing is to be run yet.
-func (p *program) exists() error {
-	if info, err := os.Stat(p.dir); err != nil {
-		return sensors.Errorf(sensors.Command, "directory: %w", err)
-	} else if !info.IsDir() {
-		return sensors.Errorf(sensors.Command, "directory: %s: %w", p.dir, syscall.ENOTDIR)
-	}
-	info, err := os.Stat(p.argv[0])
-	switch {
-	case err != nil:
-		return sensors.Errorf(sensors.Command, "program: %w", err)
-	case info.IsDir():
-		return sensors.Errorf(sensors.Command, "program: %s: %w", p.argv[0], syscall.EISDIR)
-	case info.Mode()&0o111 == 0:
-		return sensors.Errorf(sensors.Command, "program: %s is not executable (chmod +x %s): %w", p.argv[0], p.argv[0], syscall.EACCES)
+	if _, err := parseUmask(o.Text("umask")); err != nil {
+		return &sensors.OptionError{Key: "umask", Err: err}
 	}
 	return nil
 }
 
-// become looks up who the program runs as. A nil user is one that /etc/passwd
-// doesn't know: the daemon may run under a number that has no name.
-func (p *program) become(name string) (*user.User, error) {
-	if name == "" {
-		own, err := user.LookupId(strconv.Itoa(os.Getuid()))
-		if err != nil {
-			return nil, nil
-		}
-		return own, nil
+func checkProgram(program string) error {
+	if filepath.IsAbs(program) {
+		return nil
 	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		return nil, sensors.Errorf(sensors.Command, "user %s: %w", name, err)
+	advice := "write its absolute path"
+	if found, err := exec.LookPath(program); err == nil && filepath.IsAbs(found) {
+		advice = "write " + found
 	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return nil, sensors.Errorf(sensors.Command, "user %s has the number %q: %w", name, u.Uid, err)
-	}
-	if int(uid) == os.Getuid() {
-		return u, nil // setting groups would need privileges that nobody asks for
-	}
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	if err != nil {
-		return nil, sensors.Errorf(sensors.Command, "user %s has the group %q: %w", name, u.Gid, err)
-	}
-	ids, err := u.GroupIds()
-	if err != nil {
-		return nil, sensors.Errorf(sensors.Command, "groups of user %s: %w", name, err)
-	}
-	p.account = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	for _, id := range ids {
-		g, err := strconv.ParseUint(id, 10, 32)
-		if err != nil {
-			return nil, sensors.Errorf(sensors.Command, "user %s is in the group %q: %w", name, id, err)
-		}
-		p.account.Groups = append(p.account.Groups, uint32(g))
-	}
-	return u, nil
+	return fmt.Errorf("%q is not an absolute path: %s (the daemon's working directory is /)", program, advice)
 }
 
-// environment is what a program finds: the same under systemd, at a terminal
-// and in a container.
-func environment(who *user.User, own map[string]string) []string {
-	all := map[string]string{"PATH": path, "LANG": "C.UTF-8", "HOME": "/"}
-	if who != nil {
-		all["HOME"], all["USER"], all["LOGNAME"] = who.HomeDir, who.Username, who.Username
+// parseUmask reads an octal mask; empty is the daemon's own, -1.
+func parseUmask(text string) (int, error) {
+	if text == "" {
+		return -1, nil
 	}
-	for name, value := range own {
-		all[name] = value
+	n, err := strconv.ParseUint(text, 8, 16)
+	if err != nil || n > 0o777 {
+		return 0, fmt.Errorf("%q is no octal mask from 000 to 777, as in 027", text)
 	}
-	var list []string
-	for name, value := range all {
-		list = append(list, name+"="+value)
-	}
-	slices.Sort(list)
-	return list
+	return int(n), nil
 }
 
-// Sense runs the program once. Exit status and duration are reported however
-// it ended, also beside an error: of a task that failed they are the result.
-func (p *program) Sense(ctx context.Context, r *sensors.Report) error {
-	cmd := &exec.Cmd{
-		Path: p.argv[0], Args: p.argv, Env: p.environ, Dir: p.dir,
-		// A session of its own: signals of a terminal don't reach it, it can't
-		// reach one, and its children are killed by the group's number.
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Credential: p.account},
-	}
-	ran, err := run(ctx, p.env, cmd, p.output != none)
+// umaskOf is the option umask, which Check has seen.
+func umaskOf(o *sensors.Options) int {
+	mask, err := parseUmask(o.Text("umask"))
 	if err != nil {
-		return err
+		return -1
 	}
-	err = p.judge(ran, r)
-	r.Set(sensors.ExitStatus, float64(ran.status))
-	r.Set(sensors.ExitDuration, ran.took.Seconds())
-	return err
-}
-
-// judge reports what a run brought, or why it is a failure.
-func (p *program) judge(ran *ran, r *sensors.Report) error {
-	if ran.ended != nil {
-		return ran.ended
-	}
-	if ran.status != 0 {
-		return sensors.Errorf(sensors.Command, "%s %s%s", p.argv[0], ran.how(), ran.messages())
-	}
-	if words := ran.messages(); words != "" {
-		p.env.Log().Debug("the program succeeded and had something to say", "program", p.argv[0], "messages", strings.TrimPrefix(words, ": "))
-	}
-	switch p.output {
-	case number:
-		v, err := parseNumber(ran.output)
-		if err != nil {
-			return fmt.Errorf("%s %w", p.argv[0], err)
-		}
-		r.Set(sensors.Number, v)
-	case prometheus:
-		if err := p.parser.parse(ran.output, r); err != nil {
-			return fmt.Errorf("output of %s: %w", p.argv[0], err)
-		}
-	}
-	return nil
+	return mask
 }
 
 // parseNumber reads the one number that a program printed.
@@ -255,3 +174,5 @@ func parseNumber(output []byte) (float64, error) {
 	}
 	return v, nil
 }
+
+var errNotRegular = errors.New("is no regular file")

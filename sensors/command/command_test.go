@@ -82,7 +82,7 @@ func TestFailures(t *testing.T) {
 		want    []string
 	}{
 		{"status", shell("echo 5; echo first >&2; echo disk full >&2; exit 3"), sensors.Command, 3, []string{"exited with status 3", "first | disk full"}},
-		{"status of a task", shell("echo it broke; exit 1", "output", "none"), sensors.Command, 1, []string{"exited with status 1", "it broke"}},
+		{"status of a task", shell("echo nobody sees this; echo it broke >&2; exit 1", "output", "none"), sensors.Command, 1, []string{"exited with status 1", "it broke"}},
 		{"only the last lines", shell("for i in 1 2 3 4 5; do echo line $i; done >&2; exit 1"), sensors.Command, 1, []string{": line 3 | line 4 | line 5"}},
 		{"control characters", shell(`printf 'a\033[31mred\000\377\r\n' >&2; exit 1`), sensors.Command, 1, []string{": a [31mred ?"}},
 		{"signal", shell("kill -TERM $$"), sensors.Command, 143, []string{"signal 15 (terminated)"}},
@@ -96,8 +96,8 @@ func TestFailures(t *testing.T) {
 		{"too large", shell("echo 1e999"), sensors.OutOfRange, 0, []string{`"1e999"`}},
 		{"an essay", shell("yes | head -100"), sensors.Command, 0, []string{"200 bytes", "output=prometheus"}},
 		{"bad metrics", shell("echo 'a b'", "output", "prometheus"), sensors.Command, 0, []string{"line 1"}},
-		{"flood", shell("yes"), sensors.Command, 137, []string{"more than 1048576 bytes", "killed"}},
-		{"flood of metrics", shell("yes 'a 1'", "output", "prometheus"), sensors.Command, 137, []string{"more than 1048576 bytes"}},
+		{"flood", shell("yes"), sensors.Command, 143, []string{"more than 1048576 bytes", "SIGTERM"}},
+		{"flood of metrics", shell("yes 'a 1'", "output", "prometheus"), sensors.Command, 143, []string{"more than 1048576 bytes"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r, err := newWorld(t, tc.options).sense(t, long)
@@ -134,16 +134,22 @@ func TestTask(t *testing.T) {
 	t.Error(err)
 }
 
-func TestTail(t *testing.T) {
-	var words tail
+func TestTranscript(t *testing.T) {
+	var said transcript
 	for i := range 10_000 {
-		fmt.Fprintf(&words, "%09d\n", i)
+		said.stdout(fmt.Appendf(nil, "%09d\n", i))
+		said.stderr(fmt.Appendf(nil, "%08dE\n", i))
 	}
-	if len(words.end) > tailSize || !bytes.HasSuffix(words.end, []byte("000009998\n000009999\n")) {
-		t.Errorf("keeps %d bytes that end in %q", len(words.end), words.end[len(words.end)-20:])
+	text, cut := said.text()
+	if len(text) != keptOutput || cut != 200_000-keptOutput || !strings.HasSuffix(text, "000009998\n00009998E\n000009999\n00009999E\n") {
+		t.Errorf("keeps %d bytes and has cut %d; they end in %q", len(text), cut, text[len(text)-40:])
 	}
-	r := ran{words: tail{[]byte(strings.Repeat("€", 1000))}}
-	if got := r.messages(); len(got) > 310 || !strings.HasPrefix(got, ": …€") || !strings.HasSuffix(got, "€") {
+	if got := said.lastWords(); got != ": 00009997E | 00009998E | 00009999E" {
+		t.Errorf("the last words are %q", got)
+	}
+	var long transcript
+	long.stderr([]byte(strings.Repeat("€", 1000)))
+	if got := long.lastWords(); len(got) > 310 || !strings.HasPrefix(got, ": …€") || !strings.HasSuffix(got, "€") {
 		t.Errorf("a long line becomes %d bytes: %q", len(got), got)
 	}
 }
@@ -210,15 +216,19 @@ func TestStrayHoldsThePipe(t *testing.T) {
 			t.Errorf("the stray is gone, so the test proved nothing: %v", err)
 		}
 	})
-	_, err := w.sense(t, 300*time.Millisecond)
+	began := time.Now()
+	_, err := w.sense(t, time.Second)
 	if sensors.ReasonOf(err) != sensors.Timeout || !strings.Contains(err.Error(), "held its output open") {
 		t.Errorf("got %v", err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v: the stray was waited for", took)
 	}
 }
 
 func TestCancelled(t *testing.T) {
 	w := newWorld(t, shell("echo up >&2; exec sleep 1000"))
-	s, err := open(t.Context(), w)
+	s, err := openCommand(t.Context(), w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -365,12 +375,12 @@ func TestUser(t *testing.T) {
 func TestOwnUserNeedsNoPrivilege(t *testing.T) {
 	me, err := user.LookupId(strconv.Itoa(os.Getuid()))
 	if err != nil { // no account: a name can't mean this process's user
-		if _, err := open(t.Context(), newWorld(t, shell("echo 1", "user", strconv.Itoa(os.Getuid())))); !errors.As(err, new(user.UnknownUserError)) {
+		if _, err := openCommand(t.Context(), newWorld(t, shell("echo 1", "user", strconv.Itoa(os.Getuid())))); !errors.As(err, new(user.UnknownUserError)) {
 			t.Errorf("got %v, want that there is no such user", err)
 		}
 		return
 	}
-	s, err := open(t.Context(), newWorld(t, shell("echo 1", "user", me.Username)))
+	s, err := openCommand(t.Context(), newWorld(t, shell("echo 1", "user", me.Username)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -405,7 +415,7 @@ func TestCannotStart(t *testing.T) {
 		{"no such user", shell("echo 1", "user", "nobody-of-that-name"), nil, "nobody-of-that-name"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s, err := open(t.Context(), newWorld(t, tc.options))
+			s, err := openCommand(t.Context(), newWorld(t, tc.options))
 			var r sensors.Report
 			if err == nil {
 				err = s.Sense(t.Context(), &r)
@@ -424,7 +434,7 @@ func TestCannotStart(t *testing.T) {
 }
 
 func TestStartErrors(t *testing.T) {
-	s, err := open(t.Context(), newWorld(t, shell("echo 1")))
+	s, err := openCommand(t.Context(), newWorld(t, shell("echo 1")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -465,7 +475,7 @@ func (s stealing) Start(cmd *exec.Cmd) error {
 }
 
 func TestStolenStatus(t *testing.T) {
-	s, err := open(t.Context(), stealing{newWorld(t, shell("echo 5"))})
+	s, err := openCommand(t.Context(), stealing{newWorld(t, shell("echo 5"))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -477,7 +487,7 @@ func TestStolenStatus(t *testing.T) {
 
 func TestEndedBeforeStart(t *testing.T) {
 	w := newWorld(t, shell("echo ran >$OUT", "env", "OUT="+filepath.Join(t.TempDir(), "out")))
-	s, err := open(t.Context(), w)
+	s, err := openCommand(t.Context(), w)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -29,12 +30,21 @@ func TestMain(m *testing.M) {
 // virtual time.
 type world struct {
 	*sensortest.Env
-	clock *alarm.Clock
+	clock  *alarm.Clock
+	driver *sensors.Driver
 }
 
 func (w world) Now() sensors.Instant { return alarm.Now() }
 
+func (w world) Sleep(ctx context.Context, d time.Duration) error { return w.clock.Sleep(ctx, d) }
+
 func newWorld(t testing.TB, options map[string]string) world {
+	t.Helper()
+	return worldOf(t, "command", options)
+}
+
+// worldOf is the environment of a sensor of that driver.
+func worldOf(t testing.TB, driver string, options map[string]string) world {
 	t.Helper()
 	clock, err := alarm.New()
 	if err != nil {
@@ -45,7 +55,8 @@ func newWorld(t testing.TB, options map[string]string) world {
 			t.Error(err)
 		}
 	})
-	return world{sensortest.New(t, sensortest.Driver(t, "command"), options), clock}
+	d := sensortest.Driver(t, driver)
+	return world{sensortest.New(t, d, options), clock, d}
 }
 
 // shell are the options of a sensor that runs a shell script.
@@ -60,7 +71,7 @@ func shell(script string, more ...string) map[string]string {
 // sense builds the sensor and reads it once, within limit.
 func (w world) sense(t testing.TB, limit time.Duration) (*sensors.Report, error) {
 	t.Helper()
-	s, err := open(t.Context(), w)
+	s, err := w.driver.New(t.Context(), w)
 	if err != nil {
 		t.Fatal(err)
 	}

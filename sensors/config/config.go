@@ -13,6 +13,9 @@ import (
 type Config struct {
 	Sensors []*Sensor // the file's first, each in the order written
 	Rails   []*Rail   // the defined ones, then the implicit ones
+	// WaitForTasks tells that tasks which are being run when the daemon is to end
+	// are waited for, and not ended.
+	WaitForTasks bool
 	// Warnings are about what is allowed but probably a mistake.
 	Warnings Problems
 }
@@ -60,6 +63,9 @@ type Schedule struct {
 	// Moved is how much later than the grid's points or At's times this machine
 	// reads: whole milliseconds, always the same ones.
 	Moved time.Duration
+	// CatchUp is how long ago a time of At may be that was missed while the
+	// daemon or the machine was off, for it to be made up for. Zero: it isn't.
+	CatchUp time.Duration
 }
 
 // Processing is what becomes of a reading between the driver and the page:

@@ -73,6 +73,11 @@ func init() {
 			Channels: []string{"ch0", "ch1"}, Measures: []*sensors.Quantity{sensors.Voltage.With("channel")}}),
 		fake("thermal", sensors.Driver{Options: []sensors.Option{{Name: "zone", Type: sensors.TextOption, Default: "cpu-thermal", Help: "the zone's type"}}, Measures: []*sensors.Quantity{sensors.Temperature}}),
 		fake("hwmon", sensors.Driver{Options: []sensors.Option{{Name: "path", Type: sensors.PathOption, Help: "of the device"}}}),
+		fake("task", sensors.Driver{Options: []sensors.Option{
+			{Name: "argv", Type: sensors.ListOption, Required: true, Help: "the program and its arguments"},
+			{Name: "catch-up", Type: sensors.DurationOption, Default: "0s", Help: "what was missed"},
+			{Name: "timeout", Type: sensors.DurationOption, Default: "10m", Help: "ended after"}},
+			Programs: &sensors.Programs{}, Measures: []*sensors.Quantity{sensors.ExitStatus}}),
 		fake("bound", sensors.Driver{NoRail: "the chip is set up only once", Measures: []*sensors.Quantity{sensors.Temperature}}),
 		fake("dewpoint", sensors.Driver{Options: []sensors.Option{{Name: "of", Type: sensors.SensorRefOption, Required: true, Help: "the sensor to compute it of"}}, Measures: []*sensors.Quantity{sensors.Temperature}}),
 		fake("particles", sensors.Driver{Options: []sensors.Option{{Name: "level", Type: sensors.NumberOption, Unit: sensors.Meters, Range: &sensors.Range{Min: 0, Max: 2}, Help: "height"},

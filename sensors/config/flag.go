@@ -11,7 +11,7 @@ import (
 // flagStanza takes apart NAME=WHAT[,KEY=VALUE]….
 func flagStanza(kind, text string, number int) (*stanza, Problems) {
 	s := &stanza{kind: kind, number: number, origin: Origin{Flag: fmt.Sprintf("--%s %q", kind, text), Line: number}}
-	what := map[string]string{"sensor": "DRIVER", "rail": "LINE"}[kind]
+	what := map[string]string{"sensor": "DRIVER", "rail": "LINE", "task": "PROGRAM"}[kind]
 	name, rest, ok := strings.Cut(text, "=")
 	s.name = strings.TrimSpace(name)
 	if !ok || strings.ContainsAny(name, `,"`) {

@@ -11,6 +11,7 @@ type Source struct {
 	Data        []byte
 	SensorFlags []string // NAME=DRIVER[,KEY=VALUE]…
 	RailFlags   []string // NAME=LINE[,KEY=VALUE]…
+	TaskFlags   []string // NAME=PROGRAM[,KEY=VALUE]…
 	Every       string   // of --every; empty: not given
 	// What distinguishes the machine from others, for jitter.
 	MachineID string // the content of /etc/machine-id; empty: it can't be read
@@ -42,7 +43,7 @@ func Draft(src Source) (*Config, error) {
 		names: map[string]Origin{}, origins: map[*Sensor]map[string]Origin{}}
 	var list []*Sensor
 	for _, s := range stanzas {
-		if s.kind == "sensor" && r.named(s, l.names) {
+		if s.kind != "rail" && r.named(s, l.names) {
 			if c := l.sensor(s); c != nil {
 				list = append(list, c)
 			}
@@ -55,12 +56,15 @@ func Draft(src Source) (*Config, error) {
 	rails.warnOfUnused()
 	r.problems.sort()
 	r.warnings.sort()
-	cfg := &Config{Sensors: list, Rails: rails.list, Warnings: r.warnings}
+	cfg := &Config{Sensors: list, Rails: rails.list, WaitForTasks: file.waitForTasks, Warnings: r.warnings}
 	if len(r.problems) > 0 {
 		return cfg, r.problems
 	}
 	return cfg, nil
 }
+
+// taskDriver is the driver of what is written as a task.
+const taskDriver = "task"
 
 // readStanzas takes the file and the flags apart.
 func readStanzas(r *report, src Source) (stanzas []*stanza, file *document) {
@@ -73,10 +77,14 @@ func readStanzas(r *report, src Source) (stanzas []*stanza, file *document) {
 	for _, group := range []struct {
 		kind  string
 		flags []string
-	}{{"sensor", src.SensorFlags}, {"rail", src.RailFlags}} {
+	}{{"sensor", src.SensorFlags}, {"task", src.TaskFlags}, {"rail", src.RailFlags}} {
 		for i, flag := range group.flags {
 			s, problems := flagStanza(group.kind, flag, i+1)
 			r.problems = append(r.problems, problems...)
+			if s.kind == "task" {
+				s.settings = append(s.settings, setting{key: "argv", text: s.value, origin: s.origin})
+				s.value = taskDriver
+			}
 			stanzas = append(stanzas, s)
 		}
 	}

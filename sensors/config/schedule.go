@@ -39,6 +39,9 @@ func (d *sensorDraft) schedule(c *Sensor) {
 			d.reject(d.stanza, phase, errPhaseAndAt)
 		}
 	} else {
+		if _, ok := d.common["every"]; !ok && d.stanza.kind == "task" {
+			d.add(d.stanza.origin, d.stanza.subject(), "every", errors.New(`is missing, and so is at: when is the task to be run? every=1h, or at="30 3 * * *"`))
+		}
 		s.Every = d.value("every").(time.Duration)
 		s.Phase = d.value("phase").(time.Duration)
 		if s.Phase >= s.Every {
@@ -48,6 +51,20 @@ func (d *sensorDraft) schedule(c *Sensor) {
 	s.Jitter = d.value("jitter").(time.Duration)
 	if err := d.jitter(s); err != nil {
 		d.reject(d.stanza, d.common["jitter"], err)
+	}
+}
+
+// catchUp takes the option of programs that poll goes by.
+func (d *sensorDraft) catchUp(c *Sensor) {
+	if c.Driver.Programs == nil || c.Options == nil {
+		return
+	}
+	if _, err := c.Driver.Option("catch-up"); err != nil {
+		return
+	}
+	c.Schedule.CatchUp = c.Options.Duration("catch-up")
+	if c.Schedule.CatchUp > 0 && c.Schedule.At == nil {
+		d.add(d.origins["catch-up"], d.stanza.subject(), "catch-up", errors.New("needs at: what has an interval is run when the daemon starts"))
 	}
 }
 

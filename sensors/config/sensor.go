@@ -54,6 +54,7 @@ func (l *loader) sensor(s *stanza) *Sensor {
 	}
 	d.processing(c)
 	c.Options = d.options()
+	d.catchUp(c)
 	l.origins[c] = d.origins
 	return c
 }

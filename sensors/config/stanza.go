@@ -9,13 +9,13 @@ import (
 	"unicode/utf8"
 )
 
-// A stanza is one sensor, one rail, or the defaults, as written in a flag or in
+// A stanza is one sensor, task or rail, or the defaults, as written in a flag or in
 // the file: the common form of both, before the keys are looked at.
 type stanza struct {
-	kind     string // "sensor", "rail", "defaults"
+	kind     string // "sensor", "task", "rail", "defaults"
 	name     string
 	number   int    // which of its kind it is, from 1
-	value    string // a sensor's driver, a rail's line
+	value    string // a sensor's or a task's driver, a rail's line
 	origin   Origin
 	settings []setting
 }

@@ -25,6 +25,8 @@ type document struct {
 	defaults *stanza
 	stanzas  []*stanza
 	listed   bool // it has the key sensors
+	// waitForTasks is what stop-tasks says.
+	waitForTasks bool
 }
 
 func (d *document) at(n *yaml.Node) Origin { return Origin{File: d.file, Line: max(n.Line, 1)} }
@@ -66,7 +68,7 @@ func readYAML(file string, data []byte) *document {
 	return d
 }
 
-var topKeys = []string{"defaults", "sensors", "rails"}
+var topKeys = []string{"defaults", "sensors", "tasks", "rails", "stop-tasks"}
 
 func (d *document) top(n *yaml.Node) {
 	d.each(n, "", "the file", func(key, value *yaml.Node) {
@@ -77,8 +79,17 @@ func (d *document) top(n *yaml.Node) {
 		case "sensors":
 			d.listed = true
 			d.list("sensor", key, value)
+		case "tasks":
+			d.list("task", key, value)
 		case "rails":
 			d.list("rail", key, value)
+		case "stop-tasks":
+			switch {
+			case value.Kind == yaml.ScalarNode && value.Value == "wait":
+				d.waitForTasks = true
+			case value.Kind != yaml.ScalarNode || value.Value != "term":
+				d.complain(d.at(value), "", key.Value, "is neither wait nor term: whether tasks that run when the daemon is to end are waited for, or ended")
+			}
 		default:
 			d.complain(d.at(key), "", key.Value, "is none of %s%s", strings.Join(topKeys, ", "), sensors.DidYouMean(key.Value, topKeys))
 		}
@@ -86,7 +97,7 @@ func (d *document) top(n *yaml.Node) {
 }
 
 func (d *document) list(kind string, key, n *yaml.Node) {
-	valueKey := map[string]string{"sensor": "driver", "rail": "line"}[kind]
+	valueKey := map[string]string{"sensor": "driver", "rail": "line", "task": "argv"}[kind]
 	if d.unsupported(n, "", key.Value) || isNull(n) {
 		return
 	}
@@ -98,6 +109,11 @@ func (d *document) list(kind string, key, n *yaml.Node) {
 		s := &stanza{kind: kind, number: i + 1, origin: d.at(item)}
 		if item.Kind != yaml.MappingNode {
 			d.complain(d.at(item), s.subject(), "", "is not a mapping: write - {name: …, %s: …}", valueKey)
+			continue
+		}
+		if kind == "task" { // argv is a setting as others are
+			s.value = taskDriver
+			d.item(s, key, item, "")
 			continue
 		}
 		d.item(s, key, item, valueKey)

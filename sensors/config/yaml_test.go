@@ -56,7 +56,7 @@ func TestYAMLErrors(t *testing.T) {
 		{"defaults is a word", "defaults: x\n", `f.yml:1: defaults: defaults is not a mapping`},
 		{"sensors is a mapping", "sensors: {a: {driver: thermal}}\n", `f.yml:1: sensors: is a list, each sensor an item: - {name: …, driver: …}`},
 		{"rails is a word", "rails: x\n", `f.yml:1: rails: is a list, each rail an item: - {name: …, line: …}`},
-		{"unknown top key", "sensor: []\n", `f.yml:1: sensor: is none of defaults, sensors, rails (did you mean sensors?)`},
+		{"unknown top key", "sensor: []\n", `f.yml:1: sensor: is none of defaults, sensors, tasks, rails, stop-tasks (did you mean sensors?)`},
 		{"nothing", "", `f.yml:1: no sensor is configured: give --sensor=NAME=DRIVER`},
 		{"comments only", "# nothing\n", `f.yml:1: no sensor is configured`},
 		{"three dashes", "---\n", `f.yml:1: no sensor is configured`},

@@ -32,7 +32,11 @@ type loop struct {
 	awake    awake
 
 	due      []*sensor // of the wake that begins
+	running  bool      // by Run: what was missed is caught up
 	reading  *alarm.Context
+	lasting  *alarm.Context            // of tasks that are waited for at the end
+	hurry    chan struct{}             // closed: they aren't any longer
+	ending   func(limit time.Duration) // is told that they are; may be nil
 	inflight int
 	changed  sensors.Instant // since when there is something to publish; zero: there isn't
 	complete bool            // all of a wake's reads have ended
@@ -43,7 +47,7 @@ type loop struct {
 }
 
 func newLoop(s *shared, cfg *config.Config, requests <-chan *request, publish func(*sensors.Snapshot)) *loop {
-	l := &loop{shared: s, requests: requests, publish: publish, agenda: newAgenda(), timer: s.clock.NewTimer(),
+	l := &loop{shared: s, requests: requests, publish: publish, agenda: newAgenda(), timer: s.clock.NewTimer(), hurry: make(chan struct{}),
 		wires: newWires(s, cfg), watches: newWatches(s.clock), families: &families{}, awake: newAwake()}
 	l.workers = newWorkers(s, l.wires)
 	return l
@@ -58,6 +62,11 @@ func (l *loop) run(ctx context.Context, only *request) (*sensors.Snapshot, error
 	l.states.take()
 	l.reading = l.clock.WithDeadline(ctx, 0)
 	defer l.reading.Cancel()
+	l.lasting = l.reading
+	if only == nil {
+		l.lasting = newLasting(l.clock, ctx)
+		defer l.lasting.Cancel()
+	}
 	defer l.workers.dismiss()
 	requests, jumps, edges := l.requests, l.clock.Jumps(), l.watches.edges
 	if only != nil {
@@ -106,12 +115,11 @@ func (l *loop) run(ctx context.Context, only *request) (*sensors.Snapshot, error
 	}
 }
 
-// cancel ends all reads; each returns at once or is left behind.
+// cancel ends all reads but those of tasks that are to be waited for; each
+// returns at once, a program when it has ended, or is left behind.
 func (l *loop) cancel(err error) error {
 	l.reading.Cancel()
-	for l.inflight > 0 {
-		l.finish(<-l.workers.done)
-	}
+	l.waitForReads()
 	l.timer.Stop()
 	if l.reload != nil {
 		l.waiting = append(l.waiting, l.reload)
@@ -163,6 +171,10 @@ func (l *loop) accept(r *request, running bool) {
 	}
 	chosen, err := l.set.Load().choose(r.names)
 	if err != nil {
+		r.reply <- answer{err: err}
+		return
+	}
+	if err := l.refuse(r.names, chosen); err != nil {
 		r.reply <- answer{err: err}
 		return
 	}

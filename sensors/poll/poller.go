@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os/exec"
 	"sync/atomic"
+	"time"
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
@@ -31,6 +32,9 @@ type Options struct {
 	// exec.Cmd.
 	Start, Wait func(*exec.Cmd) error
 	Log         *slog.Logger // nil: slog.Default()
+	// Ending is called when Run is to end while programs are being run, with how
+	// long they may take. Nil: nobody is told.
+	Ending func(limit time.Duration)
 }
 
 // A Poller reads the sensors of a configuration. Its methods may be called
@@ -52,7 +56,9 @@ type shared struct {
 	start  func(*exec.Cmd) error
 	wait   func(*exec.Cmd) error
 	states *states
-	set    atomic.Pointer[set]
+	// records are of tasks that catch up.
+	records *records
+	set     atomic.Pointer[set]
 }
 
 // A request comes from another goroutine.
@@ -90,10 +96,12 @@ func New(o Options) (*Poller, error) {
 		return nil, err
 	}
 	p.states = newStates(o.StateDirectory, o.Log)
+	p.records = newRecords(o.StateDirectory, o.Log)
 	p.loop = newLoop(p.shared, o.Config, p.requests, func(s *sensors.Snapshot) {
 		p.latest.Store(s)
 		o.Publish(s)
 	})
+	p.loop.ending = o.Ending
 	p.loop.install(next)
 	return p, nil
 }
@@ -112,6 +120,9 @@ func (p *Poller) Run(ctx context.Context) error {
 	<-p.owner
 	return errors.Join(err, p.Close())
 }
+
+// Hurry ends the tasks that Run waits for at its end. It may be called once.
+func (p *Poller) Hurry() { close(p.loop.hurry) }
 
 // Close releases what a Poller that never ran, or only answered ReadNow, still
 // holds: rails go off, counts are saved. Run does the same at its end.

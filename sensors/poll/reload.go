@@ -35,7 +35,11 @@ func (l *loop) acceptReload(r *request) {
 // spares tells whether a read of s that is under way goes on.
 func (r *reload) spares(s *sensor) bool {
 	n := r.next.byName[s.cfg.Name]
-	return n != nil && sameConfig(s.cfg, n.cfg) && (r.rails == nil || s.cfg.Power == "")
+	if n == nil || r.rails != nil && s.cfg.Power != "" {
+		return false
+	}
+	// A program that is the same is let to end where only its schedule changes.
+	return sameConfig(s.cfg, n.cfg) || s.programs() != nil && s.cfg.SameDevice(n.cfg)
 }
 
 func (l *loop) mayReload() bool {
@@ -74,6 +78,11 @@ func (l *loop) install(next *set) {
 		case o != nil && sameConfig(o.cfg, n.cfg):
 			next.sensors[i], next.byName[n.cfg.Name] = o, o
 			o.cfg.Origin, o.fresh, o.unpowered = n.cfg.Origin, o.unpowered, false
+			o.successor = nil
+			continue
+		case o != nil && o.active && o.cfg.SameDevice(n.cfg): // it was spared
+			next.sensors[i], next.byName[n.cfg.Name] = o, o
+			o.successor, o.fresh = n, false
 			continue
 		case o != nil && o.cfg.SameDevice(n.cfg):
 			n.inherit(o)
@@ -81,9 +90,7 @@ func (l *loop) install(next *set) {
 		}
 		n.fresh = true
 		if n.cron != nil {
-			n.replan(now, wall)
-			l.agenda.add(&n.entry)
-			n.result.NextRead = n.next
+			l.planCalendar(n, now, wall)
 		}
 	}
 	for _, o := range old.sensors {

@@ -21,6 +21,7 @@ func (s *sensor) conclude(now sensors.Instant) {
 	if s.reader != nil {
 		report = &s.reader.report
 	}
+	s.noteRun(report)
 	if s.err == nil {
 		s.failed = 0
 		res.Readings = s.process(report)

@@ -31,6 +31,11 @@ type sensor struct {
 	partial  bool            // logged that some channels failed
 	panicked bool            // logged the stack
 
+	// Of one that runs programs.
+	successor *sensor // takes its place when the run under way has ended
+	overlaps  bool    // logged that it runs longer than its interval
+	caughtUp  bool    // it was looked whether it had missed a run
+
 	// The read under way.
 	active     bool
 	gone       bool // cancelled by a reload
@@ -58,6 +63,8 @@ type sensor struct {
 	err    error
 	faults []error      // of each reading in the report, nil where it is good
 	worker chan *sensor // is free again; nil: it was left behind
+	told   told         // the driver, of the last outcome
+	runFor time.Time    // the planned time to be recorded; zero: none
 }
 
 // good is what other sensors may know of one.
@@ -95,6 +102,7 @@ func (s *sensor) inherit(o *sensor) {
 		s.watch.sensor = s
 	}
 	s.failed, s.logged, s.panicked = o.failed, o.logged, o.panicked
+	s.told, s.overlaps = o.told, o.overlaps
 	r := o.result
 	r.Readings, r.Failures, r.Expires = nil, nil, 0
 	r.Wiring, r.Claims, r.Labels, r.NextRead = s.result.Wiring, s.result.Claims, s.result.Labels, 0
@@ -118,7 +126,7 @@ func (s *sensor) waitFor(other *sensor) {
 // longest is how long a due read may take.
 func (s *sensor) longest() time.Duration {
 	attempts := time.Duration(s.cfg.Retries + 1)
-	d := attempts*(s.cfg.Timeout+grace) + (attempts-1)*retryPause + margin
+	d := attempts*(s.cfg.Timeout+graceOf(s.cfg)) + (attempts-1)*retryPause + margin
 	if s.cfg.Rail != nil {
 		d += s.cfg.Rail.Lead + s.cfg.Rail.Settle + s.cfg.Warmup
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
@@ -40,10 +41,11 @@ func newSet(cfg *config.Config, log *slog.Logger) (*set, error) {
 	return next, errors.Join(errs...)
 }
 
-// choose returns the named sensors, or all where none is named.
+// choose returns the named sensors, or where none is named all that aren't
+// tasks.
 func (set *set) choose(names []string) ([]*sensor, error) {
 	if len(names) == 0 {
-		return set.sensors, nil
+		return slices.DeleteFunc(slices.Clone(set.sensors), (*sensor).isTask), nil
 	}
 	chosen := make([]*sensor, len(names))
 	for i, name := range names {

@@ -10,13 +10,17 @@ import (
 
 // begin is the first wake: everything with an interval that wasn't read yet.
 func (l *loop) begin() {
-	l.watches.on = true
+	l.watches.on, l.running = true, true
 	soon := map[string]bool{} // rails that are about to be raised
 	for _, s := range l.set.Load().sensors {
 		l.watches.renew(s)
 		if s.cron == nil && !s.result.Tried && !s.active {
 			l.enlist(s)
 			soon[s.cfg.Power] = true
+		}
+		if s.cron != nil && !s.active {
+			l.agenda.remove(&s.entry)
+			l.planCalendar(s, l.clock.Now(), l.wall())
 		}
 	}
 	l.wires.rest(soon)
@@ -65,9 +69,7 @@ func (l *loop) jumped() {
 			continue
 		}
 		l.agenda.remove(&s.entry)
-		s.replan(now, wall)
-		l.agenda.add(&s.entry)
-		s.result.NextRead = s.next
+		l.planCalendar(s, now, wall)
 	}
 	l.awake.wakes[sensors.WakeClock]++
 	l.change() // the page shows wall-clock times
@@ -87,11 +89,12 @@ func (l *loop) wake(cause string) {
 	if len(due) == 0 {
 		return
 	}
-	b := &batch{left: len(due)}
+	b, wall := &batch{left: len(due)}, l.wall()
 	slices.SortFunc(due, func(a, b *sensor) int { return cmp.Compare(a.rank, b.rank) })
 	for _, s := range due {
 		s.batch, s.pending, s.err, s.gone = b, 0, nil, false
-		s.ctx = l.clock.WithDeadline(l.reading, 0)
+		s.ctx = l.clock.WithDeadline(l.parentOf(s), 0)
+		s.runFor = s.recordOf(wall)
 		for _, ref := range s.after {
 			s.waitFor(ref)
 		}
@@ -119,6 +122,7 @@ func (l *loop) finish(s *sensor) {
 	hung := s.stuck != nil && s.stuck.bus != nil && s.stuck.bus == s.bus
 	l.wires.leaveBus(s, hung)
 	l.wires.leaveRail(s)
+	cancelled := s.err != nil && (s.gone || s.ctx.Err() != nil)
 	s.ctx.Cancel()
 	l.inflight--
 	if s.batch.left--; s.batch.left == 0 {
@@ -130,15 +134,19 @@ func (l *loop) finish(s *sensor) {
 	}
 	l.workers.free(s.worker)
 	now := l.clock.Now()
-	if cancelled := s.err != nil && (s.gone || l.reading.Err() != nil); !cancelled {
+	if !cancelled {
 		l.change()
 		s.conclude(now)
 	}
 	if s.reader != nil && s.cfg.Power != "" && !s.holds() {
 		s.reader.sensor = nil // its rail is off: it is built again
 	}
-	l.plan(s, now)
-	l.watches.renew(s)
+	if s.successor != nil {
+		l.succeed(s, now)
+	} else {
+		l.plan(s, now)
+		l.watches.renew(s)
+	}
 	for _, d := range s.dependents {
 		if d.pending--; d.pending == 0 {
 			l.workers.launch(d)
@@ -159,6 +167,7 @@ func (l *loop) plan(s *sensor, now sensors.Instant) {
 	if s.cron != nil {
 		wall = l.wall()
 	}
+	s.skipOverlapping(now, wall)
 	s.entry.plan(s.began, now, wall)
 	l.agenda.add(&s.entry)
 	s.result.NextRead, s.result.Expires = s.next, 0

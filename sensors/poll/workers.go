@@ -53,10 +53,14 @@ func (w *workers) work(s *sensor) {
 	next := make(chan *sensor, 1)
 	for s != nil {
 		s.began = w.clock.Now()
+		if !s.runFor.IsZero() {
+			w.records.note(s.cfg.Name, s.cron.String(), s.runFor)
+		}
 		err := w.read(s.ctx, s)
 		if err == errLeft {
 			return
 		}
+		w.ended(s, err)
 		s.err, s.worker = err, next
 		w.done <- s
 		s = <-next
@@ -172,7 +176,7 @@ func (w *workers) attempt(ctx context.Context, s *sensor) error {
 // then it is left behind, and the read of its sensor ends here.
 func (w *workers) overdue(s *sensor, r *reader) {
 	timer := w.clock.NewTimer()
-	if err := timer.Set(w.clock.Now().Add(grace)); err == nil {
+	if err := timer.Set(w.clock.Now().Add(graceOf(r.cfg))); err == nil {
 		select {
 		case <-r.done:
 			timer.Stop()

@@ -84,6 +84,12 @@ func (s *Store) ThisBoot() ([]byte, error) {
 	return s.open(false, true)
 }
 
+// Last returns what the last process wrote, of whichever boot, and leaves it
+// there: for what may be older than what has happened since.
+func (s *Store) Last() ([]byte, error) {
+	return s.open(false, false)
+}
+
 func (s *Store) open(remove, sameBoot bool) ([]byte, error) {
 	if _, err := os.Stat(s.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("nothing can be kept: %w", err)

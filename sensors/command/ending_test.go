@@ -1,0 +1,163 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.org/dormouse/sensors"
+	"golang.org/x/sys/unix"
+)
+
+// TestEnding: what a program is given before it is killed, and what becomes of
+// it and of what it started.
+func TestEnding(t *testing.T) {
+	for _, tc := range []struct {
+		name, script string
+		killAfter    string
+		status       float64
+		says         []string // of the error
+		logs         []string
+		output       string
+	}{
+		{"it ends at SIGTERM", "echo up; exec sleep 1000", "30s", 143, []string{"still ran", "was ended with all of its session by SIGTERM"}, []string{"by=SIGTERM", `because="its time was up"`}, "up\n"},
+		{"it cleans up", "exec 2>/dev/null; trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done", "30s", 3, []string{"by SIGTERM"}, []string{"by=SIGTERM"}, "up\nbye\n"},
+		{"it takes SIGTERM for success", "exec 2>/dev/null; trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done", "30s", 137, []string{"by SIGTERM"}, []string{"by=SIGTERM"}, "up\n"},
+		{"it is deaf to it", "trap '' TERM; echo up; while :; do sleep 1000; done", "200ms", 137, []string{"was killed with all of its session, ", " after SIGTERM"}, []string{"by=SIGKILL"}, "up\n"},
+		{"at once", "trap '' TERM; echo up; while :; do sleep 1000; done", "0s", 137, []string{"was killed"}, []string{"by=SIGKILL"}, "up\n"},
+		// timeout(1) leads a process group of its own, as a shell's jobs do.
+		{"another group", "timeout 1000 sleep 1000 & echo up; wait", "30s", 143, []string{"by SIGTERM"}, []string{"by=SIGTERM"}, "up\n"},
+		{"a deaf one in another group", "timeout 1000 sh -c 'trap \"\" TERM; while :; do sleep 1000; done' & sleep 0.1; echo up; wait", "300ms", 143, []string{"was killed"}, []string{"by=SIGKILL"}, "up\n"},
+		{"what it left behind", "timeout 1000 sleep 1000 & echo up", "30s", 137, []string{"held its output open", "by SIGTERM"}, []string{"by=SIGTERM"}, "up\n"},
+		{"what it left behind without its output", "timeout 1000 sleep 1000 >/dev/null 2>&1 & echo up; sleep 1000", "30s", 143, []string{"by SIGTERM"}, []string{"by=SIGTERM"}, "up\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := worldOf(t, "task", shell("echo $$ >$PID; "+tc.script, "kill-after", tc.killAfter, "env", "PID="+filepath.Join(t.TempDir(), "pid")))
+			r, err := w.sense(t, 500*time.Millisecond)
+			if sensors.ReasonOf(err) != sensors.Timeout || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v, want a time-out", err)
+			}
+			for _, want := range tc.says {
+				if !strings.Contains(fmt.Sprint(err), want) {
+					t.Errorf("%q is not in: %v", want, err)
+				}
+			}
+			for _, want := range tc.logs {
+				if !strings.Contains(w.Logged(), want) {
+					t.Errorf("%q is not in the log: %s", want, w.Logged())
+				}
+			}
+			if got := value(t, r, "dormouse_command_exit_status"); got != tc.status {
+				t.Errorf("exit status %v, want %v", got, tc.status)
+			}
+			if run := r.Run(); run == nil || run.Output != tc.output || run.Status != int(tc.status) || run.Err == nil {
+				t.Errorf("the run is %+v", run)
+			}
+			text, err := os.ReadFile(strings.TrimPrefix(w.Options().Map("env")["PID"], "PID="))
+			if err != nil {
+				t.Fatal(err)
+			}
+			session, err := strconv.Atoi(strings.TrimSpace(string(text)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if left := members(session); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+// TestStrays: processes that left the session are named and not claimed to be
+// ended: while their parents live, and when they hold the output.
+func TestStrays(t *testing.T) {
+	for name, script := range map[string]string{
+		"a child":              "setsid sleep 999 & echo $! >$PID; wait",
+		"one without a parent": "sh -c 'setsid sleep 999 & echo $! >$PID'; sleep 1000",
+	} {
+		t.Run(name, func(t *testing.T) {
+			pid := filepath.Join(t.TempDir(), "pid")
+			w := worldOf(t, "task", shell(script, "kill-after", "2s", "env", "PID="+pid))
+			_, err := w.sense(t, 500*time.Millisecond)
+			text, readErr := os.ReadFile(pid)
+			if readErr != nil {
+				t.Fatal(readErr)
+			}
+			stray, readErr := strconv.Atoi(strings.TrimSpace(string(text)))
+			if readErr != nil {
+				t.Fatal(readErr)
+			}
+			t.Cleanup(func() {
+				if err := syscall.Kill(stray, syscall.SIGKILL); err != nil {
+					t.Errorf("the stray is gone, so the test proved nothing: %v", err)
+				}
+			})
+			for _, text := range []string{fmt.Sprint(err), w.Logged()} {
+				if want := fmt.Sprintf("sleep (%d)", stray); !strings.Contains(text, want) || !strings.Contains(text, "left the") {
+					t.Errorf("%s is not in: %s", want, text)
+				}
+			}
+		})
+	}
+}
+
+// A reload or the daemon's stop ends the program in the same way, and says so.
+func TestStopped(t *testing.T) {
+	dir := t.TempDir()
+	up := filepath.Join(dir, "up")
+	if err := unix.Mkfifo(up, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := worldOf(t, "task", shell(`exec 2>/dev/null; trap 'echo cleaned up; exit 0' TERM; echo >$UP; while :; do sleep 0.05; done`, "env", "UP="+up))
+	s, err := openTask(t.Context(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var r sensors.Report
+	done := make(chan error, 1)
+	go func() { done <- s.Sense(ctx, &r) }()
+	if _, err := os.ReadFile(up); err != nil { // it has set its trap
+		t.Fatal(err)
+	}
+	cancel()
+	err = <-done
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "by SIGTERM") {
+		t.Errorf("got %v", err)
+	}
+	if run := r.Run(); run == nil || run.Output != "cleaned up\n" {
+		t.Errorf("the run is %+v", run)
+	}
+	if !strings.Contains(w.Logged(), `because="the daemon stops, or its configuration changed" by=SIGTERM`) {
+		t.Errorf("the log says %s", w.Logged())
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	for text, want := range map[string]process{
+		"17 (sh) S 1 17 17 0 -1":            {pid: 17, parent: 1, group: 17, session: 17, name: "sh"},
+		"17 (a) b) c (d) Z 1 2 3 0":         {pid: 17, parent: 1, group: 2, session: 3, name: "a) b) c (d", zombie: true},
+		"4 (name with blanks) R 0 -1 0 0 0": {pid: 4, parent: 0, group: -1, session: 0, name: "name with blanks"},
+	} {
+		if got, ok := parseStat(text); !ok || got != want {
+			t.Errorf("%q: %+v, %v", text, got, ok)
+		}
+	}
+	for _, text := range []string{"", "17", "17 (", "17 (sh", "17 (sh)", "17 (sh) S 1 2", "x (sh) S 1 2 3", "17 (sh) S 1 y 3"} {
+		if got, ok := parseStat(text); ok {
+			t.Errorf("%q: %+v", text, got)
+		}
+	}
+	if !slices.ContainsFunc(processes(), func(p process) bool { return p.pid == os.Getpid() && p.parent == os.Getppid() }) {
+		t.Error("this process isn't among all")
+	}
+}

@@ -1,0 +1,299 @@
+package poll
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
+)
+
+// What sensors that run programs have besides: they are asked to end and given
+// time for it, their drivers are told of outcomes, tasks are left alone where
+// nobody names them, a run that is under way keeps the next one away, and what
+// was missed is caught up.
+
+// told is the last outcome that a driver was told of.
+type told struct {
+	failed bool
+	output string // of the last failure
+}
+
+func (s *sensor) programs() *sensors.Programs { return s.cfg.Driver.Programs }
+
+// isTask tells whether a read does something, and isn't done to learn
+// something.
+func (s *sensor) isTask() bool {
+	p := s.programs()
+	return p != nil && p.Task(s.cfg.Options)
+}
+
+// graceOf is how long a read may take to return after its deadline.
+func graceOf(cfg *config.Sensor) time.Duration {
+	if p := cfg.Driver.Programs; p != nil {
+		return grace + p.Ending(cfg.Options)
+	}
+	return grace
+}
+
+// ended tells the driver of a program how a due read has ended. The end of the
+// daemon, or of the sensor, is no outcome.
+func (w *workers) ended(s *sensor, err error) {
+	p := s.programs()
+	if p == nil || s.ctx.Err() != nil || s.reader == nil {
+		return
+	}
+	out := sensors.Outcome{Err: err, Run: s.reader.report.Run(), Changed: (err != nil) != s.told.failed}
+	if err != nil {
+		text := err.Error()
+		if out.Run != nil {
+			text = out.Run.Output
+		}
+		out.Repeated = s.told.output == text && (s.told.failed || text != "")
+		s.told.output = text
+	}
+	s.told.failed = err != nil
+	p.Ended(s.ctx, s.reader, out)
+}
+
+// noteRun keeps the last runs for the result.
+func (s *sensor) noteRun(r *sensors.Report) {
+	if r == nil || r.Run() == nil {
+		return
+	}
+	s.result.LastRun = r.Run()
+	if s.err != nil {
+		s.result.FailedRun = r.Run()
+	}
+}
+
+// refuse is the error of a request for tasks of which one is being run: a
+// second run beside it isn't started.
+func (l *loop) refuse(names []string, chosen []*sensor) error {
+	if len(names) == 0 {
+		return nil
+	}
+	for _, s := range chosen {
+		if s.active && s.isTask() {
+			s.skip(sensors.SkipOverlap, 1)
+			l.change()
+			ago := l.clock.Now().Sub(s.began).Round(time.Second)
+			s.log.Warn("a run was asked for while one is under way: it was refused", "began", ago.String()+" ago")
+			return fmt.Errorf("%s is being run since %s: wait for its end", s.cfg.Name, sensors.FormatDuration(ago))
+		}
+	}
+	return nil
+}
+
+// skip counts planned runs that weren't made.
+func (s *sensor) skip(cause string, n uint64) {
+	s.result.Skipped = maps.Clone(s.result.Skipped) // earlier Snapshots have the old one
+	if s.result.Skipped == nil {
+		s.result.Skipped = map[string]uint64{}
+	}
+	s.result.Skipped[cause] += n
+}
+
+// skipOverlapping counts and logs the times that passed while the program ran.
+func (s *sensor) skipOverlapping(now sensors.Instant, wall time.Time) {
+	if s.programs() == nil {
+		return
+	}
+	n := s.entry.overlapped(s.began, now, wall)
+	switch {
+	case n > 0:
+		s.skip(sensors.SkipOverlap, n)
+		if !s.overlaps {
+			s.log.Warn("the program ran longer than its interval: runs were left out", "runs", n, "took", now.Sub(s.began).Round(time.Second).String())
+		}
+	case s.overlaps:
+		s.log.Info("the program ends in time again")
+	}
+	s.overlaps = n > 0
+}
+
+// mostTimes bounds what is counted of a calendar.
+const mostTimes = 10_000
+
+// overlapped is how many of the entry's times came while it was read.
+func (e *entry) overlapped(began, now sensors.Instant, wall time.Time) uint64 {
+	if e.cron == nil {
+		first := e.slot(began.Add(e.slack))
+		if first.After(now) {
+			return 0
+		}
+		return 1 + uint64(now.Sub(first)/e.every)
+	}
+	if wall.IsZero() || e.target.IsZero() {
+		return 0
+	}
+	from := e.target
+	if !from.Add(e.moved).After(wall.Add(began.Sub(now)).Add(early)) {
+		t, ok := e.cron.Next(from) // the read was for the target itself
+		if !ok {
+			return 0
+		}
+		from = t
+	}
+	return uint64(len(e.until(from, wall)))
+}
+
+// until lists the calendar's times from one of them on that have come by the
+// wall clock, mostTimes at most.
+func (e *entry) until(from, wall time.Time) []time.Time {
+	var times []time.Time
+	for t, ok := from, true; ok && len(times) < mostTimes && !t.Add(e.moved).After(wall); t, ok = e.cron.Next(t) {
+		times = append(times, t)
+	}
+	return times
+}
+
+// catchUp looks, once for each task that wants it and as soon as the wall clock
+// is plausible, whether it missed a time while the daemon or the machine was
+// off. It tells whether the task is planned by that.
+func (l *loop) catchUp(s *sensor, now sensors.Instant, wall time.Time) bool {
+	limit := s.cfg.Schedule.CatchUp
+	if !l.running || s.cron == nil || limit == 0 || s.caughtUp || wall.IsZero() {
+		return false
+	}
+	s.caughtUp = true
+	last, known := l.records.last(s.cfg.Name, s.cron.String())
+	if !known {
+		l.records.note(s.cfg.Name, s.cron.String(), wall) // from now on
+		return false
+	}
+	first, ok := s.cron.Next(last)
+	if !ok {
+		return false
+	}
+	missed := s.until(first, wall)
+	if len(missed) == 0 {
+		return false
+	}
+	latest := missed[len(missed)-1]
+	attrs := []any{"missed", len(missed), "first", first.Format(time.DateTime), "latest", latest.Format(time.DateTime)}
+	if wall.Sub(latest) > limit {
+		s.skip(sensors.SkipMissed, uint64(len(missed)))
+		s.log.Warn("runs were missed, the latest too long ago to be caught up", append(attrs, "catch_up", sensors.FormatDuration(limit))...)
+		l.records.note(s.cfg.Name, s.cron.String(), latest)
+		return false
+	}
+	if len(missed) > 1 {
+		s.skip(sensors.SkipMissed, uint64(len(missed)-1))
+	}
+	s.log.Info("runs were missed: the latest is caught up", append(attrs, "in", s.moved.String())...)
+	s.target, s.next = latest, now.Add(s.moved)
+	return true
+}
+
+// planCalendar plans a calendar's entry anew, or what it has to catch up.
+func (l *loop) planCalendar(s *sensor, now sensors.Instant, wall time.Time) {
+	if !l.catchUp(s, now, wall) {
+		s.replan(now, wall)
+	}
+	l.agenda.add(&s.entry)
+	s.result.NextRead = s.next
+}
+
+// recordOf is the planned time that a run which begins now is for, where that
+// is to be recorded.
+func (s *sensor) recordOf(wall time.Time) time.Time {
+	if s.cron == nil || s.cfg.Schedule.CatchUp == 0 || s.target.IsZero() || wall.IsZero() || !s.passed(wall) {
+		return time.Time{}
+	}
+	return s.target
+}
+
+// parentOf is the context that the read of a sensor ends with: that of the
+// poller, or where tasks are waited for one that outlasts it.
+func (l *loop) parentOf(s *sensor) context.Context {
+	if l.set.Load().config.WaitForTasks && s.isTask() {
+		return l.lasting
+	}
+	return l.reading
+}
+
+// tasksLeft names the tasks that are still being run.
+func (l *loop) tasksLeft() []string {
+	var names []string
+	for _, s := range l.set.Load().sensors {
+		if s.active && s.isTask() {
+			names = append(names, s.cfg.Name)
+		}
+	}
+	return names
+}
+
+// waitForReads waits for the reads that are still under way when the poller is
+// to end. Hurry cuts short that of tasks.
+func (l *loop) waitForReads() {
+	hurry := l.hurry
+	limit := l.longestEnding()
+	if names := l.tasksLeft(); len(names) > 0 && l.set.Load().config.WaitForTasks {
+		limit = max(limit, l.longestTask())
+		l.log.Info("waiting for tasks to end", "tasks", names, "at_most", limit.String())
+	}
+	if limit > 0 && l.ending != nil {
+		l.ending(limit)
+	}
+	for l.inflight > 0 {
+		select {
+		case s := <-l.workers.done:
+			l.finish(s)
+		case <-hurry:
+			l.log.Warn("tasks are ended", "tasks", l.tasksLeft())
+			l.lasting.Cancel()
+			hurry = nil
+		}
+	}
+}
+
+// longestTask is how long the tasks that are being run may still take.
+func (l *loop) longestTask() time.Duration {
+	var most time.Duration
+	for _, s := range l.set.Load().sensors {
+		if s.active && s.isTask() {
+			most = max(most, s.longest())
+		}
+	}
+	return most
+}
+
+// longestEnding is how long the programs that are being run may take to end.
+func (l *loop) longestEnding() time.Duration {
+	var most time.Duration
+	for _, s := range l.set.Load().sensors {
+		if s.active && s.programs() != nil {
+			most = max(most, graceOf(s.cfg))
+		}
+	}
+	return most
+}
+
+// succeed puts the sensor of a newer configuration in the place of one whose
+// program was let to end.
+func (l *loop) succeed(s *sensor, now sensors.Instant) {
+	n, old := s.successor, l.set.Load()
+	s.successor = nil
+	next := &set{config: old.config, sensors: slices.Clone(old.sensors), byName: maps.Clone(old.byName)}
+	next.sensors[slices.Index(next.sensors, s)], next.byName[s.cfg.Name] = n, n
+	n.inherit(s)
+	n.began = s.began
+	l.set.Store(next)
+	next.order()
+	l.families.reset(next)
+	if n.cron == nil {
+		l.plan(n, now)
+		return
+	}
+	l.planCalendar(n, now, l.wall())
+}
+
+// newLasting is a context that doesn't end with ctx.
+func newLasting(clock *alarm.Clock, ctx context.Context) *alarm.Context {
+	return clock.WithDeadline(context.WithoutCancel(ctx), 0)
+}
