@@ -74,6 +74,12 @@ func (p *Process) Reloaded(status string) error { return p.notifier.ready(status
 // Stopping tells the supervisor that the daemon is about to end.
 func (p *Process) Stopping() error { return p.notifier.send("STOPPING=1") }
 
+// ExtendTimeout tells the supervisor that the start, reload or end that is under
+// way needs up to d more from now.
+func (p *Process) ExtendTimeout(d time.Duration) error {
+	return p.notifier.send("EXTEND_TIMEOUT_USEC=" + strconv.FormatInt(d.Microseconds(), 10))
+}
+
 // WatchdogInterval is how often at least the supervisor wants to hear
 // [Process.Alive]; 0: it doesn't want to. Half of it is a good interval:
 // sd_watchdog_enabled(3).

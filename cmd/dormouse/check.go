@@ -71,7 +71,7 @@ func defineCheck(c *kingpin.CmdClause) action {
 func (s *settings) checkHardware(ctx context.Context, stdout io.Writer, cfg *config.Config) error {
 	var names []string
 	for _, sensor := range cfg.Sensors {
-		if sensor.Driver.Name == "command" {
+		if sensor.Driver.Programs != nil {
 			// It may be a backup, or worse.
 			if _, err := fmt.Fprintf(stdout, "%s is a program: not run; `dormouse read %s` does\n", sensor.Name, sensor.Name); err != nil {
 				return err

@@ -54,6 +54,8 @@ type settings struct {
 func (s *settings) wiringFlags(c *kingpin.CmdClause) {
 	c.Flag("sensor", "A sensor, its driver and its wiring: greenhouse=bme280,bus=1,addr=0x76. Repeatable. `dormouse drivers` lists the drivers.").
 		PlaceHolder("NAME=DRIVER[,KEY=VALUE]…").StringsVar(&s.Sensors)
+	c.Flag("task", "A program to be run on the schedule: backup=/home/pi/backup.py,at=\"30 3 * * *\". Repeatable. `dormouse drivers task` lists the keys.").
+		PlaceHolder("NAME=PROGRAM[,KEY=VALUE]…").StringsVar(&s.Tasks)
 	s.railFlag(c, "A supply that a line switches on only while its sensors are read: probes=GPIO17,settle=100ms. Repeatable.")
 	c.Flag("config.file", "Sensors and rails as a YAML file, read at start and at SIGHUP.").PlaceHolder("FILE").StringVar(&s.ConfigFile)
 	c.Flag("every", "Interval of sensors that have none of their own (5m).").PlaceHolder("5m").StringVar(&s.Every)

@@ -104,7 +104,9 @@ func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format st
 	return reportDown(stderr, snapshot)
 }
 
-func (s *settings) unconfigured() bool { return s.ConfigFile == "" && len(s.Sensors) == 0 }
+func (s *settings) unconfigured() bool {
+	return s.ConfigFile == "" && len(s.Sensors) == 0 && len(s.Tasks) == 0
+}
 
 // reportDown reports the sensors that failed, which Prometheus' format can't.
 func reportDown(stderr io.Writer, snapshot *sensors.Snapshot) error {
@@ -147,7 +149,9 @@ func (s *settings) askDaemon(ctx context.Context, names []string) (*exporter.Rea
 		}
 		if len(names) == 0 {
 			for _, ours := range cfg.Sensors {
-				names = append(names, ours.Name)
+				if programs := ours.Driver.Programs; programs == nil || !programs.Task(ours.Options) {
+					names = append(names, ours.Name)
+				}
 			}
 		}
 	}

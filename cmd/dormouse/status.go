@@ -18,16 +18,18 @@ import (
 var statusCommand = &command{
 	name:    "status",
 	summary: "Tell whether the daemon runs, the state of its sensors, and the next wake.",
-	details: `The exit status is LSB's: 0 running, 1 dead with its pidfile left, 3 not running, 4 unknown.`,
+	details: `With names also the last run and the last failed run of these programs, with what they printed, which root and the daemon's user may see.
+The exit status is LSB's: 0 running, 1 dead with its pidfile left, 3 not running, 4 unknown.`,
 	define: func(c *kingpin.CmdClause) action {
 		s := &settings{}
 		s.pidFileFlag(c, service.DefaultPIDFile())
 		timeout, format := timeoutFlag(c), formatFlag(c)
+		names := c.Arg("name", "Also the runs of these programs.").Strings()
 		return func(stdout, stderr io.Writer) error {
 			if err := s.fromHere(); err != nil {
 				return err
 			}
-			return status(s.pidFile, *timeout, *format, stdout)
+			return status(s.pidFile, *timeout, *format, stdout, *names...)
 		}
 	},
 }
@@ -42,9 +44,11 @@ type statusDocument struct {
 	daemon.State
 	*exporter.Readings        // of a daemon that was asked: the document of /readings.json
 	ReadingsError      string `json:"readings_error,omitempty"` // why a daemon that runs wasn't
+	// Programs are the runs of the programs that were named.
+	Programs []control.Program `json:"programs,omitempty"`
 }
 
-func status(pidFile string, timeout time.Duration, format string, stdout io.Writer) error {
+func status(pidFile string, timeout time.Duration, format string, stdout io.Writer, names ...string) error {
 	doc := statusDocument{State: daemon.Status(pidFile)}
 	if doc.Code == daemon.StatusRunning && !doc.Starting {
 		ctx, cancel := within(timeout)
@@ -54,6 +58,11 @@ func status(pidFile string, timeout time.Duration, format string, stdout io.Writ
 		var err error
 		if doc.Readings, err = control.Readings(ctx, pidFile); err != nil {
 			doc.ReadingsError = err.Error()
+		}
+		if len(names) > 0 {
+			if doc.Programs, err = programsOf(ctx, pidFile, names); err != nil {
+				return err
+			}
 		}
 	}
 	var err error
@@ -75,6 +84,9 @@ func printStatus(w io.Writer, doc *statusDocument) error {
 	fmt.Fprintf(b, "dormouse: %s\n", doc.Text)
 	if doc.Readings != nil {
 		b.WriteString(doc.Readings.Summary())
+	}
+	for _, p := range doc.Programs {
+		printProgram(b, p)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -54,6 +54,8 @@ type Server struct {
 	// Read reads the named sensors, all without a name, and returns once they
 	// have been read.
 	Read func(ctx context.Context, names ...string) (*sensors.Snapshot, error)
+	// Snapshot is the latest one, nil before the first wake has ended.
+	Snapshot func() *sensors.Snapshot
 	// Reload reads all files again. A *ConfigError is told as that.
 	Reload func() error
 	Clock  exporter.Clock
@@ -64,6 +66,7 @@ type Server struct {
 func (s *Server) Serve(l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /readings.json", s.Readings)
+	mux.HandleFunc("GET /programs", s.programs)
 	mux.HandleFunc("POST /read", s.read)
 	mux.HandleFunc("POST /reload", s.reload)
 	err := http.Serve(l, mux)

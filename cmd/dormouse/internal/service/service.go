@@ -63,14 +63,15 @@ type service struct {
 	server *web.Server
 
 	textfileFailed bool
-	reported       tally           // to the supervisor, by publish
-	reportAgain    atomic.Bool     // another status was reported since
-	reloads        chan chan error // asked for by POST /-/reload and the control socket
+	reported       tally              // to the supervisor, by publish
+	reportAgain    atomic.Bool        // another status was reported since
+	ending         chan time.Duration // how long programs may take to end
+	reloads        chan chan error    // asked for by POST /-/reload and the control socket
 }
 
 // Run runs until the process is asked to end, which is no error.
 func Run(o Options) error {
-	s := &service{Options: o, reloads: make(chan chan error)}
+	s := &service{Options: o, ending: make(chan time.Duration, 1), reloads: make(chan chan error)}
 	page := exporter.Options{Build: o.Build, Clock: o.Clock, Log: o.Log.Logger, TelemetryPath: o.TelemetryPath}
 	if o.Lifecycle {
 		page.Reload = s.requestReload
@@ -80,6 +81,7 @@ func Run(o Options) error {
 	if s.poller, err = poll.New(poll.Options{
 		Config: o.Config, Board: o.Board, Clock: o.Clock, Log: o.Log.Logger, Publish: s.publish,
 		StateDirectory: o.StateDirectory, Start: daemon.StartChild, Wait: daemon.WaitChild,
+		Ending: func(limit time.Duration) { s.ending <- limit },
 	}); err != nil {
 		return err
 	}
@@ -112,7 +114,7 @@ func (s *service) serve(failed chan<- error) {
 		go func() { failed <- s.server.Serve(s.Listeners...) }()
 	}
 	if s.Control != nil {
-		c := control.Server{Readings: s.page, Read: s.poller.ReadNow, Reload: s.requestReload, Clock: s.Clock, Log: s.Log.Logger}
+		c := control.Server{Readings: s.page, Read: s.poller.ReadNow, Snapshot: s.poller.Snapshot, Reload: s.requestReload, Clock: s.Clock, Log: s.Log.Logger}
 		go func() { failed <- c.Serve(s.Control) }()
 	}
 }
@@ -150,17 +152,12 @@ func (s *service) handleEvents(ctx context.Context, failed, polled chan error, a
 
 // end waits for the rails to be down and for a running scrape to be answered.
 func (s *service) end(polled chan error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout) // the process doesn't sleep any more
-	defer cancel()
 	var errs []error
-	select {
-	case err := <-polled:
-		if err != nil && !errors.Is(err, context.Canceled) {
-			errs = append(errs, err)
-		}
-	case <-ctx.Done():
-		errs = append(errs, fmt.Errorf("polling didn't end within %s", stopTimeout))
+	if err := s.awaitPolling(polled); err != nil {
+		errs = append(errs, err)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
 	if len(errs) == 0 {
 		s.Log.Info("stopped", "rails", "off")
 	}
@@ -171,6 +168,31 @@ func (s *service) end(polled chan error) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// awaitPolling waits until nothing is being read and the programs have ended.
+func (s *service) awaitPolling(polled chan error) error {
+	limit := stopTimeout
+	deadline := time.NewTimer(limit) // the process doesn't sleep any more
+	defer deadline.Stop()
+	for {
+		select {
+		case err := <-polled:
+			if errors.Is(err, context.Canceled) {
+				return nil
+			}
+			return err
+		case programs := <-s.ending:
+			limit = stopTimeout + programs
+			deadline.Reset(limit)
+			// The page is given stopTimeout after that.
+			if err := s.Process.ExtendTimeout(limit + stopTimeout); err != nil {
+				s.Log.Error("tell the supervisor how long programs may take to end", "err", err)
+			}
+		case <-deadline.C:
+			return fmt.Errorf("polling didn't end within %s", limit)
+		}
+	}
 }
 
 func (s *service) readNow(ctx context.Context) {

@@ -18,6 +18,7 @@ type Source struct {
 	WebConfigFile string   // empty: plain HTTP
 	Sensors       []string // --sensor
 	Rails         []string // --rail
+	Tasks         []string // --task
 	Every         string   // --every
 	Machine       *Machine // nil: this one
 	// Identify is what the board calls a wire; nil: there is no board to ask.
@@ -61,7 +62,7 @@ func (s *Source) Load() (*config.Config, error) {
 // Draft makes the configuration as far as it is valid; configErr is what is
 // wrong with it. Without flags and file it is empty.
 func (s *Source) Draft() (cfg *config.Config, configErr, err error) {
-	if s.ConfigFile == "" && len(s.Sensors) == 0 && len(s.Rails) == 0 {
+	if s.ConfigFile == "" && len(s.Sensors) == 0 && len(s.Tasks) == 0 && len(s.Rails) == 0 {
 		return &config.Config{}, nil, nil
 	}
 	data, err := s.readConfig()
@@ -162,7 +163,7 @@ func (s *Source) source(data []byte) config.Source {
 		s.Machine = FindMachine()
 	}
 	return config.Source{
-		File: s.ConfigFile, Data: data, SensorFlags: s.Sensors, RailFlags: s.Rails, Every: s.Every,
+		File: s.ConfigFile, Data: data, SensorFlags: s.Sensors, RailFlags: s.Rails, TaskFlags: s.Tasks, Every: s.Every,
 		MachineID: s.Machine.ID, HostName: s.Machine.Name, Identify: s.Identify,
 	}
 }
