@@ -23,6 +23,7 @@ var modules = []string{
 	"gpio_sim", "i2c_dev", "vhci_hcd", "i2c_tiny_usb", "ds2490", "wire", "w1_therm",
 	"bmp280_i2c", "lm75", "tmp102", "sht4x", "ti_ads1015",
 	"dps310", "sht3x", "sht21", "jc42", "mcp3422", "bh1750", "mlx90614", "veml6030", "tsl2772",
+	"max17042_battery",
 	"loop", "vfat", "nls_ascii", "nls_cp437",
 }
 
