@@ -64,7 +64,7 @@ func hidden(path string) string {
 	}
 	for _, home := range []string{"/home", "/root", "/run/user"} {
 		if (path == home || strings.HasPrefix(path, home+"/")) && covered(string(mounts), home) {
-			return fmt.Sprintf(": the unit's ProtectHome= hides %s: install the drop-in tasks-in-home.conf, which opens it", home)
+			return fmt.Sprintf(": the unit's ProtectHome= hides %s: install the drop-in systemd/tasks-in-home.conf (of the package: /usr/share/doc/dormouse/examples), which opens it", home)
 		}
 	}
 	return ""
