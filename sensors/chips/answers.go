@@ -40,8 +40,16 @@ func (s *engine) ready() (bool, error) {
 		return true, err
 	}
 	s.refusal = nil
-	return number(data)&o.until.mask == o.until.is, nil
+	if o.until.met(data) {
+		return true, nil
+	}
+	if o.split && len(o.w) > 0 { // the answer was to that command: the next needs it again
+		return false, s.tx(context.Background(), o.w, nil)
+	}
+	return false, nil
 }
+
+func (u *until) met(data []byte) bool { return (number(data)&u.mask == u.is) != u.not }
 
 // receive reads the answer of a step and checks it.
 func (s *engine) receive(ctx context.Context, o *op) ([]byte, error) {

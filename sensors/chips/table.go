@@ -148,9 +148,12 @@ type test struct {
 	says   string         // what is wrong where the test fails, and what to do
 }
 
-// An until is a test that a chip passes when it is ready.
+// An until is a test that a chip passes when it is ready. A command that needs
+// time for its answer is written again after each answer that doesn't pass;
+// every is then at least that time.
 type until struct {
 	mask, is uint64
+	not      bool // it mustn't be so
 	within   time.Duration
 	every    time.Duration
 }

@@ -117,6 +117,8 @@ func (st *step) check(c *chip) error {
 		return errors.New("it waits for more than a minute")
 	case st.until != nil && (st.until.within <= 0 || st.until.every <= 0 || st.until.is&^st.until.mask != 0 || st.until.mask&^allBits(n) != 0):
 		return errors.New("until has no time, or asks for bits that aren't read")
+	case st.until != nil && len(st.write) > 0 && st.until.every < st.wait:
+		return errors.New("until asks again before the command has its answer")
 	case st.set == nil && (st.mask != 0 || st.back != nil):
 		return errors.New("mask and back are of set")
 	case st.mask&^allBits(len(st.set)-1) != 0 && st.set != nil:
