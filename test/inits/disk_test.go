@@ -153,7 +153,7 @@ func TestDiskIsSpoiledWhileRunning(t *testing.T) {
 				}
 				return nil
 			})
-			if said := strings.Count(p.read(log), "the textfile can't be written"); said != 1 && kind != "full" {
+			if said := strings.Count(p.read(log), "the text file can't be written"); said != 1 && kind != "full" {
 				t.Errorf("said %d times, want once:\n%s", said, p.read(log))
 			}
 			if out, code := p.run("status", pidFile); code != 0 {
