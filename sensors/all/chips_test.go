@@ -187,6 +187,9 @@ func init() {
 		"hts221": {chipCase{model: "hts221", world: air, step: 0.05, Case: sensortest.Case{
 			Others: asks(raw(0x0f), raw(0x20, 0x00), raw(0x20, 0x85), raw(0x21, 0x00), raw(0x21, 0x01), raw(0x21, 0x02), raw(0x27)),
 		}}.chip()},
+		"tsl2561": {chipCase{model: "tsl2561", world: world{"illuminance": {500, 320}}, step: 0.05, Case: sensortest.Case{
+			Others: asks(raw(0x8a), raw(0x80, 0x00), raw(0x80, 0x03), raw(0x81, 0x02), raw(0x81, 0x11)),
+		}}.chip()},
 		"mcp9808": {chipCase{model: "mcp9808", world: air, Case: sensortest.Case{
 			Others: asks([]byte{0x05}, []byte{0x01, 0x00, 0x00}, []byte{0x01, 0x01, 0x00}, []byte{0x08, 0x00}),
 		}}.chip()},
