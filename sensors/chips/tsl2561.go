@@ -30,9 +30,13 @@ func init() { tsl2561.register() }
 func tsl2561Chip(name, title string, decode func(*frame) error) chip {
 	return chip{
 		name: name, part: title,
-		identity: []identity{{ // ID: the part's number; boards have both
-			step: step{write: hex{0x8a}, status: 1}, mask: 0xf0, is: []part{{value: 0x50}, {value: 0x10}}, by: "ID register 0x0A reads 0x5x or 0x1x",
-		}},
+		identity: []identity{
+			// ID: the part's number; boards have both.
+			{step: step{write: hex{0x8a}, status: 1}, mask: 0xf0, is: []part{{value: 0x50}, {value: 0x10}}, by: "ID register 0x0A reads 0x5x or 0x1x; for a scan also the reserved bits of TIMING are 0"},
+			// That is little for a scan to tell the chip from any other by: so it also
+			// asks for the reserved bits of TIMING.
+			{step: step{write: hex{0x81}, status: 1}, mask: 0xe4, is: []part{{value: 0}}, probe: true},
+		},
 		settings: []setting{{
 			name: "gain", unset: automatic, help: "1 for bright light, 16 for less than 1000 lx",
 			values: []value{{name: "1", bits: 0x00, scale: 16}, {name: "16", bits: 0x10, scale: 1}}, // TIMING
