@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"example.org/dormouse/test/kit"
 	"example.org/dormouse/test/rig"
 )
@@ -205,6 +207,8 @@ func (m *machine) doHalting(halt []string) {
 	m.Helper()
 	_, _ = m.exec(halt...) // it may end before it has answered
 	m.halted()
+	// The last script of System V init leaves the root read-only.
+	kit.Must(m, unix.Mount("", m.root, "", unix.MS_REMOUNT, ""))
 }
 
 // upgraded installs the newer package over an edited configuration.
