@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -339,9 +340,11 @@ func (p *place) demo(program []string) {
 	log, err := os.Create(p.path("demo.log"))
 	kit.Must(p, err)
 	defer log.Close()
-	demo := exec.Command(program[0], append(program[1:], "demo", "--web.listen-address=127.0.0.1:0")...)
+	// What the program would change by executing itself anew, which user mode
+	// can't, is so from the start.
+	demo := exec.Command("setpriv", slices.Concat([]string{"--no-new-privs"}, program, []string{"demo", "--web.listen-address=127.0.0.1:0"})...)
 	demo.Stdout, demo.Stderr = log, log
-	demo.Env = append(os.Environ(), "HOME="+p.dir, "XDG_RUNTIME_DIR="+p.dir)
+	demo.Env = append(os.Environ(), "HOME="+p.dir, "XDG_RUNTIME_DIR="+p.dir, "GOMAXPROCS=1", "GOGC=100", "GOMEMLIMIT=64MiB")
 	kit.Must(p, startTied(demo))
 	defer func() {
 		_ = demo.Process.Kill()
