@@ -88,7 +88,7 @@ func TestSignalBurst(t *testing.T) {
 }
 
 func TestTermAtAnyTime(t *testing.T) {
-	const hangs = "  - {name: hung, driver: command, output: none, timeout: 2h, argv: [/bin/sh, -c, \"trap '' TERM; echo $$ > %s; while :; do sleep 3600; done\"]}\n"
+	const hangs = "  - {name: hung, driver: command, output: none, timeout: 2h, kill-after: 1s, argv: [/bin/sh, -c, \"trap '' TERM; echo $$ > %s; while :; do sleep 3600; done\"]}\n"
 	t.Run("during a reload", func(t *testing.T) {
 		p := newPlace(t)
 		cmd := p.serve(threeSensors)
