@@ -290,8 +290,8 @@ func TestVerify(t *testing.T) {
 		{"an environment file that others may not read", map[string]string{"argv": good, "environment-file": put("env1", "A=1\n", 0o600)}, stranger, "environment-file: user 64321 may not read"},
 		{"an environment file that is wrong", map[string]string{"argv": good, "environment-file": put("env2", "A\n", 0o644)}, stranger, "is not NAME=VALUE"},
 		{"a user that isn't there", map[string]string{"argv": good, "user": "nobody-of-that-name"}, root, "nobody-of-that-name"},
-		{"as another, and not root", map[string]string{"argv": good, "user": "daemon"}, stranger, "only root can run a program as daemon"},
-		{"as another", map[string]string{"argv": put("mine", "#!/bin/sh\n", 0o700), "user": "daemon"}, root, "may not execute"},
+		{"as another, and not root", map[string]string{"argv": good, "user": "nobody"}, stranger, "only root can run a program as nobody"},
+		{"as another", map[string]string{"argv": put("mine", "#!/bin/sh\n", 0o700), "user": "nobody"}, root, "may not execute"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := sensortest.Driver(t, "task")
@@ -305,7 +305,7 @@ func TestVerify(t *testing.T) {
 			}
 		})
 	}
-	if _, err := user.Lookup("daemon"); err != nil {
+	if _, err := user.Lookup("nobody"); err != nil {
 		t.Fatal(err)
 	}
 }
