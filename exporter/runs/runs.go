@@ -39,16 +39,9 @@ type sensorRuns struct {
 // snapshot's readings are valid.
 func Add(directory string, snapshot *sensors.Snapshot, clock *alarm.Clock) error {
 	store := state.In(directory, file)
-	r := &runs{}
-	data, lost := store.ThisBoot()
+	r, lost := state.Decode[runs](store.ThisBoot())
 	if lost != nil {
-		lost = fmt.Errorf("read the counters of earlier runs: %w: those that are missing reset to zero", lost)
-	}
-	if data != nil {
-		if err := json.Unmarshal(data, r); err != nil {
-			lost = errors.Join(lost, fmt.Errorf("the counters in %s are none: %w: they reset to zero", store.Path(), err))
-			r = &runs{}
-		}
+		lost = fmt.Errorf("read the counters of earlier runs, %s: %w: those that are missing reset to zero", store.Path(), lost)
 	}
 	r.add(snapshot, clock)
 	data, err := json.Marshal(r)

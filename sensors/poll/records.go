@@ -2,9 +2,8 @@ package poll
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -42,20 +41,13 @@ func newRecords(directory string, log *slog.Logger) *records {
 
 // open reads what earlier processes have recorded.
 func (r *records) open() {
-	data, err := r.store.Last()
-	tasks := map[string]record{}
-	if data != nil {
-		if jsonErr := json.Unmarshal(data, &tasks); jsonErr != nil {
-			err = errors.Join(err, fmt.Errorf("the records of %s are none: %w", r.store.Path(), jsonErr))
-			tasks = map[string]record{}
-		}
-	}
+	tasks, err := state.Decode[map[string]record](r.store.Last())
 	if err != nil {
-		r.log.Error("can't read when tasks were last run: what was missed may not be caught up", "err", err)
+		r.log.Error("can't read when tasks were last run: what was missed may not be caught up", "file", r.store.Path(), "err", err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.tasks = tasks
+	maps.Copy(r.tasks, tasks)
 }
 
 // last is the planned time of the last run of a task with this schedule.

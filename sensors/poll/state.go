@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 
 	"example.org/dormouse/sensors"
@@ -47,25 +48,13 @@ func (st *states) take() {
 		return
 	}
 	st.taken = true
-	data, err := st.store.Take()
-	if err == nil && data == nil {
-		return
-	}
-	kept := map[string]count{}
-	if data != nil {
-		if jsonErr := json.Unmarshal(data, &kept); jsonErr != nil {
-			err = fmt.Errorf("the counts of %s are none: %w", st.store.Path(), jsonErr)
-			kept = nil
-		}
-	}
+	kept, err := state.Decode[map[string]count](st.store.Take())
 	if err != nil {
-		st.log.Error("can't use the counts of the previous run as they are: counters that are missing reset to zero", "err", err)
+		st.log.Error("can't use the counts of the previous run as they are: counters that are missing reset to zero", "file", st.store.Path(), "err", err)
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	for name, c := range kept {
-		st.kept[name] = c
-	}
+	maps.Copy(st.kept, kept)
 }
 
 // restore gives a sensor that was just built what it counted before.

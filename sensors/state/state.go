@@ -90,6 +90,20 @@ func (s *Store) Last() ([]byte, error) {
 	return s.open(false, false)
 }
 
+// Decode decodes what Take, ThisBoot or Last returned. Content of another shape
+// is an error besides theirs, and leaves nothing of it: the result is then the
+// zero value, as where there was no file.
+func Decode[T any](data []byte, err error) (T, error) {
+	var v, none T
+	if data == nil {
+		return none, err
+	}
+	if jsonErr := json.Unmarshal(data, &v); jsonErr != nil {
+		return none, errors.Join(err, fmt.Errorf("its contents are none of those that are kept there: %w", jsonErr))
+	}
+	return v, err
+}
+
 func (s *Store) open(remove, sameBoot bool) ([]byte, error) {
 	if _, err := os.Stat(s.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("nothing can be kept: %w", err)

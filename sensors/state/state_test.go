@@ -190,3 +190,19 @@ func TestFileSystemsOfOneBoot(t *testing.T) {
 		t.Error("a directory that isn't there has files of earlier boots")
 	}
 }
+
+// TestContentOfAnotherShape: it is an error besides that of files that are left
+// alone, and nothing of it is used.
+func TestContentOfAnotherShape(t *testing.T) {
+	left := errors.New("left alone")
+	got, err := Decode[map[string]int]([]byte(`{"rain": 1, "door": "open"}`), left)
+	if len(got) != 0 || !errors.Is(err, left) || !strings.Contains(err.Error(), "are none") {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if got, err := Decode[map[string]int]([]byte(`{"rain": 1}`), left); got["rain"] != 1 || !errors.Is(err, left) {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if got, err := Decode[map[string]int](nil, nil); got != nil || err != nil {
+		t.Errorf("of nothing: %v, %v", got, err)
+	}
+}
