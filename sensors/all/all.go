@@ -1,8 +1,8 @@
-// Package all registers every driver of the house: import it for its effect.
-// A driver becomes known to the program by a file in one of these rooms.
+// Package all registers all built-in drivers: import it for its effect.
+// A driver becomes known to the program by a file in one of these packages.
 //
 // Its test puts every registered driver through the faults of its wiring. The
-// cases stand in one test file for each room; a driver without one fails it.
+// cases stand in one test file for each package; a driver without one fails it.
 package all
 
 import (

@@ -179,7 +179,7 @@ var errSwitchedOff = errors.New("all rails were switched off")
 
 // Rest drives the rails off that nobody has raised, once, and lets them go: a
 // process that was killed may have left them on, and the drivers of Raspberry
-// Pi's kernel keep the level of an output that is let go. Those that are about
+// Pi's kernel keep the level of an output that is released. Those that are about
 // to be raised it leaves alone, with what they come after. It goes on after an
 // error.
 func (r *Rails) Rest(soon func(name string) bool) error {

@@ -220,7 +220,7 @@ func TestRailLineIsHeld(t *testing.T) {
 	check(t, rails.Up(t.Context(), "shed", 0))
 }
 
-// The line is let go even if it can't be driven off, and that is an error.
+// The line is released even if it can't be driven off, and that is an error.
 func TestRailCannotBeDriven(t *testing.T) {
 	b := newRecorder()
 	rails := testRails(t, b, fakeClock())

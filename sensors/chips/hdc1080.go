@@ -32,7 +32,7 @@ var hdc1080 = family{
 		// acknowledge a read: section 8.5.
 		measure: []step{{
 			write: hex{0}, wait: 13 * time.Millisecond, result: 4, patience: 15 * time.Millisecond,
-			once: "what follows a read isn't documented, and pointing at the register again would begin anew",
+			once: "what follows a read isn't documented, and pointing at the register again would start another measurement",
 			must: []test{{mask: 0x00030003, says: "it has more than 14 bits: it is no result"}},
 		}},
 		fields: []field{ // sections 8.6.1 and 8.6.2

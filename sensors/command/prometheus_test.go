@@ -202,7 +202,7 @@ func TestNaN(t *testing.T) {
 	}
 }
 
-func TestHouseQuantity(t *testing.T) {
+func TestRegisteredQuantity(t *testing.T) {
 	var p parser
 	var r sensors.Report
 	if err := p.parse([]byte("# HELP sensor_humidity_ratio My own words.\nsensor_humidity_ratio{place=\"x\"} 50\n"), &r); err != nil {
@@ -210,13 +210,13 @@ func TestHouseQuantity(t *testing.T) {
 	}
 	q := r.Readings()[0].Quantity
 	if q.Help != sensors.Humidity.Help || q.Kind != sensors.Gauge {
-		t.Errorf("help %q, kind %v: want those of the house", q.Help, q.Kind)
+		t.Errorf("help %q, kind %v: want those of the registered quantity", q.Help, q.Kind)
 	}
 	if q.Check(50) == nil {
 		t.Error("a humidity of 5000 % is let through")
 	}
 	if len(sensors.Humidity.Labels) != 0 {
-		t.Error("the house's quantity was changed")
+		t.Error("the registered quantity was changed")
 	}
 }
 
