@@ -25,7 +25,7 @@ import (
 func build(t *testing.T, pkg string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), filepath.Base(pkg))
-	cmd := exec.Command("make", "-s", "release", "OUT="+binary, "PKG="+pkg)
+	cmd := exec.Command("make", "-s", "executable", "OUT="+binary, "PKG="+pkg)
 	cmd.Dir = kit.Source("")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", pkg, err, out)
