@@ -48,11 +48,12 @@ func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
 	s.describe(d)
 	if _, arrived := daemon.Handover(); !arrived {
 		in.Warnings = s.warnings(d, in)
-		var warning string
-		if s.logOutput, warning, err = logging.Choose(s.logOutput, s.stateDirectory, d.Detaches()); err != nil {
-			return usageError{fmt.Errorf("--log.output: %w", err)}
+		output, warning, err := s.chooseLog(d)
+		if err != nil {
+			return err
 		}
-		if in.LogOutput = s.logOutput; warning != "" {
+		s.logOutput, in.LogOutput = output, output
+		if warning != "" {
 			in.Warnings = append(in.Warnings, warning)
 		}
 	}
@@ -126,6 +127,16 @@ func (s *settings) describe(d *daemon.Context) {
 	d.SignalMap[syscall.SIGUSR2] = service.EventDump
 	d.Environment = runtimeSettings()
 	d.KeepEnvironment = []string{"RUNTIME_DIRECTORY", "STATE_DIRECTORY"}
+}
+
+// chooseLog is where the daemon would log on this machine, with a warning where
+// that isn't what was asked for.
+func (s *settings) chooseLog(d *daemon.Context) (output, warning string, err error) {
+	output, warning, err = logging.Choose(s.logOutput, s.stateDirectory, d.Detaches())
+	if err != nil {
+		err = usageError{fmt.Errorf("--log.output: %w", err)}
+	}
+	return output, warning, err
 }
 
 // stderr is the log file for what doesn't go through the logger: a panic.

@@ -175,6 +175,12 @@ func TestRestartKeepsWhatCanNotBeStartedAgain(t *testing.T) {
 		t.Errorf("a restart that could not succeed changed %d to %d", before, after)
 	}
 	p.write("dormouse.yml", twoSensors)
+	if _, stderr, code := p.run("restart", "--config.file=dormouse.yml", "--board=sim", "--web.listen-address=127.0.0.1:0", "--log.output=stderr"); code != 2 || !strings.Contains(stderr, "--log.output") {
+		t.Errorf("restart with a log that it can't have: %d\n%s", code, stderr)
+	}
+	if after := p.pid(); after != before {
+		t.Errorf("a restart that could not log changed %d to %d", before, after)
+	}
 	p.must(append([]string{"restart"}, simulated...)...)
 	if after := p.pid(); after == before {
 		t.Errorf("restart left the process as it was: %d", after)

@@ -20,6 +20,7 @@ var restartCommand = &command{
 		s.logLevelFlags(c, "info")
 		s.daemonFlags(c, defaultAddress, "syslog", service.DefaultPIDFile())
 		return func(stdout, stderr io.Writer) error {
+			d := daemon.New("dormouse")
 			if _, arrived := daemon.Handover(); !arrived {
 				if err := s.fromHere(); err != nil {
 					return err
@@ -34,13 +35,16 @@ var restartCommand = &command{
 				if _, err := s.Parse(in); err != nil {
 					return err
 				}
+				if _, _, err := s.chooseLog(d); err != nil {
+					return err
+				}
 				ctx, cancel := within(*timeout)
 				defer cancel()
 				if err := stop(ctx, s.pidFile, stdout); err != nil {
 					return err
 				}
 			}
-			return s.daemon(daemon.New("dormouse"), stdout)
+			return s.daemon(d, stdout)
 		}
 	},
 }
