@@ -42,7 +42,7 @@ func (c *Context) identity() (*identity, error) {
 		if len(c.AmbientCapabilities) > 0 {
 			return nil, inField("AmbientCapabilities", errors.New("daemon: ambient capabilities are for a user other than root: set User"))
 		}
-		return realIdentity()
+		return realIdentity(), nil
 	}
 	who := &identity{UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Home: "/", Ambient: c.AmbientCapabilities}
 	name := c.User
@@ -97,16 +97,16 @@ func wrong(field string, err error) error { return inField(field, WithExitCode(e
 // realIdentity is who executed the program, where a set-user-ID or set-group-ID
 // bit made the process another; nil where it didn't. As in PEP 3143, the default
 // of uid and gid is the real user and group.
-func realIdentity() (*identity, error) {
+func realIdentity() *identity {
 	who := &identity{UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Home: "/"}
-	if same, err := who.inForce(); same || err != nil {
-		return nil, err
+	if who.inForce() {
+		return nil
 	}
 	who.Name = strconv.Itoa(os.Getuid())
 	if account, err := user.LookupId(who.Name); err == nil {
 		who.Name, who.Home = account.Username, account.HomeDir
 	}
-	return who, nil
+	return who
 }
 
 // SetID tells whether this process has, by a set-user-ID or set-group-ID bit of
@@ -114,24 +114,27 @@ func realIdentity() (*identity, error) {
 // isn't written for that refuses to run: its flags name files, and its
 // environment is somebody else's.
 func SetID() bool {
-	who, err := realIdentity()
-	return who != nil || err != nil
+	return realIdentity() != nil
 }
 
 // inForce tells whether the process has the user and group, in all their kinds,
-// so that it can't become another again. Nobody's is.
-func (who *identity) inForce() (bool, error) {
+// so that it can't become another again. Nobody's is. The file system's ids
+// follow the effective ones. It asks the system, not /proc: the root directory
+// may have been changed to one without.
+func (who *identity) inForce() bool {
 	if who == nil {
-		return true, nil
+		return true
 	}
-	status, err := readStatus("/proc/self/status")
-	if err != nil {
-		return false, err
+	uid, euid, suid := unix.Getresuid()
+	gid, egid, sgid := unix.Getresgid()
+	has := func(id uint32, ids ...int) bool {
+		return !slices.ContainsFunc(ids, func(i int) bool { return uint32(i) != id })
 	}
-	return allAre(status["Uid"], who.UID) && allAre(status["Gid"], who.GID), nil
+	return has(who.UID, uid, euid, suid) && has(who.GID, gid, egid, sgid)
 }
 
-// allAre tells whether real, effective, saved and file system id are the one.
+// allAre tells whether real, effective, saved and file system id, as
+// /proc/PID/status has them, are the one.
 func allAre(ids string, id uint32) bool {
 	fields := strings.Fields(ids)
 	return len(fields) == 4 && !slices.ContainsFunc(fields, func(s string) bool { return s != strconv.FormatUint(uint64(id), 10) })

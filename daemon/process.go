@@ -129,12 +129,8 @@ func (p *Process) settle() error {
 			return fmt.Errorf("enter the root directory %s: %w", p.plan.Chroot, err)
 		}
 	}
-	inForce, err := who.inForce()
-	if err != nil {
-		return err
-	}
 	// Executing a set-user-ID program gives back what was given up before.
-	if who != nil && (p.plan.Chroot != "" || !p.plan.Detached || !inForce) {
+	if who != nil && (p.plan.Chroot != "" || !p.plan.Detached || !who.inForce()) {
 		p.report.step(fmt.Sprintf("become user %s (%d)", who.Name, who.UID), "a mistake in the daemon shall not be root's (daemon(7), step 13)")
 		if err := who.become(); err != nil {
 			return err
