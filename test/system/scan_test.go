@@ -119,8 +119,9 @@ func TestScanFindsWhatIsConnected(t *testing.T) {
 		t.Errorf("%d addresses were asked, want 112", len(asked))
 	}
 
-	// Nothing tells an LM75 or TMP102: they are among those that could be there.
-	for address, want := range map[uint16][]string{bmp280Address: {"bme280"}, lm75Address: {"lm75"}, tmp102Address: {"tmp102"}, railedAddress: nil, 0x20: nil} {
+	// A chip that says what it is has its model's name. Nothing tells an LM75 or
+	// TMP102: they are among those that could be there.
+	for address, want := range map[uint16][]string{bmp280Address: {"BMP280"}, lm75Address: {"lm75"}, tmp102Address: {"tmp102"}, railedAddress: nil, 0x20: nil} {
 		got := whats(found.on(t, b, address).Could)
 		for _, what := range want {
 			if !slices.Contains(got, what) {
@@ -198,7 +199,7 @@ func TestScanRaisesARail(t *testing.T) {
 	b := newBench(t)
 	rail := fmt.Sprintf("--rail=probes=GPIO%d", railLine)
 	found, status, _ := b.scan(t, rail, fmt.Sprintf("--bus=%d", b.bus.Number))
-	if got := whats(found.on(t, b, railedAddress).Could); status != 0 || !slices.Equal(got, []string{"bme280"}) {
+	if got := whats(found.on(t, b, railedAddress).Could); status != 0 || !slices.Equal(got, []string{"BMP280"}) {
 		t.Errorf("exit status %d, behind the rail could be %q: %q", status, got, found.Problems)
 	}
 	if found, _, _ := b.scan(t); found.on(t, b, railedAddress).Address != "" {
