@@ -9,15 +9,15 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
-	"example.org/dormouse/sensors/board/sim"
+	"example.org/dormouse/sensors/board/sim/chips"
 	"example.org/dormouse/sensors/sensortest"
 )
 
 // A world is what a simulated chip measures in the first wake and in the next,
-// by the names that sim.World takes.
+// by the names that chips.World takes.
 type world map[string][2]float64
 
-// at is sim.World: what it measures at a moment.
+// at is chips.World: what it measures at a moment.
 func (w world) at(at sensors.Instant, what string) float64 {
 	values, ok := w[what]
 	switch {
@@ -47,9 +47,9 @@ func (c chipCase) chip() sensortest.Case {
 	if c.driver == "" {
 		c.driver = c.model
 	}
-	var device *sim.Device
+	var device *chips.Device
 	c.World = func(e *sensortest.Env) {
-		device = sim.NewDevice(c.model, e.Now, c.world.at)
+		device = chips.NewDevice(c.model, e.Now, c.world.at)
 		e.Bus = device
 	}
 	c.Next = func(*sensortest.Env) {} // an hour later it measures something else

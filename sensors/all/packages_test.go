@@ -91,9 +91,9 @@ const (
 	mostFunction   = 80
 )
 
-// driverPackages have one file for each driver and are as long as there are
-// drivers; daemon explains each step.
-var driverPackages = []string{"sensors/chips", "sensors/lines", "sensors/kernel", "sensors/serial", "sensors/command"}
+// driverPackages have one file for each driver, or for each model of a chip, and
+// are as long as there are drivers; daemon explains each step.
+var driverPackages = []string{"sensors/board/sim/chips", "sensors/chips", "sensors/lines", "sensors/kernel", "sensors/serial", "sensors/command"}
 
 // tooLong are the exceptions, each with the length that it may not exceed. They
 // only shrink: a line that is no longer needed fails the test.
@@ -101,7 +101,6 @@ var tooLong = map[string]int{
 	"sensors":                       2800, // the quantities, and the wires of SPI and serial ports
 	"sensors/board":                 2900,
 	"sensors/board/gpio_linux.go":   600,
-	"sensors/board/sim":             4300, // a model for each simulated chip
 	"sensors/command/prometheus.go": 440,
 	"sensors/config":                2900,
 	"sensors/poll":                  3300,

@@ -29,7 +29,7 @@ import (
 // device.
 //
 // Then it gets vectors and a byte-exact test in this package, a model with the
-// data sheet's times in sensors/board/sim, and a case in sensors/all.
+// data sheet's times in sensors/board/sim/chips, and a case in sensors/all.
 
 // hex is what stands on the bus.
 type hex = []byte

@@ -3,7 +3,9 @@ package sim
 import (
 	"fmt"
 
+	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/sim/chips"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,8 +28,8 @@ func (b *Board) address(addr uint16) error {
 	if err != nil {
 		return err
 	}
-	if c, ok := s.chip.(*sht4x); ok && b.clock.Now().Before(c.ready) {
-		return errNack
+	if c, ok := s.chip.(interface{ Busy(at sensors.Instant) bool }); ok && c.Busy(b.clock.Now()) {
+		return chips.Nack
 	}
 	return nil
 }

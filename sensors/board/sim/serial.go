@@ -11,6 +11,7 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/sim/chips"
 	"golang.org/x/sys/unix"
 )
 
@@ -29,13 +30,13 @@ type SerialModel interface {
 
 // serialModels makes each kind of device by its name; send is how it sends,
 // from a moment on.
-var serialModels = map[string]func(w World, now sensors.Instant, send func(at sensors.Instant, data ...byte)) SerialModel{
+var serialModels = map[string]func(w chips.World, now sensors.Instant, send func(at sensors.Instant, data ...byte)) SerialModel{
 	"pms5003": newPMS5003,
 }
 
 // NewSerialDevice makes a device that stands alone: what a driver is tested
 // against.
-func NewSerialDevice(model string, w World, now sensors.Instant, send func(at sensors.Instant, data ...byte)) SerialModel {
+func NewSerialDevice(model string, w chips.World, now sensors.Instant, send func(at sensors.Instant, data ...byte)) SerialModel {
 	build, ok := serialModels[model]
 	if !ok {
 		panic(fmt.Sprintf("sim: no serial device %s is modelled", model))
@@ -58,7 +59,7 @@ type arrival struct {
 }
 
 // attachSerial puts a device at a port.
-func (b *Board) attachSerial(path, model string, w World) {
+func (b *Board) attachSerial(path, model string, w chips.World) {
 	s := &serialSlot{}
 	const char = 10 * time.Second / 9600
 	send := func(at sensors.Instant, data ...byte) {
@@ -208,7 +209,7 @@ func (p *serialPort) Close() error {
 // pms5003 is Plantower's sensor, by its data manual V2.3. It measures once a
 // second while it is awake.
 type pms5003 struct {
-	world   World
+	world   chips.World
 	send    func(at sensors.Instant, data ...byte)
 	asleep  bool
 	passive bool
@@ -221,7 +222,7 @@ type pms5003 struct {
 // documented.
 const pmsStarts = 500 * time.Millisecond
 
-func newPMS5003(w World, now sensors.Instant, send func(at sensors.Instant, data ...byte)) SerialModel {
+func newPMS5003(w chips.World, now sensors.Instant, send func(at sensors.Instant, data ...byte)) SerialModel {
 	p := &pms5003{world: w, send: send}
 	p.Reset(now.Add(-time.Minute))
 	return p

@@ -5,10 +5,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/sim/chips"
 	"golang.org/x/sys/unix"
 	"periph.io/x/conn/v3/i2c"
 	"periph.io/x/conn/v3/physic"
@@ -46,16 +46,11 @@ const (
 // around it does.
 func New(clock board.Clock, seed uint64) *Board {
 	b := &Board{clock: clock, seed: seed, start: clock.Now(), values: world{seed}.at}
-	value := func(at sensors.Instant) Values { return b.values(at) }
-	b.slots = map[uint16]*slot{
-		BME280:  {chip: &bme280{values: value}},
-		SHT4x:   {chip: &sht4x{values: value}},
-		TMP102:  {chip: &tmp102{values: value}},
-		ADS1115: {chip: &ads1115{values: value}},
-	}
-	for _, s := range b.slots {
-		s.chip.reset(b.start)
-	}
+	b.slots = map[uint16]*slot{}
+	b.attach(BME280, "bme280", b.world(func(v Values) (t, h, p float64) { return v.GreenhouseTemperature, v.GreenhouseHumidity, v.Pressure }))
+	b.attach(SHT4x, "sht4x", b.world(func(v Values) (t, h, p float64) { return v.OfficeTemperature, v.OfficeHumidity, 0 }))
+	b.attach(TMP102, "tmp102", b.world(func(v Values) (t, h, p float64) { return v.CellarTemperature, 0, 0 }))
+	b.attach(ADS1115, "ads1115", b.measured)
 	b.spiSlots = map[sensors.SPIDevice]*spiSlot{SPIConverter: {chip: spiModels["mcp3008"](b.measured)}}
 	b.serialSlots = map[string]*serialSlot{}
 	b.attachSerial(ParticlePort, "pms5003", b.measured)
@@ -64,12 +59,24 @@ func New(clock board.Clock, seed uint64) *Board {
 	return b
 }
 
-// measured is the World of the chips on other wires than the bus.
+// world is the World of a chip that measures temperature (°C), humidity
+// (percent) and pressure (Pa), or some of them.
+func (b *Board) world(of func(Values) (t, h, p float64)) chips.World {
+	return func(at sensors.Instant, what string) float64 {
+		t, h, p := of(b.values(at))
+		return map[string]float64{"temperature": t, "humidity": h / 100, "pressure": p}[what]
+	}
+}
+
+// measured is the World of the converters and of the chips on other wires than
+// the bus.
 func (b *Board) measured(at sensors.Instant, what string) float64 {
 	v := b.values(at)
 	switch kind, which, _ := strings.Cut(what, " "); {
 	case kind == "particulate_matter":
 		return v.Particles[slices.Index([]string{"1", "2.5", "10"}, which)]
+	case strings.HasPrefix(which, "a"):
+		return v.Inputs[slices.Index([]string{"a0", "a1", "a2", "a3"}, which)]
 	case which == "ch0":
 		return v.VaneVoltage
 	case which == "ch1":
@@ -98,20 +105,9 @@ func (b *Board) SetValues(f func(at sensors.Instant) Values) {
 	b.values = f
 }
 
-// A chip is a model of one at the level of its messages. Its methods return
-// errNack where the chip wouldn't acknowledge.
-type chip interface {
-	reset(now sensors.Instant) // power-on
-	write(now sensors.Instant, w []byte) error
-	read(now sensors.Instant, r []byte) error
-}
-
-// errNack is the errno of the Pi's controllers for "nobody answered".
-const errNack = unix.EREMOTEIO
-
 // slot is an address of the bus and what is wired there.
 type slot struct {
-	chip    chip
+	chip    chips.Chip
 	removed bool
 	supply  *supply
 	fault   Fault
@@ -151,7 +147,7 @@ func (b *Board) Insert(addr uint16) {
 	defer b.mu.Unlock()
 	s := b.slot(addr)
 	s.removed = false
-	s.chip.reset(b.clock.Now())
+	s.chip.Reset(b.clock.Now())
 }
 
 // Stick makes the whole bus stuck: every address answers and reads level.
@@ -175,6 +171,19 @@ func (b *Board) Power(addr uint16, bcm int, activeLow bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.slot(addr).supply = &supply{bcm, !activeLow}
+}
+
+// Attach puts a chip that measures w at an address of the board's bus.
+func (b *Board) Attach(addr uint16, model string, w chips.World) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.attach(addr, model, w)
+}
+
+func (b *Board) attach(addr uint16, model string, w chips.World) {
+	s := &slot{chip: chips.New(model, w)}
+	s.chip.Reset(b.clock.Now())
+	b.slots[addr] = s
 }
 
 // slot is a mistake in the test where no chip has the address.
@@ -204,7 +213,7 @@ func (b *Board) driven(bcm int, now sensors.Instant) {
 func (b *Board) powerChanged(bcm int, now sensors.Instant) {
 	for _, s := range b.slots {
 		if s.supply != nil && s.supply.bcm == bcm && b.supplied(s) {
-			s.chip.reset(now)
+			s.chip.Reset(now)
 		}
 	}
 }
@@ -276,14 +285,14 @@ func (b *Board) transact(addr uint16, w, r []byte) error {
 	}
 	now := b.clock.Now()
 	if len(w) > 0 {
-		if err := s.chip.write(now, w); err != nil {
+		if err := s.chip.Write(now, w); err != nil {
 			return err
 		}
 	}
 	if len(r) == 0 {
 		return nil
 	}
-	if err := s.chip.read(now, r); err != nil {
+	if err := s.chip.Read(now, r); err != nil {
 		return err
 	}
 	if s.fault.Corrupt {
@@ -297,7 +306,7 @@ func (b *Board) present(addr uint16) (*slot, error) {
 	s, ok := b.slots[addr]
 	switch {
 	case !ok || s.removed || !b.supplied(s):
-		return nil, errNack
+		return nil, chips.Nack
 	case s.fault.Errno != 0:
 		return nil, s.fault.Errno
 	}
@@ -309,6 +318,3 @@ func fill(r []byte, level byte) {
 		r[i] = level
 	}
 }
-
-// micros is a time of a data sheet.
-func micros(us float64) time.Duration { return time.Duration(us * float64(time.Microsecond)) }

@@ -8,6 +8,7 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/sim/chips"
 	"golang.org/x/sys/unix"
 	"periph.io/x/conn/v3"
 	"periph.io/x/conn/v3/spi"
@@ -30,18 +31,18 @@ type spiSlot struct {
 }
 
 // spiModels makes each kind of SPI chip by its name.
-var spiModels = map[string]func(w World) spiChip{
-	"mcp3008": func(w World) spiChip { return &mcp300x{bits: 10, reference: 3.3, volts: voltageAt(w, "ch")} },
-	"mcp3208": func(w World) spiChip { return &mcp300x{bits: 12, reference: 3.3, volts: voltageAt(w, "ch")} },
+var spiModels = map[string]func(w chips.World) spiChip{
+	"mcp3008": func(w chips.World) spiChip { return &mcp300x{bits: 10, reference: 3.3, volts: voltageAt(w, "ch")} },
+	"mcp3208": func(w chips.World) spiChip { return &mcp300x{bits: 12, reference: 3.3, volts: voltageAt(w, "ch")} },
 }
 
-func voltageAt(w World, prefix string) func(sensors.Instant, int) float64 {
+func voltageAt(w chips.World, prefix string) func(sensors.Instant, int) float64 {
 	return func(at sensors.Instant, n int) float64 { return w(at, fmt.Sprintf("voltage %s%d", prefix, n)) }
 }
 
 // NewSPIDevice makes a chip that stands alone, as a function of one message's
 // bytes: what a driver is tested against.
-func NewSPIDevice(model string, now func() sensors.Instant, w World) func(w, r []byte) error {
+func NewSPIDevice(model string, now func() sensors.Instant, w chips.World) func(w, r []byte) error {
 	build, ok := spiModels[model]
 	if !ok {
 		panic(fmt.Sprintf("sim: no SPI chip %s is modelled", model))

@@ -173,3 +173,6 @@ func scale(b *Board) (data, clock *wire) {
 	}}
 	return data, clock
 }
+
+// micros is a time of a data sheet.
+func micros(us float64) time.Duration { return time.Duration(us * float64(time.Microsecond)) }

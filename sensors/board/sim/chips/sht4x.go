@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"encoding/binary"
@@ -11,7 +11,7 @@ import (
 // sht4x is Sensirion's SHT4x; sections and tables are those of its data sheet,
 // version 6.5.
 type sht4x struct {
-	values func(sensors.Instant) Values
+	world  World
 	answer []byte          // what the next read gets; nil: nothing to tell
 	ready  sensors.Instant // until when it acknowledges nothing
 }
@@ -30,27 +30,28 @@ var sht4xMeasures = map[byte]time.Duration{
 	0x1e: micros(1.1e6), 0x15: micros(1.1e5),
 }
 
-func (c *sht4x) reset(now sensors.Instant) {
+func init() { models["sht4x"] = func(w World) Chip { return &sht4x{world: w} } }
+
+func (c *sht4x) Reset(now sensors.Instant) {
 	c.answer, c.ready = nil, now.Add(time.Millisecond) // table 5: power-up
 }
 
-func (c *sht4x) write(now sensors.Instant, w []byte) error {
+func (c *sht4x) Write(now sensors.Instant, w []byte) error {
 	if now.Before(c.ready) || len(w) != 1 {
-		return errNack
+		return Nack
 	}
 	switch command := w[0]; command {
 	case 0x94: // soft reset
-		c.reset(now)
+		c.Reset(now)
 	case 0x89: // serial number
 		c.answer, c.ready = words(sht4xSerial>>16, sht4xSerial&0xffff), now.Add(time.Millisecond)
 	default:
 		takes, ok := sht4xMeasures[command]
 		if !ok {
-			return errNack
+			return Nack
 		}
-		v := c.values(now)
 		// Section 4.6: T = -45 + 175 S/65535, RH = -6 + 125 S/65535.
-		c.answer = words(sixteen((v.OfficeTemperature+45)/175), sixteen((v.OfficeHumidity+6)/125))
+		c.answer = words(sixteen((c.world(now, "temperature")+45)/175), sixteen((100*c.world(now, "humidity")+6)/125))
 		c.ready = now.Add(takes)
 	}
 	return nil
@@ -58,15 +59,18 @@ func (c *sht4x) write(now sensors.Instant, w []byte) error {
 
 // read gives an answer once; the chip doesn't acknowledge while it is busy or
 // has nothing to tell (section 4.3).
-func (c *sht4x) read(now sensors.Instant, r []byte) error {
+func (c *sht4x) Read(now sensors.Instant, r []byte) error {
 	if now.Before(c.ready) || c.answer == nil {
-		return errNack
+		return Nack
 	}
 	fill(r, 0xff) // beyond its end nobody drives the bus
 	copy(r, c.answer)
 	c.answer = nil
 	return nil
 }
+
+// Busy tells that the chip acknowledges nothing at a moment.
+func (c *sht4x) Busy(at sensors.Instant) bool { return at.Before(c.ready) }
 
 func sixteen(ratio float64) uint16 {
 	return uint16(math.Round(min(max(ratio, 0), 1) * 65535))

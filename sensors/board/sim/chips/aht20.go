@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"bytes"
@@ -19,36 +19,36 @@ type aht20 struct {
 }
 
 func init() {
-	models["aht20"] = func(w World) chip { return &aht20{world: w} }
-	models["aht10"] = func(w World) chip { return &aht20{world: w, old: true} }
+	models["aht20"] = func(w World) Chip { return &aht20{world: w} }
+	models["aht10"] = func(w World) Chip { return &aht20{world: w, old: true} }
 }
 
-func (c *aht20) reset(now sensors.Instant) {
+func (c *aht20) Reset(now sensors.Instant) {
 	*c = aht20{world: c.world, old: c.old, status: 0x10, booted: now}
 	if !c.old {
 		c.status |= 0x08
 	}
 }
 
-func (c *aht20) write(now sensors.Instant, w []byte) error {
+func (c *aht20) Write(now sensors.Instant, w []byte) error {
 	c.settle(now)
 	switch {
 	case now.Before(c.booted.Add(100 * time.Millisecond)):
-		return errNack // section 5.4: it wants so long after power-up
+		return Nack // section 5.4: it wants so long after power-up
 	case len(w) == 3 && bytes.Equal(w[1:], []byte{0x08, 0x00}) && (w[0] == 0xe1 || w[0] == 0xbe):
 		c.status |= 0x08
 	case bytes.Equal(w, []byte{0xac, 0x33, 0x00}):
 		c.begin(now, 80*time.Millisecond)
 	case bytes.Equal(w, []byte{0xba}):
-		c.reset(now)
+		c.Reset(now)
 	}
 	return nil
 }
 
-func (c *aht20) read(now sensors.Instant, r []byte) error {
+func (c *aht20) Read(now sensors.Instant, r []byte) error {
 	c.settle(now)
 	if now.Before(c.booted.Add(100 * time.Millisecond)) {
-		return errNack
+		return Nack
 	}
 	status := c.status
 	if c.running {

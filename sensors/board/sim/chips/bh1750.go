@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"math"
@@ -16,13 +16,13 @@ type bh1750 struct {
 	conversion
 }
 
-func init() { models["bh1750"] = func(w World) chip { return &bh1750{world: w} } }
+func init() { models["bh1750"] = func(w World) Chip { return &bh1750{world: w} } }
 
-func (c *bh1750) reset(sensors.Instant) { *c = bh1750{world: c.world} }
+func (c *bh1750) Reset(sensors.Instant) { *c = bh1750{world: c.world} }
 
 // write takes the instructions of page 5. Those of the measuring time aren't
 // modelled.
-func (c *bh1750) write(now sensors.Instant, w []byte) error {
+func (c *bh1750) Write(now sensors.Instant, w []byte) error {
 	c.settle(now)
 	for _, instruction := range w {
 		switch {
@@ -48,7 +48,7 @@ func (c *bh1750) write(now sensors.Instant, w []byte) error {
 	return nil
 }
 
-func (c *bh1750) read(now sensors.Instant, r []byte) error {
+func (c *bh1750) Read(now sensors.Instant, r []byte) error {
 	c.settle(now)
 	for i := range r {
 		r[i] = byte(c.data >> (8 * (1 - i%2)))

@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"encoding/binary"
@@ -14,11 +14,11 @@ type bmp180 struct {
 	conversion
 }
 
-func init() { models["bmp180"] = func(w World) chip { return &bmp180{world: w} } }
+func init() { models["bmp180"] = func(w World) Chip { return &bmp180{world: w} } }
 
 var bmp180Example = [11]int{408, -72, -14383, 32741, 32757, 23153, 6190, 4, -32768, -8711, 2868}
 
-func (c *bmp180) reset(sensors.Instant) {
+func (c *bmp180) Reset(sensors.Instant) {
 	*c = bmp180{world: c.world}
 	for i, v := range bmp180Example {
 		binary.BigEndian.PutUint16(c.regs[0xaa+2*i:], uint16(v))
@@ -26,7 +26,7 @@ func (c *bmp180) reset(sensors.Instant) {
 	c.regs[0xd0], c.regs[0xf6] = 0x55, 0x80
 }
 
-func (c *bmp180) write(now sensors.Instant, w []byte) error {
+func (c *bmp180) Write(now sensors.Instant, w []byte) error {
 	c.settle(now)
 	c.pointer = w[0]
 	if len(w) < 2 {
@@ -34,7 +34,7 @@ func (c *bmp180) write(now sensors.Instant, w []byte) error {
 	}
 	switch {
 	case c.pointer == 0xe0 && w[1] == 0xb6:
-		c.reset(now)
+		c.Reset(now)
 	case c.pointer == 0xf4:
 		c.regs[0xf4] = w[1]
 		c.running = false
@@ -49,7 +49,7 @@ func (c *bmp180) write(now sensors.Instant, w []byte) error {
 	return nil
 }
 
-func (c *bmp180) read(now sensors.Instant, r []byte) error {
+func (c *bmp180) Read(now sensors.Instant, r []byte) error {
 	c.settle(now)
 	c.fetch(r)
 	return nil

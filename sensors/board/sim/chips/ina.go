@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"encoding/binary"
@@ -31,7 +31,7 @@ type inaKind struct {
 
 func init() {
 	add := func(name string, k inaKind) {
-		models[name] = func(w World) chip { return &ina{world: w, kind: k} }
+		models[name] = func(w World) Chip { return &ina{world: w, kind: k} }
 	}
 	add("ina219", inaKind{config: 0x399f, writable: 0x3fff, flags: 2, flag: 2, takes: ina219Takes, store: func(c *ina, at sensors.Instant) {
 		c.regs[1] = uint16(clampTo(c.world(at, "current")*0.1/10e-6, 32000))
@@ -78,7 +78,7 @@ func inaTakes(conversions float64) func(config uint16) time.Duration {
 	}
 }
 
-func (c *ina) reset(now sensors.Instant) {
+func (c *ina) Reset(now sensors.Instant) {
 	*c = ina{world: c.world, kind: c.kind}
 	c.regs[0] = c.kind.config
 	if c.kind.id != 0 {
@@ -87,7 +87,7 @@ func (c *ina) reset(now sensors.Instant) {
 	c.repeat(now, c.kind.takes(c.regs[0]))
 }
 
-func (c *ina) write(now sensors.Instant, w []byte) error {
+func (c *ina) Write(now sensors.Instant, w []byte) error {
 	c.settle(now)
 	c.pointer = w[0]
 	if len(w) < 3 {
@@ -97,7 +97,7 @@ func (c *ina) write(now sensors.Instant, w []byte) error {
 	switch c.pointer {
 	case 0:
 		if v&0x8000 != 0 {
-			c.reset(now)
+			c.Reset(now)
 			return nil
 		}
 		c.regs[0] = v&c.kind.writable | c.kind.config&^c.kind.writable
@@ -117,7 +117,7 @@ func (c *ina) write(now sensors.Instant, w []byte) error {
 	return nil
 }
 
-func (c *ina) read(now sensors.Instant, r []byte) error {
+func (c *ina) Read(now sensors.Instant, r []byte) error {
 	c.settle(now)
 	flags := c.pointer == c.kind.flags
 	if flags && c.done {

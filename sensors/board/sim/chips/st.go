@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"encoding/binary"
@@ -31,7 +31,7 @@ type stKind struct {
 }
 
 func init() {
-	add := func(name string, k stKind) { models[name] = func(w World) chip { return &st{world: w, kind: k} } }
+	add := func(name string, k stKind) { models[name] = func(w World) Chip { return &st{world: w, kind: k} } }
 	pressure := func(c *st, at sensors.Instant) {
 		p := code(c.world(at, "pressure")/100, 1.0/4096, 24)
 		c.regs[0x28], c.regs[0x29], c.regs[0x2a] = byte(p), byte(p>>8), byte(p>>16)
@@ -57,7 +57,7 @@ func init() {
 	}})
 }
 
-func (c *st) reset(sensors.Instant) {
+func (c *st) Reset(sensors.Instant) {
 	*c = st{world: c.world, kind: c.kind}
 	c.regs[0x0f], c.regs[c.kind.control+1] = c.kind.id, c.kind.second
 	if c.kind.calibrate != nil {
@@ -65,7 +65,7 @@ func (c *st) reset(sensors.Instant) {
 	}
 }
 
-func (c *st) write(now sensors.Instant, w []byte) error {
+func (c *st) Write(now sensors.Instant, w []byte) error {
 	c.settle(now)
 	first, second := c.kind.control, c.kind.control+1
 	c.pointer = w[0] &^ c.kind.flag
@@ -78,7 +78,7 @@ func (c *st) write(now sensors.Instant, w []byte) error {
 		c.regs[first] = v
 		c.run(now)
 	case c.pointer == second && v&0x84 != 0 && c.kind.id != 0xbc: // reboot or reset
-		c.reset(now)
+		c.Reset(now)
 	case c.pointer == second:
 		c.regs[second] = v
 		if v&1 != 0 {
@@ -105,7 +105,7 @@ func (c *st) run(now sensors.Instant) {
 	}
 }
 
-func (c *st) read(now sensors.Instant, r []byte) error {
+func (c *st) Read(now sensors.Instant, r []byte) error {
 	c.settle(now)
 	for i := range r {
 		switch c.pointer {

@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"encoding/binary"
@@ -11,7 +11,7 @@ import (
 // tmp102 is Texas Instruments' TMP102; sections and tables are those of its
 // data sheet SBOS397, revision H.
 type tmp102 struct {
-	values    func(sensors.Instant) Values
+	world     World
 	pointer   byte
 	registers [4]uint16 // temperature, configuration, T_LOW, T_HIGH
 	started   sensors.Instant
@@ -31,13 +31,15 @@ const (
 
 const tmpConversion = 35 * time.Millisecond // section 6.5, the longest
 
-func (c *tmp102) reset(now sensors.Instant) {
+func init() { models["tmp102"] = func(w World) Chip { return &tmp102{world: w} } }
+
+func (c *tmp102) Reset(now sensors.Instant) {
 	c.pointer = 0
 	c.registers = [4]uint16{0, 0x60a0, 0x4b00, 0x5000} // sections 7.5.2 to 7.5.4
 	c.started, c.running = now, true
 }
 
-func (c *tmp102) write(now sensors.Instant, w []byte) error {
+func (c *tmp102) Write(now sensors.Instant, w []byte) error {
 	c.settle(now)
 	c.pointer = w[0] & 3
 	if len(w) < 3 || c.pointer == 0 {
@@ -59,7 +61,7 @@ func (c *tmp102) write(now sensors.Instant, w []byte) error {
 	return nil
 }
 
-func (c *tmp102) read(now sensors.Instant, r []byte) error {
+func (c *tmp102) Read(now sensors.Instant, r []byte) error {
 	c.settle(now)
 	v := c.registers[c.pointer]
 	if c.pointer == 1 && c.registers[1]&tmpShutdown != 0 && !c.running {
@@ -98,7 +100,7 @@ func (c *tmp102) settle(now sensors.Instant) {
 		c.running = false
 	}
 	// Tables 4 and 6: 1/16 °C in 12 or, extended, 13 bits, left-justified.
-	sixteenths := math.Round(c.values(at).CellarTemperature * 16)
+	sixteenths := math.Round(c.world(at, "temperature") * 16)
 	if c.registers[1]&tmpExtended != 0 {
 		c.registers[0] = uint16(int16(min(max(sixteenths, -4096), 4095)))<<3 | 1
 		return

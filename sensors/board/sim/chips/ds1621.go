@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"time"
@@ -17,13 +17,13 @@ type ds1621 struct {
 	conversion
 }
 
-func init() { models["ds1621"] = func(w World) chip { return &ds1621{world: w} } }
+func init() { models["ds1621"] = func(w World) Chip { return &ds1621{world: w} } }
 
-func (c *ds1621) reset(sensors.Instant) {
+func (c *ds1621) Reset(sensors.Instant) {
 	*c = ds1621{world: c.world, config: c.config, raw: 0xc400, done: true} // -60 °C
 }
 
-func (c *ds1621) write(now sensors.Instant, w []byte) error {
+func (c *ds1621) Write(now sensors.Instant, w []byte) error {
 	c.settle(now)
 	c.command = w[0]
 	switch {
@@ -41,7 +41,7 @@ func (c *ds1621) write(now sensors.Instant, w []byte) error {
 	return nil
 }
 
-func (c *ds1621) read(now sensors.Instant, r []byte) error {
+func (c *ds1621) Read(now sensors.Instant, r []byte) error {
 	c.settle(now)
 	fill(r, 0xff)
 	switch c.command {

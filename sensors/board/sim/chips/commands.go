@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"encoding/binary"
@@ -20,7 +20,7 @@ type commands struct {
 	periodic bool
 }
 
-func (c *commands) reset(now sensors.Instant) {
+func (c *commands) Reset(now sensors.Instant) {
 	*c = commands{world: c.world, ready: now.Add(time.Millisecond)}
 }
 
@@ -33,9 +33,9 @@ func (c *commands) say(now sensors.Instant, after time.Duration, words ...uint16
 	c.ready = now.Add(after)
 }
 
-func (c *commands) read(now sensors.Instant, r []byte) error {
+func (c *commands) Read(now sensors.Instant, r []byte) error {
 	if now.Before(c.ready) || c.answer == nil || c.asleep {
-		return errNack
+		return Nack
 	}
 	fill(r, 0xff) // beyond its end nobody drives the bus
 	copy(r, c.answer)
@@ -61,21 +61,21 @@ type sht3x struct {
 }
 
 func init() {
-	models["sht3x"] = func(w World) chip { return &sht3x{commands: commands{world: w}, humid: true} }
-	models["sts3x"] = func(w World) chip { return &sht3x{commands: commands{world: w}} }
-	models["hdc302x"] = func(w World) chip { return &sht3x{commands: commands{world: w}, humid: true, ti: true} }
+	models["sht3x"] = func(w World) Chip { return &sht3x{commands: commands{world: w}, humid: true} }
+	models["sts3x"] = func(w World) Chip { return &sht3x{commands: commands{world: w}} }
+	models["hdc302x"] = func(w World) Chip { return &sht3x{commands: commands{world: w}, humid: true, ti: true} }
 }
 
-func (c *sht3x) reset(now sensors.Instant) { c.commands.reset(now) }
+func (c *sht3x) Reset(now sensors.Instant) { c.commands.Reset(now) }
 
 var (
 	sht3xTimes   = map[uint16]time.Duration{0x2400: micros(15500), 0x240b: micros(6500), 0x2416: micros(4500)}
 	hdc302xTimes = map[uint16]time.Duration{0x2400: micros(15000), 0x240b: micros(9000), 0x2416: micros(6000), 0x24ff: micros(4500)}
 )
 
-func (c *sht3x) write(now sensors.Instant, w []byte) error {
+func (c *sht3x) Write(now sensors.Instant, w []byte) error {
 	if now.Before(c.ready) || len(w) != 2 {
-		return errNack
+		return Nack
 	}
 	command, times := binary.BigEndian.Uint16(w), sht3xTimes
 	if c.ti {
@@ -86,7 +86,7 @@ func (c *sht3x) write(now sensors.Instant, w []byte) error {
 	case command == 0x3093: // break
 		c.periodic = false
 	case c.periodic:
-		return errNack
+		return Nack
 	case measures:
 		t := sixteen((c.temperature(now) + 45) / 175)
 		if c.humid {
@@ -105,7 +105,7 @@ func (c *sht3x) write(now sensors.Instant, w []byte) error {
 		}
 		c.say(now, 0, status)
 	case command == 0x30a2: // soft reset
-		c.reset(now)
+		c.Reset(now)
 	default:
 		return c.identify(now, command)
 	}
@@ -121,7 +121,7 @@ func (c *sht3x) identify(now sensors.Instant, command uint16) error {
 	case c.ti && command >= 0x3683 && command <= 0x3685:
 		c.say(now, 0, 0x1b40+command)
 	default:
-		return errNack
+		return Nack
 	}
 	return nil
 }
@@ -129,20 +129,20 @@ func (c *sht3x) identify(now sensors.Instant, command uint16) error {
 // shtc3 is Sensirion's SHTC3; sections are those of its data sheet, version 3.
 type shtc3 struct{ commands }
 
-func init() { models["shtc3"] = func(w World) chip { return &shtc3{commands{world: w}} } }
+func init() { models["shtc3"] = func(w World) Chip { return &shtc3{commands{world: w}} } }
 
-func (c *shtc3) reset(now sensors.Instant) {
-	c.commands.reset(now)
+func (c *shtc3) Reset(now sensors.Instant) {
+	c.commands.Reset(now)
 	c.ready = now.Add(micros(240))
 }
 
-func (c *shtc3) write(now sensors.Instant, w []byte) error {
+func (c *shtc3) Write(now sensors.Instant, w []byte) error {
 	if len(w) != 2 || now.Before(c.ready) {
-		return errNack
+		return Nack
 	}
 	command := binary.BigEndian.Uint16(w)
 	if c.asleep && command != 0x3517 { // section 5.1
-		return errNack
+		return Nack
 	}
 	c.answer = nil
 	t, h := c.temperature(now), c.world(now, "humidity")
@@ -160,9 +160,9 @@ func (c *shtc3) write(now sensors.Instant, w []byte) error {
 		}
 		c.say(now, takes, uint16(count(t+45, 175.0/65536, 16)), uint16(count(h, 1.0/65536, 16)))
 	case 0x805d: // soft reset
-		c.reset(now)
+		c.Reset(now)
 	default:
-		return errNack
+		return Nack
 	}
 	return nil
 }

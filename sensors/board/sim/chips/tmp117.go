@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"encoding/binary"
@@ -14,11 +14,11 @@ type tmp117 struct {
 	conversion
 }
 
-func init() { models["tmp117"] = func(w World) chip { return &tmp117{world: w} } }
+func init() { models["tmp117"] = func(w World) Chip { return &tmp117{world: w} } }
 
 const tmp117Ready = 0x2000 // Data_Ready, section 7.6.3
 
-func (c *tmp117) reset(now sensors.Instant) {
+func (c *tmp117) Reset(now sensors.Instant) {
 	*c = tmp117{world: c.world}
 	c.regs[0], c.regs[1], c.regs[2], c.regs[3], c.regs[15] = 0x8000, 0x0220, 0x6000, 0x8000, 0x0117
 	c.repeat(now, c.takes())
@@ -30,7 +30,7 @@ func (c *tmp117) takes() time.Duration {
 	return micros(17500) * [4]time.Duration{1, 8, 32, 64}[c.regs[1]>>5&3]
 }
 
-func (c *tmp117) write(now sensors.Instant, w []byte) error {
+func (c *tmp117) Write(now sensors.Instant, w []byte) error {
 	c.settle(now)
 	c.pointer = w[0] & 0x0f
 	if len(w) < 3 {
@@ -39,7 +39,7 @@ func (c *tmp117) write(now sensors.Instant, w []byte) error {
 	v := binary.BigEndian.Uint16(w[1:])
 	switch {
 	case c.pointer == 1 && v&2 != 0: // Soft_Reset
-		c.reset(now)
+		c.Reset(now)
 	case c.pointer == 1:
 		c.regs[1] = v&0x0ffc | c.regs[1]&tmp117Ready
 		c.running = false
@@ -55,7 +55,7 @@ func (c *tmp117) write(now sensors.Instant, w []byte) error {
 	return nil
 }
 
-func (c *tmp117) read(now sensors.Instant, r []byte) error {
+func (c *tmp117) Read(now sensors.Instant, r []byte) error {
 	c.settle(now)
 	c.fetch(r)
 	if c.pointer <= 1 {

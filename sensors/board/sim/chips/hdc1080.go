@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"encoding/binary"
@@ -14,16 +14,16 @@ type hdc1080 struct {
 	conversion
 }
 
-func init() { models["hdc1080"] = func(w World) chip { return &hdc1080{world: w} } }
+func init() { models["hdc1080"] = func(w World) Chip { return &hdc1080{world: w} } }
 
-func (c *hdc1080) reset(sensors.Instant) {
+func (c *hdc1080) Reset(sensors.Instant) {
 	*c = hdc1080{world: c.world}
 	c.regs[2] = 0x1000
 	c.regs[0xfb], c.regs[0xfc], c.regs[0xfd] = 0x0412, 0xa5f0, 0x3300
 	c.regs[0xfe], c.regs[0xff] = 0x5449, 0x1050
 }
 
-func (c *hdc1080) write(now sensors.Instant, w []byte) error {
+func (c *hdc1080) Write(now sensors.Instant, w []byte) error {
 	c.settle(now)
 	c.pointer = w[0]
 	switch {
@@ -37,10 +37,10 @@ func (c *hdc1080) write(now sensors.Instant, w []byte) error {
 
 // read goes on to the next register, and doesn't acknowledge as long as a
 // measurement is under way, or none was made: section 8.5.2.
-func (c *hdc1080) read(now sensors.Instant, r []byte) error {
+func (c *hdc1080) Read(now sensors.Instant, r []byte) error {
 	c.settle(now)
 	if c.pointer <= 1 && (c.running || c.regs[0] == 0 && c.regs[1] == 0) {
-		return errNack
+		return Nack
 	}
 	for i := range r {
 		r[i] = byte(c.regs[c.pointer+byte(i/2)] >> (8 * (1 - i%2)))

@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"encoding/binary"
@@ -11,7 +11,7 @@ import (
 // bme280 is Bosch's BME280; sections and tables are those of its data sheet
 // BST-BME280-DS002, revision 1.6.
 type bme280 struct {
-	values    func(sensors.Instant) Values
+	world     World
 	registers [256]byte
 	pointer   byte
 	ctrlHum   byte // as latched by the last write to ctrl_meas, section 5.4.3
@@ -50,7 +50,9 @@ var calibration = struct {
 	h1: 75, h2: 362, h3: 0, h4: 313, h5: 50, h6: 30,
 }
 
-func (c *bme280) reset(now sensors.Instant) {
+func init() { models["bme280"] = func(w World) Chip { return &bme280{world: w} } }
+
+func (c *bme280) Reset(now sensors.Instant) {
 	c.registers, c.pointer, c.ctrlHum = [256]byte{}, 0, 0
 	c.booted, c.measured = now, 0
 	k := &calibration
@@ -89,14 +91,14 @@ func (c *bme280) store(p, t, h uint32) {
 
 // write takes pairs of register and value (section 6.2.1); the last register
 // alone is where the next read begins.
-func (c *bme280) write(now sensors.Instant, w []byte) error {
+func (c *bme280) Write(now sensors.Instant, w []byte) error {
 	c.settle(now)
 	c.pointer = w[0]
 	for ; len(w) >= 2; w = w[2:] {
 		switch register, v := w[0], w[1]; register {
 		case bmeReset:
 			if v == 0xb6 {
-				c.reset(now)
+				c.Reset(now)
 			}
 		case bmeCtrlHum:
 			c.registers[register] = v & 0x07
@@ -114,7 +116,7 @@ func (c *bme280) write(now sensors.Instant, w []byte) error {
 	return nil
 }
 
-func (c *bme280) read(now sensors.Instant, r []byte) error {
+func (c *bme280) Read(now sensors.Instant, r []byte) error {
 	c.settle(now)
 	c.registers[bmeStatus] = 0
 	if c.measured != 0 && now.Before(c.ready) {
@@ -173,18 +175,17 @@ func (c *bme280) settle(now sensors.Instant) {
 		c.registers[bmeCtrlMeas] &^= 3
 		c.measured = 0
 	}
-	v := c.values(at)
 	t, p, h := uint32(skippedTP), uint32(skippedTP), uint32(skippedH)
 	fine := 0.
 	if n := c.oversampling(5); n > 0 {
-		t = resolved(invert(20, v.GreenhouseTemperature, func(raw float64) float64 { return fineTemperature(raw) / 5120 }), n)
+		t = resolved(invert(20, c.world(at, "temperature"), func(raw float64) float64 { return fineTemperature(raw) / 5120 }), n)
 		fine = fineTemperature(float64(t))
 	}
 	if n := c.oversampling(2); n > 0 {
-		p = resolved(invert(20, v.Pressure, func(raw float64) float64 { return pressure(raw, fine) }), n)
+		p = resolved(invert(20, c.world(at, "pressure"), func(raw float64) float64 { return pressure(raw, fine) }), n)
 	}
 	if samples(c.ctrlHum) > 0 {
-		h = invert(16, v.GreenhouseHumidity, func(raw float64) float64 { return humidity(raw, fine) })
+		h = invert(16, 100*c.world(at, "humidity"), func(raw float64) float64 { return humidity(raw, fine) })
 	}
 	c.store(p, t, h)
 }

@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"time"
@@ -19,25 +19,25 @@ type htu21d struct {
 }
 
 func init() {
-	models["htu21d"] = func(w World) chip {
+	models["htu21d"] = func(w World) Chip {
 		return &htu21d{world: w, id: 0x32, temperature: micros(50000), humidity: micros(16000)}
 	}
-	models["sht2x"] = func(w World) chip {
+	models["sht2x"] = func(w World) Chip {
 		return &htu21d{world: w, id: 0xa3, temperature: micros(85000), humidity: micros(29000)}
 	}
-	models["si7021"] = func(w World) chip {
+	models["si7021"] = func(w World) Chip {
 		return &htu21d{world: w, id: 0x15, temperature: micros(10800), humidity: micros(22800)}
 	}
 }
 
-func (c *htu21d) reset(now sensors.Instant) {
+func (c *htu21d) Reset(now sensors.Instant) {
 	heater := c.user & 0x04
 	c.user, c.answer, c.ready = 0x02|heater, nil, now.Add(15*time.Millisecond)
 }
 
-func (c *htu21d) write(now sensors.Instant, w []byte) error {
+func (c *htu21d) Write(now sensors.Instant, w []byte) error {
 	if now.Before(c.ready) {
-		return errNack
+		return Nack
 	}
 	c.answer = nil
 	switch {
@@ -54,11 +54,11 @@ func (c *htu21d) write(now sensors.Instant, w []byte) error {
 	case len(w) == 2 && w[0] == 0xe6:
 		c.user = w[1]
 	case len(w) == 1 && w[0] == 0xfe:
-		c.reset(now)
+		c.Reset(now)
 	case len(w) == 2 && w[0] == 0xfc && w[1] == 0xc9:
 		c.say(now, 0, uint16(c.id)<<8|0xff)
 	default:
-		return errNack
+		return Nack
 	}
 	return nil
 }
@@ -83,9 +83,9 @@ func crc31(v uint32, bits int) byte {
 	return byte(rest)
 }
 
-func (c *htu21d) read(now sensors.Instant, r []byte) error {
+func (c *htu21d) Read(now sensors.Instant, r []byte) error {
 	if now.Before(c.ready) || c.answer == nil {
-		return errNack
+		return Nack
 	}
 	fill(r, 0xff)
 	copy(r, c.answer)

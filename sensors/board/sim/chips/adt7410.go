@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"time"
@@ -14,19 +14,19 @@ type adt7410 struct {
 	conversion
 }
 
-func init() { models["adt7410"] = func(w World) chip { return &adt7410{world: w} } }
+func init() { models["adt7410"] = func(w World) Chip { return &adt7410{world: w} } }
 
-func (c *adt7410) reset(now sensors.Instant) {
+func (c *adt7410) Reset(now sensors.Instant) {
 	*c = adt7410{world: c.world}
 	copy(c.regs[4:], []byte{0x20, 0x00, 0x05, 0x00, 0x49, 0x80, 0x05, 0xcb}) // limits, hysteresis, ID
 	c.repeat(now, 240*time.Millisecond)
 }
 
-func (c *adt7410) write(now sensors.Instant, w []byte) error {
+func (c *adt7410) Write(now sensors.Instant, w []byte) error {
 	c.settle(now)
 	c.pointer = w[0] & 0x3f
 	if w[0] == 0x2f {
-		c.reset(now)
+		c.Reset(now)
 		return nil
 	}
 	for i, v := range w[1:] {
@@ -47,7 +47,7 @@ func (c *adt7410) write(now sensors.Instant, w []byte) error {
 	return nil
 }
 
-func (c *adt7410) read(now sensors.Instant, r []byte) error {
+func (c *adt7410) Read(now sensors.Instant, r []byte) error {
 	c.settle(now)
 	if c.running { // table 10: the status reads busy
 		c.regs[2] |= 0x80

@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"encoding/binary"
@@ -16,24 +16,24 @@ type scd4x struct {
 }
 
 func init() {
-	models["scd40"] = func(w World) chip { return &scd4x{commands: commands{world: w}} }
-	models["scd41"] = func(w World) chip { return &scd4x{commands: commands{world: w}, single: true} }
+	models["scd40"] = func(w World) Chip { return &scd4x{commands: commands{world: w}} }
+	models["scd41"] = func(w World) Chip { return &scd4x{commands: commands{world: w}, single: true} }
 }
 
-func (c *scd4x) reset(now sensors.Instant) {
-	c.commands.reset(now)
+func (c *scd4x) Reset(now sensors.Instant) {
+	c.commands.Reset(now)
 	c.ready = now.Add(time.Second) // after power-up
 	c.conversion, c.result = conversion{}, nil
 }
 
-func (c *scd4x) write(now sensors.Instant, w []byte) error {
+func (c *scd4x) Write(now sensors.Instant, w []byte) error {
 	if len(w) != 2 || now.Before(c.ready) {
-		return errNack
+		return Nack
 	}
 	c.settle(now)
 	command := binary.BigEndian.Uint16(w)
 	if c.periodic && command != 0xec05 && command != 0xe4b8 && command != 0x3f86 { // no others are heard
-		return errNack
+		return Nack
 	}
 	c.answer = nil
 	switch command {
@@ -44,7 +44,7 @@ func (c *scd4x) write(now sensors.Instant, w []byte) error {
 		c.periodic, c.conversion, c.ready = false, conversion{}, now.Add(500*time.Millisecond)
 	case 0x219d: // single shot
 		if !c.single {
-			return errNack
+			return Nack
 		}
 		c.begin(now, 5*time.Second)
 		c.ready = now.Add(5 * time.Second)
@@ -62,10 +62,10 @@ func (c *scd4x) write(now sensors.Instant, w []byte) error {
 	case 0x3682: // serial number
 		c.say(now, time.Millisecond, 0xf896, 0x9f07, 0x3bbe)
 	case 0x3646: // reinitialise
-		c.commands.reset(now)
+		c.commands.Reset(now)
 		c.ready = now.Add(30 * time.Millisecond)
 	default:
-		return errNack
+		return Nack
 	}
 	return nil
 }

@@ -1,7 +1,8 @@
-package sim
+package chips
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 
 	"example.org/dormouse/sensors"
@@ -10,7 +11,7 @@ import (
 // ads1115 is Texas Instruments' ADS1115; sections and tables are those of its
 // data sheet SBAS444, revision D.
 type ads1115 struct {
-	values    func(sensors.Instant) Values
+	world     World
 	pointer   byte
 	registers [4]uint16 // conversion, config, Lo_thresh, Hi_thresh
 	latched   uint16    // config of the conversion under way
@@ -26,11 +27,16 @@ const (
 	adsSingle = 1 << 8
 )
 
-func (c *ads1115) reset(now sensors.Instant) {
-	*c = ads1115{values: c.values, short: c.short, registers: [4]uint16{0, 0x8583, 0x8000, 0x7fff}} // tables 7 to 9
+func init() {
+	models["ads1115"] = func(w World) Chip { return &ads1115{world: w} }
+	models["ads1015"] = func(w World) Chip { return &ads1115{world: w, short: true} }
 }
 
-func (c *ads1115) write(now sensors.Instant, w []byte) error {
+func (c *ads1115) Reset(now sensors.Instant) {
+	*c = ads1115{world: c.world, short: c.short, registers: [4]uint16{0, 0x8583, 0x8000, 0x7fff}} // tables 7 to 9
+}
+
+func (c *ads1115) Write(now sensors.Instant, w []byte) error {
 	c.settle(now)
 	c.pointer = w[0] & 3
 	if len(w) < 3 || c.pointer == 0 {
@@ -54,7 +60,7 @@ func (c *ads1115) write(now sensors.Instant, w []byte) error {
 	return nil
 }
 
-func (c *ads1115) read(now sensors.Instant, r []byte) error {
+func (c *ads1115) Read(now sensors.Instant, r []byte) error {
 	c.settle(now)
 	v := c.registers[c.pointer]
 	if c.pointer == 1 && !c.running {
@@ -86,14 +92,14 @@ func (c *ads1115) settle(now sensors.Instant) {
 
 // input is the voltage that the multiplexer connects, table 8.
 func (c *ads1115) input(at sensors.Instant) float64 {
-	in := c.values(at).Inputs
+	in := func(n uint16) float64 { return c.world(at, fmt.Sprintf("voltage a%d", n)) }
 	switch mux := c.latched >> 12 & 7; mux {
 	case 0:
-		return in[0] - in[1]
+		return in(0) - in(1)
 	case 1, 2, 3:
-		return in[mux-1] - in[3]
+		return in(mux-1) - in(3)
 	default:
-		return in[mux-4]
+		return in(mux - 4)
 	}
 }
 

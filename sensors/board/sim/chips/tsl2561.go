@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"math"
@@ -14,14 +14,14 @@ type tsl2561 struct {
 	conversion
 }
 
-func init() { models["tsl2561"] = func(w World) chip { return &tsl2561{world: w} } }
+func init() { models["tsl2561"] = func(w World) Chip { return &tsl2561{world: w} } }
 
-func (c *tsl2561) reset(sensors.Instant) {
+func (c *tsl2561) Reset(sensors.Instant) {
 	*c = tsl2561{world: c.world}
 	c.regs[0x01], c.regs[0x0a] = 0x02, 0x50
 }
 
-func (c *tsl2561) write(now sensors.Instant, w []byte) error {
+func (c *tsl2561) Write(now sensors.Instant, w []byte) error {
 	c.settle(now)
 	if w[0]&0x80 == 0 { // no command
 		return nil
@@ -39,7 +39,7 @@ func (c *tsl2561) write(now sensors.Instant, w []byte) error {
 	return nil
 }
 
-func (c *tsl2561) read(now sensors.Instant, r []byte) error {
+func (c *tsl2561) Read(now sensors.Instant, r []byte) error {
 	c.settle(now)
 	c.fetch(r)
 	return nil

@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"encoding/binary"
@@ -16,9 +16,9 @@ type mcp9808 struct {
 	conversion
 }
 
-func init() { models["mcp9808"] = func(w World) chip { return &mcp9808{world: w} } }
+func init() { models["mcp9808"] = func(w World) Chip { return &mcp9808{world: w} } }
 
-func (c *mcp9808) reset(now sensors.Instant) {
+func (c *mcp9808) Reset(now sensors.Instant) {
 	*c = mcp9808{world: c.world, resolution: 3}
 	c.regs[6], c.regs[7] = 0x0054, 0x0400
 	c.repeat(now, c.duration())
@@ -29,7 +29,7 @@ func (c *mcp9808) duration() time.Duration {
 	return [4]time.Duration{30, 65, 130, 250}[c.resolution&3] * time.Millisecond * 6 / 5
 }
 
-func (c *mcp9808) write(now sensors.Instant, w []byte) error {
+func (c *mcp9808) Write(now sensors.Instant, w []byte) error {
 	c.settle(now)
 	c.pointer = w[0] & 0x0f // section 5.1
 	switch {
@@ -49,7 +49,7 @@ func (c *mcp9808) write(now sensors.Instant, w []byte) error {
 	return nil
 }
 
-func (c *mcp9808) read(now sensors.Instant, r []byte) error {
+func (c *mcp9808) Read(now sensors.Instant, r []byte) error {
 	c.settle(now)
 	if c.pointer == 8 {
 		fill(r, c.resolution)

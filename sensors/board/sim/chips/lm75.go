@@ -1,4 +1,4 @@
-package sim
+package chips
 
 import (
 	"encoding/binary"
@@ -18,9 +18,9 @@ type lm75 struct {
 }
 
 func init() {
-	models["lm75"] = func(w World) chip { return &lm75{world: w, bits: 9} }
-	models["lm75b"] = func(w World) chip { return &lm75{world: w, bits: 11} }
-	models["tmp75"] = func(w World) chip { return &lm75{world: w, bits: 12, oneShot: true} }
+	models["lm75"] = func(w World) Chip { return &lm75{world: w, bits: 9} }
+	models["lm75b"] = func(w World) Chip { return &lm75{world: w, bits: 11} }
+	models["tmp75"] = func(w World) Chip { return &lm75{world: w, bits: 12, oneShot: true} }
 }
 
 const (
@@ -29,13 +29,13 @@ const (
 	lm75Takes    = 300 * time.Millisecond // the longest of the family
 )
 
-func (c *lm75) reset(now sensors.Instant) {
+func (c *lm75) Reset(now sensors.Instant) {
 	*c = lm75{world: c.world, bits: c.bits, oneShot: c.oneShot}
 	c.regs[2], c.regs[3] = 0x4b00, 0x5000
 	c.repeat(now, lm75Takes)
 }
 
-func (c *lm75) write(now sensors.Instant, w []byte) error {
+func (c *lm75) Write(now sensors.Instant, w []byte) error {
 	c.settle(now)
 	c.pointer = w[0] & 3
 	switch {
@@ -57,7 +57,7 @@ func (c *lm75) write(now sensors.Instant, w []byte) error {
 	return nil
 }
 
-func (c *lm75) read(now sensors.Instant, r []byte) error {
+func (c *lm75) Read(now sensors.Instant, r []byte) error {
 	c.settle(now)
 	if c.pointer == 1 {
 		fill(r, byte(c.regs[1]>>8))
