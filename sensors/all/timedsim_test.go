@@ -35,7 +35,7 @@ func TestSimulatedTiming(t *testing.T) {
 		{"hx711", map[string]string{"data": "GPIO20", "clock": "GPIO21", "tare": "-84213", "factor": "21.37"}, map[string]float64{"mass": 31500}, 1e-5},
 		{"hx711", map[string]string{"data": "GPIO20", "clock": "GPIO21", "input": "A64", "factor": "1"}, map[string]float64{"mass": 588942}, 1e-5},
 		{"frequency", map[string]string{"pin": "GPIO5"}, map[string]float64{"frequency": 0}, 0},
-		{"duty", map[string]string{"pin": "GPIO5", "pull": "up"}, map[string]float64{"duty": 1}, 0},
+		{"duty", map[string]string{"pin": "GPIO5", "pull": "up", "still": "level"}, map[string]float64{"duty": 1}, 0},
 	} {
 		d := sensortest.Driver(t, tc.driver)
 		e := sensortest.New(t, d, tc.texts)

@@ -12,15 +12,17 @@ func init() {
 		Summary:   "duty cycle of a signal on a GPIO line up to 10 kHz: the share of the time that it is active, by the kernel's time stamps",
 		Datasheet: "Linux, Documentation/userspace-api/gpio/chardev.rst and include/uapi/linux/gpio.h (version 2): timestamp_ns, line_seqno",
 		Wiring:    "3.3 V at most: divide a 5 V signal by two resistors",
-		Timing:    "the window, 1 s, asleep: the share is that of the whole periods in it, or in the last 1024 edges where there were more. A line without an edge is at 0 or 1 all the time. Pulses below some 50 µs may be missed; where that shows, the read fails",
+		Timing:    "the window, 1 s, asleep: the share is that of the whole periods in it, or in the last 1024 edges where there were more. The signal must be there all the time: without a whole period, or with a first or last edge more than one period away from the window's ends, the read fails. Pulses below some 50 µs may be missed; where that shows, the read fails",
 		Options: []sensors.Option{
 			pinOption("the line: GPIO23, BOARD16, CHIP:OFFSET or a line's name"),
 			pullOption(),
 			activeOption(),
 			windowOption("how long to listen: two periods of the signal at least. Less than timeout"),
+			{Name: "still", Type: sensors.EnumOption, Choices: []string{"error", "level"}, Default: "error",
+				Help: "what a window without an edge means: error, for it may be a signal slower than the window; or level, 0 or 1 by the line's level, for a signal that may stand still"},
 		},
 		Measures:     []*sensors.Quantity{sensors.Duty},
-		Unverifiable: "a cut or shorted wire reads as what pull or the short makes of it, all the time",
+		Unverifiable: "with still=level a cut or shorted wire reads as what pull or the short makes of it, and so does a signal slower than the window",
 		New: func(_ context.Context, e sensors.Env) (sensors.Sensor, error) {
 			config := input(e.Options())
 			config.Edges = sensors.BothEdges
@@ -37,6 +39,9 @@ func (m *dutyMeter) Sense(ctx context.Context, r *sensors.Report) error {
 		return err
 	}
 	if len(m.edges) == 0 {
+		if m.env.Options().Text("still") != "level" {
+			return sensors.Errorf(sensors.NotReady, "%s had no edge in %v: make window as long as two periods; a signal that may stand still wants still=level", m.ref(), m.window)
+		}
 		r.Set(sensors.Duty, number(active))
 		return nil
 	}
@@ -44,16 +49,29 @@ func (m *dutyMeter) Sense(ctx context.Context, r *sensors.Report) error {
 	if len(edges) < 3 {
 		return sensors.Errorf(sensors.NotReady, "%s had %d edges and no whole period in %v: make window as long as two periods", m.ref(), len(edges), m.window)
 	}
-	edges = edges[(len(edges)-1)%2:] // an even number of intervals is whole periods
+	duty, err := m.share(edges[(len(edges)-1)%2:]) // an even number of intervals is whole periods
+	if err != nil {
+		return err
+	}
+	if err := m.throughout(edges, longestPeriod(edges, 2)); err != nil {
+		return err
+	}
+	r.Set(sensors.Duty, duty)
+	return nil
+}
+
+// share is the part of the time between the first and the last edge in which
+// the line was active.
+func (m *dutyMeter) share(edges []sensors.Edge) (float64, error) {
 	var on, all float64
 	for i, e := range edges[1:] {
 		before := edges[i]
 		if e.Active == before.Active {
-			return sensors.Errorf(sensors.IO, "an edge of %s is missing: the kernel saw it become %s twice in a row; its pulses are too short (some 50 µs it takes) or noisy", m.ref(), stateName(e.Active))
+			return 0, sensors.Errorf(sensors.IO, "an edge of %s is missing: the kernel saw it become %s twice in a row; its pulses are too short (some 50 µs it takes) or noisy", m.ref(), stateName(e.Active))
 		}
 		took := e.At.Sub(before.At).Seconds()
 		if took <= 0 {
-			return sensors.Errorf(sensors.IO, "an edge of %s isn't newer than the one before it: the time stamps can't be right", m.ref())
+			return 0, sensors.Errorf(sensors.IO, "an edge of %s isn't newer than the one before it: the time stamps can't be right", m.ref())
 		}
 		all += took
 		if before.Active {
@@ -61,10 +79,9 @@ func (m *dutyMeter) Sense(ctx context.Context, r *sensors.Report) error {
 		}
 	}
 	if f := float64(len(edges)/2) / all; f > fastest {
-		return tooFast(m.ref(), f)
+		return 0, tooFast(m.ref(), f)
 	}
-	r.Set(sensors.Duty, on/all)
-	return nil
+	return on / all, nil
 }
 
 // unbroken are the newest edges without a gap. A buffer that overflows loses

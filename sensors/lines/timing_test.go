@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"syscall"
 	"testing"
@@ -87,9 +88,7 @@ func TestFrequency(t *testing.T) {
 		want    float64
 	}{
 		{"no signal", nil, 0, time.Second, 0},
-		{"one edge", nil, 1, 800 * time.Millisecond, 1},
-		{"one edge in ten seconds", map[string]string{"window": "10s"}, 1, 9 * time.Second, 0.1},
-		{"two edges", nil, 2, 600 * time.Millisecond, 1 / 0.6},
+		{"two edges", nil, 2, 450 * time.Millisecond, 1 / 0.45},
 		{"mains", nil, 50, 20 * time.Millisecond, 50},
 		{"more edges than the buffer holds", nil, 5000, 200 * time.Microsecond, 5000},
 		{"the fastest", nil, 10000, 100 * time.Microsecond, 10000},
@@ -127,11 +126,104 @@ func TestFrequencyFails(t *testing.T) {
 	fails(t, d, e, sensors.IO, "time stamps can't be right")
 }
 
+// TestSignalThroughout: there is a value only where the signal was there in the
+// whole window.
+func TestSignalThroughout(t *testing.T) {
+	ms := time.Millisecond
+	for _, tc := range []struct {
+		name   string
+		driver string
+		first  time.Duration // edge
+		period time.Duration
+		n      int // periods
+		want   string
+	}{
+		{"one edge", "frequency", 300 * ms, 800 * ms, 1, "had one edge in 1s, which tells no period"},
+		{"began late", "frequency", 500 * ms, 10 * ms, 50, "was still for 500ms of the window of 1s, with a period of 10ms"},
+		{"ended early", "frequency", 5 * ms, 10 * ms, 50, "was still for 505ms"},
+		{"two edges of a burst", "frequency", 400 * ms, 100 * ms, 2, "was still for 500ms"},
+		{"two slow edges", "frequency", 460 * ms, 400 * ms, 2, "was still for 460ms"},
+		{"two slow edges", "frequency", 440 * ms, 400 * ms, 2, ""},
+		{"none", "duty", 0, time.Second, 0, "had no edge in 1s"},
+		{"one edge", "duty", 600 * ms, time.Second, 1, "had 1 edges and no whole period"},
+		{"began late", "duty", 500 * ms, 10 * ms, 50, "was still for 500ms"},
+		{"ended early", "duty", 5 * ms, 10 * ms, 50, "was still for 500ms"},
+		{"three edges", "duty", 100 * ms, 600 * ms, 2, ""},
+		{"a short burst", "duty", 100 * ms, 100 * ms, 2, "was still for 750ms"},
+	} {
+		t.Run(tc.driver+" "+tc.name, func(t *testing.T) {
+			d, e := wired(t, tc.driver, nil, "pin")
+			line := e.Lines["pin"]
+			line.OnConfig = func(c sensors.LineConfig) {
+				for i := range tc.n {
+					at := e.Now().Add(tc.first + time.Duration(i)*tc.period)
+					line.Drive(at, true)
+					if c.Edges == sensors.RisingEdge || at.Add(tc.period/2).Before(e.Now().Add(time.Second)) {
+						line.Drive(at.Add(tc.period/2), false)
+					}
+				}
+			}
+			if tc.want != "" {
+				fails(t, d, e, sensors.NotReady, tc.want)
+				return
+			}
+			q := map[string]*sensors.Quantity{"frequency": sensors.Frequency, "duty": sensors.Duty}[tc.driver]
+			want := map[string]float64{"frequency": 1 / tc.period.Seconds(), "duty": 0.5}[tc.driver]
+			if got := value(t, d, e, q); math.Abs(got-want) > 1e-9 {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// TestAnyWave: of any steady wave, however slow and wherever it stands when the
+// window begins, there is the right value or none.
+func TestAnyWave(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	values := 0
+	for range 1000 {
+		period := time.Duration(math.Pow(10, 4+6*random.Float64())) * time.Nanosecond * 10 // 0.1 ms to 100 s
+		duty := 0.01 + 0.98*random.Float64()
+		phase := time.Duration(random.Float64() * float64(period))
+		for driver, want := range map[string]float64{"frequency": 1 / period.Seconds(), "duty": duty} {
+			d, e := wired(t, driver, nil, "pin")
+			line := e.Lines["pin"]
+			line.Drive(0, float64(phase) < duty*float64(period)) // as it stands before
+			line.OnConfig = func(sensors.LineConfig) {
+				began := e.Now()
+				end := began.Add(time.Second)
+				for at := began.Add(-phase); at.Before(end); at = at.Add(period) {
+					falls := at.Add(time.Duration(duty * float64(period)))
+					if !at.Before(began) {
+						line.Drive(at, true)
+					}
+					if !falls.Before(began) && falls.Before(end) {
+						line.Drive(falls, false)
+					}
+				}
+			}
+			got, _, err := sensortest.Read(t, d, e)
+			switch {
+			case err == nil && driver == "frequency" && got[0].Value == 0 && period > time.Second: // less than one period in the window
+			case err == nil && math.Abs(got[0].Value-want) > 1e-3*want:
+				t.Errorf("%s of a wave of %v, duty %.3f, after %v of it: got %v, want %v", driver, period, duty, phase, got[0].Value, want)
+			case err == nil:
+				values++
+			case period < 300*time.Millisecond:
+				t.Errorf("%s of a wave of %v, duty %.3f: %v", driver, period, duty, err)
+			}
+		}
+	}
+	if values < 1000 {
+		t.Errorf("%d values only", values)
+	}
+}
+
 // A buffer that overflows while it is emptied loses edges from its middle; the
 // numbers know of them.
 func TestFrequencyOfRecordedEdges(t *testing.T) {
 	d, e := wired(t, "frequency", nil, "pin")
-	edges := append(edgesAt(90, true, 0, 1000), edgesAt(190, true, 100_000)...)
+	edges := append(edgesAt(90, true, 900_000, 901_000), edgesAt(190, true, 1_000_000)...)
 	s, err := d.New(t.Context(), replay(e, edges))
 	if err != nil {
 		t.Fatal(err)
@@ -176,10 +268,10 @@ func TestDuty(t *testing.T) {
 	}
 }
 
-// A signal that doesn't change has a duty cycle too.
+// A signal that may stand still has a duty cycle without an edge, too.
 func TestDutyWithoutEdges(t *testing.T) {
 	for _, high := range []bool{false, true} {
-		d, e := wired(t, "duty", nil, "pin")
+		d, e := wired(t, "duty", map[string]string{"still": "level"}, "pin")
 		e.Lines["pin"].Level = func() bool { return high }
 		if got := value(t, d, e, sensors.Duty); got != number(high) {
 			t.Errorf("always %v: got %v", high, got)
@@ -205,7 +297,7 @@ func (n *numbered) Reconfigure(sensors.LineConfig) error { return nil }
 
 func TestDutyOfRecordedEdges(t *testing.T) {
 	whole := edgesAt(1, false, 0, 1000, 4000, 5000, 8000)
-	gap := append(edgesAt(1, true, 0, 100), edgesAt(40, true, 10_000, 11_000, 14_000, 15_000, 18_000)...)
+	gap := append(edgesAt(1, true, 0, 100), edgesAt(40, true, 2000, 3000, 6000, 7000, 10_000)...)
 	missing := append(edgesAt(1, true, 0, 1000, 2000), edgesAt(4, true, 3000, 4000)...)
 	late := edgesAt(1, true, 0, 1000, 500, 2000, 3000)
 	fast := edgesAt(1, true, 0, 20, 50, 70, 100)
@@ -214,11 +306,11 @@ func TestDutyOfRecordedEdges(t *testing.T) {
 		edges []sensors.Edge
 		want  float64
 		err   string
-	}{
+	}{ // in a window of 10 ms
 		{"from a falling edge on", whole, 0.75, ""},
-		{"half a period more", edgesAt(1, true, 0, 500, 1000, 4000), 6. / 7, ""},
+		{"half a period more", edgesAt(1, true, 3000, 3500, 4000, 7000), 6. / 7, ""},
 		{"only what follows a gap", gap, 0.25, ""},
-		{"one edge", edgesAt(1, true, 5), 0, "had 1 edges and no whole period in 1s: make window as long as two periods"},
+		{"one edge", edgesAt(1, true, 5), 0, "had 1 edges and no whole period in 10ms: make window as long as two periods"},
 		{"two edges", edgesAt(1, true, 5, 9), 0, "no whole period"},
 		{"too few after a gap", append(edgesAt(1, true, 1, 2, 3), edgesAt(9, true, 5, 9)...), 0, "no whole period"},
 		{"an edge is missing", missing, 0, "become active twice in a row"},
@@ -226,7 +318,7 @@ func TestDutyOfRecordedEdges(t *testing.T) {
 		{"too fast", fast, 0, "20000 periods a second"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			d, e := wired(t, "duty", nil, "pin")
+			d, e := wired(t, "duty", map[string]string{"window": "10ms"}, "pin")
 			s, err := d.New(t.Context(), replay(e, tc.edges))
 			if err != nil {
 				t.Fatal(err)
