@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"example.org/dormouse/sensors"
 )
 
 // Each module that go.mod requires directly has a line that says why.
@@ -76,5 +78,34 @@ func TestREADMEExamples(t *testing.T) {
 	}
 	if byFlags == "" || byFlags != byFile {
 		t.Errorf("by flags:\n%s\nby the file:\n%s", byFlags, byFile)
+	}
+}
+
+// docs/troubleshooting.md has each reason that a sensor can be down for, and
+// each exit status of docs/install.md.
+func TestTroubleshootingIsComplete(t *testing.T) {
+	text, err := os.ReadFile("../../docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range sensors.Reasons {
+		if !strings.Contains(string(text), "\n| `"+string(r)+"` |") {
+			t.Errorf("no row for the reason %s", r)
+		}
+	}
+	install, err := os.ReadFile("../../docs/install.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, codes, _ := strings.Cut(string(install), "## Exit codes\n\n")
+	codes, _, _ = strings.Cut(codes, "`status`")
+	found := regexp.MustCompile(`\b([1-9])\b`).FindAllString(codes, -1)
+	if len(found) < 5 {
+		t.Fatalf("docs/install.md has the exit codes %q", found)
+	}
+	for _, code := range found {
+		if !strings.Contains(string(text), "\n| "+code+" |") {
+			t.Errorf("no row for the exit status %s", code)
+		}
 	}
 }
