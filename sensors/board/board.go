@@ -1,13 +1,15 @@
-// Package board is the wires themselves: I2C buses, GPIO lines, supply rails
-// and the kernel's files, found by name, opened late and closed early, and
+// Package board is the wires themselves: I2C buses, GPIO lines, SPI, serial
+// ports and the kernel's files, found by name, opened late and closed early, and
 // able to say who holds what. It measures nothing and schedules nothing.
 //
 // Package board/sim is a board of modelled chips with the same interface.
 package board
 
 import (
+	"context"
 	"io"
 
+	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
 	"periph.io/x/conn/v3/i2c"
 )
@@ -28,4 +30,10 @@ type Board interface {
 	// its kind. A second Close gives os.ErrClosed.
 	Open(c sensors.Claim, config any) (io.Closer, error)
 	Files() sensors.Files
+}
+
+// A Clock tells the time and waits; *alarm.Clock is one.
+type Clock interface {
+	Now() alarm.Instant
+	SleepUntil(ctx context.Context, at alarm.Instant) error
 }

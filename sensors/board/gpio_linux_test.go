@@ -22,6 +22,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // gpioKernel is the GPIO side of a modelled kernel: chips by the name of their
 // device node, lines by the descriptor that a request gave.
 type gpioKernel struct {

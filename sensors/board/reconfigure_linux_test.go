@@ -62,6 +62,3 @@ func TestReconfigure(t *testing.T) {
 		t.Errorf("a closed line: %v", err)
 	}
 }
-
-// Rails are outputs and stay so.
-func (l *recordedLine) Reconfigure(sensors.LineConfig) error { return errors.ErrUnsupported }

@@ -6,14 +6,14 @@ import (
 	"slices"
 
 	"example.org/dormouse/sensors"
-	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/rails"
 	"example.org/dormouse/sensors/config"
 )
 
 // A reload is a change of the configuration.
 type reload struct {
 	next  *set
-	rails *board.Rails // nil: as before
+	rails *rails.Rails // nil: as before
 }
 
 // acceptReload cancels the reads of sensors that go or change; when these have

@@ -6,6 +6,7 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/rails"
 	"example.org/dormouse/sensors/config"
 	"periph.io/x/conn/v3/i2c"
 )
@@ -14,7 +15,7 @@ import (
 // only raises its rail.
 type wires struct {
 	*shared
-	rails *board.Rails
+	rails *rails.Rails
 	use   map[string]*rail
 	buses map[sensors.Bus]*bus
 }
@@ -25,14 +26,14 @@ func newWires(s *shared, cfg *config.Config) *wires {
 	return w
 }
 
-func (w *wires) newRails(cfg *config.Config) *board.Rails {
-	rails := board.NewRails(cfg.Supplies(), w.board, w.clock)
+func (w *wires) newRails(cfg *config.Config) *rails.Rails {
+	rails := rails.New(cfg.Supplies(), w.board, w.clock)
 	rails.Log = w.log
 	return rails
 }
 
 // swapRails switches the present rails off and takes others, after a reload.
-func (w *wires) swapRails(rails *board.Rails) {
+func (w *wires) swapRails(rails *rails.Rails) {
 	if err := w.rails.AllDown(); err != nil {
 		w.log.Error("can't switch the rails off", "err", err)
 	}

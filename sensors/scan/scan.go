@@ -12,6 +12,7 @@ import (
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/rails"
 	"example.org/dormouse/sensors/config"
 )
 
@@ -79,7 +80,7 @@ func (s *scanner) advise(format string, args ...any) {
 
 // withRails calls scan while the rails are on.
 func (s *scanner) withRails(ctx context.Context, scan func()) {
-	rails := board.NewRails(s.Rails, s.Board, s.Clock)
+	rails := rails.New(s.Rails, s.Board, s.Clock)
 	defer func() {
 		if err := rails.AllDown(); err != nil {
 			s.problem("%v", err)

@@ -1,4 +1,4 @@
-package board
+package rails
 
 import (
 	"bytes"
@@ -16,6 +16,8 @@ import (
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board"
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 	"periph.io/x/conn/v3/i2c"
 )
@@ -66,12 +68,17 @@ func (l *recordedLine) SetActive(active bool) error {
 }
 func (l *recordedLine) Edges(buf []sensors.Edge) ([]sensors.Edge, error) { return buf, nil }
 func (l *recordedLine) WaitEdge(context.Context) error                   { return nil }
+func (l *recordedLine) Reconfigure(sensors.LineConfig) error {
+	return errors.New("a rail is an output and stays one")
+}
 func (l *recordedLine) Close() error {
 	l.board.mu.Lock()
 	defer l.board.mu.Unlock()
 	l.board.note("close %s", l.name)
 	return nil
 }
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	onLog  = `open GPIO17 active=true low=false by "dormouse garden"`
@@ -81,7 +88,7 @@ const (
 
 func newRecorder() *recorder { return &recorder{on: map[string]bool{}} }
 
-func testRails(t testing.TB, b Board, c Clock) *Rails {
+func testRails(t testing.TB, b board.Board, c board.Clock) *Rails {
 	t.Helper()
 	garden, err := sensors.ParseLine("GPIO17")
 	if err != nil {
@@ -91,7 +98,7 @@ func testRails(t testing.TB, b Board, c Clock) *Rails {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewRails([]*sensors.Rail{
+	return New([]*sensors.Rail{
 		{Name: "garden", Line: garden, Settle: 10 * time.Millisecond},
 		{Name: "shed", Line: shed, ActiveLow: true},
 	}, b, c)
@@ -207,7 +214,7 @@ func TestRailCancelledWhileItWarmsUp(t *testing.T) {
 func TestRailLineIsHeld(t *testing.T) {
 	b := newRecorder()
 	rails := testRails(t, b, fakeClock())
-	b.openErr = LineHeld(sensors.LineRef{BCM: 17}, "gpiochip0 line 17", "fan", unix.EBUSY)
+	b.openErr = board.LineHeld(sensors.LineRef{BCM: 17}, "gpiochip0 line 17", "fan", unix.EBUSY)
 	err := rails.Up(t.Context(), "garden", 0)
 	if sensors.ReasonOf(err) != sensors.Busy || !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), `rail garden: switch on: line GPIO17 (pin 11) is held by "fan"`) {
 		t.Errorf("got %v", err)
@@ -393,7 +400,7 @@ func chain(t *testing.T, change ...func(map[string]*sensors.Rail)) (*timed, *Rai
 	for _, c := range change {
 		c(byName)
 	}
-	rails := NewRails(configs, b, clock)
+	rails := New(configs, b, clock)
 	var log bytes.Buffer
 	rails.Log = slog.New(slog.NewTextHandler(&log, nil))
 	return b, rails, &log

@@ -1,4 +1,7 @@
-package board
+// Package rails switches the supplies of sensors: each is on only while it is
+// used, comes after those that it depends on, and is cut off where it is on for
+// too long.
+package rails
 
 import (
 	"cmp"
@@ -12,14 +15,9 @@ import (
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/internal/order"
 )
-
-// A Clock tells the time and waits; *alarm.Clock is one.
-type Clock interface {
-	Now() alarm.Instant
-	SleepUntil(ctx context.Context, at alarm.Instant) error
-}
 
 // Rails are the supplies that lines switch, by name. A rail is on while
 // somebody uses it: Up and Down count its users, which may be many and in any
@@ -39,8 +37,8 @@ type Rails struct {
 
 type rail struct {
 	config *sensors.Rail
-	board  Board
-	clock  Clock
+	board  board.Board
+	clock  board.Clock
 	after  []*rail
 
 	mu     sync.Mutex
@@ -55,9 +53,9 @@ type rail struct {
 	cutOff error // not nil: it stays off until its users are gone
 }
 
-// NewRails knows the rails and takes none of their lines yet. What a rail comes
+// New knows the rails and takes none of their lines yet. What a rail comes
 // after must be among them, without circles: the configuration has seen to it.
-func NewRails(configs []*sensors.Rail, b Board, c Clock) *Rails {
+func New(configs []*sensors.Rail, b board.Board, c board.Clock) *Rails {
 	r := &Rails{Log: slog.Default(), byName: map[string]*rail{}}
 	for _, config := range configs {
 		one := &rail{config: config, board: b, clock: c}
