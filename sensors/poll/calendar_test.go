@@ -27,6 +27,15 @@ func (w *world) times(f *fake) *[]string {
 	return &at
 }
 
+func zone(t *testing.T, name string) *time.Location {
+	t.Helper()
+	l, err := time.LoadLocation(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 func TestAtIsReadAtItsTimeOnly(t *testing.T) {
 	in(t, func(w *world) {
 		f := w.sensor("a", at("30 3 * * *"))
@@ -243,27 +252,6 @@ func TestStepBackAfterAReload(t *testing.T) {
 		w.pass(2 * time.Hour)
 		equal(t, "reads", *got, []string{"02T03:30:00"})
 	})
-}
-
-// The wall clock was set back and nobody has been told yet: the alarm rings a
-// little early by it.
-func TestAlarmRingsEarly(t *testing.T) {
-	e := newEntry(config.Schedule{At: cron("30 3 * * *")})
-	e.replan(boot, noon)
-	rings := e.next
-	slow := noon.Add(rings.Sub(boot) - 2*time.Second)
-	e.replan(rings, slow)
-	if e.next != rings.Add(2*time.Second) {
-		t.Errorf("rung 2 s early, it waits %v more", e.next.Sub(rings))
-	}
-	e.replan(e.next, slow.Add(2*time.Second-time.Microsecond))
-	if e.next != rings.Add(2*time.Second) {
-		t.Errorf("a microsecond is waited for: %v", e.next.Sub(rings))
-	}
-	e.plan(e.next, e.next, slow.Add(2*time.Second-time.Microsecond))
-	if d := e.next.Sub(rings); d < 24*time.Hour || d > 24*time.Hour+3*time.Second {
-		t.Errorf("the next is %v after it", d)
-	}
 }
 
 func TestSummerTime(t *testing.T) {

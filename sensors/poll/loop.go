@@ -10,6 +10,8 @@ import (
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/poll/agenda"
+	"example.org/dormouse/sensors/poll/series"
 )
 
 // publishAfter is how long a wake waits for its last sensor before it is
@@ -23,12 +25,12 @@ type loop struct {
 	requests <-chan *request
 	publish  func(*sensors.Snapshot)
 
-	agenda   agenda
+	agenda   agenda.Agenda[*sensor]
 	timer    *alarm.Timer
 	wires    *wires
 	workers  *workers
 	watches  *watches
-	families *families
+	families series.Families
 	awake    awake
 
 	due      []*sensor // of the wake that begins
@@ -47,8 +49,8 @@ type loop struct {
 }
 
 func newLoop(s *shared, cfg *config.Config, requests <-chan *request, publish func(*sensors.Snapshot)) *loop {
-	l := &loop{shared: s, requests: requests, publish: publish, agenda: newAgenda(), timer: s.clock.NewTimer(), hurry: make(chan struct{}),
-		wires: newWires(s, cfg), watches: newWatches(s.clock), families: &families{}, awake: newAwake()}
+	l := &loop{shared: s, requests: requests, publish: publish, agenda: agenda.New[*sensor](), timer: s.clock.NewTimer(), hurry: make(chan struct{}),
+		wires: newWires(s, cfg), watches: newWatches(s.clock), awake: newAwake()}
 	l.workers = newWorkers(s, l.wires)
 	return l
 }
@@ -59,7 +61,7 @@ func (l *loop) run(ctx context.Context, only *request) (*sensors.Snapshot, error
 	if l.stopped {
 		return nil, ErrStopped
 	}
-	l.states.take()
+	l.counts.Take()
 	l.reading = l.clock.WithDeadline(ctx, 0)
 	defer l.reading.Cancel()
 	l.lasting = l.reading
@@ -141,7 +143,7 @@ func (l *loop) close() error {
 	for _, s := range l.set.Load().sensors {
 		l.release(s)
 	}
-	l.states.save()
+	l.counts.Save()
 	if err := l.wires.rails.AllDown(); err != nil {
 		l.log.Error("can't switch the rails off", "err", err)
 		return fmt.Errorf("switch the rails off: %w", err)
@@ -153,7 +155,7 @@ func (l *loop) close() error {
 func (l *loop) arm(scheduled bool) error {
 	var at sensors.Instant
 	if scheduled && l.reload == nil {
-		at = l.agenda.next()
+		at = l.agenda.Next()
 	}
 	if l.inflight > 0 && !l.changed.IsZero() {
 		if late := l.changed.Add(publishAfter); at.IsZero() || late.Before(at) {
@@ -228,8 +230,8 @@ func (l *loop) settle() {
 func (l *loop) show(now sensors.Instant, over bool) {
 	all := l.set.Load().sensors
 	for _, s := range all {
-		if !s.active {
-			l.families.check(s)
+		if !s.active && l.families.Check(s.series) {
+			s.withdraw()
 		}
 	}
 	stats := sensors.Stats{Wakes: maps.Clone(l.awake.wakes), Awake: l.awake.total(now), ClockJumps: l.clock.JumpCount()}
@@ -244,7 +246,7 @@ func (l *loop) show(now sensors.Instant, over bool) {
 
 func (l *loop) snapshot(now sensors.Instant) *sensors.Snapshot {
 	all := l.set.Load().sensors
-	shot := &sensors.Snapshot{At: now, NextWake: l.agenda.next(), Results: make([]sensors.Result, len(all))}
+	shot := &sensors.Snapshot{At: now, NextWake: l.agenda.Next(), Results: make([]sensors.Result, len(all))}
 	shot.Wires = l.wires.rails.Wires()
 	for i, s := range all {
 		shot.Results[i] = s.result

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/poll/agenda"
 )
 
 // A PlannedWake is a wake to come, with the sensors that it will read, in the
@@ -23,24 +24,20 @@ func (p *Poller) Plan(from sensors.Instant) iter.Seq[PlannedWake] {
 	return func(yield func(PlannedWake) bool) {
 		configured := p.set.Load().sensors
 		at := p.wallTimes()
-		plan, entries := p.agendaAt(from, at(from), configured)
-		index := make(map[*entry]int, len(entries))
-		for i := range entries {
-			index[&entries[i]] = i
-		}
-		var due []int
-		for !plan.next().IsZero() {
-			t := plan.next()
+		plan := p.agendaAt(from, at(from), configured)
+		var due []*agenda.Entry[int]
+		for !plan.Next().IsZero() {
+			t := plan.Next()
 			due = due[:0]
-			for e := plan.pop(t); e != nil; e = plan.pop(t) {
-				due = append(due, index[e])
+			for e := plan.Pop(t); e != nil; e = plan.Pop(t) {
+				due = append(due, e)
 			}
-			slices.Sort(due)
+			slices.SortFunc(due, func(a, b *agenda.Entry[int]) int { return a.Of - b.Of })
 			w := PlannedWake{At: t, Sensors: make([]string, len(due))}
-			for i, j := range due {
-				w.Sensors[i] = configured[j].cfg.Name
-				entries[j].plan(t, t, at(t))
-				plan.add(&entries[j])
+			for i, e := range due {
+				w.Sensors[i] = configured[e.Of].cfg.Name
+				e.Plan(t, t, at(t))
+				plan.Add(e)
 			}
 			if !yield(w) {
 				return
@@ -50,30 +47,28 @@ func (p *Poller) Plan(from sensors.Instant) iter.Seq[PlannedWake] {
 }
 
 // agendaAt is the agenda as it will be at from, when the wall clock shows wall,
-// with its entries in the order of the configuration.
-func (p *Poller) agendaAt(from sensors.Instant, wall time.Time, configured []*sensor) (agenda, []entry) {
+// with an entry for each of the sensors: its place among them.
+func (p *Poller) agendaAt(from sensors.Instant, wall time.Time, configured []*sensor) agenda.Agenda[int] {
 	planned := map[string]sensors.Instant{}
 	if s := p.latest.Load(); s != nil {
 		for i := range s.Results {
 			planned[s.Results[i].Name] = s.Results[i].NextRead
 		}
 	}
-	plan := newAgenda()
-	entries := make([]entry, len(configured))
+	plan := agenda.New[int]()
 	for i, s := range configured {
-		e := &entries[i]
-		e.every, e.phase, e.slack, e.cron, e.moved = s.every, s.phase, s.slack, s.cron, s.moved
+		e := agenda.NewEntry(i, s.cfg.Schedule)
 		switch next := planned[s.cfg.Name]; {
-		case e.cron != nil:
-			e.replan(from, wall)
+		case e.Calendar():
+			e.Replan(from, wall)
 		case next.After(from):
-			e.next = next
+			e.Next = next
 		default:
-			e.next = e.slot(from)
+			e.PlanAfter(from)
 		}
-		plan.add(e)
+		plan.Add(&e)
 	}
-	return plan, entries
+	return plan
 }
 
 // wallTimes gives what the wall clock will show at an Instant; zero where it

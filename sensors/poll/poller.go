@@ -12,6 +12,7 @@ import (
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/poll/persist"
 )
 
 // ErrStopped is the error of a request to a Poller that has stopped.
@@ -55,9 +56,9 @@ type shared struct {
 	log    *slog.Logger
 	start  func(*exec.Cmd) error
 	wait   func(*exec.Cmd) error
-	states *states
+	counts *persist.Counts
 	// records are of tasks that catch up.
-	records *records
+	records *persist.Records
 	set     atomic.Pointer[set]
 }
 
@@ -95,8 +96,8 @@ func New(o Options) (*Poller, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.states = newStates(o.StateDirectory, o.Log)
-	p.records = newRecords(o.StateDirectory, o.Log)
+	p.counts = persist.NewCounts(o.StateDirectory, o.Log)
+	p.records = persist.NewRecords(o.StateDirectory, o.Log)
 	p.loop = newLoop(p.shared, o.Config, p.requests, func(s *sensors.Snapshot) {
 		p.latest.Store(s)
 		o.Publish(s)

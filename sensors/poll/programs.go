@@ -103,7 +103,7 @@ func (s *sensor) skipOverlapping(now sensors.Instant, wall time.Time) {
 	if s.programs() == nil {
 		return
 	}
-	n := s.entry.overlapped(s.began, now, wall)
+	n := s.entry.Overlapped(s.began, now, wall)
 	switch {
 	case n > 0:
 		s.skip(sensors.SkipOverlap, n)
@@ -116,96 +116,57 @@ func (s *sensor) skipOverlapping(now sensors.Instant, wall time.Time) {
 	s.overlaps = n > 0
 }
 
-// mostTimes bounds what is counted of a calendar.
-const mostTimes = 10_000
-
-// overlapped is how many of the entry's times came while it was read.
-func (e *entry) overlapped(began, now sensors.Instant, wall time.Time) uint64 {
-	if e.cron == nil {
-		first := e.slot(began.Add(e.slack))
-		if first.After(now) {
-			return 0
-		}
-		return 1 + uint64(now.Sub(first)/e.every)
-	}
-	if wall.IsZero() || e.target.IsZero() {
-		return 0
-	}
-	from := e.target
-	if !from.Add(e.moved).After(wall.Add(began.Sub(now)).Add(early)) {
-		t, ok := e.cron.Next(from) // the read was for the target itself
-		if !ok {
-			return 0
-		}
-		from = t
-	}
-	return uint64(len(e.until(from, wall)))
-}
-
-// until lists the calendar's times from one of them on that have come by the
-// wall clock, mostTimes at most.
-func (e *entry) until(from, wall time.Time) []time.Time {
-	var times []time.Time
-	for t, ok := from, true; ok && len(times) < mostTimes && !t.Add(e.moved).After(wall); t, ok = e.cron.Next(t) {
-		times = append(times, t)
-	}
-	return times
-}
-
 // catchUp looks, once for each task that wants it and as soon as the wall clock
 // is plausible, whether it missed a time while the daemon or the machine was
 // off. It tells whether the task is planned by that.
 func (l *loop) catchUp(s *sensor, now sensors.Instant, wall time.Time) bool {
 	limit := s.cfg.Schedule.CatchUp
-	if !l.running || s.cron == nil || limit == 0 || s.caughtUp || wall.IsZero() {
+	if !l.running || !s.entry.Calendar() || limit == 0 || s.caughtUp || wall.IsZero() {
 		return false
 	}
 	s.caughtUp = true
-	last, known := l.records.last(s.cfg.Name, s.cron.String())
+	at := s.cfg.Schedule.At.String()
+	last, known := l.records.Last(s.cfg.Name, at)
 	if !known {
-		l.records.note(s.cfg.Name, s.cron.String(), wall) // from now on
+		l.records.Note(s.cfg.Name, at, wall) // from now on
 		return false
 	}
-	first, ok := s.cron.Next(last)
-	if !ok {
-		return false
-	}
-	missed := s.until(first, wall)
+	missed := s.entry.Missed(last, wall)
 	if len(missed) == 0 {
 		return false
 	}
 	latest := missed[len(missed)-1]
-	attrs := []any{"missed", len(missed), "first", first.Format(time.DateTime), "latest", latest.Format(time.DateTime)}
+	attrs := []any{"missed", len(missed), "first", missed[0].Format(time.DateTime), "latest", latest.Format(time.DateTime)}
 	if wall.Sub(latest) > limit {
 		s.skip(sensors.SkipMissed, uint64(len(missed)))
 		s.log.Warn("runs were missed, the latest too long ago to be caught up", append(attrs, "catch_up", sensors.FormatDuration(limit))...)
-		l.records.note(s.cfg.Name, s.cron.String(), latest)
+		l.records.Note(s.cfg.Name, at, latest)
 		return false
 	}
 	if len(missed) > 1 {
 		s.skip(sensors.SkipMissed, uint64(len(missed)-1))
 	}
-	s.log.Info("runs were missed: the latest is caught up", append(attrs, "in", s.moved.String())...)
-	s.target, s.next = latest, now.Add(s.moved)
+	s.log.Info("runs were missed: the latest is caught up", append(attrs, "in", s.cfg.Schedule.Moved.String())...)
+	s.entry.CatchUp(latest, now)
 	return true
 }
 
 // planCalendar plans a calendar's entry anew, or what it has to catch up.
 func (l *loop) planCalendar(s *sensor, now sensors.Instant, wall time.Time) {
 	if !l.catchUp(s, now, wall) {
-		s.replan(now, wall)
+		s.entry.Replan(now, wall)
 	}
-	l.agenda.add(&s.entry)
-	s.result.NextRead = s.next
+	l.agenda.Add(&s.entry)
+	s.result.NextRead = s.entry.Next
 }
 
 // recordOf is the planned time that a run which begins now is for, where that
 // is to be recorded.
 func (s *sensor) recordOf(wall time.Time) time.Time {
-	if s.cron == nil || s.cfg.Schedule.CatchUp == 0 || s.target.IsZero() || wall.IsZero() || !s.passed(wall) {
+	if s.cfg.Schedule.CatchUp == 0 || s.entry.Target().IsZero() || wall.IsZero() || !s.entry.Passed(wall) {
 		return time.Time{}
 	}
-	return s.target
+	return s.entry.Target()
 }
 
 // parentOf is the context that the read of a sensor ends with: that of the
@@ -285,8 +246,8 @@ func (l *loop) succeed(s *sensor, now sensors.Instant) {
 	n.began = s.began
 	l.set.Store(next)
 	next.order()
-	l.families.reset(next)
-	if n.cron == nil {
+	l.resetFamilies(next)
+	if !n.entry.Calendar() {
 		l.plan(n, now)
 		return
 	}

@@ -14,6 +14,7 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/poll/persist"
 	"example.org/dormouse/sensors/state"
 )
 
@@ -449,12 +450,12 @@ func TestTheRecordComesBeforeTheRun(t *testing.T) {
 		sense := task.sense
 		var written string
 		task.sense = func(ctx context.Context, e sensors.Env, r *sensors.Report) error {
-			store := state.In(w.dir, recordFile)
+			store := state.In(w.dir, persist.RecordsFile)
 			data, err := store.Last()
 			if err != nil {
 				return err
 			}
-			var tasks map[string]record
+			var tasks map[string]struct{ Last time.Time }
 			if err := json.Unmarshal(data, &tasks); err != nil {
 				return err
 			}
@@ -470,7 +471,7 @@ func TestTheRecordComesBeforeTheRun(t *testing.T) {
 		if _, err := w.poll.ReadNow(context.Background(), "a"); err != nil {
 			w.Fatal(err)
 		}
-		if at, ok := w.poll.records.last("a", "30 12 * * *"); !ok || at.UTC().Format("15:04") != "12:30" {
+		if at, ok := w.poll.records.Last("a", "30 12 * * *"); !ok || at.UTC().Format("15:04") != "12:30" {
 			t.Errorf("after another run it says %v, %v", at, ok)
 		}
 	})
@@ -479,7 +480,7 @@ func TestTheRecordComesBeforeTheRun(t *testing.T) {
 func TestRecordsThatCannotBe(t *testing.T) {
 	for _, content := range []string{"{", `{"version":2}`, ""} {
 		in(t, func(w *world) {
-			file := filepath.Join(w.dir, recordFile)
+			file := filepath.Join(w.dir, persist.RecordsFile)
 			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 				w.Fatal(err)
 			}
@@ -492,7 +493,7 @@ func TestRecordsThatCannotBe(t *testing.T) {
 			if now, err := os.ReadFile(file); err != nil || string(now) != content {
 				t.Errorf("%q: it was overwritten: %q, %v", content, now, err)
 			}
-			if at, ok := w.poll.records.last("a", "30 12 * * *"); !ok || at.UTC().Hour() != 12 {
+			if at, ok := w.poll.records.Last("a", "30 12 * * *"); !ok || at.UTC().Hour() != 12 {
 				t.Errorf("recorded %v, %v", at, ok)
 			}
 		})
@@ -514,7 +515,7 @@ func TestRecordsThatCannotBe(t *testing.T) {
 // A poller that only answers a request neither catches up nor records.
 func TestOneReadCatchesNothingUp(t *testing.T) {
 	in(t, func(w *world) {
-		store := state.In(w.dir, recordFile)
+		store := state.In(w.dir, persist.RecordsFile)
 		if _, err := store.Last(); err != nil {
 			w.Fatal(err)
 		}

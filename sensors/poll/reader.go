@@ -150,7 +150,9 @@ func (r *reader) sense(ctx context.Context) (err error) {
 			return err
 		}
 		r.sensor = s
-		r.shared.states.restore(r)
+		if k, ok := s.(sensors.Keeper); ok {
+			r.shared.counts.Restore(r.cfg, k)
+		}
 	}
 	if err := r.sensor.Sense(ctx, &r.report); err != nil {
 		return err
@@ -161,7 +163,7 @@ func (r *reader) sense(ctx context.Context) (err error) {
 // keep notes the count of a sensor that has one.
 func (r *reader) keep(s sensors.Sensor) error {
 	if k, ok := s.(sensors.Keeper); ok {
-		return r.shared.states.keep(r.cfg, k)
+		return r.shared.counts.Keep(r.cfg, k)
 	}
 	return nil
 }

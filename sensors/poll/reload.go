@@ -8,6 +8,7 @@ import (
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board/rails"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/poll/series"
 )
 
 // A reload is a change of the configuration.
@@ -58,7 +59,7 @@ func (l *loop) finishReload() {
 		maps.DeleteFunc(w.await, func(s *sensor, _ bool) bool { return set.byName[s.cfg.Name] != s })
 	}
 	for _, s := range set.sensors {
-		if s.fresh && s.cron == nil {
+		if s.fresh && !s.entry.Calendar() {
 			l.enlist(s)
 		}
 	}
@@ -86,22 +87,34 @@ func (l *loop) install(next *set) {
 			continue
 		case o != nil && o.cfg.SameDevice(n.cfg):
 			n.inherit(o)
-			l.agenda.remove(&o.entry)
+			l.agenda.Remove(&o.entry)
 		}
 		n.fresh = true
-		if n.cron != nil {
+		if n.entry.Calendar() {
 			l.planCalendar(n, now, wall)
 		}
 	}
 	for _, o := range old.sensors {
 		if next.byName[o.cfg.Name] != o {
-			l.agenda.remove(&o.entry)
+			l.agenda.Remove(&o.entry)
 			l.release(o)
 		}
 	}
 	l.set.Store(next)
 	next.order()
-	l.families.reset(next)
+	l.resetFamilies(next)
+}
+
+// resetFamilies has all series checked again, with those that the drivers of the
+// set measure.
+func (l *loop) resetFamilies(set *set) {
+	tables := make([]*series.Table, len(set.sensors))
+	for i, s := range set.sensors {
+		tables[i] = s.series
+	}
+	if err := l.families.Reset(tables); err != nil {
+		l.log.Error("quantities of drivers can't be published", "err", err)
+	}
 }
 
 // release ends what a sensor holds between polls.

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/poll/series"
 )
 
 // conclude turns the outcome of a due read into the sensor's result.
@@ -16,7 +17,7 @@ func (s *sensor) conclude(now sensors.Instant) {
 	res.Tried = true
 	res.Reads++
 	res.LastRead, res.Took = now, now.Sub(s.began)
-	res.Failures, res.Refused = nil, 0
+	out := series.Outcome{}
 	var report *sensors.Report
 	if s.reader != nil {
 		report = &s.reader.report
@@ -24,17 +25,16 @@ func (s *sensor) conclude(now sensors.Instant) {
 	s.noteRun(report)
 	if s.err == nil {
 		s.failed = 0
-		res.Readings = s.process(report)
-		if len(res.Failures) > 0 && !anyMeasured(res.Readings) {
-			s.err = res.Failures[0].Err
+		out = s.series.Process(res.Reads, report, s.faults)
+		if len(out.Failures) > 0 && !anyMeasured(out.Readings) {
+			s.err = out.Failures[0].Err
 		}
 	}
+	res.Readings, res.Failures, res.Refused = out.Readings, out.Failures, out.Refused
 	if s.err == nil {
 		s.earlier = res.LastSuccess
 		res.Up, res.Err, res.Reason, res.LastSuccess = true, nil, "", now
-		for _, f := range res.Failures {
-			s.count(sensors.ReasonOf(f.Err))
-		}
+		s.countAll(res.Failures)
 		s.good.Store(&good{res.Readings, now})
 		s.logState()
 		return
@@ -42,7 +42,28 @@ func (s *sensor) conclude(now sensors.Instant) {
 	s.failed++
 	res.Up, res.Err, res.Reason = false, s.err, sensors.ReasonOf(s.err)
 	s.count(res.Reason)
-	s.fail(report)
+	keep := s.failed <= s.cfg.KeepFailed
+	if !keep {
+		s.good.Store(nil)
+	}
+	res.Readings = s.series.Fail(report, s.failed, keep)
+	s.logState()
+}
+
+// withdraw takes the series that are in conflict off the result, where they are
+// errors.
+func (s *sensor) withdraw() {
+	res := &s.result
+	out := s.series.Withdraw()
+	res.Readings, res.Refused = out.Readings, res.Refused+out.Refused
+	res.Failures = append(slices.Clone(res.Failures), out.Failures...)
+	s.countAll(out.Failures)
+	if res.Up && !anyMeasured(res.Readings) {
+		res.Up, res.Err = false, res.Failures[0].Err
+		res.Reason, res.LastSuccess = sensors.ReasonOf(res.Err), s.earlier
+		s.failed++
+		s.good.Store(nil)
+	}
 	s.logState()
 }
 
@@ -55,6 +76,16 @@ func anyMeasured(readings []sensors.Reading) bool {
 func (s *sensor) count(r sensors.Reason) {
 	s.result.Errors = maps.Clone(s.result.Errors) // earlier Snapshots have the old one
 	s.result.Errors[r]++
+}
+
+func (s *sensor) countAll(failures []sensors.Failure) {
+	if len(failures) == 0 {
+		return
+	}
+	s.result.Errors = maps.Clone(s.result.Errors) // earlier Snapshots have the old one
+	for _, f := range failures {
+		s.result.Errors[sensors.ReasonOf(f.Err)]++
+	}
 }
 
 // logState logs a change of state, and nothing else.

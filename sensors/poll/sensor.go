@@ -9,12 +9,14 @@ import (
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/poll/agenda"
+	"example.org/dormouse/sensors/poll/series"
 )
 
 // A sensor is one configured sensor with its state. The loop owns it, but for
 // the part marked below.
 type sensor struct {
-	entry
+	entry  agenda.Entry[*sensor]
 	cfg    *config.Sensor
 	log    *slog.Logger
 	chip   *chip     // shared with the sensors on the same one
@@ -24,7 +26,7 @@ type sensor struct {
 	result sensors.Result
 	good   atomic.Pointer[good] // for sensors that refer to this one
 
-	series   []*series
+	series   *series.Table
 	earlier  sensors.Instant // the success before the last
 	failed   int             // reads in a row
 	logged   bool            // that it is down
@@ -77,8 +79,8 @@ func newSensor(cfg *config.Sensor, log *slog.Logger) (*sensor, error) {
 	if cfg.Schedule.At == nil && cfg.Schedule.Every <= 0 {
 		return nil, errors.New("every: no interval is given")
 	}
-	s := &sensor{entry: newEntry(cfg.Schedule), cfg: cfg, log: log.With("sensor", cfg.Name)}
-	s.entry.sensor = s
+	s := &sensor{series: series.NewTable(cfg), cfg: cfg, log: log.With("sensor", cfg.Name)}
+	s.entry = agenda.NewEntry(s, cfg.Schedule)
 	s.result = sensors.Result{Name: cfg.Name, Driver: cfg.Driver.Name, Wiring: cfg.Wiring(), Claims: cfg.Claims(), Labels: cfg.Labels, Errors: noErrors}
 	return s, nil
 }
@@ -107,7 +109,7 @@ func (s *sensor) inherit(o *sensor) {
 	r.Readings, r.Failures, r.Expires = nil, nil, 0
 	r.Wiring, r.Claims, r.Labels, r.NextRead = s.result.Wiring, s.result.Claims, s.result.Labels, 0
 	s.result = r
-	s.resume(&o.entry)
+	s.entry.Resume(&o.entry)
 	if s.reader != nil {
 		s.reader.cfg = s.cfg
 	}

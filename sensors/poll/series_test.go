@@ -13,6 +13,7 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/poll/persist"
 	"example.org/dormouse/sensors/state"
 )
 
@@ -30,8 +31,11 @@ func (w *world) page(name string) string {
 	w.Helper()
 	var lines []string
 	for _, r := range w.result(name).Readings {
-		e := &series{out: r.Quantity, outLabels: r.Labels, family: r.Quantity.MetricName()}
-		lines = append(lines, fmt.Sprintf("%v %.6g", e, r.Value))
+		name := r.Quantity.MetricName()
+		for i, v := range r.Labels {
+			name += fmt.Sprintf("{%s=%q}", r.Quantity.Labels[i], v)
+		}
+		lines = append(lines, fmt.Sprintf("%s %.6g", name, r.Value))
 	}
 	return strings.Join(lines, "; ")
 }
@@ -305,7 +309,7 @@ func TestSeriesThatChangeAreForgotten(t *testing.T) {
 		w.run(f.cfg)
 		w.pass(100 * time.Minute)
 		w.want("a", 101, 0.5)
-		if have := len(w.poll.set.Load().byName["a"].series); have > 30 {
+		if have := w.poll.set.Load().byName["a"].series.Len(); have > 30 {
 			t.Errorf("%d series are remembered", have)
 		}
 	})
@@ -338,7 +342,7 @@ func TestPublishedSnapshotsStay(t *testing.T) {
 // that is less than what it showed.
 func TestStateOutlivesTheProcess(t *testing.T) {
 	in(t, func(w *world) {
-		file := filepath.Join(w.dir, countersFile)
+		file := filepath.Join(w.dir, persist.CountsFile)
 		a, b := w.sensor("a", holding("GPIO22")), w.sensor("b", holding("GPIO23"))
 		w.run(a.cfg, b.cfg)
 		w.pass(62 * time.Minute)
@@ -389,7 +393,7 @@ func TestStateThatCannotBe(t *testing.T) {
 		}
 	})
 	in(t, func(w *world) {
-		file := filepath.Join(w.dir, countersFile)
+		file := filepath.Join(w.dir, persist.CountsFile)
 		if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -421,7 +425,7 @@ func TestStateThatCannotBe(t *testing.T) {
 // counters is the file of a directory, ready to be written.
 func counters(t *testing.T, dir string) *state.Store {
 	t.Helper()
-	store := state.In(dir, countersFile)
+	store := state.In(dir, persist.CountsFile)
 	if _, err := store.Take(); err != nil {
 		t.Fatal(err)
 	}

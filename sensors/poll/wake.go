@@ -14,12 +14,12 @@ func (l *loop) begin() {
 	soon := map[string]bool{} // rails that are about to be raised
 	for _, s := range l.set.Load().sensors {
 		l.watches.renew(s)
-		if s.cron == nil && !s.result.Tried && !s.active {
+		if !s.entry.Calendar() && !s.result.Tried && !s.active {
 			l.enlist(s)
 			soon[s.cfg.Power] = true
 		}
-		if s.cron != nil && !s.active {
-			l.agenda.remove(&s.entry)
+		if s.entry.Calendar() && !s.active {
+			l.agenda.Remove(&s.entry)
 			l.planCalendar(s, l.clock.Now(), l.wall())
 		}
 	}
@@ -32,7 +32,7 @@ func (l *loop) begin() {
 // to be published as far as it is.
 func (l *loop) ring() {
 	now := l.clock.Now()
-	if at := l.agenda.next(); at.IsZero() || at.After(now) || l.reload != nil {
+	if at := l.agenda.Next(); at.IsZero() || at.After(now) || l.reload != nil {
 		return
 	}
 	l.enlistDue(now)
@@ -41,22 +41,22 @@ func (l *loop) ring() {
 
 // enlistDue enlists the sensors that are due or nearly due.
 func (l *loop) enlistDue(now sensors.Instant) {
-	for e := l.agenda.pop(now); e != nil; e = l.agenda.pop(now) {
-		if e.cron != nil {
+	for e := l.agenda.Pop(now); e != nil; e = l.agenda.Pop(now) {
+		if e.Calendar() {
 			// The wall clock may have been set by less than a Jump reports.
-			e.replan(now, l.wall())
-			if e.next.IsZero() || e.next.After(now) {
-				l.agenda.add(e)
+			e.Replan(now, l.wall())
+			if e.Next.IsZero() || e.Next.After(now) {
+				l.agenda.Add(e)
 				continue
 			}
 		}
-		l.enlist(e.sensor)
+		l.enlist(e.Of)
 	}
 }
 
 // enlist makes a sensor one of those to be read in this wake.
 func (l *loop) enlist(s *sensor) {
-	l.agenda.remove(&s.entry)
+	l.agenda.Remove(&s.entry)
 	s.active = true
 	l.due = append(l.due, s)
 }
@@ -65,10 +65,10 @@ func (l *loop) enlist(s *sensor) {
 func (l *loop) jumped() {
 	now, wall := l.clock.Now(), l.wall()
 	for _, s := range l.set.Load().sensors {
-		if s.cron == nil || s.active {
+		if !s.entry.Calendar() || s.active {
 			continue
 		}
-		l.agenda.remove(&s.entry)
+		l.agenda.Remove(&s.entry)
 		l.planCalendar(s, now, wall)
 	}
 	l.awake.wakes[sensors.WakeClock]++
@@ -164,14 +164,14 @@ func (l *loop) plan(s *sensor, now sensors.Instant) {
 		return
 	}
 	var wall time.Time
-	if s.cron != nil {
+	if s.entry.Calendar() {
 		wall = l.wall()
 	}
 	s.skipOverlapping(now, wall)
-	s.entry.plan(s.began, now, wall)
-	l.agenda.add(&s.entry)
-	s.result.NextRead, s.result.Expires = s.next, 0
-	if !s.next.IsZero() {
-		s.result.Expires = s.next.Add(s.longest())
+	s.entry.Plan(s.began, now, wall)
+	l.agenda.Add(&s.entry)
+	s.result.NextRead, s.result.Expires = s.entry.Next, 0
+	if !s.entry.Next.IsZero() {
+		s.result.Expires = s.entry.Next.Add(s.longest())
 	}
 }

@@ -54,7 +54,7 @@ func (w *workers) work(s *sensor) {
 	for s != nil {
 		s.began = w.clock.Now()
 		if !s.runFor.IsZero() {
-			w.records.note(s.cfg.Name, s.cron.String(), s.runFor)
+			w.records.Note(s.cfg.Name, s.cfg.Schedule.At.String(), s.runFor)
 		}
 		err := w.read(s.ctx, s)
 		if err == errLeft {

@@ -1,4 +1,8 @@
-package poll
+// Package series makes what is published of what the reads of a sensor report:
+// it finds each reading's series again, calibrates, checks, smooths and renames
+// it, and refuses what contradicts other series. All look-ups are by hash or by
+// place, so that a program with many series costs time in proportion to them.
+package series
 
 import (
 	"fmt"
@@ -26,110 +30,13 @@ type series struct {
 	checked   bool   // by families
 	conflict  error  // why it can't be published
 	read      uint64 // the number of the read that it was last in
-}
-
-// process turns the report of a good read into readings. Series are found
-// again at their place in the report, so that a steady read makes nothing but
-// the slice of its readings.
-func (s *sensor) process(report *sensors.Report) []sensors.Reading {
-	in := report.Readings()
-	out := make([]sensors.Reading, 0, len(in))
-	number := s.result.Reads
-	for i, reading := range in {
-		if i < len(s.faults) && s.faults[i] != nil {
-			s.failChannel(s.faults[i], reading.Labels)
-			continue
-		}
-		e := s.find(i, &reading)
-		if e.read == number {
-			s.result.Refused++
-			s.failChannel(fmt.Errorf("%s is reported twice", e), reading.Labels)
-			continue
-		}
-		e.read = number
-		if e.conflict != nil {
-			s.result.Refused++
-			s.failChannel(e.conflict, reading.Labels)
-			continue
-		}
-		v := reading.Value
-		if reading.Dist == nil {
-			v = e.calibrate.Apply(v)
-			err := e.possible(v)
-			if err == nil && e.smoother != nil {
-				v, err = e.smoother.add(v)
-			}
-			if err != nil {
-				s.failChannel(err, reading.Labels)
-				continue
-			}
-		}
-		out = append(out, sensors.Reading{Quantity: e.out, Value: v, Labels: e.outLabels, Dist: reading.Dist})
-	}
-	for _, f := range report.Failures() {
-		s.failChannel(f.Err, f.Labels)
-	}
-	if len(s.series) > 2*len(in)+16 {
-		// A program may name its series differently each time.
-		s.series = slices.DeleteFunc(s.series, func(e *series) bool { return e.read != number })
-	}
-	return out
-}
-
-func (s *sensor) failChannel(err error, labels []string) {
-	s.result.Failures = append(s.result.Failures, sensors.Failure{Err: err, Labels: slices.Clone(labels)})
-}
-
-// fail is process for a read that failed. Readings about the read itself (a
-// program's exit status) stay; of the rest, what keep-failed keeps.
-func (s *sensor) fail(report *sensors.Report) {
-	var kept []sensors.Reading
-	if s.failed <= s.cfg.KeepFailed {
-		for _, r := range s.result.Readings {
-			if !r.Quantity.AboutRead() {
-				kept = append(kept, r)
-			}
-		}
-	} else {
-		s.good.Store(nil)
-		for _, e := range s.series {
-			if e.smoother != nil {
-				e.smoother.failed(s.failed)
-			}
-		}
-	}
-	if report != nil {
-		for i, reading := range report.Readings() {
-			if reading.Quantity.AboutRead() && reading.Quantity.Check(reading.Value) == nil {
-				if e := s.find(i, &reading); e.conflict == nil {
-					kept = append(kept, sensors.Reading{Quantity: e.out, Value: reading.Value, Labels: e.outLabels})
-				}
-			}
-		}
-	}
-	s.result.Readings = kept
-}
-
-// find is the series of a reading, made where it is new. hint is its likely
-// place.
-func (s *sensor) find(hint int, r *sensors.Reading) *series {
-	if hint < len(s.series) && s.series[hint].is(r) {
-		return s.series[hint]
-	}
-	i := slices.IndexFunc(s.series, func(e *series) bool { return e.is(r) })
-	if i < 0 {
-		s.series = append(s.series, s.newSeries(r))
-		i = len(s.series) - 1
-	}
-	if hint < i {
-		s.series[hint], s.series[i] = s.series[i], s.series[hint]
-		i = hint
-	}
-	return s.series[i]
+	place     int    // in the table's list
+	key       string // in the table's byKey
+	outKey    string // in its byOut, once it was to be published
 }
 
 // is tells whether r is a reading of e. What a program prints is of a new
-// Quantity each time.
+// Quantity each time; its HELP may change, and the first stands.
 func (e *series) is(r *sensors.Reading) bool {
 	if !slices.Equal(e.labels, r.Labels) {
 		return false
@@ -138,16 +45,56 @@ func (e *series) is(r *sensors.Reading) bool {
 	if a == b {
 		return true
 	}
-	return a.Name == b.Name && a.Metric == b.Metric && a.Unit == b.Unit && a.Kind == b.Kind && a.Help == b.Help && slices.Equal(a.Labels, b.Labels)
+	return a.Name == b.Name && a.Metric == b.Metric && a.Kind == b.Kind && slices.Equal(a.Labels, b.Labels)
 }
 
-func (s *sensor) newSeries(r *sensors.Reading) *series {
+// refused says why a reading of the series at the read of that number contradicts
+// others; nil: it doesn't.
+func (e *series) refused(read uint64) error {
+	if e.read == read {
+		return fmt.Errorf("%s is reported twice", e)
+	}
+	e.read = read
+	return e.conflict
+}
+
+// value is what is published of a reading.
+func (e *series) value(r *sensors.Reading) (float64, error) {
+	if r.Dist != nil {
+		return r.Value, nil
+	}
+	v := e.calibrate.Apply(r.Value)
+	if err := e.possible(v); err != nil {
+		return 0, err
+	}
+	if e.smoother == nil {
+		return v, nil
+	}
+	return e.smoother.add(v)
+}
+
+// appendKey appends to a key what distinguishes a series from others: what the
+// method is compares. No text that is UTF-8 has the byte between the parts.
+func appendKey(key []byte, q *sensors.Quantity, name string, labels []string) []byte {
+	key = append(append(key, byte(q.Kind)), q.Name...)
+	key = append(append(key, 0xff), name...)
+	for i, label := range labels {
+		if i < len(q.Labels) {
+			key = append(append(key, 0xff), q.Labels[i]...)
+		}
+		key = append(append(key, 0xff), label...)
+	}
+	return key
+}
+
+// newSeries is the series of a reading, as the configuration treats it.
+func newSeries(cfg *config.Sensor, r *sensors.Reading) *series {
 	channel := ""
 	at := slices.Index(r.Quantity.Labels, "channel")
 	if at >= 0 && at < len(r.Labels) {
 		channel = r.Labels[at]
 	}
-	do := s.cfg.ProcessingOf(channel, r.Quantity.Name)
+	do := cfg.ProcessingOf(channel, r.Quantity.Name)
 	if r.Quantity.AboutRead() {
 		do = config.Processing{}
 	}

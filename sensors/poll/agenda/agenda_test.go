@@ -1,4 +1,4 @@
-package poll
+package agenda
 
 import (
 	"cmp"
@@ -13,6 +13,15 @@ import (
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
 )
+
+// cron parses an expression that is right.
+func cron(expr string) *config.Cron {
+	c, err := config.ParseCron(expr)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
 
 func zone(t *testing.T, name string) *time.Location {
 	t.Helper()
@@ -38,7 +47,7 @@ func TestMovedGrid(t *testing.T) {
 		{50 * s, 15 * s, 5 * s, 65 * s},
 		{59 * s, 59 * s, 0, 58 * s},
 	} {
-		e := newEntry(config.Schedule{Every: time.Minute, Phase: c.phase, Moved: c.moved})
+		e := NewEntry(0, config.Schedule{Every: time.Minute, Phase: c.phase, Moved: c.moved})
 		if got := e.slot(alarm.Instant(c.after)); got != alarm.Instant(c.want) {
 			t.Errorf("%+v: %v", c, time.Duration(got))
 		}
@@ -56,7 +65,7 @@ func TestSlots(t *testing.T) {
 		{time.Minute, 10 * time.Second, 10 * time.Second, 70 * time.Second},
 		{time.Minute, 59 * time.Second, time.Second, 59 * time.Second},
 	} {
-		e := entry{every: c.every, phase: c.phase}
+		e := Entry[int]{every: c.every, phase: c.phase}
 		if got := e.slot(alarm.Instant(c.after)); got != alarm.Instant(c.want) {
 			t.Errorf("%+v: %v", c, time.Duration(got))
 		}
@@ -69,11 +78,11 @@ func TestAYear(t *testing.T) {
 	const year = 366 * 24 * 3600 // seconds
 	const step = 5 * time.Second // of all intervals and phases
 	rnd := rand.New(rand.NewPCG(1, 2))
-	var entries []*entry
+	var entries []*Entry[int]
 	var texts []string
 	var schedules []config.Schedule
 	add := func(s config.Schedule) {
-		e := newEntry(s)
+		e := NewEntry(0, s)
 		entries = append(entries, &e)
 		texts = append(texts, fmt.Sprintf("%+v", s))
 		schedules = append(schedules, s)
@@ -95,32 +104,32 @@ func TestAYear(t *testing.T) {
 	wall := func(at sensors.Instant) time.Time { return start.Add(time.Duration(at)) }
 
 	// Ours.
-	a := newAgenda()
+	a := New[int]()
 	for _, e := range entries {
 		if e.cron != nil {
-			e.replan(0, wall(0))
+			e.Replan(0, wall(0))
 		} else {
-			e.next = e.slot(0)
+			e.Next = e.slot(0)
 		}
-		a.add(e)
+		a.Add(e)
 	}
 	reads := make([][]int64, len(entries)) // in seconds
 	wakes := 0
-	index := map[*entry]int{}
+	index := map[*Entry[int]]int{}
 	for i, e := range entries {
 		index[e] = i
 	}
-	for a.next() <= alarm.Instant(year*time.Second) {
-		now := a.next()
+	for a.Next() <= alarm.Instant(year*time.Second) {
+		now := a.Next()
 		wakes++
-		var due []*entry
-		for e := a.pop(now); e != nil; e = a.pop(now) {
+		var due []*Entry[int]
+		for e := a.Pop(now); e != nil; e = a.Pop(now) {
 			due = append(due, e)
 		}
 		for _, e := range due {
 			reads[index[e]] = append(reads[index[e]], int64(now)/1e9)
-			e.plan(now, now, wall(now))
-			a.add(e)
+			e.Plan(now, now, wall(now))
+			a.Add(e)
 		}
 	}
 
@@ -205,7 +214,7 @@ func TestAYear(t *testing.T) {
 // The fewest wakes that serve every point of every grid within its slack: a
 // set of windows is pierced by the fewest moments if each is the earliest end
 // of a window not pierced yet.
-func fewestWakes(entries []*entry, until time.Duration) int {
+func fewestWakes(entries []*Entry[int], until time.Duration) int {
 	type window struct{ from, to time.Duration }
 	var all []window
 	for _, e := range entries {
@@ -226,31 +235,31 @@ func fewestWakes(entries []*entry, until time.Duration) int {
 	return wakes
 }
 
-func mixed(n int) []*entry {
+func mixed(n int) []*Entry[int] {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	intervals := []time.Duration{30 * time.Second, time.Minute, 90 * time.Second, 5 * time.Minute, 7 * time.Minute, 15 * time.Minute, time.Hour}
-	entries := make([]*entry, n)
+	entries := make([]*Entry[int], n)
 	for i := range entries {
 		s := config.Schedule{Every: intervals[rnd.IntN(len(intervals))]}
 		if i%4 == 0 {
 			s.Phase = time.Duration(rnd.Int64N(int64(s.Every)))
 		}
-		e := newEntry(s)
+		e := NewEntry(0, s)
 		entries[i] = &e
 	}
 	return entries
 }
 
 // turn reads who is due and plans them again.
-func turn(a *agenda, due []*entry) []*entry {
-	now := a.next()
+func turn(a *Agenda[int], due []*Entry[int]) []*Entry[int] {
+	now := a.Next()
 	due = due[:0]
-	for e := a.pop(now); e != nil; e = a.pop(now) {
+	for e := a.Pop(now); e != nil; e = a.Pop(now) {
 		due = append(due, e)
 	}
 	for _, e := range due {
-		e.plan(now, now, time.Time{})
-		a.add(e)
+		e.Plan(now, now, time.Time{})
+		a.Add(e)
 	}
 	return due
 }
@@ -258,15 +267,15 @@ func turn(a *agenda, due []*entry) []*entry {
 // What a machine's jitter moves, it moves together: as many wakes as without.
 func TestJitterKeepsSensorsTogether(t *testing.T) {
 	wakes := func(moved time.Duration) int {
-		a := newAgenda()
+		a := New[int]()
 		for _, every := range []time.Duration{time.Minute, time.Minute, 2 * time.Minute, 5 * time.Minute, time.Hour} {
-			e := newEntry(config.Schedule{Every: every, Jitter: 30 * time.Second, Moved: moved})
-			e.next = e.slot(0)
-			a.add(&e)
+			e := NewEntry(0, config.Schedule{Every: every, Jitter: 30 * time.Second, Moved: moved})
+			e.Next = e.slot(0)
+			a.Add(&e)
 		}
-		var due []*entry
+		var due []*Entry[int]
 		n := 0
-		for ; a.next() <= alarm.Instant(24*time.Hour); n++ {
+		for ; a.Next() <= alarm.Instant(24*time.Hour); n++ {
 			due = turn(&a, due)
 		}
 		return n
@@ -280,14 +289,14 @@ func TestJitterKeepsSensorsTogether(t *testing.T) {
 func TestThousandSensorsShareTheirWakes(t *testing.T) {
 	const until = 24 * time.Hour
 	entries := mixed(1000)
-	a := newAgenda()
+	a := New[int]()
 	for _, e := range entries {
-		e.next = e.slot(0)
-		a.add(e)
+		e.Next = e.slot(0)
+		a.Add(e)
 	}
 	wakes := 0
-	var due []*entry
-	for ; a.next() <= alarm.Instant(until); wakes++ {
+	var due []*Entry[int]
+	for ; a.Next() <= alarm.Instant(until); wakes++ {
 		due = turn(&a, due)
 	}
 	least := fewestWakes(entries, until)
@@ -299,36 +308,36 @@ func TestThousandSensorsShareTheirWakes(t *testing.T) {
 
 func TestAgendaUnderChange(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(5, 6))
-	a := newAgenda()
-	var in, out []*entry
+	a := New[int]()
+	var in, out []*Entry[int]
 	for range 50 {
-		e := &entry{slack: time.Duration(rnd.Int64N(100))}
+		e := &Entry[int]{slack: time.Duration(rnd.Int64N(100))}
 		out = append(out, e)
 	}
 	for range 5000 {
 		if len(out) > 0 && (len(in) == 0 || rnd.IntN(2) == 0) {
 			e := out[0]
 			out = out[1:]
-			e.next = alarm.Instant(1 + rnd.Int64N(1000))
-			a.add(e)
-			a.add(e) // changes nothing
+			e.Next = alarm.Instant(1 + rnd.Int64N(1000))
+			a.Add(e)
+			a.Add(e) // changes nothing
 			in = append(in, e)
 		} else {
 			i := rnd.IntN(len(in))
 			e := in[i]
 			in = slices.Delete(in, i, i+1)
-			a.remove(e)
-			a.remove(e)
+			a.Remove(e)
+			a.Remove(e)
 			out = append(out, e)
 		}
 		least := alarm.Instant(0)
 		for _, e := range in {
-			if least == 0 || e.next < least {
-				least = e.next
+			if least == 0 || e.Next < least {
+				least = e.Next
 			}
 		}
-		if a.next() != least || len(a.early.entries) != len(in) {
-			t.Fatalf("next is %v, want %v of %d", a.next(), least, len(in))
+		if a.Next() != least || len(a.early.entries) != len(in) {
+			t.Fatalf("next is %v, want %v of %d", a.Next(), least, len(in))
 		}
 	}
 }
@@ -338,13 +347,13 @@ func TestAgendaUnderChange(t *testing.T) {
 func BenchmarkSchedule(b *testing.B) {
 	for _, n := range []int{10, 100, 1000, 10000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			a := newAgenda()
+			a := New[int]()
 			for i, e := range mixed(n) {
 				e.phase = e.every / time.Duration(n) * time.Duration(i) // few at a time
-				e.next = e.slot(0)
-				a.add(e)
+				e.Next = e.slot(0)
+				a.Add(e)
 			}
-			var due []*entry
+			var due []*Entry[int]
 			reads := 0
 			b.ReportAllocs()
 			for b.Loop() {
@@ -354,5 +363,27 @@ func BenchmarkSchedule(b *testing.B) {
 			b.ReportMetric(float64(reads)/float64(b.N), "reads/op")
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(reads), "ns/read")
 		})
+	}
+}
+
+// The wall clock was set back and nobody has been told yet: the alarm rings a
+// little early by it.
+func TestAlarmRingsEarly(t *testing.T) {
+	boot, noon := alarm.Instant(time.Hour), time.Date(2027, 6, 1, 12, 0, 0, 0, time.UTC)
+	e := NewEntry(0, config.Schedule{At: cron("30 3 * * *")})
+	e.Replan(boot, noon)
+	rings := e.Next
+	slow := noon.Add(rings.Sub(boot) - 2*time.Second)
+	e.Replan(rings, slow)
+	if e.Next != rings.Add(2*time.Second) {
+		t.Errorf("rung 2 s early, it waits %v more", e.Next.Sub(rings))
+	}
+	e.Replan(e.Next, slow.Add(2*time.Second-time.Microsecond))
+	if e.Next != rings.Add(2*time.Second) {
+		t.Errorf("a microsecond is waited for: %v", e.Next.Sub(rings))
+	}
+	e.Plan(e.Next, e.Next, slow.Add(2*time.Second-time.Microsecond))
+	if d := e.Next.Sub(rings); d < 24*time.Hour || d > 24*time.Hour+3*time.Second {
+		t.Errorf("the next is %v after it", d)
 	}
 }

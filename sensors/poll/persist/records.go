@@ -1,4 +1,4 @@
-package poll
+package persist
 
 import (
 	"encoding/json"
@@ -10,12 +10,12 @@ import (
 	"example.org/dormouse/sensors/state"
 )
 
-// recordFile holds when tasks that catch up were last run.
-const recordFile = "tasks.json"
+// RecordsFile, in the state directory, holds when tasks that catch up were last run.
+const RecordsFile = "tasks.json"
 
-// records are the planned times for which tasks were last run. They are
+// Records are the planned times for which tasks were last run. They are
 // written when a run begins, so that an end without warning loses none.
-type records struct {
+type Records struct {
 	log   *slog.Logger
 	store *state.Store // nil: nothing outlives the process
 
@@ -31,16 +31,18 @@ type record struct {
 	Last time.Time `json:"last"` // the planned time, or since when the task is known
 }
 
-func newRecords(directory string, log *slog.Logger) *records {
-	r := &records{log: log, tasks: map[string]record{}}
+// NewRecords are those in the state directory; empty: nothing outlives the
+// process.
+func NewRecords(directory string, log *slog.Logger) *Records {
+	r := &Records{log: log, tasks: map[string]record{}}
 	if directory != "" {
-		r.store = state.In(directory, recordFile)
+		r.store = state.In(directory, RecordsFile)
 	}
 	return r
 }
 
 // open reads what earlier processes have recorded.
-func (r *records) open() {
+func (r *Records) open() {
 	tasks, err := state.Decode[map[string]record](r.store.Last())
 	if err != nil {
 		r.log.Error("can't read when tasks were last run: what was missed may not be caught up", "file", r.store.Path(), "err", err)
@@ -50,8 +52,8 @@ func (r *records) open() {
 	maps.Copy(r.tasks, tasks)
 }
 
-// last is the planned time of the last run of a task with this schedule.
-func (r *records) last(name, at string) (time.Time, bool) {
+// Last is the planned time of the last run of a task with this schedule.
+func (r *Records) Last(name, at string) (time.Time, bool) {
 	if r.store != nil {
 		r.opened.Do(r.open)
 	}
@@ -61,9 +63,9 @@ func (r *records) last(name, at string) (time.Time, bool) {
 	return task.Last.Local(), ok && task.At == at
 }
 
-// note records a planned time that is served, and writes it at once. What can't
+// Note records a planned time that is served, and writes it at once. What can't
 // be written is logged, and the task is run all the same.
-func (r *records) note(name, at string, last time.Time) {
+func (r *Records) Note(name, at string, last time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tasks[name] = record{at, last}

@@ -1,0 +1,71 @@
+package series
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"example.org/dormouse/sensors"
+)
+
+// Families decide which series of the sensors may be published together. The
+// rule itself is sensors.Families, which the exporter uses as well.
+type Families struct{ all *sensors.Families }
+
+// Reset begins with the sensors of a configuration. What their drivers measure
+// is registered before any program can use such a name for something else; the
+// error is of those that can't be.
+func (f *Families) Reset(tables []*Table) error {
+	f.all = sensors.NewFamilies()
+	var errs []error
+	for _, t := range tables {
+		for _, q := range t.cfg.Driver.Measures {
+			if _, err := f.all.Admit(q, "driver "+t.cfg.Driver.Name); err != nil {
+				errs = append(errs, fmt.Errorf("driver %s: %w", t.cfg.Driver.Name, err))
+			}
+		}
+		t.uncheck(func(*series) bool { return true })
+	}
+	return errors.Join(errs...)
+}
+
+// Check looks at the series of a sensor that are new, and tells whether any of
+// them may not be published.
+func (f *Families) Check(t *Table) bool {
+	if !t.unchecked {
+		return false
+	}
+	t.unchecked = false
+	conflicts := false
+	for _, e := range t.list {
+		if e.checked {
+			continue
+		}
+		e.checked = true
+		e.conflict = f.conflict(t, e)
+		conflicts = conflicts || e.conflict != nil
+	}
+	return conflicts
+}
+
+// uncheck has those series checked again for which again is true.
+func (t *Table) uncheck(again func(*series) bool) {
+	for _, e := range t.list {
+		if again(e) {
+			e.checked, e.conflict, t.unchecked = false, nil, true
+		}
+	}
+}
+
+// conflict says why e can't be published; nil: it can.
+func (f *Families) conflict(t *Table, e *series) error {
+	if _, err := f.all.Admit(e.out, "sensor "+t.cfg.Name); err != nil {
+		return err
+	}
+	for _, name := range e.out.Labels {
+		if name == "sensor" || slices.ContainsFunc(t.cfg.Labels, func(l sensors.Label) bool { return l.Name == name }) {
+			return fmt.Errorf("%s has a label %s of its own: leave label.%s out of the configuration", e.family, name, name)
+		}
+	}
+	return t.claim(e)
+}
