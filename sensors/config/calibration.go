@@ -47,7 +47,7 @@ type Filter struct {
 
 // parsePoints reads X:Y X:Y …, each with or without a unit.
 func parsePoints(set setting, x, y *sensors.Unit) ([][2]float64, error) {
-	list, err := set.words()
+	list, err := set.Words()
 	if err != nil {
 		return nil, err
 	}

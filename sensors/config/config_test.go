@@ -313,28 +313,6 @@ func TestProblemsAreErrors(t *testing.T) {
 	}
 }
 
-func TestSplitWords(t *testing.T) {
-	for text, want := range map[string][]string{
-		`/bin/foo -x 'a b' "c d" e\ f`: {"/bin/foo", "-x", "a b", "c d", "e f"},
-		`  a   b  `:                    {"a", "b"},
-		`a"b c"'d e'f`:                 {"ab cd ef"},
-		`'' ""`:                        {"", ""},
-		`'a\b' "a\b\"\\" \$HOME *`:     {`a\b`, `a\b"\`, "$HOME", "*"},
-		`$HOME ~ | >`:                  {"$HOME", "~", "|", ">"},
-		"a\n\tb":                       {"a", "b"},
-		"":                             nil,
-	} {
-		if got, err := splitWords(text); err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("splitWords(%q) = %q, %v, want %q", text, got, err, want)
-		}
-	}
-	for text, want := range map[string]string{`a 'b`: "quote ' is not closed", `a "b`: `quote " is not closed`, `a\`: "ends with a backslash"} {
-		if got, err := splitWords(text); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("splitWords(%q) = %q, %v", text, got, err)
-		}
-	}
-}
-
 func TestFlagQuoting(t *testing.T) {
 	c := flags(t, `a = thermal , label.x="a, \"b\" \\ c" , label.y=  two words  ,label.z="=,"`)
 	want := []sensors.Label{{Name: "x", Value: `a, "b" \ c`}, {Name: "y", Value: "two words"}, {Name: "z", Value: "=,"}}

@@ -22,8 +22,8 @@ func readDefaults(r *report, s *stanza) defaults {
 		return d
 	}
 	seen := map[string]Origin{}
-	for _, set := range s.settings {
-		set.key = canonical(set.key)
+	for _, set := range s.Settings {
+		set.Key = canonical(set.Key)
 		if r.repeated(s, set, seen) {
 			continue
 		}
@@ -31,7 +31,7 @@ func readDefaults(r *report, s *stanza) defaults {
 			r.reject(s, set, err)
 			continue
 		}
-		d[set.key] = set
+		d[set.Key] = set
 	}
 	at, isAt := d["at"]
 	if _, ok := d["every"]; ok && isAt {
@@ -45,12 +45,12 @@ func readDefaults(r *report, s *stanza) defaults {
 }
 
 func checkDefault(set setting) error {
-	if name, ok := strings.CutPrefix(set.key, "label."); ok {
+	if name, ok := strings.CutPrefix(set.Key, "label."); ok {
 		_, err := parseLabel(set, name, nil)
 		return err
 	}
-	if !slices.Contains(inDefaults, set.key) {
-		return fmt.Errorf("can't be a default: only %s and labels can%s", strings.Join(inDefaults, ", "), sensors.DidYouMean(set.key, inDefaults))
+	if !slices.Contains(inDefaults, set.Key) {
+		return fmt.Errorf("can't be a default: only %s and labels can%s", strings.Join(inDefaults, ", "), sensors.DidYouMean(set.Key, inDefaults))
 	}
 	_, err := parseCommon(set)
 	return err
@@ -61,9 +61,9 @@ func (d defaults) readEvery(r *report, text string) {
 	if text == "" {
 		return
 	}
-	set := setting{key: "every", text: text, origin: Origin{Flag: "--every"}}
+	set := setting{Key: "every", Text: text, Origin: Origin{Flag: "--every"}}
 	if _, err := parseCommon(set); err != nil {
-		r.add(set.origin, "", "", err)
+		r.add(set.Origin, "", "", err)
 		return
 	}
 	_, every := d["every"]
@@ -80,13 +80,13 @@ var (
 
 // parseCommon parses a setting of one of the common options; at becomes a *Cron.
 func parseCommon(set setting) (any, error) {
-	text, err := set.plain()
+	text, err := set.Plain()
 	if err != nil {
 		return nil, err
 	}
-	if set.key == "at" {
+	if set.Key == "at" {
 		return ParseCron(text)
 	}
-	opt, _ := sensors.CommonOption(set.key)
+	opt, _ := sensors.CommonOption(set.Key)
 	return opt.Parse(text)
 }

@@ -25,7 +25,7 @@ func TestDocumentedExamples(t *testing.T) {
 		t.Fatalf("%d examples of commands", len(commands))
 	}
 	for _, c := range commands {
-		words, err := splitWords(c[1])
+		words, err := setting{Text: c[1]}.Words()
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, c[1])
 		}

@@ -20,7 +20,7 @@ var reservedLabels = []string{"sensor", "channel", "instance", "job", "le", "qua
 // parseLabel reads a label: its name follows Prometheus' data model and is none
 // that the readings of the driver, which may be nil, have already.
 func parseLabel(set setting, name string, d *sensors.Driver) (sensors.Label, error) {
-	text, err := set.plain()
+	text, err := set.Plain()
 	switch {
 	case err != nil:
 	case !labelPattern.MatchString(name):

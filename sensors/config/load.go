@@ -2,6 +2,8 @@ package config
 
 import (
 	"errors"
+
+	"example.org/dormouse/sensors/config/internal/syntax"
 )
 
 // Source is what a configuration is made from. Load reads no file: the caller
@@ -36,54 +38,51 @@ func Load(src Source) (*Config, error) {
 func Draft(src Source) (*Config, error) {
 	r := &report{}
 	stanzas, file := readStanzas(r, src)
-	d := readDefaults(r, file.defaults)
+	d := readDefaults(r, file.Defaults)
 	d.readEvery(r, src.Every)
 	rails := readRails(r, stanzas, src.Identify)
 	l := &loader{report: r, defaults: d, rails: rails, machine: &machine{id: src.MachineID, hostName: src.HostName},
 		names: map[string]Origin{}, origins: map[*Sensor]map[string]Origin{}}
 	var list []*Sensor
 	for _, s := range stanzas {
-		if s.kind != "rail" && r.named(s, l.names) {
+		if s.Kind != "rail" && r.named(s, l.names) {
 			if c := l.sensor(s); c != nil {
 				list = append(list, c)
 			}
 		}
 	}
 	if len(list) == 0 && len(r.problems) == 0 {
-		noSensors(r, src, file.listed)
+		noSensors(r, src, file.Listed)
 	}
 	(&conflicts{report: r, sensors: list, rails: rails, names: l.names, origins: l.origins, identify: src.Identify}).find()
 	rails.warnOfUnused()
-	r.problems.sort()
-	r.warnings.sort()
-	cfg := &Config{Sensors: list, Rails: rails.list, WaitForTasks: file.waitForTasks, Warnings: r.warnings}
+	r.problems.Sort()
+	r.warnings.Sort()
+	cfg := &Config{Sensors: list, Rails: rails.list, WaitForTasks: file.WaitForTasks, Warnings: r.warnings}
 	if len(r.problems) > 0 {
 		return cfg, r.problems
 	}
 	return cfg, nil
 }
 
-// taskDriver is the driver of what is written as a task.
-const taskDriver = "task"
-
 // readStanzas takes the file and the flags apart.
-func readStanzas(r *report, src Source) (stanzas []*stanza, file *document) {
-	file = &document{}
+func readStanzas(r *report, src Source) (stanzas []*stanza, file *syntax.Document) {
+	file = &syntax.Document{}
 	if src.File != "" {
-		file = readYAML(src.File, src.Data)
-		r.problems = file.problems
-		stanzas = file.stanzas
+		file = syntax.ReadYAML(src.File, src.Data)
+		r.problems = file.Problems
+		stanzas = file.Stanzas
 	}
 	for _, group := range []struct {
 		kind  string
 		flags []string
 	}{{"sensor", src.SensorFlags}, {"task", src.TaskFlags}, {"rail", src.RailFlags}} {
 		for i, flag := range group.flags {
-			s, problems := flagStanza(group.kind, flag, i+1)
+			s, problems := syntax.ReadFlag(group.kind, flag, i+1)
 			r.problems = append(r.problems, problems...)
-			if s.kind == "task" {
-				s.settings = append(s.settings, setting{key: "argv", text: s.value, origin: s.origin})
-				s.value = taskDriver
+			if s.Kind == "task" {
+				s.Settings = append(s.Settings, setting{Key: "argv", Text: s.Value, Origin: s.Origin})
+				s.Value = syntax.TaskDriver
 			}
 			stanzas = append(stanzas, s)
 		}

@@ -94,7 +94,7 @@ func (r *inputReader) read(key string, read func(setting) error) {
 }
 
 func (r *inputReader) name(set setting) error {
-	text, err := set.plain()
+	text, err := set.Plain()
 	switch {
 	case err != nil:
 		return err
@@ -108,11 +108,11 @@ func (r *inputReader) name(set setting) error {
 }
 
 func (r *inputReader) quantity(set setting) error {
-	set.key = "quantity"
+	set.Key = "quantity"
 	if _, err := parseCommon(set); err != nil {
 		return err
 	}
-	q, _ := sensors.QuantityByName(set.text)
+	q, _ := sensors.QuantityByName(set.Text)
 	r.p.Quantity, r.toUnit = q, q.BaseUnit()
 	_, scaled := r.settings["calibrate.scale"]
 	_, points := r.settings["calibrate.points"]
@@ -147,7 +147,7 @@ func (r *inputReader) offset(set setting) error {
 
 // calibration is the text of a setting that needs one unit.
 func (r *inputReader) calibration(set setting, key string) (string, error) {
-	text, err := set.plain()
+	text, err := set.Plain()
 	if err == nil && !r.single {
 		err = severalError(r.driver, r.from, key)
 	}
@@ -182,7 +182,7 @@ func (r *inputReader) average(set setting) (err error) {
 
 // window is the number of reads that a filter takes.
 func (r *inputReader) window(set setting, key string) (int, error) {
-	set.key = key
+	set.Key = key
 	v, err := parseCommon(set)
 	switch {
 	case err != nil:

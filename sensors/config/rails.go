@@ -28,7 +28,7 @@ func readRails(r *report, stanzas []*stanza, identify Identifier) *rails {
 	rs := &rails{report: r, identify: identify, byName: map[string]*Rail{}, keys: map[*Rail]map[string]Origin{}, used: map[*Rail]bool{}}
 	seen := map[string]Origin{}
 	for _, s := range stanzas {
-		if s.kind == "rail" && r.named(s, seen) {
+		if s.Kind == "rail" && r.named(s, seen) {
 			rs.read(s)
 		}
 	}
@@ -49,13 +49,13 @@ func readRails(r *report, stanzas []*stanza, identify Identifier) *rails {
 
 // read reads one rail.
 func (rs *rails) read(s *stanza) {
-	r := &Rail{Rail: sensors.Rail{Name: s.name}, Origin: s.origin}
-	if ref, err := sensors.ParseLine(s.name); err == nil && ref.Name == "" {
-		rs.add(s.origin, s.subject(), "", fmt.Errorf("%q is a line, so it can't be the name of a rail: give it another, such as supply", s.name))
+	r := &Rail{Rail: sensors.Rail{Name: s.Name}, Origin: s.Origin}
+	if ref, err := sensors.ParseLine(s.Name); err == nil && ref.Name == "" {
+		rs.add(s.Origin, s.Subject(), "", fmt.Errorf("%q is a line, so it can't be the name of a rail: give it another, such as supply", s.Name))
 	}
 	keys := map[string]Origin{}
 	rs.keys[r] = keys
-	for _, set := range s.settings {
+	for _, set := range s.Settings {
 		if rs.repeated(s, set, keys) {
 			continue
 		}
@@ -63,15 +63,15 @@ func (rs *rails) read(s *stanza) {
 			rs.report.reject(s, set, err)
 		}
 	}
-	if s.value == "" {
-		if s.origin.File != "" { // of a flag it is reported already
-			rs.add(s.origin, s.subject(), "line", errors.New("is missing: the line that switches it, such as GPIO17"))
+	if s.Value == "" {
+		if s.Origin.File != "" { // of a flag it is reported already
+			rs.add(s.Origin, s.Subject(), "line", errors.New("is missing: the line that switches it, such as GPIO17"))
 		}
 		return
 	}
 	var err error
-	if r.Line, err = sensors.ParseLine(s.value); err != nil {
-		rs.add(s.origin, s.subject(), "line", err)
+	if r.Line, err = sensors.ParseLine(s.Value); err != nil {
+		rs.add(s.Origin, s.Subject(), "line", err)
 		return
 	}
 	rs.list = append(rs.list, r)
@@ -80,16 +80,16 @@ func (rs *rails) read(s *stanza) {
 
 // set reads one of the rail's keys.
 func (r *Rail) set(set setting) error {
-	if set.key == "after" {
-		list, err := set.words()
+	if set.Key == "after" {
+		list, err := set.Words()
 		r.After = list
 		return err
 	}
-	text, err := set.plain()
+	text, err := set.Plain()
 	if err != nil {
 		return err
 	}
-	switch set.key {
+	switch set.Key {
 	case "active":
 		active := sensors.Option{Type: sensors.EnumOption, Choices: []string{"high", "low"}}
 		_, err = active.Parse(text)
@@ -101,7 +101,7 @@ func (r *Rail) set(set setting) error {
 			err = errors.New("0s would never let it be on: remove max-on for no limit")
 		}
 	default:
-		err = fmt.Errorf("is not a key of a rail%s: its keys are %s", sensors.DidYouMean(set.key, railKeys), strings.Join(railKeys, ", "))
+		err = fmt.Errorf("is not a key of a rail%s: its keys are %s", sensors.DidYouMean(set.Key, railKeys), strings.Join(railKeys, ", "))
 	}
 	return err
 }

@@ -39,8 +39,8 @@ func (d *sensorDraft) schedule(c *Sensor) {
 			d.reject(d.stanza, phase, errPhaseAndAt)
 		}
 	} else {
-		if _, ok := d.common["every"]; !ok && d.stanza.kind == "task" {
-			d.add(d.stanza.origin, d.stanza.subject(), "every", errors.New(`is missing, and so is at: when is the task to be run? every=1h, or at="30 3 * * *"`))
+		if _, ok := d.common["every"]; !ok && d.stanza.Kind == "task" {
+			d.add(d.stanza.Origin, d.stanza.Subject(), "every", errors.New(`is missing, and so is at: when is the task to be run? every=1h, or at="30 3 * * *"`))
 		}
 		s.Every = d.value("every").(time.Duration)
 		s.Phase = d.value("phase").(time.Duration)
@@ -64,7 +64,7 @@ func (d *sensorDraft) catchUp(c *Sensor) {
 	}
 	c.Schedule.CatchUp = c.Options.Duration("catch-up")
 	if c.Schedule.CatchUp > 0 && c.Schedule.At == nil {
-		d.add(d.origins["catch-up"], d.stanza.subject(), "catch-up", errors.New("needs at: what has an interval is run when the daemon starts"))
+		d.add(d.origins["catch-up"], d.stanza.Subject(), "catch-up", errors.New("needs at: what has an interval is run when the daemon starts"))
 	}
 }
 
@@ -80,8 +80,8 @@ func (d *sensorDraft) reading(c *Sensor) {
 func (d *sensorDraft) power(c *Sensor) {
 	set, ok := d.common["power"]
 	if !ok {
-		if set, ok := d.common["warmup"]; ok && c.Warmup > 0 && d.stanza.has("warmup") {
-			d.warn(set.origin, d.stanza.subject(), "warmup", errors.New("has no effect without power: the sensor is always on"))
+		if set, ok := d.common["warmup"]; ok && c.Warmup > 0 && d.stanza.Has("warmup") {
+			d.warn(set.Origin, d.stanza.Subject(), "warmup", errors.New("has no effect without power: the sensor is always on"))
 		}
 		return
 	}
@@ -89,12 +89,12 @@ func (d *sensorDraft) power(c *Sensor) {
 		d.reject(d.stanza, set, fmt.Errorf("driver %s takes no rail: %s", c.Driver.Name, why))
 		return
 	}
-	text, err := set.plain()
+	text, err := set.Plain()
 	if err != nil {
 		d.reject(d.stanza, set, err)
 		return
 	}
-	r, err := d.rails.supply(text, set.origin)
+	r, err := d.rails.supply(text, set.Origin)
 	if err != nil {
 		d.reject(d.stanza, set, err)
 		return

@@ -42,7 +42,7 @@ func (l *loader) sensor(s *stanza) *Sensor {
 		inputs: map[string]inputSettings{}, origins: map[string]Origin{}, refused: map[string]bool{}}
 	d.sort()
 	d.addDefaults()
-	c := &Sensor{Name: s.name, Driver: d.driver, Origin: s.origin, Channels: map[string]Processing{}}
+	c := &Sensor{Name: s.Name, Driver: d.driver, Origin: s.Origin, Channels: map[string]Processing{}}
 	d.schedule(c)
 	d.reading(c)
 	d.power(c)
@@ -60,15 +60,15 @@ func (l *loader) sensor(s *stanza) *Sensor {
 }
 
 func (l *loader) driver(s *stanza) *sensors.Driver {
-	if s.value == "" {
-		if s.origin.File != "" { // of a flag it is reported already
-			l.add(s.origin, s.subject(), "driver", errors.New("is missing: `dormouse drivers` lists them"))
+	if s.Value == "" {
+		if s.Origin.File != "" { // of a flag it is reported already
+			l.add(s.Origin, s.Subject(), "driver", errors.New("is missing: `dormouse drivers` lists them"))
 		}
 		return nil
 	}
-	d, ok := sensors.DriverByName(s.value)
+	d, ok := sensors.DriverByName(s.Value)
 	if !ok {
-		l.add(s.origin, s.subject(), "driver", sensors.UnknownDriver(s.value))
+		l.add(s.Origin, s.Subject(), "driver", sensors.UnknownDriver(s.Value))
 		return nil
 	}
 	return d
@@ -77,39 +77,50 @@ func (l *loader) driver(s *stanza) *sensors.Driver {
 // sort puts each setting where it belongs.
 func (d *sensorDraft) sort() {
 	seen := map[string]Origin{}
-	for _, set := range d.stanza.settings {
-		set.key = canonical(set.key)
-		if head, rest, ok := strings.Cut(set.key, "."); ok && isInput(d.driver, head) && slices.Contains(shortCalibration, rest) {
-			set.key = head + ".calibrate." + rest
+	for _, set := range d.stanza.Settings {
+		set.Key = canonical(set.Key)
+		if head, rest, ok := strings.Cut(set.Key, "."); ok && isInput(d.driver, head) && slices.Contains(shortCalibration, rest) {
+			set.Key = head + ".calibrate." + rest
 		}
 		if d.repeated(d.stanza, set, seen) {
 			continue
 		}
 		if err := d.put(set); err != nil {
 			d.reject(d.stanza, set, err)
-			d.refused[set.key] = true
+			d.refused[set.Key] = true
 		}
-		d.origins[set.key] = set.origin
-		head, _, _ := strings.Cut(set.key, ".")
+		d.origins[set.Key] = set.Origin
+		head, _, _ := strings.Cut(set.Key, ".")
 		if _, ok := d.origins[head]; !ok {
-			d.origins[head] = set.origin
+			d.origins[head] = set.Origin
 		}
 	}
 }
 
+// canonical is the key under which a setting is known, whichever way it was
+// written: the file says labels: and channels: where a flag says label. and
+// nothing, and a channel's calibration may be given without its first name.
+func canonical(key string) string {
+	key = strings.TrimPrefix(key, "channels.")
+	if rest, ok := strings.CutPrefix(key, "labels."); ok {
+		key = "label." + rest
+	}
+	return key
+}
+
 // put puts one setting where it belongs.
 func (d *sensorDraft) put(set setting) error {
-	if set.null && isInput(d.driver, set.key) { // channels: {a0: {}} chooses a channel
-		d.choose(set.key)
+	if set.Null && isInput(d.driver, set.Key) { // channels: {a0: {}} chooses a channel
+		d.choose(set.Key)
 		return nil
 	}
-	if set.key == "channels" {
+	if set.Key == "channels" {
 		return d.chooseChannels(set)
 	}
 	if taken, err := d.putOption(set); taken || err != nil {
 		return err
 	}
-	head, rest, dotted := strings.Cut(set.key, ".")
+	head, rest, dotted := strings.Cut(set.Key, ".")
 	switch {
 	case head == "label" && dotted:
 		label, err := parseLabel(set, rest, d.driver)
@@ -117,15 +128,15 @@ func (d *sensorDraft) put(set setting) error {
 			d.labels[label.Name] = label
 		}
 		return err
-	case head == "calibrate" || head == "filter" || set.key == "quantity":
-		if !slices.Contains(ofReadings, set.key) {
-			return fmt.Errorf("is not a key%s: known are %s", sensors.DidYouMean(set.key, ofAllReadings), strings.Join(ofAllReadings, ", "))
+	case head == "calibrate" || head == "filter" || set.Key == "quantity":
+		if !slices.Contains(ofReadings, set.Key) {
+			return fmt.Errorf("is not a key%s: known are %s", sensors.DidYouMean(set.Key, ofAllReadings), strings.Join(ofAllReadings, ", "))
 		}
-		d.choose("")[set.key] = set
+		d.choose("")[set.Key] = set
 		return nil
 	case !dotted:
-		if _, ok := sensors.CommonOption(set.key); ok {
-			d.common[set.key] = set
+		if _, ok := sensors.CommonOption(set.Key); ok {
+			d.common[set.Key] = set
 			return nil
 		}
 	case isInput(d.driver, head):
@@ -144,23 +155,23 @@ func (d *sensorDraft) putOption(set setting) (taken bool, err error) {
 	if d.driver == nil {
 		return false, nil
 	}
-	if opt, err := d.driver.Option(set.key); err == nil {
+	if opt, err := d.driver.Option(set.Key); err == nil {
 		if opt.OverridesCommon() {
-			d.common[set.key] = set
+			d.common[set.Key] = set
 			return true, nil
 		}
 		text, err := optionText(opt, set)
 		if err == nil {
-			d.texts[set.key] = text
+			d.texts[set.Key] = text
 		}
 		return true, err
 	}
-	head, rest, dotted := strings.Cut(set.key, ".")
+	head, rest, dotted := strings.Cut(set.Key, ".")
 	opt, err := d.driver.Option(head)
 	if !dotted || err != nil || opt.Type != sensors.MapOption {
 		return false, nil
 	}
-	text, err := set.plain()
+	text, err := set.Plain()
 	if err != nil {
 		return true, err
 	}
@@ -173,11 +184,11 @@ func (d *sensorDraft) putOption(set setting) (taken bool, err error) {
 
 // optionText is the text that Option.Parse takes: lists joined.
 func optionText(o sensors.Option, set setting) (string, error) {
-	if o.Type == sensors.ListOption || o.Type == sensors.MapOption || o.Type == sensors.SensorsOption && set.isList {
-		list, err := set.words()
+	if o.Type == sensors.ListOption || o.Type == sensors.MapOption || o.Type == sensors.SensorsOption && set.IsList {
+		list, err := set.Words()
 		return sensors.JoinList(list...), err
 	}
-	text, err := set.plain()
+	text, err := set.Plain()
 	if err == nil && text == "" && o.Type != sensors.TextOption {
 		err = errors.New("has no value")
 	}
@@ -194,7 +205,7 @@ func (d *sensorDraft) choose(input string) inputSettings {
 
 // chooseChannels reads channels="a0 a1", which only selects them.
 func (d *sensorDraft) chooseChannels(set setting) error {
-	list, err := set.words()
+	list, err := set.Words()
 	for _, c := range list {
 		if d.driver != nil && !slices.Contains(d.driver.Channels, c) {
 			return noInput(d.driver, c)
@@ -218,7 +229,7 @@ func (d *sensorDraft) addDefaults() {
 		switch {
 		case isLabel:
 			if _, given := d.labels[name]; !given && !slices.Contains(taken, name) {
-				d.labels[name] = sensors.Label{Name: name, Value: set.text}
+				d.labels[name] = sensors.Label{Name: name, Value: set.Text}
 			}
 		case given, isAt && (key == "every" || key == "phase"), isEvery && key == "at":
 		default:
@@ -235,7 +246,7 @@ func (d *sensorDraft) options() *sensors.Options {
 	for _, o := range d.driver.Options {
 		if set, ok := d.common[o.Name]; ok && o.OverridesCommon() {
 			if _, err := parseCommon(set); err == nil { // else it is reported already
-				d.texts[o.Name] = set.text
+				d.texts[o.Name] = set.Text
 			}
 		}
 	}
@@ -243,14 +254,14 @@ func (d *sensorDraft) options() *sensors.Options {
 	for _, e := range joined(err) {
 		var oe *sensors.OptionError
 		if !errors.As(e, &oe) {
-			d.add(d.stanza.origin, d.stanza.subject(), "", e)
+			d.add(d.stanza.Origin, d.stanza.Subject(), "", e)
 			continue
 		}
 		origin, ok := d.origins[oe.Key]
 		if !ok {
-			origin = d.stanza.origin
+			origin = d.stanza.Origin
 		}
-		d.add(origin, d.stanza.subject(), oe.Key, oe.Err)
+		d.add(origin, d.stanza.Subject(), oe.Key, oe.Err)
 	}
 	return opts
 }

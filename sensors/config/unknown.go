@@ -36,18 +36,18 @@ func (d *sensorDraft) notOfInput(input, key string) error {
 // It is nil where the driver is unknown: what keys it has isn't known either.
 func (d *sensorDraft) unknown(set setting) error {
 	switch {
-	case set.null:
+	case set.Null:
 		return errors.New("has no value and is not a known key: if it is part of the previous value, put that value in double quotes, because a comma ends a value between { and }")
-	case set.key == "name" || set.key == "driver":
+	case set.Key == "name" || set.Key == "driver":
 		return errors.New("is given at the beginning of a flag: NAME=DRIVER,…")
-	case slices.Contains(shortCalibration, set.key):
-		return fmt.Errorf("is a key of a channel; of the whole sensor it is calibrate.%s", set.key)
-	case set.key == "label" || set.key == "labels":
+	case slices.Contains(shortCalibration, set.Key):
+		return fmt.Errorf("is a key of a channel; of the whole sensor it is calibrate.%s", set.Key)
+	case set.Key == "label" || set.Key == "labels":
 		return errors.New("needs the label's name: label.NAME=VALUE, or labels: {NAME: VALUE}")
 	case d.driver == nil:
 		return nil
 	}
-	if head, rest, dotted := strings.Cut(set.key, "."); dotted {
+	if head, rest, dotted := strings.Cut(set.Key, "."); dotted {
 		if opt, err := d.driver.Option(head); err == nil && !opt.Channel {
 			return fmt.Errorf("%s takes one value, without .%s", head, rest)
 		}
@@ -57,7 +57,7 @@ func (d *sensorDraft) unknown(set setting) error {
 	for _, o := range append(sensors.CommonOptions(), d.driver.Options...) {
 		known = append(known, o.Name)
 	}
-	return fmt.Errorf("is not a key of driver %s%s%s", d.driver.Name, sensors.DidYouMean(set.key, known), ownKeys(d.driver))
+	return fmt.Errorf("is not a key of driver %s%s%s", d.driver.Name, sensors.DidYouMean(set.Key, known), ownKeys(d.driver))
 }
 
 // ownKeys tells which options the driver has.

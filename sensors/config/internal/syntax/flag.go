@@ -1,4 +1,4 @@
-package config
+package syntax
 
 import (
 	"errors"
@@ -8,25 +8,25 @@ import (
 	"strings"
 )
 
-// flagStanza takes apart NAME=WHAT[,KEY=VALUE]….
-func flagStanza(kind, text string, number int) (*stanza, Problems) {
-	s := &stanza{kind: kind, number: number, origin: Origin{Flag: fmt.Sprintf("--%s %q", kind, text), Line: number}}
+// ReadFlag takes apart NAME=WHAT[,KEY=VALUE]….
+func ReadFlag(kind, text string, number int) (*Stanza, Problems) {
+	s := &Stanza{Kind: kind, Number: number, Origin: Origin{Flag: fmt.Sprintf("--%s %q", kind, text), Line: number}}
 	what := map[string]string{"sensor": "DRIVER", "rail": "LINE", "task": "PROGRAM"}[kind]
 	name, rest, ok := strings.Cut(text, "=")
-	s.name = strings.TrimSpace(name)
+	s.Name = strings.TrimSpace(name)
 	if !ok || strings.ContainsAny(name, `,"`) {
-		return s, Problems{{s.origin, s.subject(), "", fmt.Errorf("is not NAME=%s[,KEY=VALUE]…", what)}}
+		return s, Problems{{s.Origin, s.Subject(), "", fmt.Errorf("is not NAME=%s[,KEY=VALUE]…", what)}}
 	}
-	s.origin.Flag = fmt.Sprintf("--%s %s=…", kind, printable(s.name))
+	s.Origin.Flag = fmt.Sprintf("--%s %s=…", kind, Printable(s.Name))
 	var problems Problems
 	complain := func(key, format string, args ...any) {
-		problems = append(problems, &Problem{s.origin, s.subject(), key, fmt.Errorf(format, args...)})
+		problems = append(problems, &Problem{s.Origin, s.Subject(), key, fmt.Errorf(format, args...)})
 	}
 	value, rest, err := cutValue(rest)
 	if err != nil {
 		complain("", "%w", err)
 	}
-	s.value = value
+	s.Value = value
 	last := ""
 	for rest != "" {
 		rest = rest[1:] // the comma
@@ -41,8 +41,8 @@ func flagStanza(kind, text string, number int) (*stanza, Problems) {
 				complain("", "ends with a comma: KEY=VALUE should follow")
 			case key == "":
 				complain("", "has two commas with nothing between")
-			case decimalComma(s.settings, last, key):
-				value := s.settings[len(s.settings)-1].text
+			case decimalComma(s.Settings, last, key):
+				value := s.Settings[len(s.Settings)-1].Text
 				complain(last, "\"%s,%s\" has a decimal comma: write %[1]s.%[2]s", value, key)
 			case last != "":
 				complain("", "%q is not KEY=VALUE; if it belongs to %s, put that value in double quotes: %s=\"…,%s\"", key, last, last, key)
@@ -59,7 +59,7 @@ func flagStanza(kind, text string, number int) (*stanza, Problems) {
 			complain(key, "%w", err)
 			continue
 		}
-		s.settings = append(s.settings, setting{key: key, text: value, origin: s.origin})
+		s.Settings = append(s.Settings, Setting{Key: key, Text: value, Origin: s.Origin})
 		last = key
 	}
 	return s, problems
@@ -70,11 +70,11 @@ var fraction = regexp.MustCompile(`^[0-9]+\s?[\p{L}%°/²³]*$`)
 
 // decimalComma tells whether the value of the last setting and what follows its
 // comma are the two parts of a number.
-func decimalComma(settings []setting, last, rest string) bool {
+func decimalComma(settings []Setting, last, rest string) bool {
 	if last == "" || !fraction.MatchString(rest) {
 		return false
 	}
-	_, err := strconv.Atoi(settings[len(settings)-1].text)
+	_, err := strconv.Atoi(settings[len(settings)-1].Text)
 	return err == nil
 }
 

@@ -1,4 +1,4 @@
-package config
+package syntax
 
 import (
 	"bytes"
@@ -18,26 +18,27 @@ import (
 // is written: to YAML 1.1 an unquoted 017 is fifteen, 1e3 a thousand and on a
 // truth, but here they are a line, a name and a word.
 
-// A document is the file taken apart.
-type document struct {
-	file     string
-	problems Problems
-	defaults *stanza
-	stanzas  []*stanza
-	listed   bool // it has the key sensors
-	// waitForTasks is what stop-tasks says.
-	waitForTasks bool
+// A Document is the file taken apart.
+type Document struct {
+	Problems Problems
+	Defaults *Stanza // nil: there are none
+	Stanzas  []*Stanza
+	Listed   bool // it has the key sensors
+	// WaitForTasks is what stop-tasks says.
+	WaitForTasks bool
+
+	file string
 }
 
-func (d *document) at(n *yaml.Node) Origin { return Origin{File: d.file, Line: max(n.Line, 1)} }
+func (d *Document) at(n *yaml.Node) Origin { return Origin{File: d.file, Line: max(n.Line, 1)} }
 
-func (d *document) complain(o Origin, subject, key, format string, args ...any) {
-	d.problems = append(d.problems, &Problem{o, subject, key, fmt.Errorf(format, args...)})
+func (d *Document) complain(o Origin, subject, key, format string, args ...any) {
+	d.Problems = append(d.Problems, &Problem{o, subject, key, fmt.Errorf(format, args...)})
 }
 
-// readYAML takes the file apart; what the words in it mean isn't looked at.
-func readYAML(file string, data []byte) *document {
-	d := &document{file: file}
+// ReadYAML takes the file apart; what the words in it mean isn't looked at.
+func ReadYAML(file string, data []byte) *Document {
+	d := &Document{file: file}
 	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) || bytes.IndexByte(data, 0) >= 0 {
 		d.complain(Origin{File: file, Line: 1}, "", "", "is UTF-16 text, or no text at all: save it as UTF-8")
 		return d
@@ -70,14 +71,14 @@ func readYAML(file string, data []byte) *document {
 
 var topKeys = []string{"defaults", "sensors", "tasks", "rails", "stop-tasks"}
 
-func (d *document) top(n *yaml.Node) {
+func (d *Document) top(n *yaml.Node) {
 	d.each(n, "", "the file", func(key, value *yaml.Node) {
 		switch key.Value {
 		case "defaults":
-			d.defaults = &stanza{kind: "defaults", origin: d.at(key)}
-			d.flatten(d.defaults, "", key, value)
+			d.Defaults = &Stanza{Kind: "defaults", Origin: d.at(key)}
+			d.flatten(d.Defaults, "", key, value)
 		case "sensors":
-			d.listed = true
+			d.Listed = true
 			d.list("sensor", key, value)
 		case "tasks":
 			d.list("task", key, value)
@@ -86,7 +87,7 @@ func (d *document) top(n *yaml.Node) {
 		case "stop-tasks":
 			switch {
 			case value.Kind == yaml.ScalarNode && value.Value == "wait":
-				d.waitForTasks = true
+				d.WaitForTasks = true
 			case value.Kind != yaml.ScalarNode || value.Value != "term":
 				d.complain(d.at(value), "", key.Value, "is neither wait nor term: whether tasks that run when the daemon is to end are waited for, or ended")
 			}
@@ -96,7 +97,7 @@ func (d *document) top(n *yaml.Node) {
 	})
 }
 
-func (d *document) list(kind string, key, n *yaml.Node) {
+func (d *Document) list(kind string, key, n *yaml.Node) {
 	valueKey := map[string]string{"sensor": "driver", "rail": "line", "task": "argv"}[kind]
 	if d.unsupported(n, "", key.Value) || isNull(n) {
 		return
@@ -106,13 +107,13 @@ func (d *document) list(kind string, key, n *yaml.Node) {
 		return
 	}
 	for i, item := range n.Content {
-		s := &stanza{kind: kind, number: i + 1, origin: d.at(item)}
+		s := &Stanza{Kind: kind, Number: i + 1, Origin: d.at(item)}
 		if item.Kind != yaml.MappingNode {
-			d.complain(d.at(item), s.subject(), "", "is not a mapping: write - {name: …, %s: …}", valueKey)
+			d.complain(d.at(item), s.Subject(), "", "is not a mapping: write - {name: …, %s: …}", valueKey)
 			continue
 		}
 		if kind == "task" { // argv is a setting as others are
-			s.value = taskDriver
+			s.Value = TaskDriver
 			d.item(s, key, item, "")
 			continue
 		}
@@ -121,34 +122,34 @@ func (d *document) list(kind string, key, n *yaml.Node) {
 }
 
 // item reads one sensor or rail of a list.
-func (d *document) item(s *stanza, key, n *yaml.Node, valueKey string) {
-	before := len(d.problems)
+func (d *Document) item(s *Stanza, key, n *yaml.Node, valueKey string) {
+	before := len(d.Problems)
 	d.flatten(s, "", key, n)
-	rest := s.settings[:0]
-	for _, set := range s.settings {
-		target := map[string]*string{"name": &s.name, valueKey: &s.value}[set.key]
+	rest := s.Settings[:0]
+	for _, set := range s.Settings {
+		target := map[string]*string{"name": &s.Name, valueKey: &s.Value}[set.Key]
 		switch {
 		case target == nil:
 			rest = append(rest, set)
-		case set.isList:
-			d.complain(set.origin, s.subject(), set.key, "takes one value, not a list")
+		case set.IsList:
+			d.complain(set.Origin, s.Subject(), set.Key, "takes one value, not a list")
 		default:
-			*target = set.text
+			*target = set.Text
 		}
 	}
-	s.settings = rest
+	s.Settings = rest
 	nameless := false // and that is reported
-	for _, p := range d.problems[before:] {
-		p.Subject = s.subject() // only now is its name known
-		nameless = nameless || s.name == "" && p.Key == "name"
+	for _, p := range d.Problems[before:] {
+		p.Subject = s.Subject() // only now is its name known
+		nameless = nameless || s.Name == "" && p.Key == "name"
 	}
 	if !nameless {
-		d.stanzas = append(d.stanzas, s)
+		d.Stanzas = append(d.Stanzas, s)
 	}
 }
 
 // each calls f with the keys and values of a mapping.
-func (d *document) each(n *yaml.Node, subject, what string, f func(key, value *yaml.Node)) {
+func (d *Document) each(n *yaml.Node, subject, what string, f func(key, value *yaml.Node)) {
 	if d.unsupported(n, subject, "") {
 		return
 	}
@@ -177,7 +178,7 @@ func (d *document) each(n *yaml.Node, subject, what string, f func(key, value *y
 
 // unsupported reports what YAML can do and the configuration doesn't: the text
 // would not mean what it says.
-func (d *document) unsupported(n *yaml.Node, subject, key string) bool {
+func (d *Document) unsupported(n *yaml.Node, subject, key string) bool {
 	quoted := "; if the text begins with this character, put it in double quotes"
 	switch {
 	case n.Kind == yaml.AliasNode:
@@ -195,67 +196,67 @@ func (d *document) unsupported(n *yaml.Node, subject, key string) bool {
 }
 
 // flatten turns nested mappings into the dotted keys of the flags.
-func (d *document) flatten(s *stanza, prefix string, at, n *yaml.Node) {
+func (d *Document) flatten(s *Stanza, prefix string, at, n *yaml.Node) {
 	what := strings.TrimSuffix(prefix, ".")
 	if what == "" {
-		what = s.kind
+		what = s.Kind
 	}
-	d.each(n, s.subject(), what, func(k, v *yaml.Node) {
-		set := setting{key: prefix + k.Value, origin: d.at(k)}
-		if d.unsupported(v, s.subject(), set.key) {
+	d.each(n, s.Subject(), what, func(k, v *yaml.Node) {
+		set := Setting{Key: prefix + k.Value, Origin: d.at(k)}
+		if d.unsupported(v, s.Subject(), set.Key) {
 			return
 		}
 		switch v.Kind {
 		case yaml.MappingNode:
 			if len(v.Content) == 0 { // channels: {a0: {}} chooses a channel
-				set.null = true
-				s.settings = append(s.settings, set)
+				set.Null = true
+				s.Settings = append(s.Settings, set)
 			}
-			d.flatten(s, set.key+".", k, v)
+			d.flatten(s, set.Key+".", k, v)
 			return
 		case yaml.SequenceNode:
-			set.isList = true
+			set.IsList = true
 			for _, item := range v.Content {
-				text, ok := d.element(s, set.key, item)
+				text, ok := d.element(s, set.Key, item)
 				if !ok {
 					return
 				}
-				set.list = append(set.list, text)
+				set.List = append(set.List, text)
 			}
-			if len(set.list) == 0 {
-				set.isList, set.null = false, true
+			if len(set.List) == 0 {
+				set.IsList, set.Null = false, true
 			}
 		default:
-			set.text = v.Value
-			set.null = isNull(v)
+			set.Text = v.Value
+			set.Null = isNull(v)
 		}
-		s.settings = append(s.settings, set)
+		s.Settings = append(s.Settings, set)
 	})
 }
 
 // element is the text of an element of a list: a scalar, or a pair as in
 // points: [[0, 0], [1, 5]], which a flag writes 0:0 1:5.
-func (d *document) element(s *stanza, key string, n *yaml.Node) (string, bool) {
-	if d.unsupported(n, s.subject(), key) {
+func (d *Document) element(s *Stanza, key string, n *yaml.Node) (string, bool) {
+	if d.unsupported(n, s.Subject(), key) {
 		return "", false
 	}
 	if n.Kind == yaml.ScalarNode {
 		if isNull(n) {
-			d.complain(d.at(n), s.subject(), key, "has an element without a value")
+			d.complain(d.at(n), s.Subject(), key, "has an element without a value")
 			return "", false
 		}
 		return n.Value, true
 	}
 	if n.Kind == yaml.SequenceNode && len(n.Content) == 2 {
 		x, y := n.Content[0], n.Content[1]
-		if d.unsupported(x, s.subject(), key) || d.unsupported(y, s.subject(), key) {
+		if d.unsupported(x, s.Subject(), key) || d.unsupported(y, s.Subject(), key) {
 			return "", false
 		}
 		if x.Kind == yaml.ScalarNode && y.Kind == yaml.ScalarNode {
 			return x.Value + ":" + y.Value, true
 		}
 	}
-	d.complain(d.at(n), s.subject(), key, "takes a list of words, or of pairs as in [[0, 0], [1, 5]]; put a word that begins with { or [ in double quotes")
+	d.complain(d.at(n), s.Subject(), key, "takes a list of words, or of pairs as in [[0, 0], [1, 5]]; put a word that begins with { or [ in double quotes")
 	return "", false
 }
 
