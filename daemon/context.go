@@ -8,8 +8,8 @@ import (
 )
 
 // Context says what the daemon's process is to be like. [New] fills in what PEP
-// 3143 has as defaults. The fields of the PEP's DaemonContext come first, in its
-// order and by its names.
+// 3143 has as defaults. The fields of the PEP's DaemonContext come first, by its
+// names.
 type Context struct {
 	// ChrootDirectory becomes the daemon's root directory. It confines a
 	// process that isn't root; PEP 3143 chroot_directory. Empty: none. /proc and
@@ -19,11 +19,12 @@ type Context struct {
 
 	// WorkingDirectory becomes the daemon's. Anything else than "/" keeps a file
 	// system busy that somebody may want to unmount; PEP 3143 working_directory,
-	// Stevens §12.4. Inside ChrootDirectory, if that is set.
+	// Stevens, 2nd edition, §12.4. Inside ChrootDirectory, if that is set.
 	WorkingDirectory string
 
 	// Umask is the daemon's file creation mask. An inherited one makes its files
-	// unreadable to others, or writable to all; PEP 3143 umask. New sets 022.
+	// unreadable to others, or writable to all; PEP 3143 umask. New sets 0, as the
+	// PEP does: the modes that the program gives its files are the ones they have.
 	Umask int
 
 	// PIDFile names the file that holds the daemon's process id and whose lock
@@ -48,9 +49,9 @@ type Context struct {
 	// leaves the process what it is, an empty Group is the user's own.
 	User, Group string
 
-	// InitGroups gives the process the groups that User is a member of; PEP 3143
-	// initgroups. Otherwise it has none but Group and SupplementaryGroups. New
-	// sets it.
+	// InitGroups gives the process the groups that User is a member of;
+	// initgroups, an attribute of the python-daemon library that the PEP doesn't
+	// have. Otherwise it has none but Group and SupplementaryGroups. New sets it.
 	InitGroups bool
 
 	// PreventCore forbids core dumps, which may hold secrets, and attaching to
@@ -109,7 +110,8 @@ type Context struct {
 	// sets 30 s.
 	StartTimeout time.Duration
 
-	// Explain, if set, is told each step and its reason as it is taken.
+	// Explain, if set, is told each step as it is taken: what is done, why, and
+	// which choice was made.
 	Explain io.Writer
 }
 
@@ -123,12 +125,13 @@ const (
 	DetachNever  Detach = "never"
 )
 
-// New returns a Context with the defaults of PEP 3143 for the program name.
+// New returns a Context with the defaults of PEP 3143 for the program name; the
+// table in the package's documentation has them all.
 func New(name string) *Context {
 	return &Context{
 		Name:              name,
 		WorkingDirectory:  "/",
-		Umask:             0o022,
+		Umask:             0,
 		DetachProcess:     DetachAuto,
 		SignalMap:         DefaultSignals(),
 		InitGroups:        true,
@@ -150,12 +153,15 @@ func New(name string) *Context {
 // already is [*RunningError]; one that failed before it was ready, [*StartError].
 func (c *Context) Open() (*Process, error) {
 	if resumed != nil {
-		return arrive(resumed, resumed.Files.open(resumed.PIDFile))
+		return arrive(resumed, resumed.Files.open(resumed.PIDFile), c.Explain)
 	}
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	if c.detaches(Detect()) {
+	situation := Detect()
+	detaches := c.detaches(situation)
+	c.explainDetaching(situation, detaches)
+	if detaches {
 		return c.detach()
 	}
 	return c.inPlace()

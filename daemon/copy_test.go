@@ -21,7 +21,7 @@ func TestRunsFromMemory(t *testing.T) {
 	if d.Copied != "memory" {
 		t.Errorf("copied to %q", d.Copied)
 	}
-	exe := d.point(t, "executable and mappings").Evidence[0]
+	exe := d.point(t, aboutExecutable).Evidence[0]
 	if exe != "executable /memfd:helper (deleted)" {
 		t.Errorf("it runs from %q", exe)
 	}

@@ -43,19 +43,19 @@ func (c *Context) prepare(s Situation, detached bool) (p *prepared, err error) {
 	if p.who, err = c.identity(); err != nil {
 		return p, err
 	}
-	c.step(fmt.Sprintf("set the file creation mask to %#03o", c.Umask),
-		"an inherited mask makes the daemon's files unreadable, or writable to everybody (PEP 3143, umask)")
-	unix.Umask(c.Umask)
+	inherited := unix.Umask(c.Umask)
+	c.step(aboutUmask, fmt.Sprintf("set the file creation mask to %03o", c.Umask),
+		fmt.Sprintf("%03o is what the program asks for (Umask); %03o was inherited", c.Umask, inherited))
 	for _, dir := range c.Directories {
-		c.step("make the directory "+dir+" if it is missing",
-			"the daemon's user may not be allowed to")
+		c.step(aboutDirectories, "make "+dir+" if it is missing", "the program names it (Directories); it belongs to the daemon's user")
 		if err := makeDirectories(dir, p.who); err != nil {
 			return p, inField("Directories", fmt.Errorf("make a directory for the daemon: %w", err))
 		}
 	}
-	if c.PIDFile != "" {
-		c.step("lock the pidfile "+c.PIDFile,
-			"its lock, not the number in it, proves that the daemon runs, and goes when the process does; a second daemon is refused")
+	if c.PIDFile == "" {
+		c.step(aboutPIDFile, "use none", "the program names none (PIDFile), so nothing keeps a second daemon from starting")
+	} else {
+		c.step(aboutPIDFile, "lock "+c.PIDFile, "the program names it (PIDFile); a second lock, a name in the abstract socket namespace, holds where the file is removed by hand")
 		if p.pidfile, err = lockPIDFile(c.PIDFile, p.who); err != nil {
 			return p, err
 		}
@@ -69,15 +69,14 @@ func (c *Context) prepare(s Situation, detached bool) (p *prepared, err error) {
 		}
 		p.warn(warning)
 	}
-	var warning string
-	if p.path, p.copy, p.plan.Copied, warning, err = c.executable(); err != nil {
+	r, err := c.executable()
+	if err != nil {
 		return p, err
 	}
-	p.warn(warning)
-	if p.plan.Copied != "" {
-		c.step("copy the executable to "+p.plan.Copied,
-			"a running program keeps its file system busy, and a stick could never be unmounted (PEP 3143, release its mount points)")
-	}
+	p.path, p.copy, p.plan.Copied = r.path, r.file, r.copied
+	p.warn(r.warning)
+	c.explainExecutable(r)
+	c.explainIdentity(p.who)
 	return p, nil
 }
 
@@ -101,8 +100,6 @@ func (p *prepared) abandon() error {
 	return errors.Join(errs...)
 }
 
-func (c *Context) step(what, why string) { step{what, why}.print(c.Explain) }
-
 // detach starts the daemon and waits until it is ready.
 func (c *Context) detach() (*Process, error) {
 	// Signal mask and no_new_privs are a thread's, and the child gets those of
@@ -110,8 +107,7 @@ func (c *Context) detach() (*Process, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	c.step("make every signal's action the default, and none blocked",
-		"a daemon that inherits SIGTERM blocked can't be stopped, one that inherits SIGCHLD ignored loses its children's statuses (daemon(7), steps 2 and 3)")
+	c.step(aboutSignals, "unblock every signal and give each its default action", "all of them, whatever was inherited (daemon(7), steps 2 and 3)")
 	restore, err := cleanSignals()
 	if err != nil {
 		return nil, err
@@ -120,8 +116,7 @@ func (c *Context) detach() (*Process, error) {
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(interrupted)
-	c.step("mark every descriptor above 2 to be closed when the daemon is executed",
-		"they pin files, mounts and pipes of whoever started it (PEP 3143, close all open descriptors; Stevens §12.4)")
+	c.step(aboutDescriptors, "mark every descriptor above 2 to be closed when the daemon is executed", c.descriptorsChoice(true, 0))
 	if err := cloexecAll(); err != nil {
 		return nil, err
 	}
@@ -212,19 +207,22 @@ func (c *Context) launch(p *prepared) (_ *child, err error) {
 	defer planFile.Close()
 	pass[p.plan.Files.Plan] = planFile
 
-	c.step("make an environment of what a daemon needs",
-		"the starter's belongs to a session that ends, and may hold secrets (daemon(7), step 4)")
+	c.step(aboutEnvironment, "make one of what a daemon needs",
+		"kept: language, time zone and what the program names; PATH is a safe one, HOME, USER and LOGNAME are those of the daemon's user (daemon(7), step 4)")
 	env := append(c.cleanEnvironment(os.Environ(), p.who),
 		stageSetting(stageLeader, p.plan.Files.Plan, os.Getpid()))
+	c.explainNoNewPrivileges()
 	if c.NoNewPrivileges {
-		c.step("give up gaining privileges (no_new_privs)",
-			"neither the daemon nor a child shall become another user by executing a setuid program (prctl(2))")
 		if err := setNoNewPrivileges(); err != nil {
 			return nil, err
 		}
 	}
-	c.step("execute the program anew in the directory /, as the leader of a new session and process group",
-		"a terminal signals its session and process groups, and hangs up on them; the working directory would keep its file system busy (PEP 3143; Stevens §12.4, setsid)")
+	c.step(aboutExecution, "execute the program twice more: as the leader of a new session, and as the daemon",
+		"an execution takes the place of each of the two forks of a C program")
+	c.step(aboutSession, "start a new process in the directory /, which leads a new session and process group (setsid)",
+		"a new process, because setsid fails in one that leads a process group, as a command that was typed does")
+	c.step(aboutReadiness, "wait until the daemon reports that it works",
+		fmt.Sprintf("at most %v (StartTimeout); after that, or at ^C, the daemon is ended and its pidfile removed", c.StartTimeout))
 	fds := make([]uintptr, len(pass))
 	for i, f := range pass {
 		fds[i] = f.Fd()
@@ -396,13 +394,12 @@ func startDaemon(p *plan, r *reporter) error {
 	}
 	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_PARENT}
 	if p.Become != nil && p.Chroot == "" {
-		r.step(fmt.Sprintf("become user %s (%d), group %d, groups %v", p.Become.Name, p.Become.UID, p.Become.GID, p.Become.Groups),
-			"a mistake in the daemon shall not be root's (daemon(7), step 13)")
+		r.step(aboutPrivileges, p.Become.describe(), becomeChoice)
 		attr.Credential = p.Become.credential()
 		attr.AmbientCaps = p.Become.Ambient
 	}
-	r.step("execute the program once more, as another process of the session",
-		"only the leader of a session can acquire a controlling terminal, so this one never will (Stevens §12.4, the second fork)")
+	r.step(aboutTerminal, "start the daemon as a second process of the new session, and end its leader",
+		"a second process, because only the leader of a session acquires a controlling terminal by opening one (the second fork)")
 	var pass []uintptr // the same descriptors by the same numbers
 	for fd := range slices.Max(p.Files.all()) + 1 {
 		pass = append(pass, uintptr(fd))

@@ -35,11 +35,10 @@ func Detect() Situation {
 }
 
 func detect(pid, ppid int, noTerminal bool, env func(string) string, stdinSocket bool) Situation {
-	self := strconv.Itoa(pid)
 	switch {
 	case pid == 1:
 		return FirstProcess
-	case env("SYSTEMD_EXEC_PID") == self, env("LISTEN_PID") == self, env("NOTIFY_SOCKET") != "":
+	case systemdVariable(pid, env) != "":
 		return Systemd
 	case stdinSocket:
 		return Superserver
@@ -47,6 +46,20 @@ func detect(pid, ppid int, noTerminal bool, env func(string) string, stdinSocket
 		return Init
 	}
 	return Shell
+}
+
+// systemdVariable is the variable by which systemd shows that it has started the
+// process; "" where there is none.
+func systemdVariable(pid int, env func(string) string) string {
+	for _, name := range []string{"SYSTEMD_EXEC_PID", "LISTEN_PID"} {
+		if env(name) == strconv.Itoa(pid) {
+			return name
+		}
+	}
+	if env("NOTIFY_SOCKET") != "" {
+		return "NOTIFY_SOCKET"
+	}
+	return ""
 }
 
 // isServed tells whether the descriptor is a socket that a superserver may have

@@ -1,8 +1,14 @@
 // Package daemon turns a Go program into a well-behaved Unix daemon, as PEP 3143
-// asks for ("Standard daemon process library"), after W. Richard Stevens, Unix
-// Network Programming, volume 1, 2nd edition (1998), §12.4, and with what
-// daemon(7) and the Linux Standard Base add. It knows nothing of what the
-// program is for.
+// asks for ("Standard daemon process library", section "Correct daemon
+// behaviour"). The PEP follows W. Richard Stevens, Unix Network Programming, 1st
+// edition (1990), §2.6; the 2nd edition, volume 1 (1998), has fork on page 102 and
+// daemon_init with its second fork in §12.4, page 335. daemon(7) and the Linux
+// Standard Base add to it. That a daemon releases the mount of its executable is
+// this package's own demand. The package knows nothing of what the program is
+// for.
+//
+// [Document] explains each step to somebody who is new to Unix, with commands
+// that show what goes wrong without it.
 //
 // A program describes what it wants in a [Context] and calls [Context.Open]:
 //
@@ -35,7 +41,7 @@
 //     and terminal. It starts the daemon, with the daemon's user and groups, and
 //     ends.
 //   - The daemon is not the leader of its session, so no terminal it may open
-//     can become its controlling terminal (Stevens, §12.4, "why fork twice").
+//     can become its controlling terminal (Stevens, 2nd edition, §12.4, the second fork).
 //
 // The second and third run begin in this package's initialisation, before main.
 // In the daemon, main runs as usual and reaches Open again, which recognises it.
@@ -50,4 +56,36 @@
 // [Detect]. Open then goes on in the same process, and executes the program once
 // more, with the same process id, where the signal mask, the environment or the
 // executable has to change.
+//
+// # The attributes of PEP 3143
+//
+// The fields of [Context] and what [New] sets them to, beside the attributes of
+// the PEP's DaemonContext and their defaults:
+//
+//	PEP 3143          | here                | PEP's default                         | default here                                          | why it differs
+//	files_preserve    | FilesPreserve       | None                                  | nil                                                   |
+//	chroot_directory  | ChrootDirectory     | None                                  | ""                                                    |
+//	working_directory | WorkingDirectory    | '/'                                   | "/"                                                   |
+//	umask             | Umask               | 0                                     | 0                                                     |
+//	pidfile           | PIDFile             | None                                  | ""                                                    |
+//	detach_process    | DetachProcess       | None                                  | "auto"                                                | the same, by a name
+//	signal_map        | SignalMap           | TTIN TTOU TSTP None, TERM 'terminate' | TTIN TTOU TSTP Ignore, TERM INT Terminate, HUP Reload | ^C ends what runs in the foreground; HUP reloads, daemon(7)
+//	uid               | User                | os.getuid()                           | ""                                                    | the same: "" is the real user
+//	gid               | Group               | os.getgid()                           | ""                                                    | the same: "" is the real group
+//	prevent_core      | PreventCore         | True                                  | true                                                  |
+//	stdin             | Stdin               | None                                  | nil                                                   |
+//	stdout            | Stdout              | None                                  | nil                                                   |
+//	stderr            | Stderr              | None                                  | nil                                                   |
+//	-                 | InitGroups          | -                                     | true                                                  | python-daemon's; a user without its groups can't use what they own
+//	-                 | SupplementaryGroups | -                                     | nil                                                   | groups that own devices
+//	-                 | AmbientCapabilities | -                                     | nil                                                   | a user other than root may keep single rights of root's
+//	-                 | NoNewPrivileges     | -                                     | true                                                  | set-user-ID programs give a daemon's children rights back
+//	-                 | Directories         | -                                     | nil                                                   | a daemon's user can't make them in /var/lib or /run
+//	-                 | ReleaseExecutable   | -                                     | "auto"                                                | the executable's file system can be unmounted
+//	-                 | Environment         | -                                     | nil                                                   | the Go runtime reads its settings when it starts
+//	-                 | KeepEnvironment     | -                                     | nil                                                   | daemon(7), step 4: the environment is cleaned
+//	-                 | Handover            | -                                     | nil                                                   | what the starter read may be gone when the daemon runs
+//	-                 | Name                | -                                     | "ticker"                                              | in messages and as the process's name: here New("ticker")
+//	-                 | StartTimeout        | -                                     | 30s                                                   | the starter waits until the daemon is ready
+//	-                 | Explain             | -                                     | nil                                                   | tells each step and its reason
 package daemon

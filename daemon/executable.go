@@ -29,33 +29,54 @@ const self = "/proc/self/exe"
 // fallbackDirectory is where a copy goes that can't be in memory.
 const fallbackDirectory = "/var/tmp"
 
-// executable returns the path to execute the daemon by. Where it is a copy, file
-// keeps it open until then, and where says in words where it went.
-func (c *Context) executable() (path string, file *os.File, where, warning string, err error) {
+// program is what the daemon is executed by.
+type program struct {
+	path    string
+	file    *os.File // keeps a copy open until it is executed; nil: no copy
+	copied  string   // where the copy is, in words; empty: no copy
+	warning string
+	choice  string // why it was copied or not
+}
+
+// executable decides by which file the daemon is executed, and copies it.
+func (c *Context) executable() (program, error) {
 	mount, err := MountOf(self)
-	switch {
-	case c.ReleaseExecutable == ReleaseNever:
-		return self, nil, "", "", nil
-	case c.ReleaseExecutable == ReleaseAuto && err != nil:
-		// From outside this mount namespace: nothing can be said, nor unmounted.
-		return self, nil, "", "", nil
-	case c.ReleaseExecutable == ReleaseAuto && mount.Stays():
-		return self, nil, "", "", nil
+	copies, choice := c.releases(mount, err)
+	if !copies {
+		return program{path: self, choice: choice}, nil
 	}
-	if file, err = copyToMemory(c.Name); err == nil {
-		return descriptorPath(file), file, "memory", "", nil
+	file, memoryErr := copyToMemory(c.Name)
+	if memoryErr == nil {
+		return program{path: descriptorPath(file), file: file, copied: "memory", choice: choice}, nil
 	}
-	memoryErr := err
-	if file, err = copyToDisk(fallbackDirectory); err == nil {
-		return descriptorPath(file), file, fallbackDirectory,
-			fmt.Sprintf("the executable can't run from memory (%v; sysctl vm.memfd_noexec=1 allows it): it runs from an unnamed copy in %s, "+
-				"which can't be remounted read-only meanwhile", memoryErr, fallbackDirectory), nil
+	file, err = copyToDisk(fallbackDirectory)
+	if err == nil {
+		return program{path: descriptorPath(file), file: file, copied: fallbackDirectory, choice: choice,
+			warning: fmt.Sprintf("the executable can't run from memory (%v; sysctl vm.memfd_noexec=1 allows it): it runs from an unnamed copy in %s, "+
+				"which can't be remounted read-only meanwhile", memoryErr, fallbackDirectory)}, nil
 	}
 	err = fmt.Errorf("copy the executable away from %s: %w", mount.Point, errors.Join(memoryErr, err))
 	if c.ReleaseExecutable == ReleaseAlways {
-		return "", nil, "", "", err
+		return program{}, err
 	}
-	return self, nil, "", fmt.Sprintf("%s can't be unmounted while this runs: %v", mount.Point, err), nil
+	return program{path: self, choice: "not copied: it couldn't be",
+		warning: fmt.Sprintf("%s can't be unmounted while this runs: %v", mount.Point, err)}, nil
+}
+
+// releases decides whether to copy the executable, which lies on the mount unless
+// that wasn't found, and says why.
+func (c *Context) releases(mount Mount, err error) (copies bool, choice string) {
+	switch {
+	case c.ReleaseExecutable == ReleaseNever:
+		return false, "not copied: the program asks for it (ReleaseNever)"
+	case c.ReleaseExecutable == ReleaseAlways:
+		return true, "copied: the program asks for it (ReleaseAlways)"
+	case err != nil: // it is from outside this mount namespace
+		return false, "not copied: its file system isn't among those of this mount namespace, where nobody can unmount it"
+	case mount.Stays():
+		return false, fmt.Sprintf("not copied: it lies on %s, which belongs to the system and stays mounted", mount)
+	}
+	return true, fmt.Sprintf("copied: it lies on %s, which somebody may want to unmount", mount)
 }
 
 func descriptorPath(f *os.File) string { return "/proc/self/fd/" + strconv.Itoa(int(f.Fd())) }

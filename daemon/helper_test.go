@@ -65,15 +65,15 @@ func (h *helperPlan) run() int {
 			}
 			c.FilesPreserve = append(c.FilesPreserve, f)
 		}
-		if h.Tell {
-			c.Explain = os.Stdout
-		}
 		if h.Limit != "" {
 			var err error
 			if c.StartTimeout, err = time.ParseDuration(h.Limit); err != nil {
 				return complain(err)
 			}
 		}
+	}
+	if h.Tell {
+		c.Explain = os.Stdout
 	}
 	p, err := c.Open()
 	if err != nil {
@@ -230,6 +230,7 @@ func newHelper(t testing.TB) *helper {
 	dir := t.TempDir()
 	h := &helper{t: t, dir: dir, pidFile: filepath.Join(dir, "run", "helper.pid"), log: filepath.Join(dir, "log")}
 	h.plan.Context = *New("helper")
+	h.plan.Umask = 0o022
 	h.plan.DetachProcess = DetachAlways
 	h.plan.PIDFile = h.pidFile
 	h.plan.Log = h.log

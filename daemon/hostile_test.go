@@ -340,21 +340,6 @@ func TestStartInterrupted(t *testing.T) {
 	}
 }
 
-func TestExplain(t *testing.T) {
-	h := newHelper(t)
-	h.plan.Tell = true
-	h.plan.ReleaseExecutable = ReleaseAlways
-	out, code := h.start()
-	h.ready(out, code)
-	for _, want := range []string{"set the file creation mask to 022", "lock the pidfile " + h.pidFile, "copy the executable to memory",
-		"leader of a new session", "as another process of the session", "change the working directory to /",
-		"ignore SIGTTIN", "Stevens", "PEP 3143", "daemon(7)"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("no %q in\n%s", want, out)
-		}
-	}
-}
-
 func TestFilesArePreserved(t *testing.T) {
 	h := newHelper(t)
 	for _, name := range []string{"one", "two"} {

@@ -27,8 +27,7 @@ func (c *Context) inPlace() (*Process, error) {
 	for _, f := range c.FilesPreserve {
 		keep = append(keep, int(f.Fd()))
 	}
-	c.step("close every descriptor above 2 that was inherited",
-		"they pin files, mounts and pipes of whoever started it (PEP 3143, close all open descriptors)")
+	c.step(aboutDescriptors, "close every descriptor above 2 that was inherited", c.descriptorsChoice(false, len(listenDescriptors(os.Getenv))))
 	if err := closeInherited(keep); err != nil {
 		return nil, err
 	}
@@ -48,16 +47,29 @@ func (c *Context) inPlace() (*Process, error) {
 		p.plan.Files.Preserved = append(p.plan.Files.Preserved, int(f.Fd()))
 		p.plan.Files.Names = append(p.plan.Files.Names, f.Name())
 	}
-	if dirty || c.NoNewPrivileges && unprotected || p.copy != nil || !c.hasSettings() {
+	var anew []string
+	for _, reason := range []struct {
+		applies bool
+		text    string
+	}{
+		{dirty, "signals were inherited blocked or ignored"},
+		{c.NoNewPrivileges && unprotected, "all threads have to give up gaining privileges (NoNewPrivileges)"},
+		{p.copy != nil, "the executable was copied"},
+		{!c.hasSettings(), "the runtime's settings aren't in force (Environment)"},
+	} {
+		if reason.applies {
+			anew = append(anew, reason.text)
+		}
+	}
+	c.explainStaying(anew)
+	if len(anew) > 0 {
 		return nil, errors.Join(fmt.Errorf("execute the program anew: %w", c.executeAnew(p)), p.abandon())
 	}
-	return arrive(p.plan, &opened{p.pidfile, p.lock, slices.Clone(c.FilesPreserve)})
+	return arrive(p.plan, &opened{p.pidfile, p.lock, slices.Clone(c.FilesPreserve)}, c.Explain)
 }
 
 // executeAnew returns only if it failed.
 func (c *Context) executeAnew(p *prepared) error {
-	c.step("execute the program anew, with the same process id",
-		"what was inherited (blocked and ignored signals, the runtime's environment, the executable's file system) is left only so")
 	// The descriptors' numbers are the same there, so the plan must know its own
 	// before it is written: a descriptor that is replaced by it.
 	place, err := os.Open(os.DevNull)

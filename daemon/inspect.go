@@ -21,6 +21,7 @@ type Inspection struct {
 	PID       int       `json:"pid"`
 	Name      string    `json:"name"`
 	Situation Situation `json:"situation"`
+	Document  string    `json:"document"` // that explains the points
 	Points    []Point   `json:"points"`
 }
 
@@ -46,7 +47,14 @@ type Point struct {
 	Name     string   `json:"name"`
 	Verdict  Verdict  `json:"verdict"`
 	Why      string   `json:"why"`
+	Section  int      `json:"section"` // of the document
 	Evidence []string `json:"evidence"`
+}
+
+// newPoint is a point that a topic asks for.
+func newPoint(topic string, v Verdict, evidence ...string) Point {
+	t := topicOf(topic)
+	return Point{Name: t.Name, Verdict: v, Why: t.Why, Section: t.Section, Evidence: evidence}
 }
 
 // Inspect looks at any running process, by /proc (proc(5)). Another user's, or
@@ -69,7 +77,7 @@ func Inspect(pid int) (*Inspection, error) {
 	if err != nil {
 		x.mounts = nil
 	}
-	result := &Inspection{PID: pid, Name: status["Name"], Situation: x.situation()}
+	result := &Inspection{PID: pid, Name: status["Name"], Situation: x.situation(), Document: Document}
 	for _, look := range []func() Point{
 		x.descriptors, x.directory, x.files, x.pinned, x.umask, x.session, x.terminal,
 		x.terminalSignals, x.blocked, x.childSignal, x.core, x.privileges,
@@ -118,8 +126,7 @@ func verdict(ok bool) Verdict {
 }
 
 func (x *examination) descriptors() Point {
-	p := Point{Name: "descriptors", Verdict: Pass,
-		Why: "inherited descriptors pin files, mounts, pipes and terminals of whoever started it; those without close-on-exec were inherited, or will be by its children"}
+	p := newPoint(aboutDescriptors, Pass)
 	entries, err := os.ReadDir(x.dir + "/fd")
 	if err != nil {
 		return x.cannot(p, err)
@@ -187,7 +194,7 @@ func (x *examination) pinPath(link, what string) error {
 }
 
 func (x *examination) directory() Point {
-	p := Point{Name: "working directory", Why: "it keeps its file system busy"}
+	p := newPoint(aboutDirectory, Unknown)
 	cwd, err := os.Readlink(x.dir + "/cwd")
 	if err == nil {
 		err = x.pinPath(x.dir+"/cwd", "working directory")
@@ -208,7 +215,7 @@ func (x *examination) directory() Point {
 }
 
 func (x *examination) files() Point {
-	p := Point{Name: "executable and mappings", Why: "a mapped file keeps its file system busy", Verdict: Noted}
+	p := newPoint(aboutExecutable, Noted)
 	exe, err := os.Readlink(x.dir + "/exe")
 	if err == nil {
 		err = x.pinPath(x.dir+"/exe", "executable "+exe)
@@ -280,8 +287,7 @@ func mappedFiles(file string) ([]mapping, error) {
 
 // pinned must come after those that note the pins.
 func (x *examination) pinned() Point {
-	p := Point{Name: "mounts", Verdict: Pass,
-		Why: "a daemon keeps no file system busy that somebody may want to unmount (PEP 3143, release its mount points)"}
+	p := newPoint(aboutMounts, Pass)
 	for _, id := range slices.Sorted(maps.Keys(x.pins)) {
 		m, ok := x.mounts[id]
 		if !ok {
@@ -302,25 +308,25 @@ func (x *examination) pinned() Point {
 }
 
 func (x *examination) umask() Point {
-	p := Point{Name: "umask", Why: "an inherited mask makes files writable to everybody, or unreadable"}
+	p := newPoint(aboutUmask, Pass)
 	mask, err := strconv.ParseUint(x.status["Umask"], 8, 32)
 	if err != nil {
 		return x.cannot(p, fmt.Errorf("this kernel doesn't tell: %w", err))
 	}
-	p.Evidence = []string{fmt.Sprintf("%#03o", mask)}
+	p.Evidence = []string{fmt.Sprintf("%03o", mask)}
 	switch {
+	case mask == 0: // chosen, by PEP 3143's default, or inherited: that can't be seen
+		p.Verdict = Noted
+		p.Evidence = append(p.Evidence, "each file has the mode that the program gives it")
 	case mask&0o002 == 0:
 		p.Verdict = Fail
 		p.Evidence = append(p.Evidence, "its files may be writable to everybody")
-	default:
-		p.Verdict = Pass
 	}
 	return p
 }
 
 func (x *examination) session() Point {
-	p := Point{Name: "session", Why: "a terminal signals its session; a session's leader can acquire a terminal by opening one",
-		Evidence: []string{fmt.Sprintf("process %d, parent %d, process group %d, session %d", x.pid, x.stat.parent, x.stat.group, x.stat.sid)}}
+	p := newPoint(aboutSession, Pass, fmt.Sprintf("process %d, parent %d, process group %d, session %d", x.pid, x.stat.parent, x.stat.group, x.stat.sid))
 	switch leader := x.stat.sid == x.pid; {
 	case leader && x.situation() != Shell:
 		p.Verdict = Noted
@@ -359,8 +365,7 @@ func (x *examination) parentName() string {
 }
 
 func (x *examination) terminal() Point {
-	p := Point{Name: "controlling terminal", Verdict: verdict(x.stat.tty == 0),
-		Why: "its hang-up ends the process, its keys signal it", Evidence: []string{"none"}}
+	p := newPoint(aboutTerminal, verdict(x.stat.tty == 0), "none")
 	if x.stat.tty != 0 {
 		p.Evidence[0] = fmt.Sprintf("device %d:%d", unix.Major(uint64(x.stat.tty)), unix.Minor(uint64(x.stat.tty)))
 	}
@@ -369,8 +374,7 @@ func (x *examination) terminal() Point {
 
 func (x *examination) terminalSignals() Point {
 	ignored := x.status.signals("SigIgn")
-	p := Point{Name: "terminal signals ignored", Verdict: Pass, Why: "a background process that touches a terminal is stopped by them",
-		Evidence: []string{"ignored: " + ignored.String()}}
+	p := newPoint(aboutTTY, Pass, "ignored: "+ignored.String())
 	for _, sig := range []syscall.Signal{syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGTSTP} {
 		if !ignored.has(sig) {
 			p.Verdict = Fail
@@ -382,7 +386,7 @@ func (x *examination) terminalSignals() Point {
 
 // blocked asks whether the signals that control a daemon reach any thread.
 func (x *examination) blocked() Point {
-	p := Point{Name: "signals get through", Verdict: Pass, Why: "init stops a daemon by SIGTERM; one that has it blocked or ignored has to be killed"}
+	p := newPoint(aboutSignals, Pass)
 	files, err := filepath.Glob(x.dir + "/task/*/status")
 	if err != nil || len(files) == 0 {
 		return x.cannot(p, fmt.Errorf("no threads in %s/task: %w", x.dir, errors.Join(err, fs.ErrNotExist)))
@@ -410,7 +414,7 @@ func (x *examination) blocked() Point {
 
 func (x *examination) childSignal() Point {
 	ok := !x.status.signals("SigIgn").has(syscall.SIGCHLD)
-	p := Point{Name: "SIGCHLD not ignored", Verdict: verdict(ok), Why: "where it is ignored, children's exit statuses are lost"}
+	p := newPoint(aboutChildren, verdict(ok))
 	zombies := 0
 	for _, child := range childrenOf(x.pid) {
 		if s, err := readStat(child); err == nil && s.state == "Z" {
@@ -422,7 +426,7 @@ func (x *examination) childSignal() Point {
 }
 
 func (x *examination) core() Point {
-	p := Point{Name: "core dumps", Why: "a dump holds all that the process knows, passwords too"}
+	p := newPoint(aboutCore, Unknown)
 	limits, err := os.ReadFile(x.dir + "/limits")
 	if err != nil {
 		return x.cannot(p, err)
@@ -438,13 +442,11 @@ func (x *examination) core() Point {
 }
 
 func (x *examination) privileges() Point {
-	p := Point{Name: "privileges", Verdict: Noted, Why: "what a daemon may do, a mistake in it may do",
-		Evidence: []string{
-			"user " + x.status["Uid"] + ", group " + x.status["Gid"] + " (real, effective, saved, file system)",
-			"groups " + strings.TrimSpace(x.status["Groups"]),
-			"effective capabilities " + x.status["CapEff"] + ", ambient " + x.status["CapAmb"],
-			"no_new_privs " + x.status["NoNewPrivs"],
-		}}
+	p := newPoint(aboutPrivileges, Noted,
+		"user "+x.status["Uid"]+", group "+x.status["Gid"]+" (real, effective, saved, file system)",
+		"groups "+strings.TrimSpace(x.status["Groups"]),
+		"effective capabilities "+x.status["CapEff"]+", ambient "+x.status["CapAmb"],
+		"no_new_privs "+x.status["NoNewPrivs"])
 	if uids := strings.Fields(x.status["Uid"]); len(uids) > 1 && uids[1] != "0" && strings.Trim(x.status["CapEff"], "0") == "" {
 		p.Verdict = Pass
 	}

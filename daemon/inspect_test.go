@@ -21,7 +21,7 @@ func badProcess(t *testing.T) (pid int) {
 	t.Helper()
 	master, slave := pty(t)
 	dir := t.TempDir()
-	cmd := exec.Command("/bin/sh", "-c", "trap '' TERM; ulimit -c unlimited; umask 0; exec 7</etc/passwd; echo up; read x")
+	cmd := exec.Command("/bin/sh", "-c", "trap '' TERM; ulimit -c unlimited; umask 020; exec 7</etc/passwd; echo up; read x")
 	cmd.Dir = dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -55,13 +55,13 @@ func TestInspectFindsFault(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	want := map[string]string{
-		"descriptors":              "/dev/pts/",
-		"working directory":        "working directory " + os.TempDir(),
-		"umask":                    "writable to everybody",
-		"session":                  "leads its session",
-		"controlling terminal":     "device 136:",
-		"terminal signals ignored": "SIGTTIN isn't ignored",
-		"signals get through":      "SIGTERM is ignored",
+		"descriptors":          "/dev/pts/",
+		"working directory":    "working directory " + os.TempDir(),
+		"umask":                "writable to everybody",
+		"session":              "leads its session",
+		"controlling terminal": "device 136:",
+		aboutTTY:               "SIGTTIN isn't ignored",
+		aboutSignals:           "SIGTERM is ignored",
 	}
 	if hard.Max != 0 {
 		want["core dumps"] = "limit "
@@ -108,7 +108,7 @@ func TestInspectFindsIgnoredChildren(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if p := got.Points[slices.IndexFunc(got.Points, func(p Point) bool { return p.Name == "SIGCHLD not ignored" })]; p.Verdict != Fail {
+	if p := got.Points[slices.IndexFunc(got.Points, func(p Point) bool { return p.Name == aboutChildren })]; p.Verdict != Fail {
 		t.Errorf("%+v", p)
 	}
 	if err := errors.Join(in.Close(), cmd.Wait()); err != nil {

@@ -117,6 +117,16 @@ func SetID() bool {
 	return realIdentity() != nil
 }
 
+// becomeChoice is why the daemon becomes another user.
+const becomeChoice = "the program names the user or the group (User, Group), or a set-user-ID bit had lent another's rights (daemon(7), step 13)"
+
+func (who *identity) describe() string {
+	if who.Groups == nil {
+		return fmt.Sprintf("become user %s (%d), group %d", who.Name, who.UID, who.GID)
+	}
+	return fmt.Sprintf("become user %s (%d), group %d, groups %v", who.Name, who.UID, who.GID, who.Groups)
+}
+
 // inForce tells whether the process has the user and group, in all their kinds,
 // so that it can't become another again. Nobody's is. The file system's ids
 // follow the effective ones. It asks the system, not /proc: the root directory

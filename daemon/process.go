@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -52,10 +53,12 @@ func (f files) open(pidfile string) *opened {
 	return &o
 }
 
-// arrive is the last part of becoming a daemon, in the process that stays.
-func arrive(p *plan, o *opened) (proc *Process, err error) {
+// arrive is the last part of becoming a daemon, in the process that stays. It
+// explains to the starter, or to explain where there is none.
+func arrive(p *plan, o *opened, explain io.Writer) (proc *Process, err error) {
 	proc = &Process{pid: os.Getpid(), plan: p, opened: *o, warnings: p.Warnings}
 	disinherit(p.Files.all())
+	proc.report = &reporter{writer: explain}
 	if p.Files.Report != 0 {
 		proc.report = &reporter{pipe: os.NewFile(uintptr(p.Files.Report), "report"), explain: p.Explain}
 	}
@@ -80,10 +83,10 @@ func arrive(p *plan, o *opened) (proc *Process, err error) {
 	if err := proc.answerAskers(); err != nil {
 		return proc, err
 	}
-	proc.report.step("ignore SIGTTIN, SIGTTOU and SIGTSTP; turn the other signals into events",
-		"a terminal's signals would stop a process in the background (PEP 3143, ignore terminal I/O signals)")
+	proc.report.explainSignals(p.Signals, terminal)
 	proc.receiver = receive(p.Signals, terminal)
 	proc.reaper = startReaper()
+	proc.report.explainChildren(proc.reaper != nil)
 	privateVariables = p.Private
 	var warning string
 	if proc.notifier, warning = newNotifier(); warning != "" {
@@ -116,12 +119,13 @@ func (p *Process) answerAskers() error {
 
 // settle sets what belongs to the process itself.
 func (p *Process) settle() error {
+	p.report.step(aboutName, "name the process "+p.plan.Name, "the program's own name (Name), for each of its threads")
 	if err := setName(p.plan.Name); err != nil {
 		return err
 	}
 	who := p.plan.Become
 	if p.plan.Chroot != "" {
-		p.report.step("make "+p.plan.Chroot+" the root directory", "files outside are out of reach (PEP 3143, chroot_directory)")
+		p.report.step(aboutRoot, "make "+p.plan.Chroot+" the root directory", "the program names it (ChrootDirectory)")
 		if err := unix.Chroot(p.plan.Chroot); err != nil {
 			return inField("ChrootDirectory", fmt.Errorf("change the root directory to %s: %w", p.plan.Chroot, err))
 		}
@@ -131,20 +135,20 @@ func (p *Process) settle() error {
 	}
 	// Executing a set-user-ID program gives back what was given up before.
 	if who != nil && (p.plan.Chroot != "" || !p.plan.Detached || !who.inForce()) {
-		p.report.step(fmt.Sprintf("become user %s (%d)", who.Name, who.UID), "a mistake in the daemon shall not be root's (daemon(7), step 13)")
+		p.report.step(aboutPrivileges, who.describe(), becomeChoice)
 		if err := who.become(); err != nil {
 			return err
 		}
 	}
-	p.report.step("change the working directory to "+p.plan.Directory,
-		"a working directory keeps its file system busy (PEP 3143, change the working directory)")
+	p.report.step(aboutDirectory, "change it to "+p.plan.Directory, directoryChoice(p.plan.Directory))
 	if err := unix.Chdir(p.plan.Directory); err != nil {
 		return inField("WorkingDirectory", fmt.Errorf("change the working directory to %s: %w", p.plan.Directory, err))
 	}
 	if p.plan.PreventCore {
-		p.report.step("forbid core dumps", "a dump holds all that the daemon knows, passwords too (PEP 3143, prevent_core)")
+		p.report.step(aboutCore, "forbid them, and attaching to the process", "the program asks for it (PreventCore)")
 		return forbidCore()
 	}
+	p.report.step(aboutCore, "leave the limit as it was inherited", "the program wants no change (PreventCore)")
 	return nil
 }
 
@@ -219,6 +223,7 @@ func (p *Process) Ready(status string) error {
 	if err := p.notifier.ready(status); err != nil {
 		p.Warn(err.Error())
 	}
+	p.explainReadiness()
 	p.report.send(message{Ready: true})
 	p.report.close()
 	return nil

@@ -20,20 +20,35 @@ type message struct {
 	Field   string `json:",omitempty"` // with Error: the field of Context that it comes from
 }
 
-// step is one thing done on the way to a daemon, and why.
-type step struct{ What, Why string }
-
-func (s step) print(w io.Writer) {
-	if w != nil {
-		// Who explains to a closed terminal explains to nobody.
-		_, _ = fmt.Fprintf(w, "- %s\n    because %s\n", s.What, s.Why)
-	}
+// step is one thing done on the way to a daemon.
+type step struct {
+	Topic  string // the name of a topic
+	What   string
+	Why    string // empty: as the topic says
+	Choice string // what was decided here, and by what
 }
 
-// reporter is the daemon's end of the pipe; nil where there is no starter.
+const explainHeader = "Each step, why it is taken, and the choice that was made. § is the section of " + Document + ".\n"
+
+func (s step) print(w io.Writer) {
+	if w == nil {
+		return
+	}
+	t := topicOf(s.Topic)
+	why := s.Why
+	if why == "" {
+		why = t.Why
+	}
+	// Who explains to a closed terminal explains to nobody.
+	_, _ = fmt.Fprintf(w, "%s %s: %s\n    why:    %s\n    choice: %s\n", t.section(), t.Name, s.What, why, s.Choice)
+}
+
+// reporter tells the starter by a pipe, or explains by itself where the process
+// wasn't detached; nil where there is nobody to tell.
 type reporter struct {
 	pipe    *os.File
-	explain bool
+	explain bool      // the starter wants to know of steps
+	writer  io.Writer // explains here; nil: not
 }
 
 // send tells the starter. A starter that is gone can't be told; what happens
@@ -48,7 +63,18 @@ func (r *reporter) send(m message) {
 	_ = json.NewEncoder(r.pipe).Encode(m)
 }
 
-func (r *reporter) step(what, why string) { r.send(message{Step: &step{what, why}}) }
+// step explains a step by its topic's reason.
+func (r *reporter) step(topic, what, choice string) {
+	r.explainStep(step{Topic: topic, What: what, Choice: choice})
+}
+
+func (r *reporter) explainStep(s step) {
+	if r == nil {
+		return
+	}
+	s.print(r.writer)
+	r.send(message{Step: &s})
+}
 
 func (r *reporter) fail(err error) {
 	m := message{Error: err.Error(), Code: ExitCode(err)}

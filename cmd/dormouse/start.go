@@ -21,7 +21,7 @@ dormouse start --config.file=dormouse.yml --explain`,
 		s.wiringFlags(c)
 		s.logLevelFlags(c, "info")
 		s.daemonFlags(c, defaultAddress, "syslog", service.DefaultPIDFile())
-		explain := c.Flag("explain", "Tell each step and its reason as it is taken.").Bool()
+		explain := c.Flag("explain", "Tell each step as it is taken: what is done, why, and the choice that was made.").Bool()
 		return func(stdout, stderr io.Writer) error {
 			d := daemon.New("dormouse")
 			if *explain {

@@ -354,7 +354,7 @@ func TestStickIsKeptBusyWhereAskedTo(t *testing.T) {
 	if err := unix.Unmount(s.point, 0); !errors.Is(err, unix.EBUSY) {
 		t.Errorf("umount: %v, want EBUSY", err)
 	}
-	if out, code := p.run("inspect"); code != 1 || !regexp.MustCompile(`(?m)^fail +mounts +.*`+s.point).MatchString(out) {
+	if out, code := p.run("inspect"); code != 1 || !regexp.MustCompile(`(?m)^fail +§16 mounts +.*`+s.point).MatchString(out) {
 		t.Errorf("inspect: exit status %d\n%s", code, out)
 	}
 	p.must("stop")
