@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/units"
 )
 
 // Readings is a Snapshot as JSON: the document of /readings.json and of
@@ -198,9 +199,9 @@ func (v *view) text(g sensors.Reading) string {
 	switch {
 	case g.Dist != nil:
 		return fmt.Sprintf("%d observations, sum %s", g.Dist.Count, q.Format(g.Dist.Sum))
-	case q.Unit == sensors.Seconds && strings.HasSuffix(q.Name, "timestamp"):
+	case q.Unit == units.Seconds && strings.HasSuffix(q.Name, "timestamp"):
 		return time.UnixMilli(int64(math.Round(g.Value * 1000))).Local().Format("2006-01-02 15:04:05")
-	case (q.Unit == nil || q.Unit == sensors.None) && g.Value == math.Trunc(g.Value):
+	case (q.Unit == nil || q.Unit == units.None) && g.Value == math.Trunc(g.Value):
 		return strconv.FormatFloat(g.Value, 'f', 0, 64)
 	}
 	return q.Format(g.Value)

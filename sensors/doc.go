@@ -1,5 +1,5 @@
 // Package sensors is the vocabulary that the other packages share: what is
-// measured (Quantity, Unit, Reading), what measures it (Sensor, Driver and the
+// measured (Quantity, Reading), what measures it (Sensor, Driver and the
 // options a driver takes), through what (I2C, Line, Rail, Files), and the
 // result of one wake (Snapshot). It holds the registry of drivers.
 //

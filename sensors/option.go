@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"example.org/dormouse/sensors/units"
 )
 
 // OptionType is the type of a driver's option. It decides how the text of the
@@ -37,10 +39,10 @@ type Option struct {
 	Help     string
 	Default  string // as the user would write it; empty: none
 	Required bool
-	Choices  []string // of an enum or an address
-	Unit     *Unit    // of a number that may carry a unit
-	Range    *Range   // of a number, an integer or (in seconds) a duration
-	Channel  bool     // may also be given for one channel: CHANNEL.NAME
+	Choices  []string    // of an enum or an address
+	Unit     *units.Unit // of a number that may carry a unit
+	Range    *Range      // of a number, an integer or (in seconds) a duration
+	Channel  bool        // may also be given for one channel: CHANNEL.NAME
 }
 
 func (o Option) check() error {
@@ -147,7 +149,7 @@ func (o Option) Parse(text string) (any, error) {
 	case NumberOption:
 		unit := o.Unit
 		if unit == nil {
-			unit = None
+			unit = units.None
 		}
 		v, err := unit.Parse(text)
 		if err != nil {
@@ -169,11 +171,11 @@ func (o Option) Parse(text string) (any, error) {
 		}
 		return nil, fmt.Errorf("%q is neither yes nor no", text)
 	case DurationOption:
-		v, err := ParseDuration(text)
+		v, err := units.ParseDuration(text)
 		if err != nil {
 			return nil, err
 		}
-		return v, o.inRange(text, v.Seconds(), func(v float64) string { return FormatDuration(time.Duration(v * 1e9)) })
+		return v, o.inRange(text, v.Seconds(), func(v float64) string { return units.FormatDuration(time.Duration(v * 1e9)) })
 	case EnumOption:
 		if !slices.Contains(o.Choices, text) {
 			near := DidYouMean(text, o.Choices)
@@ -249,54 +251,6 @@ func parseInteger(text string) (int, error) {
 		return 0, fmt.Errorf("%q is not a whole number", text)
 	}
 	return int(v), nil
-}
-
-// ParseDuration reads 50ms, 5m, 1h30m, and days: 1d12h. A duration is at most
-// 366 days and isn't negative.
-func ParseDuration(text string) (time.Duration, error) {
-	rest, days := text, 0
-	if d, after, ok := strings.Cut(text, "d"); ok {
-		n, err := strconv.ParseUint(d, 10, 16)
-		if err != nil {
-			return 0, badDuration(text)
-		}
-		rest, days = after, int(n)
-	}
-	var v time.Duration
-	if rest != "" || days == 0 {
-		var err error
-		if v, err = time.ParseDuration(rest); err != nil {
-			return 0, badDuration(text)
-		}
-	}
-	const most = 366 * 24 * time.Hour
-	if v < 0 || v > most || days > 366 || v+time.Duration(days)*24*time.Hour > most {
-		return 0, fmt.Errorf("%q is outside 0s to 366d", text)
-	}
-	return v + time.Duration(days)*24*time.Hour, nil
-}
-
-// FormatDuration writes a duration as a configuration would: 5m, 366d.
-func FormatDuration(d time.Duration) string {
-	const day = 24 * time.Hour
-	if d >= day && d%day == 0 {
-		return fmt.Sprintf("%dd", d/day)
-	}
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
-
-func badDuration(text string) error {
-	if text != "" && strings.Trim(text, "0123456789.") == "" {
-		return fmt.Errorf("%q has no unit: write %ss for seconds or %sm for minutes", text, text, text)
-	}
-	return fmt.Errorf("%q is not a duration: write 50ms, 30s, 5m, 1h30m or 2d", text)
 }
 
 // NewOptions validates texts against a driver's options and fills in the

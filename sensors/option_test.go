@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"example.org/dormouse/sensors/units"
 )
 
 func TestOptionParse(t *testing.T) {
@@ -40,7 +42,7 @@ func TestOptionParse(t *testing.T) {
 		{Option{Type: IntegerOption}, "017", 17, ""},
 		{Option{Type: IntegerOption}, "1.5", nil, "not a whole number"},
 		{Option{Type: IntegerOption, Range: &Range{1, 8}}, "9", nil, `"9" is outside 1 to 8`},
-		{Option{Type: NumberOption, Unit: Meters}, "12cm", 0.12, ""},
+		{Option{Type: NumberOption, Unit: units.Meters}, "12cm", 0.12, ""},
 		{Option{Type: NumberOption, Range: &Range{0, 1}}, "1.0001", nil, `"1.0001" is outside 0.00 to 1.00`},
 		{Option{Type: EnumOption, Choices: []string{"up", "down"}}, "up", "up", ""},
 		{Option{Type: EnumOption, Choices: []string{"up", "down"}}, "dwon", nil, `"dwon" is none of up, down (did you mean down?)`},
@@ -66,36 +68,6 @@ func TestOptionParse(t *testing.T) {
 		}
 		if err != nil || !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("Parse(%q) = %#v, %v, want %#v", tt.text, got, err, tt.want)
-		}
-	}
-}
-
-func TestParseDuration(t *testing.T) {
-	for text, want := range map[string]time.Duration{
-		"50ms": 50 * time.Millisecond, "5m": 5 * minute, "1h30m": 90 * minute, "1d": 24 * time.Hour,
-		"1d12h": 36 * time.Hour, "366d": 366 * 24 * time.Hour, "0": 0, "1.5h": 90 * minute, "5µs": 5 * time.Microsecond,
-	} {
-		if got, err := ParseDuration(text); err != nil || got != want {
-			t.Errorf("ParseDuration(%q) = %v, %v, want %v", text, got, err, want)
-		}
-	}
-	for text, want := range map[string]string{
-		"5": `write 5s for seconds or 5m for minutes`, "1.5": "write 1.5s", "": "is not a duration", "soon": "is not a duration",
-		"NaN": "is not a duration", "inf": "is not a duration", "5min": "is not a duration", "1.5d": "is not a duration", "1d5": "is not a duration",
-		"-5s": "outside 0s to 366d", "367d": "outside 0s to 366d", "366d1s": "outside 0s to 366d", "99999d": "is not a duration",
-		"1d-1h": "outside 0s to 366d", "9999999h": "is not a duration", "d": "is not a duration",
-	} {
-		if got, err := ParseDuration(text); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("ParseDuration(%q) = %v, %v, want an error with %q", text, got, err, want)
-		}
-	}
-}
-
-func TestFormatDuration(t *testing.T) {
-	for d, want := range map[time.Duration]string{0: "0s", time.Second: "1s", minute: "1m", time.Hour: "1h", 90 * minute: "1h30m",
-		10 * minute: "10m", 48 * time.Hour: "2d", 366 * 24 * time.Hour: "366d", 50 * time.Millisecond: "50ms", 61 * time.Second: "1m1s"} {
-		if got := FormatDuration(d); got != want {
-			t.Errorf("FormatDuration(%d) = %s, want %s", d, got, want)
 		}
 	}
 }

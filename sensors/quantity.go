@@ -5,6 +5,8 @@ import (
 	"math"
 	"sort"
 	"strings"
+
+	"example.org/dormouse/sensors/units"
 )
 
 // Kind is the type of a Prometheus family.
@@ -33,7 +35,7 @@ type Range struct{ Min, Max float64 }
 // several of one kind, With adds the label that tells them apart.
 type Quantity struct {
 	Name   string // "temperature"
-	Unit   *Unit
+	Unit   *units.Unit
 	Kind   Kind
 	Help   string
 	Labels []string // names of the labels that Report.Set is given values for
@@ -93,9 +95,9 @@ func (q *Quantity) Check(v float64) error {
 	return nil
 }
 
-func (q *Quantity) BaseUnit() *Unit {
+func (q *Quantity) BaseUnit() *units.Unit {
 	if q.Unit == nil {
-		return None
+		return units.None
 	}
 	return q.Unit
 }
@@ -106,56 +108,56 @@ func (q *Quantity) Format(v float64) string { return q.BaseUnit().Format(v) }
 // The built-in quantities. Their ranges are what any instrument of the kind can
 // measure on Earth; drivers narrow them to the range of their chip.
 var (
-	Temperature = quantity("temperature", Celsius, Gauge, "Temperature.", &Range{-273.15, 1800})
-	Humidity    = quantity("humidity", Ratio, Gauge, "Relative humidity, 0 to 1.", &Range{0, 1})
-	Pressure    = quantity("pressure", Pascals, Gauge, "Absolute pressure.", &Range{0, 10e6})
+	Temperature = quantity("temperature", units.Celsius, Gauge, "Temperature.", &Range{-273.15, 1800})
+	Humidity    = quantity("humidity", units.Ratio, Gauge, "Relative humidity, 0 to 1.", &Range{0, 1})
+	Pressure    = quantity("pressure", units.Pascals, Gauge, "Absolute pressure.", &Range{0, 10e6})
 
-	Illuminance = quantity("illuminance", Lux, Gauge, "Illuminance.", &Range{0, 400e3})
-	UVIndex     = quantity("uv_index", None, Gauge, "Ultraviolet index.", &Range{0, 50})
+	Illuminance = quantity("illuminance", units.Lux, Gauge, "Illuminance.", &Range{0, 400e3})
+	UVIndex     = quantity("uv_index", units.None, Gauge, "Ultraviolet index.", &Range{0, 50})
 
-	CarbonDioxide           = quantity("carbon_dioxide", PartsPerMio, Gauge, "Carbon dioxide concentration, by volume.", &Range{0, 1e6})
-	EquivalentCarbonDioxide = quantity("equivalent_carbon_dioxide", PartsPerMio, Gauge, "Carbon dioxide concentration estimated from other gases.", &Range{0, 1e6})
-	VolatileOrganics        = quantity("volatile_organic_compounds", PartsPerBio, Gauge, "Volatile organic compounds, by volume.", &Range{0, 1e9})
-	AirQuality              = quantity("air_quality_index", None, Gauge, "Air quality index as the chip defines it.", &Range{0, 500})
-	ParticulateMatter       = quantity("particulate_matter", GramsPerCubicMeter, Gauge, "Mass of the particles up to the size, in micrometres.", &Range{0, 1}, "size")
+	CarbonDioxide           = quantity("carbon_dioxide", units.PartsPerMio, Gauge, "Carbon dioxide concentration, by volume.", &Range{0, 1e6})
+	EquivalentCarbonDioxide = quantity("equivalent_carbon_dioxide", units.PartsPerMio, Gauge, "Carbon dioxide concentration estimated from other gases.", &Range{0, 1e6})
+	VolatileOrganics        = quantity("volatile_organic_compounds", units.PartsPerBio, Gauge, "Volatile organic compounds, by volume.", &Range{0, 1e9})
+	AirQuality              = quantity("air_quality_index", units.None, Gauge, "Air quality index as the chip defines it.", &Range{0, 500})
+	ParticulateMatter       = quantity("particulate_matter", units.GramsPerCubicMeter, Gauge, "Mass of the particles up to the size, in micrometres.", &Range{0, 1}, "size")
 
-	Voltage    = quantity("voltage", Volts, Gauge, "Voltage.", &Range{-100e3, 100e3})
-	Current    = quantity("current", Amperes, Gauge, "Electric current.", &Range{-10e3, 10e3})
-	Power      = quantity("power", Watts, Gauge, "Power.", &Range{-10e6, 10e6})
-	Energy     = quantity("energy", Joules, Counter, "Energy counted.", nil)
-	Battery    = quantity("battery", Ratio, Gauge, "State of charge, 0 to 1.", &Range{0, 1})
-	Resistance = quantity("resistance", Ohms, Gauge, "Electric resistance.", &Range{0, 1e12})
-	Moisture   = quantity("moisture", Ratio, Gauge, "Moisture, 0 dry to 1 wet.", &Range{0, 1})
+	Voltage    = quantity("voltage", units.Volts, Gauge, "Voltage.", &Range{-100e3, 100e3})
+	Current    = quantity("current", units.Amperes, Gauge, "Electric current.", &Range{-10e3, 10e3})
+	Power      = quantity("power", units.Watts, Gauge, "Power.", &Range{-10e6, 10e6})
+	Energy     = quantity("energy", units.Joules, Counter, "Energy counted.", nil)
+	Battery    = quantity("battery", units.Ratio, Gauge, "State of charge, 0 to 1.", &Range{0, 1})
+	Resistance = quantity("resistance", units.Ohms, Gauge, "Electric resistance.", &Range{0, 1e12})
+	Moisture   = quantity("moisture", units.Ratio, Gauge, "Moisture, 0 dry to 1 wet.", &Range{0, 1})
 
-	Distance = quantity("distance", Meters, Gauge, "Distance.", &Range{0, 1e4})
-	Mass     = quantity("mass", Grams, Gauge, "Mass.", &Range{0, 1e9})
+	Distance = quantity("distance", units.Meters, Gauge, "Distance.", &Range{0, 1e4})
+	Mass     = quantity("mass", units.Grams, Gauge, "Mass.", &Range{0, 1e9})
 
-	Active      = quantity("active", None, Gauge, "Whether the switch is active (1) or not (0).", &Range{0, 1})
-	Transitions = quantity("transitions", None, Counter, "Changes of the switch that the kernel recorded since the line was requested.", nil)
-	LastChange  = quantity("last_change_timestamp", Seconds, Gauge, "Unix time of the switch's last change.", nil)
+	Active      = quantity("active", units.None, Gauge, "Whether the switch is active (1) or not (0).", &Range{0, 1})
+	Transitions = quantity("transitions", units.None, Counter, "Changes of the switch that the kernel recorded since the line was requested.", nil)
+	LastChange  = quantity("last_change_timestamp", units.Seconds, Gauge, "Unix time of the switch's last change.", nil)
 
-	Pulses        = quantity("pulses", None, Counter, "Pulses that the kernel recorded.", nil)
-	Precipitation = quantity("precipitation", Rain, Counter, "Precipitation counted, as depth.", nil)
-	Volume        = quantity("volume", CubicMeters, Counter, "Volume counted.", nil)
-	Flow          = quantity("flow", CubicMetersPerSecond, Gauge, "Volume per time, mean since the previous read.", &Range{0, 1e6})
-	Speed         = quantity("speed", MetersPerSecond, Gauge, "Speed, mean since the previous read.", &Range{0, 1e5})
-	Gust          = quantity("gust", MetersPerSecond, Gauge, "Speed at the shortest time between two pulses since the previous read.", &Range{0, 1e5})
-	ShortestGap   = quantity("shortest_gap", Seconds, Gauge, "Shortest time between two pulses since the previous read.", &Range{0, 366 * 86400})
-	CountedSince  = quantity("counted_since_timestamp", Seconds, Gauge, "Unix time since which every pulse has been counted; earlier pulses may be missing.", nil)
-	Rotations     = quantity("rotations", None, Counter, "Rotations counted.", nil)
+	Pulses        = quantity("pulses", units.None, Counter, "Pulses that the kernel recorded.", nil)
+	Precipitation = quantity("precipitation", units.Rain, Counter, "Precipitation counted, as depth.", nil)
+	Volume        = quantity("volume", units.CubicMeters, Counter, "Volume counted.", nil)
+	Flow          = quantity("flow", units.CubicMetersPerSecond, Gauge, "Volume per time, mean since the previous read.", &Range{0, 1e6})
+	Speed         = quantity("speed", units.MetersPerSecond, Gauge, "Speed, mean since the previous read.", &Range{0, 1e5})
+	Gust          = quantity("gust", units.MetersPerSecond, Gauge, "Speed at the shortest time between two pulses since the previous read.", &Range{0, 1e5})
+	ShortestGap   = quantity("shortest_gap", units.Seconds, Gauge, "Shortest time between two pulses since the previous read.", &Range{0, 366 * 86400})
+	CountedSince  = quantity("counted_since_timestamp", units.Seconds, Gauge, "Unix time since which every pulse has been counted; earlier pulses may be missing.", nil)
+	Rotations     = quantity("rotations", units.None, Counter, "Rotations counted.", nil)
 
-	Frequency = quantity("frequency", Hertz, Gauge, "Frequency.", &Range{0, 1e12})
-	Duty      = quantity("duty", Ratio, Gauge, "Share of the time that the signal is active, 0 to 1.", &Range{0, 1})
+	Frequency = quantity("frequency", units.Hertz, Gauge, "Frequency.", &Range{0, 1e12})
+	Duty      = quantity("duty", units.Ratio, Gauge, "Share of the time that the signal is active, 0 to 1.", &Range{0, 1})
 
 	// Of a program run by the command driver.
-	Number       = quantity("value", None, Gauge, "Number printed by a program.", nil)
-	ExitStatus   = &Quantity{Name: "exit_status", Unit: None, Metric: "dormouse_command_exit_status", Help: "Exit status of the program's last run; 128 and the signal's number where a signal ended it.", Range: &Range{0, 255}}
-	ExitDuration = &Quantity{Name: "duration", Unit: Seconds, Metric: "dormouse_command_duration_seconds", Help: "How long the program's last run took."}
+	Number       = quantity("value", units.None, Gauge, "Number printed by a program.", nil)
+	ExitStatus   = &Quantity{Name: "exit_status", Unit: units.None, Metric: "dormouse_command_exit_status", Help: "Exit status of the program's last run; 128 and the signal's number where a signal ended it.", Range: &Range{0, 255}}
+	ExitDuration = &Quantity{Name: "duration", Unit: units.Seconds, Metric: "dormouse_command_duration_seconds", Help: "How long the program's last run took."}
 )
 
 var quantities = map[string]*Quantity{}
 
-func quantity(name string, u *Unit, k Kind, help string, r *Range, labels ...string) *Quantity {
+func quantity(name string, u *units.Unit, k Kind, help string, r *Range, labels ...string) *Quantity {
 	q := &Quantity{Name: name, Unit: u, Kind: k, Help: help, Range: r, Labels: labels}
 	quantities[name] = q
 	return q

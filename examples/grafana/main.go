@@ -28,6 +28,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/units"
 )
 
 func main() {
@@ -102,7 +103,7 @@ func overview(b *dashboard.DashboardBuilder) {
 
 // A panel shows all quantities of one unit.
 type panel struct {
-	unit       *sensors.Unit
+	unit       *units.Unit
 	quantities []*sensors.Quantity
 }
 
@@ -155,7 +156,7 @@ func (p panel) title() string {
 
 // title tells units apart as people see them: two units of meters may be shown
 // in different ways.
-func title(u *sensors.Unit) string { return u.Suffix + " " + u.Shown }
+func title(u *units.Unit) string { return u.Suffix + " " + u.Shown }
 
 // The names that Grafana has for units; of others the symbol is shown.
 var grafanaUnits = map[string]string{
@@ -166,7 +167,7 @@ var grafanaUnits = map[string]string{
 	"sieverts_per_hour": "radsvh", "meters_per_second_squared": "accMS2", "radians_per_second": "rotrads", "": "short",
 }
 
-func grafanaUnit(u *sensors.Unit) string {
+func grafanaUnit(u *units.Unit) string {
 	if name, ok := grafanaUnits[u.Suffix]; ok {
 		return name
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/units"
 )
 
 // Sections are those of the INA219's data sheet. Current and power are computed
@@ -51,7 +52,7 @@ var (
 	ina219Addresses = []string{"0x40", "0x41", "0x42", "0x43", "0x44", "0x45", "0x46", "0x47", "0x48", "0x49", "0x4a", "0x4b", "0x4c", "0x4d", "0x4e", "0x4f"}
 
 	shunt = sensors.Option{
-		Name: "shunt", Type: sensors.NumberOption, Unit: sensors.Ohms, Default: "0.1Ω", Range: &sensors.Range{Min: 1e-6, Max: 1000},
+		Name: "shunt", Type: sensors.NumberOption, Unit: units.Ohms, Default: "0.1Ω", Range: &sensors.Range{Min: 1e-6, Max: 1000},
 		Help: "resistance of the shunt: R100 on it is 0.1Ω, R010 0.01Ω",
 	}
 )

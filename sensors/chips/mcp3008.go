@@ -8,6 +8,7 @@ import (
 	"math/bits"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/units"
 	"periph.io/x/conn/v3/physic"
 	"periph.io/x/conn/v3/spi"
 )
@@ -38,7 +39,7 @@ func init() {
 		Options: append(sensors.SPIOpts(),
 			sensors.Option{Name: "model", Type: sensors.EnumOption, Choices: []string{"mcp3008", "mcp3004", "mcp3208", "mcp3204"}, Default: "mcp3008",
 				Help: "the chip: they can't be told apart from outside"},
-			sensors.Option{Name: "reference", Type: sensors.NumberOption, Unit: sensors.Volts, Default: "3.3V", Range: &sensors.Range{Min: 0.25, Max: 5.5},
+			sensors.Option{Name: "reference", Type: sensors.NumberOption, Unit: units.Volts, Default: "3.3V", Range: &sensors.Range{Min: 0.25, Max: 5.5},
 				Help: "voltage at VREF, which is full scale"},
 		),
 		Channels:     append(single, pairs...),

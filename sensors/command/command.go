@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/units"
 )
 
 const (
@@ -168,7 +169,7 @@ func parseNumber(output []byte) (float64, error) {
 	if v, _ := strconv.ParseFloat(text, 64); math.IsNaN(v) || math.IsInf(v, 0) {
 		return 0, sensors.Errorf(sensors.OutOfRange, "printed %q, which is no reading: print nothing and exit with a status where there is none", text)
 	}
-	v, err := sensors.None.Parse(text)
+	v, err := units.None.Parse(text)
 	if err != nil {
 		return 0, sensors.Errorf(sensors.Command, "printed what is no number: %w", err)
 	}

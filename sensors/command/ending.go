@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/units"
 )
 
 const (
@@ -136,12 +137,12 @@ func (x *execution) reason(why error, over bool, after time.Duration, by syscall
 	}
 	how := "was ended with all of its session by SIGTERM"
 	if by == syscall.SIGKILL {
-		how = fmt.Sprintf("was killed with all of its session, %s after SIGTERM", sensors.FormatDuration(ending.Round(100*time.Millisecond)))
+		how = fmt.Sprintf("was killed with all of its session, %s after SIGTERM", units.FormatDuration(ending.Round(100*time.Millisecond)))
 	}
 	if len(strays) > 0 {
 		how += fmt.Sprintf("; %s left the session and may still run", strings.Join(strays, ", "))
 	}
-	text := sensors.FormatDuration(after.Round(time.Millisecond))
+	text := units.FormatDuration(after.Round(time.Millisecond))
 	switch {
 	case errors.Is(why, context.Canceled):
 		return fmt.Errorf("%s %s after %s: %w", x.cmd.Path, how, text, why)

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/units"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -262,7 +263,7 @@ func (p *parser) quantity(family *dto.MetricFamily, kind sensors.Kind, own *sens
 			copied := *own
 			q = &copied
 		} else {
-			q = &sensors.Quantity{Name: family.GetName(), Unit: sensors.None, Kind: kind, Metric: family.GetName(), Help: family.GetHelp()}
+			q = &sensors.Quantity{Name: family.GetName(), Unit: units.None, Kind: kind, Metric: family.GetName(), Help: family.GetHelp()}
 			if q.Help == "" {
 				q.Help = "Printed by a program."
 			}

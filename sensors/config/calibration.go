@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/units"
 )
 
 // Calibration maps a value v to Points, interpolated between and
@@ -46,7 +46,7 @@ type Filter struct {
 }
 
 // parsePoints reads X:Y X:Y …, each with or without a unit.
-func parsePoints(set setting, x, y *sensors.Unit) ([][2]float64, error) {
+func parsePoints(set setting, x, y *units.Unit) ([][2]float64, error) {
 	list, err := set.Words()
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/units"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -69,7 +70,7 @@ func init() {
 				return []sensors.Claim{{Kind: sensors.ProgramWire, Path: o.List("argv")[0]}}
 			}}),
 		fake("dust", sensors.Driver{Options: []sensors.Option{sensors.PortOpt()}, Measures: []*sensors.Quantity{sensors.ParticulateMatter}}),
-		fake("mcp3008", sensors.Driver{Options: append(sensors.SPIOpts(), sensors.Option{Name: "reference", Type: sensors.NumberOption, Unit: sensors.Volts, Default: "3.3V", Help: "volts"}),
+		fake("mcp3008", sensors.Driver{Options: append(sensors.SPIOpts(), sensors.Option{Name: "reference", Type: sensors.NumberOption, Unit: units.Volts, Default: "3.3V", Help: "volts"}),
 			Channels: []string{"ch0", "ch1"}, Measures: []*sensors.Quantity{sensors.Voltage.With("channel")}}),
 		fake("thermal", sensors.Driver{Options: []sensors.Option{{Name: "zone", Type: sensors.TextOption, Default: "cpu-thermal", Help: "the zone's type"}}, Measures: []*sensors.Quantity{sensors.Temperature}}),
 		fake("hwmon", sensors.Driver{Options: []sensors.Option{{Name: "path", Type: sensors.PathOption, Help: "of the device"}}}),
@@ -80,7 +81,7 @@ func init() {
 			Programs: &sensors.Programs{}, Measures: []*sensors.Quantity{sensors.ExitStatus}}),
 		fake("bound", sensors.Driver{NoRail: "the chip is set up only once", Measures: []*sensors.Quantity{sensors.Temperature}}),
 		fake("dewpoint", sensors.Driver{Options: []sensors.Option{{Name: "of", Type: sensors.SensorRefOption, Required: true, Help: "the sensor to compute it of"}}, Measures: []*sensors.Quantity{sensors.Temperature}}),
-		fake("particles", sensors.Driver{Options: []sensors.Option{{Name: "level", Type: sensors.NumberOption, Unit: sensors.Meters, Range: &sensors.Range{Min: 0, Max: 2}, Help: "height"},
+		fake("particles", sensors.Driver{Options: []sensors.Option{{Name: "level", Type: sensors.NumberOption, Unit: units.Meters, Range: &sensors.Range{Min: 0, Max: 2}, Help: "height"},
 			{Name: "sleep", Type: sensors.BoolOption, Default: "yes", Help: "between reads"}}, Measures: []*sensors.Quantity{sensors.ParticulateMatter}}),
 	} {
 		sensors.Register(d)

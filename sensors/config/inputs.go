@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/units"
 )
 
 // An input is a channel of a driver, or one of the quantities that it measures:
@@ -61,8 +62,8 @@ func inputQuantities(d *sensors.Driver, input string) []*sensors.Quantity {
 }
 
 // oneUnit is the unit that all of these have; None where nothing is known.
-func oneUnit(qs []*sensors.Quantity) (*sensors.Unit, bool) {
-	u := sensors.None
+func oneUnit(qs []*sensors.Quantity) (*units.Unit, bool) {
+	u := units.None
 	for i, q := range qs {
 		if i > 0 && q.BaseUnit() != u {
 			return u, false
@@ -112,11 +113,11 @@ func mayBecome(d *sensors.Driver, q *sensors.Quantity, from []*sensors.Quantity,
 }
 
 // unitWord names the unit in a sentence.
-func unitWord(u *sensors.Unit) string {
+func unitWord(u *units.Unit) string {
 	switch u {
-	case sensors.None:
+	case units.None:
 		return "plain numbers"
-	case sensors.Ratio:
+	case units.Ratio:
 		return "a ratio"
 	}
 	return strings.ReplaceAll(u.Suffix, "_", " ")

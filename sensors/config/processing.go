@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/units"
 )
 
 // inputSettings are what is said of the readings of one input, or of them all,
@@ -62,8 +63,8 @@ type inputReader struct {
 	input    string
 	settings inputSettings
 	from     []*sensors.Quantity // that the input stands for; none: it depends on the hardware
-	fromUnit *sensors.Unit
-	toUnit   *sensors.Unit
+	fromUnit *units.Unit
+	toUnit   *units.Unit
 	single   bool // all of from have one unit
 	p        Processing
 }
@@ -124,7 +125,7 @@ func (r *inputReader) scale(set setting) error {
 	if err != nil {
 		return err
 	}
-	v, err := sensors.None.Parse(text)
+	v, err := units.None.Parse(text)
 	r.p.Calibrate.Scale = v
 	switch {
 	case err != nil:

@@ -7,6 +7,7 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/internal/order"
+	"example.org/dormouse/sensors/units"
 )
 
 // rails are the rails of a configuration while it is read.
@@ -41,7 +42,7 @@ func readRails(r *report, stanzas []*stanza, identify Identifier) *rails {
 	}
 	for _, one := range rs.list {
 		if one.MaxOn > 0 && one.MaxOn <= one.Settle {
-			rs.reject(one, "max-on", fmt.Errorf("%s is no longer than settle, %s: it would be switched off before anything is read", sensors.FormatDuration(one.MaxOn), sensors.FormatDuration(one.Settle)))
+			rs.reject(one, "max-on", fmt.Errorf("%s is no longer than settle, %s: it would be switched off before anything is read", units.FormatDuration(one.MaxOn), units.FormatDuration(one.Settle)))
 		}
 	}
 	return rs
@@ -95,9 +96,9 @@ func (r *Rail) set(set setting) error {
 		_, err = active.Parse(text)
 		r.ActiveLow = text == "low"
 	case "settle":
-		r.Settle, err = sensors.ParseDuration(text)
+		r.Settle, err = units.ParseDuration(text)
 	case "max-on":
-		if r.MaxOn, err = sensors.ParseDuration(text); err == nil && r.MaxOn == 0 {
+		if r.MaxOn, err = units.ParseDuration(text); err == nil && r.MaxOn == 0 {
 			err = errors.New("0s would never let it be on: remove max-on for no limit")
 		}
 	default:
@@ -127,7 +128,7 @@ func (rs *rails) checkAfter(r *Rail) {
 		case other == r:
 			rs.reject(r, "after", errors.New("is the rail itself"))
 		case other.MaxOn > 0 && other.MaxOn <= other.Settle+r.Settle:
-			rs.reject(r, "after", fmt.Errorf("max-on of rail %s (%s), %s, ends before both have settled", name, rs.origin(other, "max-on"), sensors.FormatDuration(other.MaxOn)))
+			rs.reject(r, "after", fmt.Errorf("max-on of rail %s (%s), %s, ends before both have settled", name, rs.origin(other, "max-on"), units.FormatDuration(other.MaxOn)))
 		default:
 			rs.used[other] = true
 		}

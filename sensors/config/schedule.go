@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/units"
 )
 
 // value is a common option as given, or else the driver's or the general
@@ -45,7 +46,7 @@ func (d *sensorDraft) schedule(c *Sensor) {
 		s.Every = d.value("every").(time.Duration)
 		s.Phase = d.value("phase").(time.Duration)
 		if s.Phase >= s.Every {
-			d.reject(d.stanza, d.common["phase"], fmt.Errorf("%s isn't less than every, %s", sensors.FormatDuration(s.Phase), sensors.FormatDuration(s.Every)))
+			d.reject(d.stanza, d.common["phase"], fmt.Errorf("%s isn't less than every, %s", units.FormatDuration(s.Phase), units.FormatDuration(s.Every)))
 		}
 	}
 	s.Jitter = d.value("jitter").(time.Duration)
@@ -105,15 +106,15 @@ func (d *sensorDraft) power(c *Sensor) {
 
 // String is the schedule in words: "every 5m, phase 30s".
 func (s Schedule) String() string {
-	text := "every " + sensors.FormatDuration(s.Every)
+	text := "every " + units.FormatDuration(s.Every)
 	if s.At != nil {
 		text = "at " + s.At.String()
 	}
 	if s.Phase > 0 {
-		text += ", phase " + sensors.FormatDuration(s.Phase)
+		text += ", phase " + units.FormatDuration(s.Phase)
 	}
 	if s.Jitter > 0 {
-		text += fmt.Sprintf(", jitter %s: %s later on this machine", sensors.FormatDuration(s.Jitter), sensors.FormatDuration(s.Moved))
+		text += fmt.Sprintf(", jitter %s: %s later on this machine", units.FormatDuration(s.Jitter), units.FormatDuration(s.Moved))
 	}
 	return text
 }

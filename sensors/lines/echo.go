@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/units"
 )
 
 // The timing of the HC-SR04 (its data sheet's timing diagram) and JSN-SR04T.
@@ -44,7 +45,7 @@ func init() {
 			{Name: "temperature", Type: sensors.SensorRefOption,
 				Help: "sensor whose temperature the speed of sound follows, 0.17 % for each K; it must have been read within the last hour. Without it 20 °C are assumed"},
 			{Name: "bursts", Type: sensors.IntegerOption, Default: "3", Range: &sensors.Range{Min: 1, Max: 9}, Help: "odd number of echoes whose median is the distance; one less than as many may stay out"},
-			{Name: "max", Type: sensors.NumberOption, Unit: sensors.Meters, Default: "4m", Range: &sensors.Range{Min: 0.1, Max: farthest}, Help: "farthest distance that is believed: 4m for an HC-SR04, 6m for a JSN-SR04T"},
+			{Name: "max", Type: sensors.NumberOption, Unit: units.Meters, Default: "4m", Range: &sensors.Range{Min: 0.1, Max: farthest}, Help: "farthest distance that is believed: 4m for an HC-SR04, 6m for a JSN-SR04T"},
 		},
 		Measures: []*sensors.Quantity{distance},
 		Check: func(o *sensors.Options) error {
@@ -103,7 +104,7 @@ func (s *echo) temperature() (celsius float64, err error) {
 	case !ok:
 		return 0, sensors.Errorf(sensors.NotReady, "sensor %s has no temperature to tell the speed of sound by: look why, or leave temperature out", name)
 	case s.env.Now().Sub(at) > oldestTemperature:
-		return 0, sensors.Errorf(sensors.NotReady, "the temperature of sensor %s is older than %s: read it more often, or leave temperature out", name, sensors.FormatDuration(oldestTemperature))
+		return 0, sensors.Errorf(sensors.NotReady, "the temperature of sensor %s is older than %s: read it more often, or leave temperature out", name, units.FormatDuration(oldestTemperature))
 	case !(v >= coldest && v <= hottest):
 		return 0, sensors.Errorf(sensors.OutOfRange, "the temperature of sensor %s is %v °C: the speed of sound is known for %d to %d °C", name, v, coldest, hottest)
 	}

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/units"
 )
 
 // A meaning is what pulses can stand for.
 type meaning struct {
 	total *sensors.Quantity // that pulses add to; nil: none
 	rate  *sensors.Quantity // that is had of the pulses per time; nil: none
-	unit  *sensors.Unit     // of what one pulse is
+	unit  *units.Unit       // of what one pulse is
 	gust  *sensors.Quantity // that is had of the shortest gap; nil: none
 }
 
@@ -24,7 +25,7 @@ var meanings = map[string]meaning{
 	"rotations":     {total: sensors.Rotations, rate: sensors.Frequency, unit: sensors.Rotations.Unit},
 	"":              {rate: sensors.Frequency}, // pulses that stand for nothing
 	// One pulse is the way that the air goes meanwhile: metres per second per hertz.
-	"speed": {rate: sensors.Speed, gust: sensors.Gust, unit: sensors.Meters},
+	"speed": {rate: sensors.Speed, gust: sensors.Gust, unit: units.Meters},
 }
 
 // mostGaps is how many edges the kernel keeps for one who looks at each: its
@@ -89,7 +90,7 @@ func perPulse(o *sensors.Options) (float64, error) {
 	return v, nil
 }
 
-func unitName(u *sensors.Unit) string {
+func unitName(u *units.Unit) string {
 	if u.Symbol == "" {
 		return "none, a plain number"
 	}

@@ -10,6 +10,7 @@ import (
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/units"
 )
 
 // What sensors that run programs have besides: they are asked to end and given
@@ -83,7 +84,7 @@ func (l *loop) refuse(names []string, chosen []*sensor) error {
 			l.change()
 			ago := l.clock.Now().Sub(s.began).Round(time.Second)
 			s.log.Warn("a run was asked for while one is under way: it was refused", "began", ago.String()+" ago")
-			return fmt.Errorf("%s is being run since %s: wait for its end", s.cfg.Name, sensors.FormatDuration(ago))
+			return fmt.Errorf("%s is being run since %s: wait for its end", s.cfg.Name, units.FormatDuration(ago))
 		}
 	}
 	return nil
@@ -139,7 +140,7 @@ func (l *loop) catchUp(s *sensor, now sensors.Instant, wall time.Time) bool {
 	attrs := []any{"missed", len(missed), "first", missed[0].Format(time.DateTime), "latest", latest.Format(time.DateTime)}
 	if wall.Sub(latest) > limit {
 		s.skip(sensors.SkipMissed, uint64(len(missed)))
-		s.log.Warn("runs were missed, the latest too long ago to be caught up", append(attrs, "catch_up", sensors.FormatDuration(limit))...)
+		s.log.Warn("runs were missed, the latest too long ago to be caught up", append(attrs, "catch_up", units.FormatDuration(limit))...)
 		l.records.Note(s.cfg.Name, at, latest)
 		return false
 	}

@@ -1,4 +1,6 @@
-package sensors
+// Package units is the base units of all readings, with the spellings that a
+// configuration may use instead, and durations as a configuration writes them.
+package units
 
 import (
 	"fmt"
