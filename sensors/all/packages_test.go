@@ -5,7 +5,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,66 +94,81 @@ const (
 // are as long as there are drivers; daemon explains each step.
 var driverPackages = []string{"sensors/board/sim/chips", "sensors/chips", "sensors/lines", "sensors/kernel", "sensors/serial", "sensors/command"}
 
-// tooLong are the exceptions, each with the length that it may not exceed. They
-// only shrink: a line that is no longer needed fails the test.
-var tooLong = map[string]int{
-	"sensors/command/prometheus.go": 440,
-}
-
+// Packages, files and functions are short enough to be read at once. What is too
+// long has more than one subject and is split by them.
 func TestSizes(t *testing.T) {
-	found := map[string]int{}
-	note := func(what string, lines, most int) {
-		if lines > most {
-			found[what] = lines
+	for p := range packages(t) {
+		most := mostFile
+		if slices.Contains(driverPackages, p) {
+			most = mostDriverFile
+		}
+		sum := 0
+		for _, file := range sources(t, p) {
+			sum += checkSize(t, file, most)
+		}
+		if sum > mostPackage && p != "daemon" && !slices.Contains(driverPackages, p) {
+			t.Errorf("%s has %d lines without tests, and may have %d: split it by subject", p, sum, mostPackage)
 		}
 	}
-	for p := range packages(t) {
-		files, err := filepath.Glob("../../" + p + "/*.go")
+	// What tests are made with is no package of the product, but files and
+	// functions are read there, too.
+	helpers := 0
+	for _, dir := range []string{"test", "examples"} {
+		err := filepath.WalkDir("../../"+dir, func(path string, d os.DirEntry, err error) error {
+			if err != nil || !d.IsDir() {
+				return err
+			}
+			for _, file := range sources(t, strings.TrimPrefix(path, "../../")) {
+				helpers++
+				checkSize(t, file, mostFile)
+			}
+			return nil
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		sum := 0
-		for _, file := range files {
-			if strings.HasSuffix(file, "_test.go") {
-				continue
-			}
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			lines := bytes.Count(text, []byte("\n"))
-			sum += lines
-			most := mostFile
-			if slices.Contains(driverPackages, p) {
-				most = mostDriverFile
-			}
-			short := p + "/" + filepath.Base(file)
-			note(short, lines, most)
-			set := token.NewFileSet()
-			parsed, err := parser.ParseFile(set, file, text, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, d := range parsed.Decls {
-				if f, ok := d.(*ast.FuncDecl); ok {
-					note(short+" "+f.Name.Name, set.Position(f.End()).Line-set.Position(f.Pos()).Line+1, mostFunction)
-				}
-			}
+	}
+	if helpers < 20 {
+		t.Errorf("found only %d files in test and examples", helpers)
+	}
+}
+
+// sources are the files of a directory of the module that are no tests.
+func sources(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob("../../" + dir + "/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(files, func(file string) bool { return strings.HasSuffix(file, "_test.go") })
+}
+
+// checkSize returns the lines of a file, of which it may have at most most.
+func checkSize(t *testing.T, file string, most int) int {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.Count(text, []byte("\n"))
+	if lines > most {
+		t.Errorf("%s has %d lines, and may have %d: split it by subject", file, lines, most)
+	}
+	set := token.NewFileSet()
+	parsed, err := parser.ParseFile(set, file, text, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range parsed.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if !ok {
+			continue
 		}
-		if p != "daemon" && !slices.Contains(driverPackages, p) {
-			note(p, sum, mostPackage)
+		if n := set.Position(f.End()).Line - set.Position(f.Pos()).Line + 1; n > mostFunction {
+			t.Errorf("%s: %s has %d lines, and may have %d", file, f.Name.Name, n, mostFunction)
 		}
 	}
-	for _, what := range slices.Sorted(maps.Keys(found)) {
-		if most, ok := tooLong[what]; !ok || found[what] > most {
-			t.Errorf("%s has %d lines, and may have %d (%v): split it by subject", what, found[what], most, ok)
-		}
-	}
-	for what := range tooLong {
-		if _, ok := found[what]; !ok {
-			t.Errorf("%s is no longer too long: take it out of the list", what)
-		}
-	}
+	return lines
 }
 
 // A driver needs no configuration: whoever builds on one gets neither a YAML

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -340,4 +341,19 @@ func lockAndDropNice(errs chan<- error, l launch) {
 		return
 	}
 	errs <- l.setThread()
+}
+
+func FuzzNumber(f *testing.F) {
+	for _, seed := range []string{"21.5\n", "NaN", "-1e999", "0x1p4", " 5 C "} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		v, err := parseNumber(text)
+		if err == nil && (math.IsNaN(v) || math.IsInf(v, 0)) {
+			t.Errorf("%q is read as %v", text, v)
+		}
+		if err != nil && len(err.Error()) > 1000 {
+			t.Errorf("an error of %d bytes", len(err.Error()))
+		}
+	})
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/command/internal/promtext"
 )
 
 // A program is a configured program, ready to be run.
@@ -29,7 +30,7 @@ type program struct {
 	umask, nice int      // as launch has them
 	killAfter   time.Duration
 	account     *syscall.Credential // nil: the daemon's own
-	parser      parser
+	parser      promtext.Parser
 }
 
 func openCommand(_ context.Context, e sensors.Env) (sensors.Sensor, error) {
@@ -204,7 +205,7 @@ func (p *program) judge(ran *ran, r *sensors.Report) error {
 		}
 		r.Set(sensors.Number, v)
 	case prometheus:
-		if err := p.parser.parse(ran.output, r); err != nil {
+		if err := p.parser.Parse(ran.output, r); err != nil {
 			return fmt.Errorf("output of %s: %w", p.argv[0], err)
 		}
 	}
