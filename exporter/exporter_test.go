@@ -125,6 +125,7 @@ func exampleSnapshot() *sensors.Snapshot {
 			Took: 3 * time.Millisecond,
 		}, {
 			Name: "backup", Driver: "command", Wiring: `/usr/local/bin/backup.py "daily"`,
+			Skipped:  map[string]uint64{sensors.SkipOverlap: 2, sensors.SkipMissed: 0},
 			Claims:   []sensors.Claim{{Kind: sensors.ProgramWire, Option: "argv", Path: "/usr/local/bin/backup.py"}},
 			NextRead: at.Add(15 * time.Hour),
 		}, {

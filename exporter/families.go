@@ -3,6 +3,8 @@ package exporter
 import (
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,8 +24,12 @@ var (
 		"Whether the sensor's last due read gave readings (1) or not (0); absent before the first.", "sensor")
 	sensorReads = newFamily("dormouse_sensor_reads_total", sensors.Counter,
 		"Due reads of the sensor that were attempted; retries are not counted.", "sensor")
+	sensorTries = newFamily("dormouse_sensor_extra_tries_total", sensors.Counter,
+		"Further reads between the due ones while the sensor was down.", "sensor")
 	sensorErrors = newFamily("dormouse_sensor_read_errors_total", sensors.Counter,
-		"Failed reads of the sensor or of one of its channels, by reason; a read that a retry saved is not counted.", "sensor", "reason")
+		"Failed due reads of the sensor or of one of its channels, by reason; a read that a retry saved is not counted.", "sensor", "reason")
+	skippedRuns = newFamily("dormouse_skipped_runs_total", sensors.Counter,
+		"Planned runs of the program that were not made, by cause.", "sensor", "cause")
 	sensorSuccess = newFamily("dormouse_sensor_last_success_timestamp_seconds", sensors.Gauge,
 		"Unix time of the sensor's last good read.", "sensor")
 	sensorNext = newFamily("dormouse_sensor_next_read_timestamp_seconds", sensors.Gauge,
@@ -76,7 +82,7 @@ func newFamily(name string, kind sensors.Kind, help string, labels ...string) *f
 	return &family{name, kind, help, prometheus.NewDesc(name, help, labels, nil)}
 }
 
-var own = []*family{sensorInfo, sensorUp, sensorReads, sensorErrors, sensorSuccess, sensorNext, sensorTook,
+var own = []*family{sensorInfo, sensorUp, sensorReads, sensorTries, sensorErrors, skippedRuns, sensorSuccess, sensorNext, sensorTook,
 	railActive, railOn, buildInfo, rejectedSeries, wakeups, awake, clockJumps, reloadOK, reloadTime,
 	switches, cpuSeconds, residentBytes, startTime}
 
@@ -184,8 +190,12 @@ func (c *collector) sensor(r *sensors.Result) {
 		c.one(sensorTook, r.Took.Seconds(), r.Name)
 	}
 	c.one(sensorReads, float64(r.Reads), r.Name)
+	c.one(sensorTries, float64(r.ExtraTries), r.Name)
 	for _, reason := range sensors.Reasons {
 		c.one(sensorErrors, float64(r.Errors[reason]), r.Name, string(reason))
+	}
+	for _, cause := range slices.Sorted(maps.Keys(r.Skipped)) {
+		c.one(skippedRuns, float64(r.Skipped[cause]), r.Name, cause)
 	}
 	c.time(sensorSuccess, r.LastSuccess, r.Name)
 	c.time(sensorNext, r.NextRead, r.Name)

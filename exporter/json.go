@@ -42,7 +42,9 @@ type SensorJSON struct {
 	NextRead     *time.Time        `json:"next_read"`
 	ReadDuration float64           `json:"read_duration_seconds"`
 	Reads        uint64            `json:"reads"`
-	ReadErrors   map[string]uint64 `json:"read_errors"` // by reason; those that happened
+	ExtraTries   uint64            `json:"extra_tries"`            // between the due reads, while it was down
+	ReadErrors   map[string]uint64 `json:"read_errors"`            // by reason; those that happened
+	SkippedRuns  map[string]uint64 `json:"skipped_runs,omitempty"` // of a program, by cause
 
 	Readings []ReadingJSON `json:"readings"`
 	Failures []FailureJSON `json:"failures"` // of single channels, at the last read
@@ -109,7 +111,7 @@ func (v *view) sensorJSON(r *sensors.Result) SensorJSON {
 		Name: r.Name, Driver: r.Driver, Wiring: r.Wiring, Claims: append([]sensors.Claim{}, r.Claims...),
 		Labels:   make(map[string]string, len(r.Labels)),
 		LastRead: v.stamp(r.LastRead), LastSuccess: v.stamp(r.LastSuccess), NextRead: v.stamp(r.NextRead),
-		ReadDuration: r.Took.Seconds(), Reads: r.Reads,
+		ReadDuration: r.Took.Seconds(), Reads: r.Reads, ExtraTries: r.ExtraTries, SkippedRuns: r.Skipped,
 		ReadErrors: make(map[string]uint64, len(r.Errors)),
 		Readings:   make([]ReadingJSON, 0, len(r.Readings)),
 		Failures:   make([]FailureJSON, 0, len(r.Failures)),

@@ -37,6 +37,7 @@ type Result struct {
 	Err         error  // why not, where Up is false
 	Reason      Reason // its class
 	Reads       uint64 // attempts at a due read, retries not counted
+	ExtraTries  uint64 // reads between those, while Up was false
 	Errors      map[Reason]uint64
 	LastRead    Instant
 	LastSuccess Instant // zero: none yet
@@ -44,7 +45,7 @@ type Result struct {
 	Took        time.Duration
 
 	// Of a sensor that runs programs: the last run, the last one that failed,
-	// and how many planned runs weren't made, by cause.
+	// and how many planned runs weren't made, by each cause that it can have.
 	LastRun, FailedRun *Run
 	Skipped            map[string]uint64
 }

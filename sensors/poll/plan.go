@@ -62,7 +62,8 @@ func (p *Poller) agendaAt(from sensors.Instant, wall time.Time, configured []*se
 		case e.Calendar():
 			e.Replan(from, wall)
 		case next.After(from):
-			e.Next = next
+			e.PlanAfter(from)
+			e.Next = next // which may be a further try of a sensor that is down
 		default:
 			e.PlanAfter(from)
 		}

@@ -93,9 +93,6 @@ func (l *loop) refuse(names []string, chosen []*sensor) error {
 // skip counts planned runs that weren't made.
 func (s *sensor) skip(cause string, n uint64) {
 	s.result.Skipped = maps.Clone(s.result.Skipped) // earlier Snapshots have the old one
-	if s.result.Skipped == nil {
-		s.result.Skipped = map[string]uint64{}
-	}
 	s.result.Skipped[cause] += n
 }
 

@@ -134,7 +134,7 @@ func TestRunsThatOverlapAreLeftOut(t *testing.T) {
 				w.pass(5*time.Minute + 30*time.Second)
 				equal(t, "runs", task.moments(), c.runs)
 				w.pass(2 * time.Minute) // the last one ends
-				if n := w.result("a").Skipped[sensors.SkipOverlap]; n < c.skipped || c.skipped == 0 && n > 0 {
+				if n, ok := w.result("a").Skipped[sensors.SkipOverlap]; !ok || n < c.skipped || c.skipped == 0 && n > 0 {
 					t.Errorf("%d were counted, want %d at least", n, c.skipped)
 				}
 				if logged := len(w.lines("were left out")); (logged == 1) != (c.skipped > 0) {

@@ -11,11 +11,16 @@ import (
 	"example.org/dormouse/sensors/poll/series"
 )
 
-// conclude turns the outcome of a due read into the sensor's result.
+// conclude turns the outcome of a read into the sensor's result. A further try
+// that fails changes no count but its own.
 func (s *sensor) conclude(now sensors.Instant) {
 	res := &s.result
 	res.Tried = true
-	res.Reads++
+	if s.extra {
+		res.ExtraTries++
+	} else {
+		res.Reads++
+	}
 	res.LastRead, res.Took = now, now.Sub(s.began)
 	out := series.Outcome{}
 	var report *sensors.Report
@@ -25,7 +30,7 @@ func (s *sensor) conclude(now sensors.Instant) {
 	s.noteRun(report)
 	if s.err == nil {
 		s.failed = 0
-		out = s.series.Process(res.Reads, report, s.faults)
+		out = s.series.Process(res.Reads+res.ExtraTries, report, s.faults)
 		if len(out.Failures) > 0 && !anyMeasured(out.Readings) {
 			s.err = out.Failures[0].Err
 		}
@@ -34,14 +39,18 @@ func (s *sensor) conclude(now sensors.Instant) {
 	if s.err == nil {
 		s.earlier = res.LastSuccess
 		res.Up, res.Err, res.Reason, res.LastSuccess = true, nil, "", now
-		s.countAll(res.Failures)
+		if !s.extra {
+			s.countAll(res.Failures)
+		}
 		s.good.Store(&good{res.Readings, now})
 		s.logState()
 		return
 	}
-	s.failed++
 	res.Up, res.Err, res.Reason = false, s.err, sensors.ReasonOf(s.err)
-	s.count(res.Reason)
+	if !s.extra {
+		s.failed++
+		s.count(res.Reason)
+	}
 	keep := s.failed <= s.cfg.KeepFailed
 	if !keep {
 		s.good.Store(nil)

@@ -3,6 +3,7 @@ package poll
 import (
 	"errors"
 	"log/slog"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -28,7 +29,8 @@ type sensor struct {
 
 	series   *series.Table
 	earlier  sensors.Instant // the success before the last
-	failed   int             // reads in a row
+	failed   int             // due reads in a row
+	tries    int             // further ones that were planned since it is down
 	logged   bool            // that it is down
 	partial  bool            // logged that some channels failed
 	panicked bool            // logged the stack
@@ -41,6 +43,7 @@ type sensor struct {
 	// The read under way.
 	active     bool
 	gone       bool // cancelled by a reload
+	extra      bool // a further try of a sensor that is down, and no due read
 	ctx        *alarm.Context
 	pending    int       // reads it waits for
 	dependents []*sensor // reads that wait for it
@@ -82,6 +85,12 @@ func newSensor(cfg *config.Sensor, log *slog.Logger) (*sensor, error) {
 	s := &sensor{series: series.NewTable(cfg), cfg: cfg, log: log.With("sensor", cfg.Name)}
 	s.entry = agenda.NewEntry(s, cfg.Schedule)
 	s.result = sensors.Result{Name: cfg.Name, Driver: cfg.Driver.Name, Wiring: cfg.Wiring(), Claims: cfg.Claims(), Labels: cfg.Labels, Errors: noErrors}
+	if s.programs() != nil {
+		s.result.Skipped = map[string]uint64{sensors.SkipOverlap: 0}
+		if cfg.Schedule.CatchUp > 0 {
+			s.result.Skipped[sensors.SkipMissed] = 0
+		}
+	}
 	return s, nil
 }
 
@@ -108,6 +117,10 @@ func (s *sensor) inherit(o *sensor) {
 	r := o.result
 	r.Readings, r.Failures, r.Expires = nil, nil, 0
 	r.Wiring, r.Claims, r.Labels, r.NextRead = s.result.Wiring, s.result.Claims, s.result.Labels, 0
+	if len(s.result.Skipped) > len(r.Skipped) {
+		maps.Copy(s.result.Skipped, r.Skipped)
+		r.Skipped = s.result.Skipped
+	}
 	s.result = r
 	s.entry.Resume(&o.entry)
 	if s.reader != nil {

@@ -82,7 +82,7 @@ func TestAFilterForgetsAfterAFailure(t *testing.T) {
 		w.run(f.cfg)
 		w.pass(time.Minute)
 		w.want("a", 1.5)
-		w.pass(2 * time.Minute)
+		w.pass(time.Minute + 10*time.Second) // with a further try
 		w.want("a", 4)
 	})
 }

@@ -51,13 +51,14 @@ func (l *loop) enlistDue(now sensors.Instant) {
 			}
 		}
 		l.enlist(e.Of)
+		e.Of.extra = e.IsTry(now)
 	}
 }
 
 // enlist makes a sensor one of those to be read in this wake.
 func (l *loop) enlist(s *sensor) {
 	l.agenda.Remove(&s.entry)
-	s.active = true
+	s.active, s.extra = true, false
 	l.due = append(l.due, s)
 }
 
@@ -168,10 +169,35 @@ func (l *loop) plan(s *sensor, now sensors.Instant) {
 		wall = l.wall()
 	}
 	s.skipOverlapping(now, wall)
-	s.entry.Plan(s.began, now, wall)
-	l.agenda.Add(&s.entry)
-	s.result.NextRead, s.result.Expires = s.entry.Next, 0
+	if s.extra {
+		s.entry.PlanPoint()
+	} else {
+		s.entry.Plan(s.began, now, wall)
+	}
+	s.result.Expires = 0
 	if !s.entry.Next.IsZero() {
 		s.result.Expires = s.entry.Next.Add(s.longest())
+	}
+	s.planTry(now)
+	l.agenda.Add(&s.entry)
+	s.result.NextRead = s.entry.Next
+}
+
+// backOff is how long after each failure in a row a sensor that is down is tried
+// again, besides its due reads: a device that appears some seconds after the
+// start (a module, a USB adapter) needn't wait for its interval.
+var backOff = [...]time.Duration{5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, time.Hour, 6 * time.Hour}
+
+// planTry plans the next further try of a sensor that is down. There is none of
+// a program, which may do something at each run, and none of the calendar, which
+// says when. A wait as long as the interval brings nothing.
+func (s *sensor) planTry(now sensors.Instant) {
+	switch {
+	case s.result.Up:
+		s.tries = 0
+	case s.entry.Calendar() || s.programs() != nil || s.tries == len(backOff) || backOff[s.tries] >= s.cfg.Schedule.Every:
+	default:
+		s.entry.PlanTry(now, backOff[s.tries])
+		s.tries++
 	}
 }

@@ -137,8 +137,8 @@ func TestPulledOutAndBack(t *testing.T) {
 		if r.Reads != 6 || r.Errors[sensors.NoAnswer] != 5 || r.Errors[sensors.IO] != 0 || r.LastSuccess != last || !errors.Is(r.Err, syscall.EREMOTEIO) {
 			t.Errorf("%+v", r)
 		}
-		if a.builds != 15 {
-			t.Errorf("built %d times: once at first, then before each attempt after a failed one", a.builds)
+		if a.builds != 15+2 {
+			t.Errorf("built %d times: once at first, then before each attempt after a failed one, two of them further tries", a.builds)
 		}
 		if down := w.lines("sensor is down", "sensor=a", "check the wiring", "I2C bus 1, address 0x20", "reason=no_answer", "test.yml:1"); len(down) != 1 {
 			t.Errorf("logged %q", down)
@@ -182,7 +182,7 @@ func TestADeadlineThatIsKept(t *testing.T) {
 		f := w.sensor("a", retries(1))
 		f.sense = func(ctx context.Context, e sensors.Env, r *sensors.Report) error { return e.Sleep(ctx, time.Hour) }
 		w.run(f.cfg)
-		w.pass(10 * time.Second)
+		w.pass(5 * time.Second)
 		w.wantDown("a", sensors.Timeout, "not read within 1s")
 		equal(t, "attempts", f.moments(), seconds(0, 1.1))
 		if w.shot().At != boot.Add(2100*time.Millisecond) {
@@ -314,7 +314,7 @@ func TestPanic(t *testing.T) {
 		if n := len(w.lines("panicked", "stack", "wake_test.go")); n != 2 {
 			t.Errorf("stacks logged %d times: %q", n, w.lines())
 		}
-		if l := w.driven[len(w.driven)-1]; !strings.HasSuffix(l, "false") || len(w.driven) != 8 {
+		if l := w.driven[len(w.driven)-1]; !strings.HasSuffix(l, "false") || len(w.driven) != 2*(4+2) {
 			t.Errorf("outputs %q", w.driven)
 		}
 	})
@@ -392,7 +392,7 @@ func TestHolderKeepsItsLineAndItsCount(t *testing.T) {
 			return nil
 		}
 		w.run(f.cfg)
-		w.pass(2 * time.Minute)
+		w.pass(time.Minute + 10*time.Second) // with a further try
 		w.want("a", 2)
 		if f.builds != 1 || f.closed != 0 {
 			t.Errorf("built %d times, closed %d times", f.builds, f.closed)

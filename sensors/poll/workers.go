@@ -134,7 +134,11 @@ func (s *sensor) returned() {
 
 // attempts reads once, and again where that fails.
 func (w *workers) attempts(ctx context.Context, s *sensor) error {
-	for left := s.cfg.Retries; ; left-- {
+	left := s.cfg.Retries
+	if s.extra {
+		left = 0 // the next further try is one
+	}
+	for ; ; left-- {
 		err := w.attempt(ctx, s)
 		if err == nil || err == errLeft || left <= 0 || ctx.Err() != nil {
 			return err

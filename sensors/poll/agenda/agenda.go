@@ -25,7 +25,7 @@ func (a *Agenda[T]) Add(e *Entry[T]) {
 	if e.Next.IsZero() || e.planned() {
 		return
 	}
-	e.key[byLate], e.key[byEarly] = e.Next, e.Next.Add(-e.slack)
+	e.key[byLate], e.key[byEarly] = e.Next, e.Next.Add(-e.lead)
 	a.late.add(e)
 	a.early.add(e)
 }
@@ -64,6 +64,8 @@ type Entry[T any] struct {
 
 	every, phase time.Duration
 	slack        time.Duration
+	lead         time.Duration   // how long before Next it may be served
+	point        sensors.Instant // of the grid, that is served next; Next may be a further try before it
 	cron         *config.Cron
 	moved        time.Duration // of cron: how much later it is read
 	target       time.Time     // of cron: its time that next stands for, before it is moved
@@ -102,7 +104,28 @@ func (e *Entry[T]) Calendar() bool { return e.cron != nil }
 func (e *Entry[T]) Target() time.Time { return e.target }
 
 // PlanAfter makes Next the first time after from, of an entry with an interval.
-func (e *Entry[T]) PlanAfter(from sensors.Instant) { e.Next = e.slot(from) }
+func (e *Entry[T]) PlanAfter(from sensors.Instant) {
+	e.point = e.slot(from)
+	e.PlanPoint()
+}
+
+// PlanPoint makes Next the point of the grid that isn't served yet: after a
+// further try, which serves none.
+func (e *Entry[T]) PlanPoint() { e.Next, e.lead = e.point, e.slack }
+
+// PlanTry plans a further try, of an entry with an interval, for after a wait
+// from now; unless its point can be served by then.
+func (e *Entry[T]) PlanTry(now sensors.Instant, wait time.Duration) {
+	if at := now.Add(wait); at.Before(e.point.Add(-e.slack)) {
+		e.Next, e.lead = at, wait/10
+	}
+}
+
+// IsTry tells whether what is done at the time now is a further try, and
+// doesn't serve a point.
+func (e *Entry[T]) IsTry(now sensors.Instant) bool {
+	return e.Next.Before(e.point) && now.Before(e.point.Add(-e.slack))
+}
 
 // Resume goes on where the entry of the same sensor before a reload ended. A
 // time of the same expression that was still to come isn't lost when another
@@ -120,7 +143,7 @@ func (e *Entry[T]) planned() bool { return e.place[byLate] > 0 }
 // at now. wall shows now on the wall clock; zero: not known.
 func (e *Entry[T]) Plan(began, now sensors.Instant, wall time.Time) {
 	if e.cron == nil {
-		e.Next = e.slot(max(began.Add(e.slack), now))
+		e.PlanAfter(max(began.Add(e.slack), now))
 		return
 	}
 	if wall.IsZero() || e.Passed(wall) {

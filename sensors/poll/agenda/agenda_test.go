@@ -109,7 +109,7 @@ func TestAYear(t *testing.T) {
 		if e.cron != nil {
 			e.Replan(0, wall(0))
 		} else {
-			e.Next = e.slot(0)
+			e.PlanAfter(0)
 		}
 		a.Add(e)
 	}
@@ -270,7 +270,7 @@ func TestJitterKeepsSensorsTogether(t *testing.T) {
 		a := New[int]()
 		for _, every := range []time.Duration{time.Minute, time.Minute, 2 * time.Minute, 5 * time.Minute, time.Hour} {
 			e := NewEntry(0, config.Schedule{Every: every, Jitter: 30 * time.Second, Moved: moved})
-			e.Next = e.slot(0)
+			e.PlanAfter(0)
 			a.Add(&e)
 		}
 		var due []*Entry[int]
@@ -291,7 +291,7 @@ func TestThousandSensorsShareTheirWakes(t *testing.T) {
 	entries := mixed(1000)
 	a := New[int]()
 	for _, e := range entries {
-		e.Next = e.slot(0)
+		e.PlanAfter(0)
 		a.Add(e)
 	}
 	wakes := 0
@@ -350,7 +350,7 @@ func BenchmarkSchedule(b *testing.B) {
 			a := New[int]()
 			for i, e := range mixed(n) {
 				e.phase = e.every / time.Duration(n) * time.Duration(i) // few at a time
-				e.Next = e.slot(0)
+				e.PlanAfter(0)
 				a.Add(e)
 			}
 			var due []*Entry[int]
