@@ -127,6 +127,12 @@ type Env interface {
 	// kind: OpenSPI, OpenSerial. What is left open when an attempt ends is closed
 	// then, and the sensor built again.
 	Open(c Claim, config any) (io.Closer, error)
+	// Alone waits until no other sensor has the first claim of the kind to itself,
+	// in this process or in another of this program, and keeps it until the
+	// attempt ends: the chip at an I2C address, or the right to use lines in a
+	// way that others would notice (a burst of ultrasound). Transactions of I2C
+	// take it by themselves. Where ctx ends first the error is of the class busy.
+	Alone(ctx context.Context, kind WireKind) error
 	// Start starts a program and Wait waits for it, as the methods of cmd do.
 	// They let the daemon distinguish its own children from orphans, which it
 	// has to reap where it is process 1.

@@ -156,4 +156,20 @@ func describeFaults(s *strings.Builder, tallies map[string]sensortest.Tally) {
 	if len(reasons) > 0 {
 		s.WriteString("\nThe wrong ones:\n\n" + strings.Join(reasons, ""))
 	}
+	s.WriteString(othersTail)
 }
+
+const othersTail = `
+## Other programs on the bus
+Whatever of this program measures with a chip (the daemon, ` + "`read`, `check --hardware`, `scan`" + `, under whatever user) locks the chip first, for its
+whole measurement: a byte of ` + "`/dev/i2c-N`" + `, the chip's address, by an open file description lock. Whoever comes second waits, never longer than
+the sensor's ` + "`timeout`" + `, and then says ` + "`busy`" + `. The lock ends with its process, leaves no file behind and needs no right but that to
+use the bus. Two containers share it only where they share the device node. Bursts of ultrasound are locked in the same way, all of a machine
+with one lock, on its first GPIO chip.
+
+Other programs don't ask for that lock, and the kernel can't keep them out: it holds the bus for one transaction, and a command whose
+result takes some milliseconds is two. What such a program sends to the chip in between can do three things. Where it asks for what
+the chip answers with other bytes, such as its serial number, the answer is known from the probe and refused as ` + "`busy`" + `. Where it changes
+a setting, the setting is read back after the measurement and refused. Where it begins the very same measurement anew, the value is that
+of some milliseconds later, and right. What is left is in the table above, under *another program*: let one program read each chip.
+`

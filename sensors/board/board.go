@@ -7,6 +7,7 @@ package board
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"example.org/dormouse/daemon/alarm"
@@ -30,6 +31,12 @@ type Board interface {
 	// its kind. A second Close gives os.ErrClosed.
 	Open(c sensors.Claim, config any) (io.Closer, error)
 	Files() sensors.Files
+	// Lock takes what a claim of the kinds I2C and line stands for, without
+	// waiting, for as long as the result is open: the chip at the address, or all
+	// lines of the machine. It is advisory: it shuts out whoever asks for the
+	// same lock, in this process or in another of this program, whatever its user.
+	// Where one has it the error is ErrLocked.
+	Lock(c sensors.Claim) (io.Closer, error)
 }
 
 // A Clock tells the time and waits; *alarm.Clock is one.
@@ -37,3 +44,6 @@ type Clock interface {
 	Now() alarm.Instant
 	SleepUntil(ctx context.Context, at alarm.Instant) error
 }
+
+// ErrLocked is that another holds the lock.
+var ErrLocked = errors.New("another process or sensor holds the lock")

@@ -62,7 +62,7 @@ func Scan(ctx context.Context, b Board, number sensors.Bus, held func(addr uint1
 	done := make(chan result, 1)
 	go func() {
 		answers := &Answers{}
-		err := answers.ask(ctx, bus, held)
+		err := answers.ask(ctx, b, number, bus, held)
 		done <- result{answers, errors.Join(err, bus.Close())}
 	}()
 	select {
@@ -73,7 +73,7 @@ func Scan(ctx context.Context, b Board, number sensors.Bus, held func(addr uint1
 	}
 }
 
-func (a *Answers) ask(ctx context.Context, bus i2c.Bus, held func(addr uint16) bool) error {
+func (a *Answers) ask(ctx context.Context, b Board, number sensors.Bus, bus i2c.Bus, held func(addr uint16) bool) error {
 	asked, failures := 0, 0
 	for addr := uint16(firstAddress); addr <= lastAddress; addr++ {
 		if held(addr) {
@@ -82,8 +82,12 @@ func (a *Answers) ask(ctx context.Context, bus i2c.Bus, held func(addr uint16) b
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("%s: not all of it was scanned: %w", bus, err)
 		}
+		err := a.askAlone(b, number, bus, addr)
+		if errors.Is(err, ErrLocked) {
+			a.Failed = append(a.Failed, err)
+			continue
+		}
 		asked++
-		err := a.askOne(bus, addr)
 		switch {
 		case err == nil:
 			a.Addresses = append(a.Addresses, addr)
@@ -102,6 +106,20 @@ func (a *Answers) ask(ctx context.Context, bus i2c.Bus, held func(addr uint16) b
 		return sensors.Errorf(sensors.Identity, "%s is stuck: every address answers: SDA has no pull-up, is shorted, or is held low by a chip; cut the chips' supply to free it", bus)
 	}
 	return nil
+}
+
+// askAlone asks unless another process measures there: the question could take
+// the result away from it.
+func (a *Answers) askAlone(b Board, number sensors.Bus, bus i2c.Bus, addr uint16) error {
+	lock, err := b.Lock(sensors.Claim{Kind: sensors.I2CWire, Bus: int(number), Address: sensors.Address(addr)})
+	if errors.Is(err, ErrLocked) {
+		return sensors.Errorf(sensors.Busy, "another process of this program measures at %s on %s at this moment: scan again: %w", sensors.Address(addr), number, err)
+	}
+	if err != nil {
+		return err
+	}
+	err = a.askOne(bus, addr)
+	return errors.Join(err, lock.Close())
 }
 
 func (a *Answers) askOne(bus i2c.Bus, addr uint16) error {

@@ -59,6 +59,32 @@ func holds(held ...uint16) func(uint16) bool {
 	return func(addr uint16) bool { return slices.Contains(held, addr) }
 }
 
+// A chip that another process measures isn't asked: its answer would be taken
+// away.
+func TestScanLeavesMeasurementsAlone(t *testing.T) {
+	k := &scanned{can: canAll, answer: only(0x44, 0x45, 0x76)}
+	b := k.board(t)
+	for _, addr := range []sensors.Address{0x44, 0x45, 0x46} {
+		lock, err := b.Lock(sensors.Claim{Kind: sensors.I2CWire, Bus: 1, Address: addr})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer lock.Close()
+	}
+	answers, err := Scan(t.Context(), b, 1, holds())
+	if err != nil || !slices.Equal(answers.Addresses, []uint16{0x76}) || len(answers.Failed) != 3 {
+		t.Fatalf("%+v, %v", answers, err)
+	}
+	if err := answers.Failed[1]; sensors.ReasonOf(err) != sensors.Busy || !strings.Contains(err.Error(), "measures at 0x45 on I2C bus 1 at this moment: scan again") {
+		t.Error(err)
+	}
+	for _, line := range k.log {
+		if strings.HasPrefix(line, "44") || strings.HasPrefix(line, "45") || strings.HasPrefix(line, "46") {
+			t.Errorf("it was asked: %s", line)
+		}
+	}
+}
+
 // TestScanDisturbsNobody holds what is on the wires against the rule of the
 // kernel and of i2cdetect, message by message.
 func TestScanDisturbsNobody(t *testing.T) {
@@ -171,7 +197,7 @@ func TestScanStopsInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer bus.Close()
-	if err := new(Answers).ask(ctx, bus, holds()); !errors.Is(err, context.Canceled) || len(k.log) != 1 {
+	if err := new(Answers).ask(ctx, b, 1, bus, holds()); !errors.Is(err, context.Canceled) || len(k.log) != 1 {
 		t.Errorf("%v after %d messages", err, len(k.log))
 	}
 }

@@ -33,6 +33,8 @@ type reader struct {
 	ctx    context.Context // of the attempt
 	lines  []*line         // taken and not closed
 	opened []openedWire    // in the attempt, whether they were closed or not
+	locks  []io.Closer     // taken in the attempt
+	alone  bool            // with its chip
 
 	awaited atomic.Bool // the attempt or overdue, whichever sets it to false, ends the sensor's read
 }
@@ -136,6 +138,7 @@ func (r *reader) attempt(ctx context.Context) error {
 	if r.closeWires() {
 		r.sensor = nil
 	}
+	r.unlock()
 	return err
 }
 
@@ -275,6 +278,14 @@ func (b *readerBus) Tx(addr uint16, w, r []byte) error {
 	dev, err := b.bus.open(b.shared.board)
 	if err != nil {
 		return err
+	}
+	// For the whole measurement: what another process writes between a command
+	// and the read of its result changes the result.
+	if !b.alone {
+		if err := (*reader)(b).Alone(b.ctx, sensors.I2CWire); err != nil {
+			return err
+		}
+		b.alone = true
 	}
 	return dev.Tx(addr, w, r)
 }

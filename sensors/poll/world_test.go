@@ -17,6 +17,7 @@ import (
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/config"
 	"go.uber.org/goleak"
 	"periph.io/x/conn/v3/i2c"
@@ -428,16 +429,18 @@ func converting(d time.Duration) func(*fake) {
 
 // A fakeBoard's buses answer as tx says.
 type fakeBoard struct {
-	mu     sync.Mutex
-	tx     func(bus sensors.Bus, addr uint16, w, r []byte) error
-	opened map[sensors.Bus]int
-	closed map[sensors.Bus]int
-	locks  map[sensors.Bus]chan struct{}
-	lines  map[string]int // in use
-	now    func() alarm.Instant
-	edges  map[string]chan error // of lines that are waited for: what WaitEdge returns
-	driven []string              // when, since boot, which output became what
-	ports  *int                  // serial ports that are open; nil: there is none
+	mu       sync.Mutex
+	tx       func(bus sensors.Bus, addr uint16, w, r []byte) error
+	opened   map[sensors.Bus]int
+	closed   map[sensors.Bus]int
+	locks    map[sensors.Bus]chan struct{}
+	lines    map[string]int // in use
+	now      func() alarm.Instant
+	edges    map[string]chan error // of lines that are waited for: what WaitEdge returns
+	driven   []string              // when, since boot, which output became what
+	locked   map[string]bool       // by claim
+	unlocked int
+	ports    *int // serial ports that are open; nil: there is none
 }
 
 func (b *fakeBoard) note(format string, args ...any) {
@@ -445,7 +448,7 @@ func (b *fakeBoard) note(format string, args ...any) {
 }
 
 func newFakeBoard() *fakeBoard {
-	return &fakeBoard{opened: map[sensors.Bus]int{}, closed: map[sensors.Bus]int{}, locks: map[sensors.Bus]chan struct{}{}, lines: map[string]int{}, edges: map[string]chan error{},
+	return &fakeBoard{locked: map[string]bool{}, opened: map[sensors.Bus]int{}, closed: map[sensors.Bus]int{}, locks: map[sensors.Bus]chan struct{}{}, lines: map[string]int{}, edges: map[string]chan error{},
 		tx: func(bus sensors.Bus, addr uint16, w, r []byte) error {
 			for i := range r {
 				r[i] = byte(addr)
@@ -484,6 +487,29 @@ func (p *fakePort) Close() error {
 	p.closed = true
 	*p.board.ports--
 	return nil
+}
+
+type fakeLock struct {
+	board *fakeBoard
+	key   string
+}
+
+func (l fakeLock) Close() error {
+	l.board.mu.Lock()
+	defer l.board.mu.Unlock()
+	delete(l.board.locked, l.key)
+	l.board.unlocked++
+	return nil
+}
+
+func (b *fakeBoard) Lock(c sensors.Claim) (io.Closer, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.locked[c.Key()] {
+		return nil, fmt.Errorf("lock %s: %w", c, board.ErrLocked)
+	}
+	b.locked[c.Key()] = true
+	return fakeLock{b, c.Key()}, nil
 }
 
 func (b *fakeBoard) OpenBus(n sensors.Bus) (i2c.BusCloser, error) {

@@ -36,6 +36,11 @@ type Env struct {
 	Wires  map[sensors.WireKind]any
 	Values map[string]float64
 
+	// Alones are the kinds of wires that the driver asked to have alone, and
+	// AloneErr is what it is told.
+	Alones   []sensors.WireKind
+	AloneErr error
+
 	// Waits are the durations that were asked for, those of Poll one by one.
 	Waits []time.Duration
 	// OnWait, if set, is called in each wait, before the clock advances; n
@@ -116,6 +121,15 @@ func (e *Env) Line(option string, c sensors.LineConfig) (sensors.Line, error) {
 		return nil, fmt.Errorf("open line %s: %w", e.options.Line(option), err)
 	}
 	return l, nil
+}
+
+// Alone notes the kind.
+func (e *Env) Alone(ctx context.Context, kind sensors.WireKind) error {
+	e.Alones = append(e.Alones, kind)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return e.AloneErr
 }
 
 // Start starts the program for real.

@@ -37,6 +37,7 @@ func (b *recorder) OpenBus(sensors.Bus) (i2c.BusCloser, error) { return nil, err
 func (b *recorder) Open(sensors.Claim, any) (io.Closer, error) {
 	return nil, errors.New("no wire")
 }
+func (b *recorder) Lock(sensors.Claim) (io.Closer, error) { return nil, errors.New("no lock") }
 func (b *recorder) note(format string, args ...any) {
 	b.log = append(b.log, fmt.Sprintf(format, args...))
 }

@@ -31,6 +31,7 @@ type Board struct {
 	serialSlots map[string]*serialSlot
 
 	throttledBits uint32
+	locked        map[string]bool // by what is locked
 }
 
 // The chips' addresses on the bus, which is bus 1.
@@ -51,6 +52,7 @@ func New(clock board.Clock, seed uint64) *Board {
 	b.attach(SHT4x, "sht4x", b.world(func(v Values) (t, h, p float64) { return v.OfficeTemperature, v.OfficeHumidity, 0 }))
 	b.attach(TMP102, "tmp102", b.world(func(v Values) (t, h, p float64) { return v.CellarTemperature, 0, 0 }))
 	b.attach(ADS1115, "ads1115", b.measured)
+	b.locked = map[string]bool{}
 	b.spiSlots = map[sensors.SPIDevice]*spiSlot{SPIConverter: {chip: spiModels["mcp3008"](b.measured)}}
 	b.serialSlots = map[string]*serialSlot{}
 	b.attachSerial(ParticlePort, "pms5003", b.measured)
