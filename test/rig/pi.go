@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 
@@ -27,7 +26,7 @@ type Model struct {
 	kernel      string // the package that stands for the newest
 	flavour     string // what the kernel's release ends with
 	tree        string // device tree in the kernel's package
-	changes     [][]string
+	changes     []change
 	drivers     []string // modules of the board's own controllers
 	modules     []string // all that may be loaded
 	cross       string   // of the cross compiler: TRIPLET-gcc-12
@@ -36,8 +35,7 @@ type Model struct {
 	qemu        []string
 }
 
-// The models. i2c1 is /dev/i2c-1 only by its alias, as the firmware gives it. The
-// mini UART is free: the console is the PL011.
+// The models. The mini UART is free: the console is the PL011.
 var (
 	// Zero is a Pi Zero: ARMv6, one processor, 512 MB. Its virtual time counts
 	// instructions, 2^instructionShift ns each.
@@ -45,13 +43,12 @@ var (
 		Name: "raspi0", Architecture: Architecture{GOARCH: "arm", GOARM: "6"}, emulator: "qemu-system-arm",
 		debian: "armel", release: "bookworm", kernel: "linux-image-rpi", flavour: "rpi",
 		tree: "bcm2835-rpi-zero.dtb",
-		changes: [][]string{
-			aliasI2C,
+		changes: slices.Concat(headerBuses, []change{
 			// The power manager's bridges aren't emulated: to read them is an abort.
-			{"-t", "x", "/soc/watchdog@7e100000", "reg", "7e100000", "114"},
-			{"-t", "s", "/soc/watchdog@7e100000", "reg-names", "pm"},
-			{"-t", "s", "/soc/serial@7e215040", "status", "okay"},
-		},
+			cells("/soc/watchdog@7e100000", "reg", 0x7e100000, 0x114),
+			text("/soc/watchdog@7e100000", "reg-names", "pm"),
+			text("/soc/serial@7e215040", "status", "okay"),
+		}),
 		modules: piModules,
 		cross:   "arm-linux-gnueabi", make: []string{"ARCH=arm"},
 		peripherals: 0x20000000,
@@ -63,7 +60,7 @@ var (
 		Name: "raspi2b", Architecture: Architecture{GOARCH: "arm", GOARM: "7"}, emulator: "qemu-system-arm",
 		debian: "armhf", release: "bookworm", kernel: "linux-image-armmp", flavour: "armmp",
 		tree:    "bcm2836-rpi-2-b.dtb",
-		changes: [][]string{aliasI2C},
+		changes: headerBuses,
 		drivers: drivers,
 		modules: slices.Concat(drivers, piModules, []string{"lm75"}),
 		cross:   "arm-linux-gnueabihf", make: []string{"ARCH=arm"},
@@ -74,11 +71,12 @@ var (
 		Name: "raspi3b", Architecture: Architecture{GOARCH: "arm64"}, emulator: "qemu-system-aarch64",
 		debian: "arm64", release: "trixie", kernel: "linux-image-arm64", flavour: "arm64",
 		tree: "broadcom/bcm2837-rpi-3-b.dtb",
-		changes: [][]string{
-			aliasI2C,
+		changes: slices.Concat(headerBuses, []change{
 			// The PL011 is the console here, and not Bluetooth's.
-			{"-r", "/soc/serial@7e201000/bluetooth"},
-		},
+			removal("/soc/serial@7e201000/bluetooth"),
+			text("/soc/spi@7e204000", "pinctrl-names", "default"),
+			reference("/soc/spi@7e204000", "pinctrl-0", "/soc/gpio@7e200000/spi0-gpio7"),
+		}),
 		drivers: drivers,
 		modules: slices.Concat(drivers, piModules, []string{"lm75"}),
 		cross:   "aarch64-linux-gnu", make: []string{"ARCH=arm64", "CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT="},
@@ -88,8 +86,6 @@ var (
 
 // Models are all that can be booted.
 var Models = []Model{Zero, Two, Three}
-
-var aliasI2C = []string{"-t", "s", "/aliases", "i2c1", "/soc/i2c@7e804000"}
 
 // drivers are the board's own, which the Zero's kernel has built in.
 var drivers = []string{"i2c_bcm2835", "spi_bcm2835", "bcm2835_thermal", "bcm2835_wdt"}
@@ -142,9 +138,13 @@ func bootPi(ctx context.Context, model Model, o Options, im piImage, dir string)
 	if err != nil {
 		return nil, err
 	}
+	tree := filepath.Join(dir, "tree.dtb")
+	if err := errors.Join(copyFile(tree, im.tree), im.qemu.change(tree, model.changes)); err != nil {
+		return nil, fmt.Errorf("changing the device tree: %w", err)
+	}
 	args := append([]string{
 		"-accel", "tcg", "-M", model.Name, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-kernel", im.kernel, "-dtb", im.tree, "-initrd", initrd,
+		"-kernel", im.kernel, "-dtb", tree, "-initrd", initrd,
 		// Half a minute of a boot are self-tests of the kernel's cryptography.
 		"-append", "console=ttyAMA0,115200 panic=-1 quiet cryptomgr.notests " + protocol.SerialParameter + "ttyAMA0 " + o.Append,
 	}, model.qemu...)
@@ -156,7 +156,7 @@ func bootPi(ctx context.Context, model Model, o Options, im piImage, dir string)
 		}
 	}()
 	for i, option := range [][]string{
-		{"-serial", "chardev:port"}, {"-serial", "chardev:mini"}, {"-mon", "chardev=monitor,mode=control"}, {"-qtest", "chardev:test"},
+		{"-serial", "chardev:port"}, {"-serial", "chardev:mini"}, {"-mon", "chardev=monitor,mode=control"}, {"-qtest", "chardev:test", "-qtest-log", "none"},
 	} {
 		near, far, err := inherited()
 		if err != nil {
@@ -265,16 +265,4 @@ func (p *Pi) Drive(ctx context.Context, line int, high bool) error {
 func (p *Pi) Level(ctx context.Context, line int) (high bool, err error) {
 	levels, err := p.test.read(ctx, p.peripherals+gpioLevel+uint32(line/32)*4)
 	return levels>>(line%32)&1 == 1, err
-}
-
-// qemuTree is where QEMU is unpacked with all its libraries.
-type qemuTree string
-
-// command is a program of the tree, started by the tree's own dynamic linker:
-// the host's is older than the program.
-func (q qemuTree) command(name string, args ...string) *exec.Cmd {
-	root := string(q)
-	libraries := filepath.Join(root, "usr/lib/x86_64-linux-gnu")
-	argv := []string{"--library-path", libraries, filepath.Join(root, "usr/bin", name)}
-	return exec.Command(filepath.Join(root, "usr/lib64/ld-linux-x86-64.so.2"), append(argv, args...)...)
 }

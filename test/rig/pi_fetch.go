@@ -15,20 +15,22 @@ import (
 )
 
 // piRecipe is part of the cache's key: raise it when what is built changes.
-const piRecipe = "3"
+const piRecipe = "4"
 
 // piImage is what QEMU boots as a Raspberry Pi.
 type piImage struct {
 	qemu   qemuTree
 	kernel string
-	tree   string // device tree
+	tree   string // device tree, as the kernel's package has it
 	base   string // initramfs without the guest's program
+	cross  crossCompiler
 }
 
 func imageIn(dir string, m Model) piImage {
 	return piImage{
 		qemu: qemuTree(filepath.Join(dir, "qemu")), kernel: filepath.Join(dir, m.Name, "kernel"),
 		tree: filepath.Join(dir, m.Name, "tree.dtb"), base: filepath.Join(dir, m.Name, "base.cpio"),
+		cross: crossCompiler{filepath.Join(dir, m.Name, "cross"), m.cross},
 	}
 }
 
@@ -50,7 +52,7 @@ func preparePi(ctx context.Context, model Model) (piImage, error) {
 	key := sha256.New()
 	fmt.Fprint(key, piRecipe)
 	for _, m := range Models {
-		fmt.Fprint(key, m.kernel, m.changes, m.modules)
+		fmt.Fprint(key, m.kernel, m.modules)
 	}
 	// A lock of their own: who needs no Pi doesn't wait for one.
 	cache = filepath.Join(cache, "pi")
@@ -185,10 +187,8 @@ func (b *piBuild) fetchQEMU(ctx context.Context) error {
 			}
 		}
 	}
-	if out, err := b.qemu().command("qemu-system-arm", "-version").CombinedOutput(); err != nil {
-		return fmt.Errorf("starting QEMU: %w: %s", err, tail(string(out), 2000))
-	}
-	return nil
+	_, err = b.qemu().output("qemu-system-arm", "-version") // it starts
+	return err
 }
 
 // of qualifies a package by an architecture and the model's release.
@@ -203,9 +203,20 @@ func (b *piBuild) packages(m Model) []string {
 		of(m, "linux-image-"+linux, m.debian), of(m, "linux-headers-"+linux, m.debian), of(m, "busybox-static", m.debian),
 		of(m, "linux-headers-"+b.common(m), "all"), of(m, b.kbuild(m), "amd64"), b.busybox(m),
 	}
-	// bookworm's compilers find all else in the host's own.
+	return append(names, m.compiler()...)
+}
+
+// compiler is a cross compiler of C: bookworm's, which finds all else in the
+// host's own. Only the Zero's gets a C library.
+func (m Model) compiler() []string {
+	var names []string
 	for _, name := range []string{"gcc-12-", "cpp-12-", "binutils-"} {
 		names = append(names, name+m.cross+":amd64/bookworm")
+	}
+	if m.Name == Zero.Name {
+		for _, name := range []string{"libc6", "libc6-dev", "libgcc-12-dev", "libgcc-s1", "linux-libc-dev"} {
+			names = append(names, name+"-"+m.debian+"-cross:all/bookworm")
+		}
 	}
 	return names
 }
@@ -241,34 +252,48 @@ func (b *piBuild) build(ctx context.Context, m Model) error {
 	}
 	for _, name := range b.packages(m) {
 		to := b.root(m)
-		if name == b.busybox(m) {
+		switch {
+		case name == b.busybox(m):
 			to = b.host(m)
+		case slices.Contains(m.compiler(), name):
+			to = im.cross.root
 		}
 		if err := extract(ctx, b.debs[name], to); err != nil {
 			return err
 		}
 	}
-	kernel, err := os.ReadFile(filepath.Join(b.root(m), "boot/vmlinuz-"+b.linux[m.Name]))
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(im.kernel, kernel, 0o644); err != nil {
-		return err
-	}
-	if err := b.deviceTree(m, im.tree); err != nil {
+	linux := b.linux[m.Name]
+	if err := errors.Join(
+		copyFile(im.kernel, filepath.Join(b.root(m), "boot/vmlinuz-"+linux)),
+		copyFile(im.tree, filepath.Join(b.root(m), "usr/lib/linux-image-"+linux, m.tree)),
+	); err != nil {
 		return err
 	}
 	content := baseContent{modules: m.modules}
+	var err error
 	if content.gpioSim, err = b.gpioSim(ctx, m); err != nil {
 		return fmt.Errorf("building gpio-sim: %w", err)
 	}
 	for to, name := range map[*string]string{&content.busybox: b.root(m) + "/bin/busybox", &content.lister: b.host(m) + "/bin/busybox",
-		&content.kernel: b.root(m) + "/lib/modules/" + b.linux[m.Name]} {
+		&content.kernel: b.root(m) + "/lib/modules/" + linux} {
 		if *to, err = merged(name); err != nil {
 			return err
 		}
 	}
+	if m.Name != Zero.Name {
+		if err := os.RemoveAll(im.cross.root); err != nil {
+			return err
+		}
+	}
 	return writeBase(ctx, im.base, content)
+}
+
+func copyFile(to, from string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o644)
 }
 
 // merged finds a file of a package that Debian may have moved from / to /usr:
@@ -288,31 +313,7 @@ func merged(path string) (string, error) {
 	return "", fmt.Errorf("%s is in none of the directories that were merged", path)
 }
 
-// deviceTree writes the kernel's device tree for the model, with the changes.
-func (b *piBuild) deviceTree(m Model, target string) error {
-	tree, err := os.ReadFile(filepath.Join(b.root(m), "usr/lib/linux-image-"+b.linux[m.Name], m.tree))
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(target, tree, 0o644); err != nil {
-		return err
-	}
-	for _, change := range m.changes {
-		// The file follows the options, of which only -t has an argument.
-		at := 1
-		if change[0] == "-t" {
-			at = 2
-		}
-		out, err := b.qemu().command("fdtput", slices.Insert(slices.Clone(change), at, target)...).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("fdtput %s: %w: %s", strings.Join(change, " "), err, out)
-		}
-	}
-	return nil
-}
-
-// gpioSim builds gpio-sim for the model's kernel by a cross compiler that is
-// unpacked, not installed.
+// gpioSim builds gpio-sim for the model's kernel.
 func (b *piBuild) gpioSim(ctx context.Context, m Model) ([]byte, error) {
 	sources, err := b.sources[b.source(m)]()
 	if err != nil {
@@ -323,20 +324,39 @@ func (b *piBuild) gpioSim(ctx context.Context, m Model) ([]byte, error) {
 	if err := os.CopyFS(dir, os.DirFS(sources)); err != nil {
 		return nil, err
 	}
-	root := b.root(m)
-	headers := filepath.Join(root, "usr/src/linux-headers-")
+	headers := filepath.Join(b.root(m), "usr/src/linux-headers-")
+	cross := imageIn(b.dir, m).cross
 	if err := b.ownModpost(m); err != nil {
 		return nil, err
 	}
 	return buildGPIOSim(ctx, dir, kernelKit{
 		headers: headers + b.linux[m.Name], common: headers + b.common(m),
-		env: []string{
-			"PATH=" + filepath.Join(root, "usr/bin") + ":" + os.Getenv("PATH"),
-			"LD_LIBRARY_PATH=" + filepath.Join(root, "usr/lib/x86_64-linux-gnu"),
-		},
+		env:   cross.environ(),
 		make:  append([]string{"CROSS_COMPILE=" + m.cross + "-", "CC=" + m.cross + "-gcc-12"}, m.make...),
 		strip: m.cross + "-strip",
 	})
+}
+
+// A crossCompiler is unpacked, not installed.
+type crossCompiler struct{ root, triplet string }
+
+// environ is what the compiler needs to find its programs and libraries.
+func (c crossCompiler) environ() []string {
+	return []string{
+		"PATH=" + filepath.Join(c.root, "usr/bin") + ":" + os.Getenv("PATH"),
+		"LD_LIBRARY_PATH=" + filepath.Join(c.root, "usr/lib/x86_64-linux-gnu"),
+	}
+}
+
+// CompileForZero compiles a C program for the Zero, static.
+func CompileForZero(ctx context.Context, target, source string) error {
+	im, err := preparePi(ctx, Zero)
+	if err != nil {
+		return fmt.Errorf("preparing the compiler: %w", err)
+	}
+	args := append(im.cross.environ(), im.cross.triplet+"-gcc-12", "-O2", "-Wall", "-static", "-o", target, source)
+	_, err = command(ctx, "", "env", args...)
+	return err
 }
 
 // ownModpost replaces trixie's modpost, which picks one by the word size and
