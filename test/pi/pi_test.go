@@ -43,3 +43,28 @@ func TestBoot(t *testing.T) {
 		})
 	}
 }
+
+func TestZero(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, rig.Zero, rig.Options{})
+	b.run(t, "everyday", everyday)
+	b.run(t, "temperatures", temperatures)
+	b.run(t, "switches", switches)
+	b.run(t, "rails", rails)
+	b.run(t, "spi", spi)
+	b.run(t, "asleep", asleep)
+}
+
+func TestThree(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, rig.Three, rig.Options{})
+	b.run(t, "everyday", everyday)
+	b.run(t, "temperatures", temperatures)
+	b.run(t, "oracles", oracles)
+	b.run(t, "switches", switches)
+	b.run(t, "rails", rails)
+	b.run(t, "spi", spi)
+	b.run(t, "pulses", pulses)
+	b.run(t, "oneWire", oneWire)
+	b.run(t, "asleep", asleep)
+}

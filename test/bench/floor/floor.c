@@ -1,6 +1,6 @@
-/* The floor: what the kernel asks of any program that reads a file at an
+/* The floor: what the kernel asks of any program that reads files at an
  * interval and serves a page. One thread, one timer, no allocation.
- * Usage: floor PORT INTERVAL_MS FILE PAGE_BYTES */
+ * Usage: floor PORT INTERVAL_MS FILE PAGE_BYTES [FILE…] */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <err.h>
@@ -18,7 +18,7 @@
 static char page[1 << 16];
 static size_t length, head;
 
-static void poll_sensor(const char *file)
+static void poll_file(const char *file)
 {
 	char text[64];
 	int fd = open(file, O_RDONLY | O_CLOEXEC);
@@ -33,10 +33,17 @@ static void poll_sensor(const char *file)
 	page[head + wrote] = '\n'; /* instead of the end of the string */
 }
 
+static void poll_sensors(char **argv)
+{
+	poll_file(argv[3]);
+	for (char **more = argv + 5; *more; more++)
+		poll_file(*more);
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 5)
-		errx(2, "usage: floor PORT INTERVAL_MS FILE PAGE_BYTES");
+	if (argc < 5)
+		errx(2, "usage: floor PORT INTERVAL_MS FILE PAGE_BYTES [FILE...]");
 	int size = atoi(argv[4]);
 	head = sprintf(page, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", size);
 	length = head + size;
@@ -54,7 +61,7 @@ int main(int argc, char **argv)
 	struct itimerspec every = {{ms / 1000, ms % 1000 * 1000000}, {ms / 1000, ms % 1000 * 1000000}};
 	if (timer < 0 || timerfd_settime(timer, 0, &every, NULL))
 		err(1, "timer");
-	poll_sensor(argv[3]);
+	poll_sensors(argv);
 
 	int ep = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event e = {.events = EPOLLIN};
@@ -68,7 +75,7 @@ int main(int argc, char **argv)
 		if (e.data.fd == timer) {
 			uint64_t expirations;
 			if (read(timer, &expirations, sizeof expirations) > 0)
-				poll_sensor(argv[3]);
+				poll_sensors(argv);
 		} else if (e.data.fd == listener) {
 			int c = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 			struct epoll_event in = {.events = EPOLLIN, .data.fd = c};
