@@ -19,13 +19,24 @@ var lineWire = &wire{
 		for _, opt := range d.Options {
 			l, ok := o.values[opt.Name].(LineRef)
 			if ok {
-				claims = append(claims, Claim{Kind: LineWire, Option: opt.Name, Line: l, Output: opt.Type == OutputOption})
+				claims = append(claims, Claim{Kind: LineWire, Option: opt.Name, Line: l, Output: opt.Type == OutputOption, Force: o.Forced()})
 			}
 		}
 		return claims
 	},
 	key:   func(c Claim) string { return c.Line.Key() },
 	words: func(c Claim) string { return c.Line.String() },
+}
+
+// forceOption is an option of every driver that has lines.
+var forceOption = Option{Name: "force", Type: BoolOption, Default: "no",
+	Help: "take the lines even from a peripheral (I2C, SPI, a serial port), which gets them back at the next boot only"}
+
+// Forced tells whether the sensor's lines are taken from a peripheral that has
+// them; false where it has no lines.
+func (o *Options) Forced() bool {
+	force, _ := o.values[forceOption.Name].(bool)
+	return force
 }
 
 func parseLineOption(_ Option, text string) (any, error) { return ParseLine(text) }
@@ -61,6 +72,7 @@ type LineConfig struct {
 	Edges     EdgeKind
 	Debounce  time.Duration // by the kernel; 0: none
 	Buffer    int           // events the kernel keeps for the reader; 0: its default, 16
+	Force     bool          // take it from the peripheral that has it
 }
 
 // An Edge is one event as the kernel recorded it.
@@ -94,6 +106,7 @@ type Rail struct {
 	Line      LineRef
 	ActiveLow bool
 	Settle    time.Duration // from switching on to stable
+	Force     bool          // its line is taken even from a peripheral
 	// MaxOn is how long it may be on at a stretch; then it is switched off,
 	// even while it is used. Zero: no limit.
 	MaxOn time.Duration

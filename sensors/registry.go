@@ -18,6 +18,9 @@ var (
 // Register adds a driver; drivers call it from init, so that adding one
 // touches one file. A mistake in the table stops the program at once.
 func Register(d *Driver) {
+	if d.Uses(LineWire) {
+		d.Options = append(slices.Clone(d.Options), forceOption)
+	}
 	if drivers[d.Name] != nil {
 		panic(fmt.Sprintf("sensors: driver %s is registered twice", d.Name))
 	}

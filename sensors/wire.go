@@ -76,6 +76,7 @@ type Claim struct {
 	Line    LineRef // of a line
 	Output  bool    // a line that is driven
 	Held    bool    // a line that is kept between reads
+	Force   bool    // a line that is taken even from a peripheral
 	Path    string  // of a serial port, a file or a program; empty: found at the read
 	Name    string  // of a file that is found at the read, in words
 }

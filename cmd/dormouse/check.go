@@ -12,7 +12,11 @@ import (
 
 	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
+	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/pinout"
 )
 
 var checkCommand = &command{
@@ -53,7 +57,11 @@ func defineCheck(c *kingpin.CmdClause) action {
 		for _, w := range cfg.Warnings {
 			warnings = append(warnings, w.Error())
 		}
-		for _, w := range warnings {
+		lines, err := s.lineWarnings(cfg)
+		if err != nil {
+			return err
+		}
+		for _, w := range append(warnings, lines...) {
 			if _, err := fmt.Fprintln(stderr, "warning:", w); err != nil {
 				return err
 			}
@@ -65,6 +73,39 @@ func defineCheck(c *kingpin.CmdClause) action {
 		defer stop()
 		return s.checkHardware(ctx, stdout, cfg)
 	}
+}
+
+// lineWarnings are about lines that peripherals of this machine have.
+func (s *settings) lineWarnings(cfg *config.Config) ([]string, error) {
+	clock, err := alarm.New()
+	if err != nil {
+		return nil, err
+	}
+	defer clock.Close()
+	inspector, ok := openBoard(s.board, clock).(board.Inspector)
+	if !ok {
+		return nil, nil
+	}
+	var warnings []string
+	warn := func(subject string, where config.Origin, c sensors.Claim) {
+		if what := pinout.Peripheral(inspector, c); what != "" {
+			p := &config.Problem{Origin: where, Subject: subject, Key: c.Option, Err: errors.New(what)}
+			warnings = append(warnings, p.Error())
+		}
+	}
+	for _, r := range cfg.Rails {
+		c := r.Claim()
+		if !r.Implicit {
+			c.Option = "line"
+		}
+		warn("rail "+r.Name, r.Origin, c)
+	}
+	for _, sensor := range cfg.Sensors {
+		for _, c := range sensor.Options.Claims() {
+			warn("sensor "+sensor.Name, sensor.Origin, c)
+		}
+	}
+	return warnings, nil
 }
 
 // checkHardware reads everything once and reports what fails.

@@ -128,6 +128,7 @@ func (k *kernel) expander(device string) (name string, ok bool, err error) {
 type place struct {
 	node   string // of the chip: "gpiochip0"
 	chip   string // in words: "gpiochip0 (pinctrl-rp1)"
+	label  string // of the chip
 	lines  int    // of the chip
 	offset int
 }
@@ -146,7 +147,7 @@ func (k *kernel) find(ref sensors.LineRef) (place, error) {
 		wanted = name
 	}
 	failed, err := k.eachChip(func(c *chip, again bool) bool {
-		p := place{node: c.node, chip: c.String(), lines: c.lines, offset: ref.Offset}
+		p := place{node: c.node, chip: c.String(), label: c.label, lines: c.lines, offset: ref.Offset}
 		switch {
 		case ref.BCM >= 0:
 			p.offset = ref.BCM
@@ -241,7 +242,7 @@ func (l *linux) LineInfo(ref sensors.LineRef) (LineInfo, error) {
 	if err := errors.Join(err, c.close()); err != nil {
 		return LineInfo{}, fmt.Errorf("line %s: %s: %w", ref, p, err)
 	}
-	return lineInfo(p, info), nil
+	return l.kernel.lineInfo(p, info), nil
 }
 
 // identifyLine is a line's chip and offset, whatever name led there.
@@ -250,12 +251,13 @@ func (l *linux) identifyLine(c sensors.Claim) (string, bool) {
 	return p.String(), err == nil
 }
 
-func lineInfo(p place, info unix.GPIOV2LineInfo) LineInfo {
+func (k *kernel) lineInfo(p place, info unix.GPIOV2LineInfo) LineInfo {
 	return LineInfo{
 		Chip: p.chip, Offset: p.offset,
 		Name:     unix.ByteSliceToString(info.Name[:]),
 		Held:     info.Flags&flagUsed != 0,
 		Consumer: unix.ByteSliceToString(info.Consumer[:]),
 		Output:   info.Flags&flagOutput != 0,
+		Function: k.mux.Function(p.label, p.offset),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board/pinmux"
 )
 
 // An Inspector is a Board that can be looked at without taking anything from
@@ -32,6 +33,8 @@ type LineInfo struct {
 	Held     bool   // it is in use
 	Consumer string // the name that its user gave; may be empty
 	Output   bool
+	// Function is what a peripheral has the line for at present.
+	Function pinmux.Function
 }
 
 // Holder is the line's user in words: the quoted consumer name, or that there is

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"unsafe"
 
+	"example.org/dormouse/sensors/board/pinmux"
 	"golang.org/x/sys/unix"
 )
 
@@ -12,6 +13,7 @@ import (
 type kernel struct {
 	root  string // "/"
 	ioctl ioctlFunc
+	mux   *pinmux.Reader
 }
 
 // ioctlFunc makes one request of the file fd; its error is a unix.Errno.

@@ -32,11 +32,16 @@ const (
 
 // OpenLine requests one line by version 2 of the GPIO character device's uAPI
 // (linux/gpio.h; Documentation/userspace-api/gpio/chardev.rst). An output has
-// its value from the request on, without a glitch.
+// its value from the request on, without a glitch. A line that a peripheral has
+// is refused, unless it is forced: the request alone would make a plain line of
+// it.
 func (l *linux) OpenLine(ref sensors.LineRef, c sensors.LineConfig, consumer string) (sensors.Line, error) {
 	p, err := l.kernel.find(ref)
 	if err != nil {
 		return nil, err
+	}
+	if f := l.kernel.mux.Function(p.label, p.offset); !f.IsZero() && !c.Force {
+		return nil, f.Refuse(ref)
 	}
 	request, err := lineRequest(p.offset, c, consumer)
 	if err != nil {
@@ -47,11 +52,13 @@ func (l *linux) OpenLine(ref sensors.LineRef, c sensors.LineConfig, consumer str
 		return nil, fmt.Errorf("line %s: open %s: %w", ref, p.node, err)
 	}
 	err = on.ioctl(unix.GPIO_V2_GET_LINE_IOCTL, unsafe.Pointer(request))
-	if errors.Is(err, unix.EBUSY) {
-		info, infoErr := on.info(p.offset)
-		return nil, errors.Join(LineHeld(ref, p.String(), unix.ByteSliceToString(info.Consumer[:]), err), infoErr, on.close())
-	}
 	if err != nil {
+		info, infoErr := on.info(p.offset)
+		// A strict pin controller's line that a peripheral has is "used", and the
+		// request ends in EINVAL.
+		if errors.Is(err, unix.EBUSY) || infoErr == nil && info.Flags&flagUsed != 0 {
+			return nil, errors.Join(LineHeld(ref, p.String(), unix.ByteSliceToString(info.Consumer[:]), err), infoErr, on.close())
+		}
 		return nil, errors.Join(requestError(ref, p, err), on.close())
 	}
 	// The line lives on without its chip's descriptor.

@@ -4,6 +4,7 @@ package board
 
 import (
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board/pinmux"
 	"periph.io/x/host/v3/distro"
 )
 
@@ -20,7 +21,7 @@ func Open() Inspector { return newLinux("/", ioctl) }
 func newLinux(root string, call ioctlFunc) *linux {
 	f := newFiles(root)
 	f.ioctl = call
-	return &linux{kernel: &kernel{root: root, ioctl: call}, files: f}
+	return &linux{kernel: &kernel{root: root, ioctl: call, mux: pinmux.NewReader(root)}, files: f}
 }
 
 // Model is the device tree's model (periph reads it, and initialises nothing

@@ -54,7 +54,7 @@ func (l *linux) Lines() ([]LineInfo, error) {
 				errs = append(errs, fmt.Errorf("%s line %d: %w", c, i, err))
 				break
 			}
-			lines = append(lines, lineInfo(place{chip: c.String(), offset: i}, info))
+			lines = append(lines, l.kernel.lineInfo(place{chip: c.String(), label: c.label, offset: i}, info))
 		}
 		return true
 	})

@@ -126,7 +126,7 @@ func (c *Sensor) Claims() []sensors.Claim {
 
 // Claim is the line that switches the rail.
 func (r *Rail) Claim() sensors.Claim {
-	return sensors.Claim{Kind: sensors.LineWire, Option: "power", Line: r.Line, Output: true}
+	return sensors.Claim{Kind: sensors.LineWire, Option: "power", Line: r.Line, Output: true, Force: r.Force}
 }
 
 // Chip is the claim of the sensor's chip, which several sensors may read; ok is

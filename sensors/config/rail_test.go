@@ -48,7 +48,7 @@ func TestWrongRails(t *testing.T) {
 		{"warms up longer", "  - {name: a, line: 4, max-on: 1s}\n", "f:3: sensor s: warmup: 1s is no shorter than max-on of rail a (f:2), 1s: the rail would be switched off before the sensor is read"},
 		{"rail before too short", "  - {name: a, line: 4, after: b, settle: 1s}\n  - {name: b, line: 5, settle: 1s, max-on: 2s}\n",
 			"f:2: rail a: after: max-on of rail b (f:3), 2s, ends before both have settled"},
-		{"misspelt", "  - {name: a, line: 4, maxon: 2s}\n", "f:2: rail a: maxon: is not a key of a rail (did you mean max-on?): its keys are active, settle, max-on, after"},
+		{"misspelt", "  - {name: a, line: 4, maxon: 2s}\n", "f:2: rail a: maxon: is not a key of a rail (did you mean max-on?): its keys are active, settle, max-on, after, force"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Load(Source{File: "f", Data: []byte("rails:\n" + tt.rails + "sensors: [{name: s, driver: thermal, power: a, warmup: 1s}]\n")})

@@ -22,7 +22,7 @@ type rails struct {
 }
 
 // railKeys are the keys of a rail, besides its name and line.
-var railKeys = []string{"active", "settle", "max-on", "after"}
+var railKeys = []string{"active", "settle", "max-on", "after", "force"}
 
 // readRails reads the rails' stanzas.
 func readRails(r *report, stanzas []*stanza, identify Identifier) *rails {
@@ -97,6 +97,10 @@ func (r *Rail) set(set setting) error {
 		r.ActiveLow = text == "low"
 	case "settle":
 		r.Settle, err = units.ParseDuration(text)
+	case "force":
+		var force any
+		force, err = sensors.Option{Type: sensors.BoolOption}.Parse(text)
+		r.Force, _ = force.(bool)
 	case "max-on":
 		if r.MaxOn, err = units.ParseDuration(text); err == nil && r.MaxOn == 0 {
 			err = errors.New("0s would never let it be on: remove max-on for no limit")

@@ -35,6 +35,7 @@ type User struct {
 	Label string // "door", "sonar echo", "rail probes"
 
 	consumer string // the name that the kernel shows while the line is held
+	force    bool   // it takes the line from a peripheral
 	group    string // users of an equal, non-empty group may share a pin: the sensors of one chip
 }
 
@@ -110,7 +111,7 @@ func New(cfg *config.Config, b board.Inspector) *Pinout {
 
 func (p *Pinout) addRails(cfg *config.Config, lines *lines) {
 	for _, r := range cfg.Rails {
-		user := User{Label: "rail " + r.Name, consumer: "dormouse " + r.Name}
+		user := User{Label: "rail " + r.Name, consumer: "dormouse " + r.Name, force: r.Force}
 		if r.Implicit {
 			user.Label = "power of " + strings.Join(poweredBy(cfg, r), ", ")
 		}
@@ -131,7 +132,7 @@ func (p *Pinout) addSensors(cfg *config.Config, lines *lines) {
 			if c.Kind != sensors.LineWire {
 				continue
 			}
-			user := User{Label: s.Name, consumer: "dormouse " + s.Name}
+			user := User{Label: s.Name, consumer: "dormouse " + s.Name, force: c.Force}
 			if count > 1 {
 				user.Label += " " + c.Option
 			}
@@ -246,7 +247,6 @@ func (p *Pinout) inspect(lines *lines) {
 		p.notef("other uses of the lines are not known: %v", lines.err)
 		return
 	}
-	p.addFunctions(lines.board)
 	for i := range p.Pins {
 		pin := &p.Pins[i]
 		if pin.BCM < 0 {
@@ -266,51 +266,41 @@ func (p *Pinout) inspectPin(pin *Pin, info board.LineInfo) {
 	if info.Held && !slices.ContainsFunc(pin.Users, ours) {
 		pin.Holder = info.Holder()
 	}
-	usedAsLine := slices.ContainsFunc(pin.Users, func(u User) bool { return u.consumer != "" })
+	f := info.Function
+	if pin.Function == "" {
+		pin.Function = f.String()
+	}
+	asLine := slices.DeleteFunc(slices.Clone(pin.Users), func(u User) bool { return u.consumer == "" })
+	forced := !slices.ContainsFunc(asLine, func(u User) bool { return !u.force })
 	switch {
-	case !usedAsLine:
+	case len(asLine) == 0:
 	case pin.Holder != "":
 		pin.Conflict = true
 		p.notePin(pin, "is held by %s: stop that, or wire %s to another line", pin.Holder, pin.users(" and "))
-	case pin.Function != "" && !pin.Conflict:
+	case pin.Conflict || f.IsZero():
+	case forced:
+		p.notePin(pin, "%s", f.Forced())
+	default:
 		pin.Conflict = true
-		p.notePin(pin, "is %s at present: switch that off in config.txt, or wire %s to another line", pin.Function, pin.users(" and "))
+		p.notePin(pin, "%s", f.Refusal())
 	}
 }
 
-// addFunctions finds out which pins aren't lines at present, by the devices
-// that exist.
-func (p *Pinout) addFunctions(b board.Inspector) {
-	buses, err := b.Buses()
-	if err != nil {
-		p.notef("the I2C buses can't be listed: %v", err)
+// Peripheral is what is to be said of a claimed line that a peripheral has: why it
+// would be refused, or what taking it by force does. Empty: nothing, or the board
+// doesn't have the line.
+func Peripheral(b board.Inspector, c sensors.Claim) string {
+	if c.Kind != sensors.LineWire {
+		return ""
 	}
-	for _, bus := range buses {
-		p.addFunction(bus.String(), bus.Pins())
+	info, err := b.LineInfo(c.Line)
+	switch {
+	case err != nil || info.Function.IsZero():
+		return ""
+	case c.Force:
+		return fmt.Sprintf("line %s %s", c.Line, info.Function.Forced())
 	}
-	for n := range 2 {
-		d := sensors.SPIDevice{Select: n}
-		if p.exists(b, d.Node()) {
-			p.addFunction(fmt.Sprintf("SPI bus %d", d.Bus), d.Pins())
-		}
-	}
-	if p.exists(b, "/dev/serial0") { // the link to the header's UART, made by Raspberry Pi OS
-		p.addFunction("the serial port", sensors.HeaderUART)
-	}
-}
-
-func (p *Pinout) addFunction(medium string, pins []sensors.Signal) {
-	for _, signal := range pins {
-		p.byBCM(signal.BCM).Function = fmt.Sprintf("%s of %s", signal.Name, medium)
-	}
-}
-
-func (p *Pinout) exists(b board.Inspector, path string) bool {
-	found, err := b.Files().Glob(path)
-	if err != nil {
-		p.notef("whether %s exists is not known: %v", path, err)
-	}
-	return len(found) > 0
+	return fmt.Sprintf("line %s %s", c.Line, info.Function.Refusal())
 }
 
 // sameConsumer compares names of which the kernel keeps 31 bytes

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +17,7 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/pinmux"
 	"example.org/dormouse/sensors/config"
 )
 
@@ -27,17 +28,21 @@ type inspected struct {
 	board.Inspector
 	noHeader error
 	held     map[string]string // consumer, by the line's key
-	buses    []sensors.Bus
-	busesErr error
-	nodes    []string
+	// The functions of lines, by number.
+	functions map[int]pinmux.Function
 }
 
-func (b inspected) Buses() ([]sensors.Bus, error) { return b.buses, b.busesErr }
-func (b inspected) Files() sensors.Files          { return inspectedFiles{nodes: b.nodes} }
+func peripheral(device string, lines ...int) map[int]pinmux.Function {
+	functions := map[int]pinmux.Function{}
+	for _, n := range lines {
+		functions[n] = pinmux.Usual(n, device)
+	}
+	return functions
+}
 
 func (b inspected) LineInfo(ref sensors.LineRef) (board.LineInfo, error) {
 	consumer, held := b.held[ref.Key()]
-	info := board.LineInfo{Chip: "gpiochip0 (pinctrl-bcm2711)", Offset: ref.BCM, Held: held, Consumer: consumer}
+	info := board.LineInfo{Chip: "gpiochip0 (pinctrl-bcm2711)", Offset: ref.BCM, Held: held, Consumer: consumer, Function: b.functions[ref.BCM]}
 	switch {
 	case b.noHeader != nil:
 		return info, b.noHeader
@@ -54,19 +59,19 @@ func (b inspected) LineInfo(ref sensors.LineRef) (board.LineInfo, error) {
 	return info, nil
 }
 
-type inspectedFiles struct {
-	sensors.Files
-	nodes []string
+// unsure is a line's function on a Pi that doesn't tell whether it has it.
+func unsure(n int) pinmux.Function {
+	f := pinmux.Usual(n, "")
+	f.Guess = true
+	return f
 }
 
-func (f inspectedFiles) Glob(pattern string) ([]string, error) {
-	if slices.Contains(f.nodes, "error") {
-		return nil, errors.New("it is forbidden")
+func join(all ...map[int]pinmux.Function) map[int]pinmux.Function {
+	joined := map[int]pinmux.Function{}
+	for _, m := range all {
+		maps.Copy(joined, m)
 	}
-	if slices.Contains(f.nodes, pattern) {
-		return []string{pattern}, nil
-	}
-	return nil, nil
+	return joined
 }
 
 func TestPinout(t *testing.T) {
@@ -82,17 +87,18 @@ func TestPinout(t *testing.T) {
 	}{
 		{name: "empty"},
 		{name: "wired", sensors: wired, rails: []string{"supply=GPIO17,active=low", "spare=12"}},
-		{name: "inspected", sensors: wired, rails: []string{"supply=GPIO17,active=low"}, here: inspected{buses: []sensors.Bus{1},
-			nodes: []string{"/dev/spidev0.0", "/dev/spidev0.1", "/dev/serial0"},
+		{name: "inspected", sensors: wired, rails: []string{"supply=GPIO17,active=low"}, here: inspected{functions: join(peripheral("i2c@7e804000", 2, 3), peripheral("spi@7e204000", 7, 8, 9, 10, 11), peripheral("serial@7e201000", 14, 15)),
 			held: map[string]string{"GPIO17": "dormouse supply", "GPIO4": "onewire@0", "GPIO27": "dormouse door", "GPIO16": "",
 				"20-0020:3": "somebody", "GPIO21": "dormouse long-name-of-a-sensor-"}}},
 		{name: "conflicts", wrong: true, sensors: []string{"door=switch,pin=GPIO27", "gate=pulse,pin=BOARD13", "sda=switch,pin=GPIO2", "gh=bme280",
 			"wrong=switch,pin=BOARD6", "bell=switch,pin=GPIO23", "uart=switch,pin=RXD1", "lost=switch,pin=NOWHERE", "ce=switch,pin=GPIO8"},
-			here: inspected{held: map[string]string{"GPIO23": "gpioset"}, nodes: []string{"/dev/serial0", "/dev/spidev0.0"}, busesErr: errors.New("no /dev")}},
+			here: inspected{held: map[string]string{"GPIO23": "gpioset"}, functions: join(peripheral("serial@7e201000", 14, 15), peripheral("spi@7e204000", 8, 9, 10, 11))}},
+		{name: "by-force", sensors: []string{"a=switch,pin=BOARD8,force=yes", "b=switch,pin=GPIO3", "c=tmp102,bus=0,power=vcc"}, rails: []string{"vcc=GPIO11,force=yes"},
+			here: inspected{held: map[string]string{"GPIO14": "dormouse a"}, functions: join(peripheral("serial@7e201000", 14, 15), peripheral("spi@7e204000", 11),
+				map[int]pinmux.Function{0: unsure(0), 1: unsure(1), 2: unsure(2), 3: unsure(3)})}},
 		{name: "through-the-board", sensors: []string{"a=switch,pin=GPIO22", "b=switch,pin=gpiochip0:22"}, here: inspected{}},
 		{name: "elsewhere", sensors: []string{"a=switch,pin=GPIO22", "b=switch,pin=gpiochip0:22", "c=tmp102,bus=3"},
 			here: inspected{noHeader: errors.New("line GPIO2 (pin 3): there is no /dev/gpiochip*")}},
-		{name: "forbidden", here: inspected{nodes: []string{"error"}}},
 		{name: "colour", colour: true, sensors: []string{"door=switch,pin=GPIO27", "gate=pulse,pin=BOARD13", "gh=bme280"}, wrong: true,
 			here: inspected{held: map[string]string{"GPIO4": "onewire@0"}}},
 	} {

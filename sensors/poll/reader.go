@@ -61,6 +61,7 @@ func (r *reader) Wait(cmd *exec.Cmd) error  { return r.shared.wait(cmd) }
 
 func (r *reader) Line(option string, c sensors.LineConfig) (sensors.Line, error) {
 	ref := r.cfg.Options.Line(option)
+	c.Force = r.cfg.Options.Forced()
 	l, err := r.shared.board.OpenLine(ref, c, "dormouse "+r.cfg.Name)
 	if err != nil {
 		return nil, err

@@ -203,7 +203,7 @@ func (r *rail) rest() error {
 	if r.line != nil {
 		return nil
 	}
-	c := sensors.LineConfig{Output: true, ActiveLow: r.config.ActiveLow}
+	c := sensors.LineConfig{Output: true, ActiveLow: r.config.ActiveLow, Force: r.config.Force}
 	line, err := r.board.OpenLine(r.config.Line, c, "dormouse "+r.config.Name)
 	if err != nil {
 		return err
@@ -255,7 +255,7 @@ func (r *rail) up(all *Rails) (on context.Context, since alarm.Instant, err erro
 		return nil, 0, r.cutOff
 	}
 	if r.line == nil {
-		c := sensors.LineConfig{Output: true, Active: true, ActiveLow: r.config.ActiveLow}
+		c := sensors.LineConfig{Output: true, Active: true, ActiveLow: r.config.ActiveLow, Force: r.config.Force}
 		line, err := r.board.OpenLine(r.config.Line, c, "dormouse "+r.config.Name)
 		if err != nil {
 			return nil, 0, err

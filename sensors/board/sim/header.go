@@ -8,6 +8,7 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/pinmux"
 	"golang.org/x/sys/unix"
 )
 
@@ -16,7 +17,7 @@ const (
 	headerLines = 54
 	headerChip  = "gpiochip0"
 	headerLabel = "pinctrl-bcm2835"
-	firstFree   = 4 // below are the EEPROM's bus and bus 1
+	firstFree   = 2 // below is the EEPROM's bus
 	lastFree    = 27
 )
 
@@ -26,6 +27,7 @@ type pin struct {
 	consumer string // of line, or of a stranger who holds it
 	held     bool   // by a stranger
 	gone     bool
+	function pinmux.Function
 	manual   bool // level was set by SetInput; the script is over
 	level    bool
 	wire     *wire // what answers in time; nil: nothing
@@ -149,7 +151,7 @@ func (b *Board) LineInfo(ref sensors.LineRef) (board.LineInfo, error) {
 	return b.lineInfo(offset), nil
 }
 
-// OpenLine takes one of the lines 4 to 27.
+// OpenLine takes one of the lines 2 to 27.
 func (b *Board) OpenLine(ref sensors.LineRef, c sensors.LineConfig, consumer string) (sensors.Line, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -163,8 +165,8 @@ func (b *Board) OpenLine(ref sensors.LineRef, c sensors.LineConfig, consumer str
 	where := fmt.Sprintf("%s (%s) line %d", headerChip, headerLabel, offset)
 	p := &b.pins[offset]
 	switch {
-	case offset == 2 || offset == 3:
-		return nil, board.LineHeld(ref, where, BusNumber.String(), unix.EBUSY)
+	case !p.function.IsZero() && !c.Force:
+		return nil, p.function.Refuse(ref)
 	case offset < firstFree || offset > lastFree:
 		return nil, sensors.Errorf(sensors.IO, "line %s: on the simulated board GPIO%d to GPIO%d can be wired: %w", ref, firstFree, lastFree, unix.EPERM)
 	case p.held || p.line != nil:
@@ -179,7 +181,7 @@ func (b *Board) OpenLine(ref sensors.LineRef, c sensors.LineConfig, consumer str
 	if s, ok := scripts[offset]; ok {
 		l.script = &s
 	}
-	p.line, p.consumer = l, consumer
+	p.line, p.consumer, p.function = l, consumer, pinmux.Function{}
 	b.driven(offset, now)
 	return l, nil
 }

@@ -54,6 +54,7 @@ func (b *Board) lineInfo(offset int) board.LineInfo {
 	if info.Held {
 		info.Consumer = p.consumer
 	}
+	info.Function = p.function
 	info.Output = p.line != nil && p.line.config.Output
 	return info
 }

@@ -57,6 +57,7 @@ func New(clock board.Clock, seed uint64) *Board {
 	b.serialSlots = map[string]*serialSlot{}
 	b.attachSerial(ParticlePort, "pms5003", b.measured)
 	b.files = newFileTree(b)
+	b.giveFunctions()
 	b.wireTimed()
 	return b
 }
@@ -273,6 +274,9 @@ func (b *bus) Tx(addr uint16, w, r []byte) error {
 }
 
 func (b *Board) transact(addr uint16, w, r []byte) error {
+	if !b.hasBus() {
+		return unix.ETIMEDOUT
+	}
 	if b.stuck != nil {
 		fill(r, *b.stuck)
 		return nil
