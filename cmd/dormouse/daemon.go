@@ -194,11 +194,33 @@ func reachable(address string) string {
 }
 
 // serveUntilEnd is the daemon's life, from a process that is one until it is
-// asked to end.
+// asked to end, which it also may be while a file is opened that doesn't answer.
 func (s *settings) serveUntilEnd(p *daemon.Process, files service.Files) error {
+	var o service.Options
+	opened := make(chan error, 1)
+	go func() {
+		var err error
+		o, err = s.open(p, files)
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		if err != nil {
+			return err
+		}
+	case <-p.Done():
+		return nil // nothing was read, and no rail is up
+	}
+	defer o.Clock.Close()
+	return service.Run(o)
+}
+
+// open opens what the daemon works with. After an error the process ends, and
+// what was opened with it.
+func (s *settings) open(p *daemon.Process, files service.Files) (o service.Options, err error) {
 	log, err := s.openLog(s.logOutput)
 	if err != nil {
-		return err
+		return o, err
 	}
 	log.Info("starting", "version", version.Version, "revision", version.GetRevision(), "pid", os.Getpid())
 	service.TryWrites(p, log, s.stateDirectory)
@@ -210,10 +232,9 @@ func (s *settings) serveUntilEnd(p *daemon.Process, files service.Files) error {
 	}
 	clock, err := s.openClock()
 	if err != nil {
-		return err
+		return o, err
 	}
-	defer clock.Close()
-	o := service.Options{
+	o = service.Options{
 		Process: p, Log: log, Clock: clock, Board: openBoard(s.board, clock), Files: files, Load: s.Reload,
 		Build: buildLabels(), TelemetryPath: s.telemetryPath, Lifecycle: s.lifecycle,
 		Textfile: s.textfile, StateDirectory: s.stateDirectory,
@@ -222,14 +243,14 @@ func (s *settings) serveUntilEnd(p *daemon.Process, files service.Files) error {
 		o.FirstWake = func(snapshot *sensors.Snapshot) error { return s.firstWake(snapshot, clock) }
 	}
 	if o.Listeners, err = s.listen(p); err != nil {
-		return err
+		return o, err
 	}
 	if s.pidFile != "" {
 		if o.Control, err = control.Listen(s.pidFile); err != nil {
-			return err
+			return o, err
 		}
 	}
-	return service.Run(o)
+	return o, nil
 }
 
 // warnings are about places that are in order now and will cause trouble later.

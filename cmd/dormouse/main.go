@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"github.com/prometheus/common/version"
 
@@ -64,18 +65,31 @@ func init() {
 	}
 }
 
+// The kernel gives a signal to the main thread, unless that blocks it (signal(7)
+// says any thread; kernel/signal.c, complete_signal, prefers this one). Where that
+// thread waits for a file system that doesn't answer, which only SIGKILL ends, the
+// process is deaf. So the main thread does nothing but wait: an init function's
+// call keeps the main goroutine on it.
+func init() { runtime.LockOSThread() }
+
 func main() {
+	status := make(chan int)
+	go func() { status <- start() }()
+	os.Exit(<-status)
+}
+
+func start() int {
 	if daemon.SetID() {
-		os.Exit(report(os.Stderr, errSetID))
+		return report(os.Stderr, errSetID)
 	}
 	args, err := expandFiles(os.Args[1:])
 	if err != nil {
-		os.Exit(report(os.Stderr, err))
+		return report(os.Stderr, err)
 	}
 	// The processes of a start are executed with the same arguments, and the
 	// files may be out of their reach.
 	os.Args = append(os.Args[:1:1], args...)
-	os.Exit(run(args, os.Stdout, os.Stderr))
+	return run(args, os.Stdout, os.Stderr)
 }
 
 func run(args []string, stdout, stderr io.Writer) int {

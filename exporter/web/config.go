@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +20,8 @@ import (
 	"go.yaml.in/yaml/v2" // the toolkit's types decode by it
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/time/rate"
+
+	"example.org/dormouse/daemon/regular"
 )
 
 // Files are the contents of a web configuration file and of the certificates
@@ -33,21 +34,53 @@ type Files map[string][]byte
 // every file that it names. The toolkit checks them first. No error contains a
 // key, a password or a part of one.
 func ReadFiles(path string) (Files, error) {
+	// The toolkit reads whatever it is given: what has no end it must not see.
+	files, err := collect(path)
+	if err != nil {
+		return nil, wrap(path, err)
+	}
 	// The toolkit's checks of headers and of passwords aren't exported, and it
 	// checks files, not their content.
 	if err := validate(path); err != nil {
 		return nil, wrap(path, err)
 	}
+	if _, err := Parse(path, files); err != nil {
+		return nil, err
+	}
+	return files, nil
+}
+
+// collect reads the file at path and those that it names, as far as they are
+// there. The error is that one is no regular file or too large.
+func collect(path string) (Files, error) {
 	files := Files{}
-	_, err := parse(path, func(name string) ([]byte, error) {
-		content, err := os.ReadFile(name)
+	read := func(name string) error {
+		content, err := regular.ReadFile(name, regular.Most)
 		if err == nil {
 			files[name] = content
 		}
-		return content, err
-	})
+		_, kind := errors.AsType[*regular.KindError](err)
+		_, size := errors.AsType[*regular.SizeError](err)
+		if kind || size {
+			return err
+		}
+		return nil // whoever needs it reports it
+	}
+	if err := read(path); err != nil {
+		return nil, err
+	}
+	f, err := decode(files[path])
 	if err != nil {
-		return nil, wrap(path, err)
+		return files, nil // validate reports it
+	}
+	f.TLSConfig.SetDirectory(filepath.Dir(path))
+	for key, name := range map[string]string{"cert_file": f.TLSConfig.TLSCertPath, "key_file": f.TLSConfig.TLSKeyPath, "client_ca_file": f.TLSConfig.ClientCAs} {
+		if name == "" {
+			continue
+		}
+		if err := read(name); err != nil {
+			return nil, fmt.Errorf("tls_server_config: %s: %w", key, err)
+		}
 	}
 	return files, nil
 }
@@ -220,7 +253,7 @@ func validate(path string) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: name a file with --web.config.file that exists and that this user may read", err)
 	}
-	if content, readErr := os.ReadFile(path); readErr == nil {
+	if content, readErr := regular.ReadFile(path, regular.Most); readErr == nil {
 		if f, decodeErr := decode(content); decodeErr == nil {
 			if hashErr := checkUsers(f); hashErr != nil {
 				return hashErr

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/sys/unix"
 	"golang.org/x/time/rate"
 )
 
@@ -467,6 +468,33 @@ func TestSecret(t *testing.T) {
 	} {
 		if got := Secret([]byte(content)); got != want {
 			t.Errorf("%q is secret: %v", content, got)
+		}
+	}
+}
+
+// None of the files makes the reader wait, or takes the machine's memory.
+func TestReadFilesThatHaveNoEnd(t *testing.T) {
+	cert, key := certificate(t, "a")
+	const web = "tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert}\nrate_limit: {interval: -1s}\n"
+	for _, name := range []string{"web.yml", "cert.pem", "key.pem", "ca.pem"} {
+		dir := t.TempDir()
+		for file, content := range map[string][]byte{"web.yml": []byte(web), "cert.pem": nil, "key.pem": key, "ca.pem": cert} {
+			if err := os.WriteFile(filepath.Join(dir, file), content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		path := filepath.Join(dir, name)
+		if err := os.Truncate(path, 95_000_000); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadFiles(filepath.Join(dir, "web.yml")); err == nil || !strings.Contains(err.Error(), name+" has more than 1048576 bytes") {
+			t.Errorf("%s has 95 MB: %v", name, err)
+		}
+		if err := errors.Join(os.Remove(path), unix.Mkfifo(path, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadFiles(filepath.Join(dir, "web.yml")); err == nil || !strings.Contains(err.Error(), name+" is a pipe: it has to be a regular file") {
+			t.Errorf("%s is a FIFO: %v", name, err)
 		}
 	}
 }

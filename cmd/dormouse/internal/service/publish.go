@@ -21,7 +21,10 @@ func (s *service) publish(snapshot *sensors.Snapshot) {
 		}
 	}
 	if s.Textfile != "" {
-		s.writeTextfile()
+		select {
+		case s.textfiles <- struct{}{}:
+		default: // one is asked for already
+		}
 	}
 	// Reported at each wake, it would make the supervisor wake each time, too.
 	if now := count(snapshot); now != s.reported || s.reportAgain.Swap(false) {
@@ -30,15 +33,25 @@ func (s *service) publish(snapshot *sensors.Snapshot) {
 	}
 }
 
-func (s *service) writeTextfile() {
-	err := s.page.WriteTextfile(s.Textfile)
-	if err != nil && !s.textfileFailed {
-		s.Log.Error("the text file can't be written; the daemon runs on without it", "file", s.Textfile, "err", err)
+// writeTextfiles writes the text file when it is asked to, in a goroutine of its
+// own: sensors are read on time where its file system doesn't answer.
+func (s *service) writeTextfiles(ctx context.Context) {
+	failed := false
+	for {
+		select {
+		case <-s.textfiles:
+		case <-ctx.Done():
+			return
+		}
+		err := s.page.WriteTextfile(s.Textfile)
+		if err != nil && !failed {
+			s.Log.Error("the text file can't be written; the daemon runs on without it", "file", s.Textfile, "err", err)
+		}
+		if err == nil && failed {
+			s.Log.Info("the text file is written again", "file", s.Textfile)
+		}
+		failed = err != nil
 	}
-	if err == nil && s.textfileFailed {
-		s.Log.Info("the text file is written again", "file", s.Textfile)
-	}
-	s.textfileFailed = err != nil
 }
 
 // A tally is the state as systemctl status shows it.

@@ -1,17 +1,41 @@
 package service
 
 import (
+	"context"
 	"errors"
 )
 
-// requestReload has handleEvents reload, and waits for the outcome.
+// errStopping is the answer to who asks for a reload too late.
+var errStopping = errors.New("the daemon is stopping")
+
+// requestReload has the files read again, and waits for the outcome.
 func (s *service) requestReload() error {
 	answer := make(chan error, 1)
 	select {
 	case s.reloads <- answer:
-		return <-answer
 	case <-s.Process.Done():
-		return errors.New("the daemon is stopping")
+		return errStopping
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-s.Process.Done():
+		return errStopping
+	}
+}
+
+// reloadOnDemand does the reloads, one after the other, in a goroutine of their
+// own: reading files may take for ever, and signals are heard meanwhile.
+func (s *service) reloadOnDemand(ctx context.Context) {
+	for {
+		select {
+		case answer := <-s.reloads:
+			answer <- s.reload()
+		case <-s.hangups:
+			_ = s.reload() // the outcome is in the log and in the metrics
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

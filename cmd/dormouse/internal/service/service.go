@@ -28,10 +28,6 @@ const (
 	EventDump daemon.Event = "dump" // write the state to the log
 )
 
-// stopTimeout is how long the end may take, a running scrape included. init
-// and systemd wait longer before they kill.
-const stopTimeout = 4 * time.Second
-
 // Options are what a daemon runs with.
 type Options struct {
 	Process *daemon.Process
@@ -62,16 +58,20 @@ type service struct {
 	page   *exporter.Exporter
 	server *web.Server
 
-	textfileFailed bool
-	reported       tally              // to the supervisor, by publish
-	reportAgain    atomic.Bool        // another status was reported since
-	ending         chan time.Duration // how long programs may take to end
-	reloads        chan chan error    // asked for by POST /-/reload and the control socket
+	textfiles   chan struct{}             // asks for the text file to be written
+	reported    tally                     // to the supervisor, by publish
+	reportAgain atomic.Bool               // another status was reported since
+	ending      chan time.Duration        // how long programs may take to end
+	endBy       atomic.Pointer[time.Time] // when the end is given up; nil: the usual time
+	reloads     chan chan error           // asked for by POST /-/reload and the control socket
+	hangups     chan struct{}             // asks for a reload as well
 }
 
-// Run runs until the process is asked to end, which is no error.
+// Run runs until the process is asked to end, which is no error. It returns in
+// time whatever hangs: a file system that doesn't answer, be it that of the state
+// directory or of the log, would keep the process otherwise.
 func Run(o Options) error {
-	s := &service{Options: o, ending: make(chan time.Duration, 1), reloads: make(chan chan error)}
+	s := &service{Options: o, textfiles: make(chan struct{}, 1), hangups: make(chan struct{}, 1), ending: make(chan time.Duration, 1), reloads: make(chan chan error)}
 	page := exporter.Options{Build: o.Build, Clock: o.Clock, Log: o.Log.Logger, TelemetryPath: o.TelemetryPath}
 	if o.Lifecycle {
 		page.Reload = s.requestReload
@@ -85,24 +85,40 @@ func Run(o Options) error {
 	}); err != nil {
 		return err
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.run() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-o.Process.Done():
+		return s.awaitEnd(ended)
+	}
+}
+
+// run is the service from its start to its end.
+func (s *service) run() error {
 	failed := make(chan error, 2)
 	s.serve(failed)
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	if s.Textfile != "" {
+		go s.writeTextfiles(ctx)
+	}
+	go s.reloadOnDemand(ctx)
 	polled := make(chan error, 1)
 	go func() { polled <- s.poller.Run(ctx) }()
-	if err := o.Process.Ready(fmt.Sprintf("%d sensors", len(o.Config.Sensors))); err != nil {
+	if err := s.Process.Ready(fmt.Sprintf("%d sensors", len(s.Config.Sensors))); err != nil {
 		return err
 	}
-	o.Log.Info("started", "sensors", len(o.Config.Sensors), "copied_to", o.Process.Copied())
+	s.Log.Info("started", "sensors", len(s.Config.Sensors), "copied_to", s.Process.Copied())
 
 	alive, err := s.watchdog(ctx)
 	if err == nil {
 		err = s.handleEvents(ctx, failed, polled, alive)
 	}
-	o.Log.Info("stopping")
-	stopping := o.Process.Stopping()
+	s.Log.Info("stopping")
+	stopping := s.Process.Stopping()
 	cancel()
 	return errors.Join(err, stopping, s.end(polled))
 }
@@ -124,8 +140,6 @@ func (s *service) serve(failed chan<- error) {
 func (s *service) handleEvents(ctx context.Context, failed, polled chan error, alive <-chan struct{}) error {
 	for {
 		select {
-		case <-s.Process.Done():
-			return nil
 		case err := <-failed:
 			return fmt.Errorf("serve the page: %w", err)
 		case err := <-polled:
@@ -133,64 +147,21 @@ func (s *service) handleEvents(ctx context.Context, failed, polled chan error, a
 			return fmt.Errorf("poll: %w", err)
 		case <-alive:
 			s.supervisorKnows(s.Process.Alive())
-		case answer := <-s.reloads:
-			answer <- s.reload()
 		case event := <-s.Process.Events():
 			switch event {
+			case daemon.Terminate:
+				return nil
 			case daemon.Reload:
-				// The outcome is in the log and in the metrics.
-				_ = s.reload()
+				// Not waited for, as the next event may be TERM.
+				select {
+				case s.hangups <- struct{}{}:
+				default: // one is asked for already
+				}
 			case EventRead:
-				// Not waited for: the next event may be TERM.
 				go s.readNow(ctx)
 			case EventDump:
 				s.dump()
 			}
-		}
-	}
-}
-
-// end waits for the rails to be down and for a running scrape to be answered.
-func (s *service) end(polled chan error) error {
-	var errs []error
-	if err := s.awaitPolling(polled); err != nil {
-		errs = append(errs, err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	if len(errs) == 0 {
-		s.Log.Info("stopped", "rails", "off")
-	}
-	errs = append(errs, s.server.Shutdown(ctx))
-	if s.Control != nil {
-		if err := s.Control.Close(); !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// awaitPolling waits until nothing is being read and the programs have ended.
-func (s *service) awaitPolling(polled chan error) error {
-	limit := stopTimeout
-	deadline := time.NewTimer(limit) // the process doesn't sleep any more
-	defer deadline.Stop()
-	for {
-		select {
-		case err := <-polled:
-			if errors.Is(err, context.Canceled) {
-				return nil
-			}
-			return err
-		case programs := <-s.ending:
-			limit = stopTimeout + programs
-			deadline.Reset(limit)
-			// The page is given stopTimeout after that.
-			if err := s.Process.ExtendTimeout(limit + stopTimeout); err != nil {
-				s.Log.Error("tell the supervisor how long programs may take to end", "err", err)
-			}
-		case <-deadline.C:
-			return fmt.Errorf("polling didn't end within %s", limit)
 		}
 	}
 }

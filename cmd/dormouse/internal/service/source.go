@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 
+	"example.org/dormouse/daemon/regular"
 	"example.org/dormouse/exporter/control"
 	"example.org/dormouse/exporter/web"
 	"example.org/dormouse/sensors/config"
@@ -150,7 +150,7 @@ func (s *Source) readConfig() ([]byte, error) {
 	if s.ConfigFile == "" || s.Builtin != nil {
 		return s.Builtin, nil
 	}
-	data, err := os.ReadFile(s.ConfigFile)
+	data, err := regular.ReadFile(s.ConfigFile, regular.Most)
 	if err != nil {
 		return nil, &control.ConfigError{Err: fmt.Errorf("--config.file: %w: name a file that exists and that this user may read", err)}
 	}
