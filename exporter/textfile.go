@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/state"
+	"golang.org/x/sys/unix"
 )
 
 // WriteText writes the latest Snapshot in Prometheus' text format, without what
@@ -34,7 +34,12 @@ func (e *Exporter) WriteTextfile(path string) error {
 	if err := e.WriteText(&text); err != nil {
 		return err
 	}
-	if err := replaceFile(path, text.Bytes()); err != nil {
+	// The textfile collector reads *.prom, and so doesn't read this one.
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	if err == nil {
+		err = state.Replace(path, temp, text.Bytes(), func(f *os.File) error { return f.Chmod(0o644) }, false)
+	}
+	if err != nil {
 		return fmt.Errorf("write the text file %s: %w%s", path, err, advice(err))
 	}
 	return nil
@@ -53,31 +58,6 @@ func WriteTextfile(path string, s *sensors.Snapshot, o Options) error {
 	e := New(o)
 	e.Publish(s)
 	return e.WriteTextfile(path)
-}
-
-// replaceFile writes beside path, under a name that the textfile collector
-// doesn't read (it takes *.prom), and renames.
-func replaceFile(path string, content []byte) (err error) {
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(temp.Name()))
-		}
-	}()
-	_, err = temp.Write(content)
-	if err == nil {
-		err = temp.Chmod(0o644)
-	}
-	if closed := temp.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
 }
 
 // advice says what to do about an error, where that is known.

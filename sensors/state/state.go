@@ -229,25 +229,7 @@ func (s *Store) write(payload []byte, flush bool) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(temp))
-		}
-	}()
-	_, err = f.Write(append(data, '\n'))
-	if err == nil {
-		err = s.giveAway(f)
-	}
-	if err == nil && flush {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(temp, s.path); err != nil || !flush {
-		return err
-	}
-	return syncDirectory(s.dir)
+	return Replace(s.path, f, append(data, '\n'), s.giveAway, flush)
 }
 
 // giveAway makes the directory's owner that of the file, where root writes it.
