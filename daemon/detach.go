@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"example.org/dormouse/daemon/duration"
 	"golang.org/x/sys/unix"
 )
 
@@ -222,7 +223,7 @@ func (c *Context) launch(p *prepared) (_ *child, err error) {
 	c.step(aboutSession, "start a new process in the directory /, which leads a new session and process group (setsid)",
 		"a new process, because setsid fails in one that leads a process group, as a command that was typed does")
 	c.step(aboutReadiness, "wait until the daemon reports that it works",
-		fmt.Sprintf("at most %v (StartTimeout); after that, or at ^C, the daemon is ended and its pidfile removed", c.StartTimeout))
+		fmt.Sprintf("at most %s (StartTimeout); after that, or at ^C, the daemon is ended and its pidfile removed", duration.Format(c.StartTimeout)))
 	fds := make([]uintptr, len(pass))
 	for i, f := range pass {
 		fds[i] = f.Fd()
@@ -278,7 +279,7 @@ func (c *child) wait(timeout time.Duration, interrupted <-chan os.Signal, explai
 			return fmt.Errorf("start interrupted (%v): the daemon was ended too", sig)
 		case <-late:
 			c.kill(messages)
-			return fmt.Errorf("the daemon wasn't ready within %v, and was ended; its log may tell why", timeout)
+			return fmt.Errorf("the daemon wasn't ready within %s, and was ended; its log may tell why", duration.Format(timeout))
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 )
 
@@ -116,7 +117,7 @@ func (v *view) readings(r *sensors.Result) []sensors.Reading {
 func (v *view) up(r *sensors.Result) (up bool, reason sensors.Reason, err error) {
 	switch {
 	case r.Up && v.expired(r):
-		return false, sensors.Timeout, fmt.Errorf("the daemon is late: the next read should have ended %s ago", v.now.Sub(r.Expires).Round(time.Second))
+		return false, sensors.Timeout, fmt.Errorf("the daemon is late: the next read should have ended %s ago", duration.Format(v.now.Sub(r.Expires).Round(time.Second)))
 	case r.Up:
 		return true, "", nil
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 )
 
@@ -118,7 +119,7 @@ func (v *view) ago(at sensors.Instant) string {
 	if d < time.Second {
 		return "just now"
 	}
-	return d.String() + " ago"
+	return duration.Format(d) + " ago"
 }
 
 // ahead is how far away a planned moment is; empty where none is planned.
@@ -128,7 +129,7 @@ func (v *view) ahead(at sensors.Instant) string {
 	}
 	d := at.Sub(v.now).Round(time.Second)
 	if d < 0 {
-		return "overdue since " + (-d).String()
+		return "overdue since " + duration.Format(-d)
 	}
-	return "in " + d.String()
+	return "in " + duration.Format(d)
 }

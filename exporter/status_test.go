@@ -17,17 +17,17 @@ func statusPages() map[string]statusPage {
 	return map[string]statusPage{
 		"empty": {Version: "1.2", Telemetry: "/metrics", Summary: "The sensors have not been read yet."},
 		"full": {
-			Host: "shed", Version: "1.2", Telemetry: "/metrics", Summary: "4 sensors, 1 of them down; last wake just now, next in 5m0s.",
+			Host: "shed", Version: "1.2", Telemetry: "/metrics", Summary: "4 sensors, 1 of them down; last wake just now, next in 5m.",
 			Sensors: []statusSensor{
 				{SensorJSON: SensorJSON{Name: "greenhouse", Driver: "bme280", Wiring: "I2C bus 1, address 0x76", Up: &yes}, State: "up",
-					Last: "just now", Next: "in 5m0s", Rows: []statusRow{{"temperature", "21.5 °C"}, {"relative_humidity", "53 %"}, {"pressure", "1013.2 hPa"}}},
+					Last: "just now", Next: "in 5m", Rows: []statusRow{{"temperature", "21.5 °C"}, {"relative_humidity", "53 %"}, {"pressure", "1013.2 hPa"}}},
 				{SensorJSON: SensorJSON{Name: "soil", Driver: "ads1115", Wiring: "I2C bus 1, address 0x48", Up: &yes,
 					Failures: []FailureJSON{{Labels: []string{"ain1"}, Error: "clipped"}, {Error: "no labels"}, {Labels: []string{"a", "b"}, Error: "two"}}},
-					State: "up", Last: "1m0s ago", Rows: []statusRow{{"voltage ain0", "1.2 V"}}},
+					State: "up", Last: "1m ago", Rows: []statusRow{{"voltage ain0", "1.2 V"}}},
 				{SensorJSON: SensorJSON{Name: "cellar", Driver: "sht4x", Wiring: "I2C bus 1, address 0x44", Up: &no}, State: "down: no answer",
 					Down: true, Last: "just now", Next: "overdue since 2s", Rows: []statusRow{{"", ""}}},
 				{SensorJSON: SensorJSON{Name: "later", Driver: "tmp102", Wiring: "I2C bus 1, address 0x49"}, State: "not read yet",
-					Next: "in 1h0m0s", Rows: []statusRow{{"", ""}}},
+					Next: "in 1h", Rows: []statusRow{{"", ""}}},
 			},
 			Wires: []sensors.Wire{{Name: "probes", Kind: "rail", Where: "GPIO17", Active: true}, {Name: "rain", Kind: "line", Where: "GPIO22"}},
 		},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors/units"
 )
 
@@ -171,11 +172,11 @@ func (o Option) Parse(text string) (any, error) {
 		}
 		return nil, fmt.Errorf("%q is neither yes nor no", text)
 	case DurationOption:
-		v, err := units.ParseDuration(text)
+		v, err := duration.Parse(text)
 		if err != nil {
 			return nil, err
 		}
-		return v, o.inRange(text, v.Seconds(), func(v float64) string { return units.FormatDuration(time.Duration(v * 1e9)) })
+		return v, o.inRange(text, v.Seconds(), func(v float64) string { return duration.Format(time.Duration(v * 1e9)) })
 	case EnumOption:
 		if !slices.Contains(o.Choices, text) {
 			near := DidYouMean(text, o.Choices)

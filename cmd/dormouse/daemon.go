@@ -18,6 +18,7 @@ import (
 	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/daemon/logging"
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/exporter/control"
@@ -337,5 +338,5 @@ func openBoard(kind string, clock *alarm.Clock) board.Board {
 
 // within limits the wait for a daemon.
 func within(timeout time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(context.Background(), timeout, fmt.Errorf("waited %s", timeout))
+	return context.WithTimeoutCause(context.Background(), timeout, fmt.Errorf("waited %s", duration.Format(timeout)))
 }

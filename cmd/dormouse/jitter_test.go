@@ -9,8 +9,8 @@ import (
 
 	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/exporter"
-	"example.org/dormouse/sensors/units"
 )
 
 // A daemon that runs reads at the machine's own moments, before and after a
@@ -30,7 +30,7 @@ func TestJitterOfADaemon(t *testing.T) {
 		}
 		want := cfg.Sensors[0].Schedule.Moved
 		out := p.must("check", "--config.file=dormouse.yml")
-		if line := fmt.Sprintf("at */15 * * * *, jitter %s: %v later on this machine", units.FormatDuration(jitter), want); !strings.Contains(out, line) {
+		if line := fmt.Sprintf("at */15 * * * *, jitter %s: %v later on this machine", duration.Format(jitter), want); !strings.Contains(out, line) {
 			t.Errorf("check doesn't say %q:\n%s", line, out)
 		}
 		p.eventually(func() error {

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/poll"
 	"example.org/dormouse/sensors/poll/timetable"
-	"example.org/dormouse/sensors/units"
 )
 
 // A horizon is how far a plan reaches: a duration from now, or a date with or
@@ -31,7 +31,7 @@ func (h *horizon) Set(text string) error {
 			return nil
 		}
 	}
-	d, err := units.ParseDuration(text)
+	d, err := duration.Parse(text)
 	if err != nil || d == 0 {
 		return fmt.Errorf("%q is neither a duration, as in 12h or 30d, nor a date, as in 2027-03-28 or \"2027-03-28 04:00\"", text)
 	}

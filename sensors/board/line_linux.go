@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 	"golang.org/x/sys/unix"
 )
@@ -121,7 +122,7 @@ func lineRequest(offset int, c sensors.LineConfig, consumer string) (*unix.GPIOV
 	if c.Debounce > 0 {
 		us := c.Debounce.Microseconds()
 		if us != int64(uint32(us)) {
-			return nil, fmt.Errorf("debounce of %s is too long: the kernel takes at most 71 minutes", c.Debounce)
+			return nil, fmt.Errorf("debounce of %s is too long: the kernel takes at most 71 minutes", duration.Format(c.Debounce))
 		}
 		a := lineAttribute(r, unix.GPIO_V2_LINE_ATTR_ID_DEBOUNCE)
 		*(*uint32)(unsafe.Pointer(&a.Flags)) = uint32(us) // the union's debounce_period_us

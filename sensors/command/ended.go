@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 )
 
@@ -46,7 +47,7 @@ func logOutput(e sensors.Env, out sensors.Outcome) {
 		return // poll logs that it is down, and why
 	}
 	all := e.Options().Text("log") == logAll
-	attrs := []any{"status", out.Run.Status, "took", out.Run.Took.Round(time.Millisecond), "output", strings.TrimRight(out.Run.Output, "\n")}
+	attrs := []any{"status", out.Run.Status, "took", duration.Format(out.Run.Took.Round(time.Millisecond)), "output", strings.TrimRight(out.Run.Output, "\n")}
 	if out.Run.Cut > 0 {
 		attrs = append(attrs, "cut_bytes", out.Run.Cut)
 	}

@@ -9,8 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
-	"example.org/dormouse/sensors/units"
 )
 
 const (
@@ -107,7 +107,7 @@ func (x *execution) kill() {
 
 // report logs how it was ended, which its error tells only where that is kept.
 func (x *execution) report(why error, by syscall.Signal, ending time.Duration, strays []string) {
-	x.env.Log().Info("the program was ended", "program", x.cmd.Path, "because", cause(why), "by", signalName(by), "after", ending.Round(time.Millisecond))
+	x.env.Log().Info("the program was ended", "program", x.cmd.Path, "because", cause(why), "by", signalName(by), "after", duration.Format(ending.Round(time.Millisecond)))
 	if len(strays) > 0 {
 		x.env.Log().Warn("processes have left the program's session and were not ended", "program", x.cmd.Path, "processes", strings.Join(strays, ", "))
 	}
@@ -137,12 +137,12 @@ func (x *execution) reason(why error, over bool, after time.Duration, by syscall
 	}
 	how := "was ended with all of its session by SIGTERM"
 	if by == syscall.SIGKILL {
-		how = fmt.Sprintf("was killed with all of its session, %s after SIGTERM", units.FormatDuration(ending.Round(100*time.Millisecond)))
+		how = fmt.Sprintf("was killed with all of its session, %s after SIGTERM", duration.Format(ending.Round(100*time.Millisecond)))
 	}
 	if len(strays) > 0 {
 		how += fmt.Sprintf("; %s left the session and may still run", strings.Join(strays, ", "))
 	}
-	text := units.FormatDuration(after.Round(time.Millisecond))
+	text := duration.Format(after.Round(time.Millisecond))
 	switch {
 	case errors.Is(why, context.Canceled):
 		return fmt.Errorf("%s %s after %s: %w", x.cmd.Path, how, text, why)

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
-	"example.org/dormouse/sensors/units"
 )
 
 // An Identifier is what a board calls a wire, equal for two names of one; ok is
@@ -140,7 +140,7 @@ func (f *conflicts) held() {
 		}
 		if r := f.limited(c.Rail, map[*Rail]bool{}); r != nil {
 			f.reject(c, "power", fmt.Errorf("%s is held between reads, for which rail %s stays on, and max-on (%s) would switch it off after %s for good: leave max-on out, or supply this sensor otherwise",
-				claims[i], r.Name, f.rails.origin(r, "max-on"), units.FormatDuration(r.MaxOn)))
+				claims[i], r.Name, f.rails.origin(r, "max-on"), duration.Format(r.MaxOn)))
 		}
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/internal/order"
-	"example.org/dormouse/sensors/units"
 )
 
 // conflicts finds what is wrong between sensors: each alone may be right.
@@ -122,7 +122,7 @@ func (f *conflicts) onTimes() {
 	for _, c := range f.sensors {
 		if r := c.Rail; r != nil && r.MaxOn > 0 && c.Warmup >= r.MaxOn {
 			f.reject(c, "warmup", fmt.Errorf("%s is no shorter than max-on of rail %s (%s), %s: the rail would be switched off before the sensor is read",
-				units.FormatDuration(c.Warmup), r.Name, f.rails.origin(r, "max-on"), units.FormatDuration(r.MaxOn)))
+				duration.Format(c.Warmup), r.Name, f.rails.origin(r, "max-on"), duration.Format(r.MaxOn)))
 		}
 	}
 }

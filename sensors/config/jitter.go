@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors/config/internal/syntax"
-	"example.org/dormouse/sensors/units"
 )
 
 // mostJitter bounds the jitter of a cron expression, which has no interval.
@@ -45,9 +45,9 @@ func (d *sensorDraft) jitter(s *Schedule) error {
 	case s.Jitter == 0:
 		return nil
 	case s.At == nil && s.Jitter >= s.Every:
-		return fmt.Errorf("%s isn't less than every, %s", units.FormatDuration(s.Jitter), units.FormatDuration(s.Every))
+		return fmt.Errorf("%s isn't less than every, %s", duration.Format(s.Jitter), duration.Format(s.Every))
 	case s.At != nil && s.Jitter > mostJitter:
-		return fmt.Errorf("%s is more than %s, the maximum with at", units.FormatDuration(s.Jitter), units.FormatDuration(mostJitter))
+		return fmt.Errorf("%s is more than %s, the maximum with at", duration.Format(s.Jitter), duration.Format(mostJitter))
 	}
 	key, byHostName, err := d.machine.key()
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/internal/order"
-	"example.org/dormouse/sensors/units"
 )
 
 // rails are the rails of a configuration while it is read.
@@ -42,7 +42,7 @@ func readRails(r *report, stanzas []*stanza, identify Identifier) *rails {
 	}
 	for _, one := range rs.list {
 		if one.MaxOn > 0 && one.MaxOn <= one.Settle {
-			rs.reject(one, "max-on", fmt.Errorf("%s is no longer than settle, %s: it would be switched off before anything is read", units.FormatDuration(one.MaxOn), units.FormatDuration(one.Settle)))
+			rs.reject(one, "max-on", fmt.Errorf("%s is no longer than settle, %s: it would be switched off before anything is read", duration.Format(one.MaxOn), duration.Format(one.Settle)))
 		}
 	}
 	return rs
@@ -96,13 +96,13 @@ func (r *Rail) set(set setting) error {
 		_, err = active.Parse(text)
 		r.ActiveLow = text == "low"
 	case "settle":
-		r.Settle, err = units.ParseDuration(text)
+		r.Settle, err = duration.Parse(text)
 	case "force":
 		var force any
 		force, err = sensors.Option{Type: sensors.BoolOption}.Parse(text)
 		r.Force, _ = force.(bool)
 	case "max-on":
-		if r.MaxOn, err = units.ParseDuration(text); err == nil && r.MaxOn == 0 {
+		if r.MaxOn, err = duration.Parse(text); err == nil && r.MaxOn == 0 {
 			err = errors.New("0s would never let it be on: remove max-on for no limit")
 		}
 	default:
@@ -132,7 +132,7 @@ func (rs *rails) checkAfter(r *Rail) {
 		case other == r:
 			rs.reject(r, "after", errors.New("is the rail itself"))
 		case other.MaxOn > 0 && other.MaxOn <= other.Settle+r.Settle:
-			rs.reject(r, "after", fmt.Errorf("max-on of rail %s (%s), %s, ends before both have settled", name, rs.origin(other, "max-on"), units.FormatDuration(other.MaxOn)))
+			rs.reject(r, "after", fmt.Errorf("max-on of rail %s (%s), %s, ends before both have settled", name, rs.origin(other, "max-on"), duration.Format(other.MaxOn)))
 		default:
 			rs.used[other] = true
 		}

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
-	"example.org/dormouse/sensors/units"
 )
 
 // value is a common option as given, or else the driver's or the general
@@ -46,7 +46,7 @@ func (d *sensorDraft) schedule(c *Sensor) {
 		s.Every = d.value("every").(time.Duration)
 		s.Phase = d.value("phase").(time.Duration)
 		if s.Phase >= s.Every {
-			d.reject(d.stanza, d.common["phase"], fmt.Errorf("%s isn't less than every, %s", units.FormatDuration(s.Phase), units.FormatDuration(s.Every)))
+			d.reject(d.stanza, d.common["phase"], fmt.Errorf("%s isn't less than every, %s", duration.Format(s.Phase), duration.Format(s.Every)))
 		}
 	}
 	s.Jitter = d.value("jitter").(time.Duration)
@@ -106,15 +106,15 @@ func (d *sensorDraft) power(c *Sensor) {
 
 // String is the schedule in words: "every 5m, phase 30s".
 func (s Schedule) String() string {
-	text := "every " + units.FormatDuration(s.Every)
+	text := "every " + duration.Format(s.Every)
 	if s.At != nil {
 		text = "at " + s.At.String()
 	}
 	if s.Phase > 0 {
-		text += ", phase " + units.FormatDuration(s.Phase)
+		text += ", phase " + duration.Format(s.Phase)
 	}
 	if s.Jitter > 0 {
-		text += fmt.Sprintf(", jitter %s: %s later on this machine", units.FormatDuration(s.Jitter), units.FormatDuration(s.Moved))
+		text += fmt.Sprintf(", jitter %s: %s later on this machine", duration.Format(s.Jitter), duration.Format(s.Moved))
 	}
 	return text
 }

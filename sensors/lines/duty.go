@@ -3,6 +3,7 @@ package lines
 import (
 	"context"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 )
 
@@ -40,14 +41,14 @@ func (m *dutyMeter) Sense(ctx context.Context, r *sensors.Report) error {
 	}
 	if len(m.edges) == 0 {
 		if m.env.Options().Text("still") != "level" {
-			return sensors.Errorf(sensors.NotReady, "%s had no edge in %v: make window as long as two periods; a signal that may stand still wants still=level", m.ref(), m.window)
+			return sensors.Errorf(sensors.NotReady, "%s had no edge in %s: make window as long as two periods; a signal that may stand still wants still=level", m.ref(), duration.Format(m.window))
 		}
 		r.Set(sensors.Duty, number(active))
 		return nil
 	}
 	edges := unbroken(m.edges)
 	if len(edges) < 3 {
-		return sensors.Errorf(sensors.NotReady, "%s had %d edges and no whole period in %v: make window as long as two periods", m.ref(), len(edges), m.window)
+		return sensors.Errorf(sensors.NotReady, "%s had %d edges and no whole period in %s: make window as long as two periods", m.ref(), len(edges), duration.Format(m.window))
 	}
 	duty, err := m.share(edges[(len(edges)-1)%2:]) // an even number of intervals is whole periods
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/units"
 )
@@ -104,7 +105,7 @@ func (s *echo) temperature() (celsius float64, err error) {
 	case !ok:
 		return 0, sensors.Errorf(sensors.NotReady, "sensor %s has no temperature to tell the speed of sound by: look why, or leave temperature out", name)
 	case s.env.Now().Sub(at) > oldestTemperature:
-		return 0, sensors.Errorf(sensors.NotReady, "the temperature of sensor %s is older than %s: read it more often, or leave temperature out", name, units.FormatDuration(oldestTemperature))
+		return 0, sensors.Errorf(sensors.NotReady, "the temperature of sensor %s is older than %s: read it more often, or leave temperature out", name, duration.Format(oldestTemperature))
 	case !(v >= coldest && v <= hottest):
 		return 0, sensors.Errorf(sensors.OutOfRange, "the temperature of sensor %s is %v °C: the speed of sound is known for %d to %d °C", name, v, coldest, hottest)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 )
 
@@ -63,7 +64,7 @@ func (m *frequencyMeter) Sense(ctx context.Context, r *sensors.Report) error {
 		r.Set(frequency, 0)
 		return nil
 	case 1:
-		return sensors.Errorf(sensors.NotReady, "%s had one edge in %v, which tells no period: make window three periods long, or count with the driver pulse", m.ref(), m.window)
+		return sensors.Errorf(sensors.NotReady, "%s had one edge in %s, which tells no period: make window three periods long, or count with the driver pulse", m.ref(), duration.Format(m.window))
 	}
 	first, last := m.edges[0], m.edges[n-1]
 	took := last.At.Sub(first.At)
@@ -113,8 +114,8 @@ func (l *listener) throughout(edges []sensors.Edge, period time.Duration) error 
 	if before <= most && after <= most {
 		return nil
 	}
-	return sensors.Errorf(sensors.NotReady, "%s was still for %v of the window of %v, with a period of %v: the signal began or ended meanwhile, or is irregular; read it again, or make window longer",
-		l.ref(), max(before, after).Round(time.Microsecond), l.window, period.Round(time.Microsecond))
+	return sensors.Errorf(sensors.NotReady, "%s was still for %v of the window of %s, with a period of %v: the signal began or ended meanwhile, or is irregular; read it again, or make window longer",
+		l.ref(), max(before, after).Round(time.Microsecond), duration.Format(l.window), period.Round(time.Microsecond))
 }
 
 // A listener holds a line for a window of time and looks at what the kernel

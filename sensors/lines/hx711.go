@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 )
 
@@ -164,7 +165,7 @@ func (s *hx711) frame(ctx context.Context) (int, error) {
 	}
 	if err := s.env.Poll(ctx, most, s.period/10, s.isReady); err != nil {
 		if sensors.ReasonOf(err) == sensors.NotReady {
-			return 0, sensors.Errorf(sensors.NoAnswer, "the chip has no value after %v (data stays high): check its supply, data and clock: %w", most, err)
+			return 0, sensors.Errorf(sensors.NoAnswer, "the chip has no value after %s (data stays high): check its supply, data and clock: %w", duration.Format(most), err)
 		}
 		return 0, err
 	}

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
-	"example.org/dormouse/sensors/units"
 )
 
 // How long to wait for a lock that another holds before it is tried again: the
@@ -39,7 +39,7 @@ func (r *reader) Alone(ctx context.Context, kind sensors.WireKind) error {
 				return ended
 			}
 			return sensors.Errorf(sensors.Busy, "another process or sensor measures there and didn't end within %s: look for a second dormouse with the same wiring (fuser names who has the device open) and stop one, or give the sensor a longer timeout: %w",
-				units.FormatDuration(r.Now().Sub(began).Round(time.Millisecond)), err)
+				duration.Format(r.Now().Sub(began).Round(time.Millisecond)), err)
 		}
 	}
 }

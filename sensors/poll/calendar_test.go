@@ -90,8 +90,8 @@ func (w *world) passAndStep(steps string) {
 	w.Helper()
 	words := strings.Fields(steps)
 	for i := 0; i < len(words); i += 2 {
-		w.pass(duration(w.T, words[i]))
-		if step := duration(w.T, words[i+1]); step != 0 {
+		w.pass(parsed(w.T, words[i]))
+		if step := parsed(w.T, words[i+1]); step != 0 {
 			w.clock.StepWall(step)
 			w.pass(0)
 		}
@@ -208,7 +208,7 @@ func TestJitterAfterARestart(t *testing.T) {
 	})
 }
 
-func duration(t *testing.T, s string) time.Duration {
+func parsed(t *testing.T, s string) time.Duration {
 	t.Helper()
 	d, err := time.ParseDuration(s)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
-	"example.org/dormouse/sensors/units"
 )
 
 // What sensors that run programs have besides: they are asked to end and given
@@ -83,8 +83,8 @@ func (l *loop) refuse(names []string, chosen []*sensor) error {
 			s.skip(sensors.SkipOverlap, 1)
 			l.change()
 			ago := l.clock.Now().Sub(s.began).Round(time.Second)
-			s.log.Warn("a run was asked for while one is under way: it was refused", "began", ago.String()+" ago")
-			return fmt.Errorf("%s is being run since %s: wait for its end", s.cfg.Name, units.FormatDuration(ago))
+			s.log.Warn("a run was asked for while one is under way: it was refused", "began", duration.Format(ago)+" ago")
+			return fmt.Errorf("%s is being run since %s: wait for its end", s.cfg.Name, duration.Format(ago))
 		}
 	}
 	return nil
@@ -106,7 +106,7 @@ func (s *sensor) skipOverlapping(now sensors.Instant, wall time.Time) {
 	case n > 0:
 		s.skip(sensors.SkipOverlap, n)
 		if !s.overlaps {
-			s.log.Warn("the program ran longer than its interval: runs were left out", "runs", n, "took", now.Sub(s.began).Round(time.Second).String())
+			s.log.Warn("the program ran longer than its interval: runs were left out", "runs", n, "took", duration.Format(now.Sub(s.began).Round(time.Second)))
 		}
 	case s.overlaps:
 		s.log.Info("the program ends in time again")
@@ -137,14 +137,14 @@ func (l *loop) catchUp(s *sensor, now sensors.Instant, wall time.Time) bool {
 	attrs := []any{"missed", len(missed), "first", missed[0].Format(time.DateTime), "latest", latest.Format(time.DateTime)}
 	if wall.Sub(latest) > limit {
 		s.skip(sensors.SkipMissed, uint64(len(missed)))
-		s.log.Warn("runs were missed, the latest too long ago to be caught up", append(attrs, "catch_up", units.FormatDuration(limit))...)
+		s.log.Warn("runs were missed, the latest too long ago to be caught up", append(attrs, "catch_up", duration.Format(limit))...)
 		l.records.Note(s.cfg.Name, at, latest)
 		return false
 	}
 	if len(missed) > 1 {
 		s.skip(sensors.SkipMissed, uint64(len(missed)-1))
 	}
-	s.log.Info("runs were missed: the latest is caught up", append(attrs, "in", s.cfg.Schedule.Moved.String())...)
+	s.log.Info("runs were missed: the latest is caught up", append(attrs, "in", duration.Format(s.cfg.Schedule.Moved))...)
 	s.entry.CatchUp(latest, now)
 	return true
 }
@@ -194,7 +194,7 @@ func (l *loop) waitForReads() {
 	limit := l.longestEnding()
 	if names := l.tasksLeft(); len(names) > 0 && l.set.Load().config.WaitForTasks {
 		limit = max(limit, l.longestTask())
-		l.log.Info("waiting for tasks to end", "tasks", names, "at_most", limit.String())
+		l.log.Info("waiting for tasks to end", "tasks", names, "at_most", duration.Format(limit))
 	}
 	if limit > 0 && l.ending != nil {
 		l.ending(limit)

@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
-	"example.org/dormouse/sensors/units"
 	"periph.io/x/conn/v3/i2c"
 	"periph.io/x/conn/v3/physic"
 )
@@ -97,7 +97,7 @@ func (r *reader) Poll(ctx context.Context, most, step time.Duration, done func()
 		}
 		left := end.Sub(r.Now())
 		if left <= 0 {
-			return sensors.Errorf(sensors.NotReady, "not ready after %s", units.FormatDuration(most))
+			return sensors.Errorf(sensors.NotReady, "not ready after %s", duration.Format(most))
 		}
 		if err := r.Sleep(ctx, min(max(step, time.Millisecond), left)); err != nil {
 			return err

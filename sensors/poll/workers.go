@@ -5,9 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
-	"example.org/dormouse/sensors/units"
 )
 
 const (
@@ -99,7 +99,7 @@ func (w *workers) read(ctx context.Context, s *sensor) error {
 		case <-s.stuck.done:
 			s.returned()
 		default:
-			return sensors.Errorf(sensors.Timeout, "the read that began %s ago hangs in the kernel or in a program and can't be cancelled: look at the wiring; if it goes on, restart", units.FormatDuration(s.began.Sub(s.since).Round(time.Second)))
+			return sensors.Errorf(sensors.Timeout, "the read that began %s ago hangs in the kernel or in a program and can't be cancelled: look at the wiring; if it goes on, restart", duration.Format(s.began.Sub(s.since).Round(time.Second)))
 		}
 	}
 	if s.reader == nil {
@@ -172,7 +172,7 @@ func (w *workers) attempt(ctx context.Context, s *sensor) error {
 		return s.checkReport()
 	}
 	if limited.Err() == context.DeadlineExceeded && errors.Is(err, context.DeadlineExceeded) {
-		return sensors.Errorf(sensors.Timeout, "not read within %s: %w", units.FormatDuration(s.cfg.Timeout), err)
+		return sensors.Errorf(sensors.Timeout, "not read within %s: %w", duration.Format(s.cfg.Timeout), err)
 	}
 	return err
 }
@@ -195,7 +195,7 @@ func (w *workers) overdue(s *sensor, r *reader) {
 		return
 	}
 	s.stuck, s.reader, s.worker = r, nil, nil
-	s.err = sensors.Errorf(sensors.Timeout, "no answer within %s, and the read can't be cancelled: the bus or program hangs", units.FormatDuration(s.cfg.Timeout))
+	s.err = sensors.Errorf(sensors.Timeout, "no answer within %s, and the read can't be cancelled: the bus or program hangs", duration.Format(s.cfg.Timeout))
 	w.done <- s
 }
 

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 	"periph.io/x/conn/v3/i2c"
 )
@@ -167,7 +168,7 @@ func (e *Env) Poll(ctx context.Context, max, step time.Duration, done func() (bo
 		}
 		left := end.Sub(e.now)
 		if left <= 0 {
-			return sensors.Errorf(sensors.NotReady, "not ready after %v", max)
+			return sensors.Errorf(sensors.NotReady, "not ready after %s", duration.Format(max))
 		}
 		if err := e.Sleep(ctx, min(step, left)); err != nil {
 			return err

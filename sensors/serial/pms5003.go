@@ -9,8 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
-	"example.org/dormouse/sensors/units"
 )
 
 // The protocol is in appendices I and II of both data manuals. A frame begins
@@ -57,7 +57,7 @@ func init() {
 		Checksum: "sum of the frame's bytes, and two frames that agree",
 		Check: func(o *sensors.Options) error {
 			if least := o.Duration("settle") + 10*time.Second; o.Duration("timeout") < least {
-				return &sensors.OptionError{Key: "timeout", Err: fmt.Errorf("%s is too short: with settle=%s a read takes up to %s", units.FormatDuration(o.Duration("timeout")), units.FormatDuration(o.Duration("settle")), units.FormatDuration(least))}
+				return &sensors.OptionError{Key: "timeout", Err: fmt.Errorf("%s is too short: with settle=%s a read takes up to %s", duration.Format(o.Duration("timeout")), duration.Format(o.Duration("settle")), duration.Format(least))}
 			}
 			return nil
 		},
@@ -169,7 +169,7 @@ func (s *pms5003) ask(ctx context.Context) ([]byte, error) {
 			return nil, ctx.Err()
 		case errors.Is(err, context.DeadlineExceeded):
 			return nil, sensors.Errorf(sensors.NoAnswer, "no answer on %s within %s: check 5 V, ground, TX and RX (they cross), and that nothing holds SET or RESET low",
-				s.env.Options().Claims()[0], units.FormatDuration(pmsPatience))
+				s.env.Options().Claims()[0], duration.Format(pmsPatience))
 		case err != nil:
 			return nil, err
 		case len(frame) == pmsLongest:

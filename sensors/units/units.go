@@ -1,5 +1,5 @@
 // Package units is the base units of all readings, with the spellings that a
-// configuration may use instead, and durations as a configuration writes them.
+// configuration may use instead.
 package units
 
 import (

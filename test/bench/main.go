@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"example.org/dormouse/daemon/duration"
 	"golang.org/x/sys/unix"
 )
 
@@ -237,7 +238,7 @@ type watched struct {
 // observe reads the counts of instances at both ends of each window.
 func (b *benchmark) observe(what string, all []watched) error {
 	for n := range b.windows {
-		fmt.Printf("%s: window %d of %d, %s\n", what, n+1, b.windows, b.window)
+		fmt.Printf("%s: window %d of %d, %s\n", what, n+1, b.windows, duration.Format(b.window))
 		before := make([]usage, len(all))
 		for n, w := range all {
 			var err error

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"example.org/dormouse/daemon/duration"
 )
 
 // A figure is the middle of several measurements, with their range.
@@ -144,7 +146,7 @@ func table(w io.Writer, title string, fill func(io.Writer)) {
 func (b *benchmark) printCosts(w io.Writer) {
 	floor := b.costOf(b.row("floor"))
 	table(w, fmt.Sprintf("Asleep: what an hour costs. Measured: rest over %s, and wakes at one every %s; an interval is base plus wakes.",
-		time.Duration(b.windows)*b.window, b.every), func(w io.Writer) {
+		duration.Format(time.Duration(b.windows)*b.window), duration.Format(b.every)), func(w io.Writer) {
 		fmt.Fprintln(w, "program\trest: wake-ups/h\tCPU ms/h\tone wake: wake-ups\tCPU µs\t× floor\tevery 300 s: wake-ups/h\tCPU ms/h\tevery 10 s: wake-ups/h\tCPU ms/h")
 		for _, r := range b.rows {
 			c := b.costOf(r)

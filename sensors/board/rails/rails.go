@@ -14,10 +14,10 @@ import (
 	"time"
 
 	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/internal/order"
-	"example.org/dormouse/sensors/units"
 )
 
 // Rails are the supplies that lines switch, by name. A rail is on while
@@ -225,14 +225,14 @@ func (r *Rails) limit(on context.Context, one *rail, at alarm.Instant) {
 		}
 	}
 	errs = append(errs, one.forceDown(one.tooLong(), true))
-	r.Log.Error("a rail was on for too long and was switched off", "rail", one.config.Name, "line", one.config.Line.String(), "max-on", units.FormatDuration(one.config.MaxOn), "configured", one.config.Configured)
+	r.Log.Error("a rail was on for too long and was switched off", "rail", one.config.Name, "line", one.config.Line.String(), "max-on", duration.Format(one.config.MaxOn), "configured", one.config.Configured)
 	if err := errors.Join(errs...); err != nil {
 		r.Log.Error("can't switch a rail off", "rail", one.config.Name, "err", err)
 	}
 }
 
 func (r *rail) tooLong() error {
-	return sensors.Errorf(sensors.Timeout, "rail %s was on for %s, its max-on, and was switched off: its sensors take longer than that, or one of them hangs, or holds a line between reads", r.config.Name, units.FormatDuration(r.config.MaxOn))
+	return sensors.Errorf(sensors.Timeout, "rail %s was on for %s, its max-on, and was switched off: its sensors take longer than that, or one of them hangs, or holds a line between reads", r.config.Name, duration.Format(r.config.MaxOn))
 }
 
 func (r *rail) comesAfter(other *rail) bool {

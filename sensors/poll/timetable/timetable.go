@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll"
-	"example.org/dormouse/sensors/units"
 )
 
 // A Table is the wakes of a configuration between two times.
@@ -97,7 +97,7 @@ func (t *Table) WriteText(w io.Writer) error {
 func (t *Table) format(at sensors.Instant) string {
 	wall, ok := t.clock.Wall(at)
 	if !ok {
-		return "in " + units.FormatDuration(at.Sub(t.begin).Round(time.Second))
+		return "in " + duration.Format(at.Sub(t.begin).Round(time.Second))
 	}
 	return wall.Round(time.Second).Format(time.DateTime)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.org/dormouse/daemon"
+	"example.org/dormouse/daemon/duration"
 )
 
 // The end of the daemon. The process doesn't sleep any more, so timers may wake
@@ -96,7 +97,7 @@ func (s *service) awaitPolling(polled chan error) error {
 		}
 		left := limit - time.Since(began)
 		if left <= 0 {
-			return fmt.Errorf("polling didn't end within %s", limit)
+			return fmt.Errorf("polling didn't end within %s", duration.Format(limit))
 		}
 		turn.Reset(min(left, renewal))
 		if limit > stopTimeout {

@@ -1,4 +1,6 @@
-package units
+// Package duration reads and writes durations as flags, the configuration and
+// messages have them: 50ms, 5m, 1h30m, 2d.
+package duration
 
 import (
 	"fmt"
@@ -7,14 +9,14 @@ import (
 	"time"
 )
 
-// ParseDuration reads 50ms, 5m, 1h30m, and days: 1d12h. A duration is at most
+// Parse reads 50ms, 5m, 1h30m, and days: 1d12h. A duration is at most
 // 366 days and isn't negative.
-func ParseDuration(text string) (time.Duration, error) {
+func Parse(text string) (time.Duration, error) {
 	rest, days := text, 0
 	if d, after, ok := strings.Cut(text, "d"); ok {
 		n, err := strconv.ParseUint(d, 10, 16)
 		if err != nil {
-			return 0, badDuration(text)
+			return 0, malformed(text)
 		}
 		rest, days = after, int(n)
 	}
@@ -22,7 +24,7 @@ func ParseDuration(text string) (time.Duration, error) {
 	if rest != "" || days == 0 {
 		var err error
 		if v, err = time.ParseDuration(rest); err != nil {
-			return 0, badDuration(text)
+			return 0, malformed(text)
 		}
 	}
 	const most = 366 * 24 * time.Hour
@@ -32,8 +34,8 @@ func ParseDuration(text string) (time.Duration, error) {
 	return v + time.Duration(days)*24*time.Hour, nil
 }
 
-// FormatDuration writes a duration as a configuration would: 5m, 366d.
-func FormatDuration(d time.Duration) string {
+// Format writes a duration as a configuration would: 5m, 366d.
+func Format(d time.Duration) string {
 	const day = 24 * time.Hour
 	if d >= day && d%day == 0 {
 		return fmt.Sprintf("%dd", d/day)
@@ -48,7 +50,7 @@ func FormatDuration(d time.Duration) string {
 	return text
 }
 
-func badDuration(text string) error {
+func malformed(text string) error {
 	if text != "" && strings.Trim(text, "0123456789.") == "" {
 		return fmt.Errorf("%q has no unit: write %ss for seconds or %sm for minutes", text, text, text)
 	}

@@ -1,4 +1,4 @@
-package units
+package duration
 
 import (
 	"strings"
@@ -8,13 +8,13 @@ import (
 
 const minute = time.Minute
 
-func TestParseDuration(t *testing.T) {
+func TestParse(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"50ms": 50 * time.Millisecond, "5m": 5 * minute, "1h30m": 90 * minute, "1d": 24 * time.Hour,
 		"1d12h": 36 * time.Hour, "366d": 366 * 24 * time.Hour, "0": 0, "1.5h": 90 * minute, "5µs": 5 * time.Microsecond,
 	} {
-		if got, err := ParseDuration(text); err != nil || got != want {
-			t.Errorf("ParseDuration(%q) = %v, %v, want %v", text, got, err, want)
+		if got, err := Parse(text); err != nil || got != want {
+			t.Errorf("Parse(%q) = %v, %v, want %v", text, got, err, want)
 		}
 	}
 	for text, want := range map[string]string{
@@ -23,17 +23,17 @@ func TestParseDuration(t *testing.T) {
 		"-5s": "outside 0s to 366d", "367d": "outside 0s to 366d", "366d1s": "outside 0s to 366d", "99999d": "is not a duration",
 		"1d-1h": "outside 0s to 366d", "9999999h": "is not a duration", "d": "is not a duration",
 	} {
-		if got, err := ParseDuration(text); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("ParseDuration(%q) = %v, %v, want an error with %q", text, got, err, want)
+		if got, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Parse(%q) = %v, %v, want an error with %q", text, got, err, want)
 		}
 	}
 }
 
-func TestFormatDuration(t *testing.T) {
+func TestFormat(t *testing.T) {
 	for d, want := range map[time.Duration]string{0: "0s", time.Second: "1s", minute: "1m", time.Hour: "1h", 90 * minute: "1h30m",
 		10 * minute: "10m", 48 * time.Hour: "2d", 366 * 24 * time.Hour: "366d", 50 * time.Millisecond: "50ms", 61 * time.Second: "1m1s"} {
-		if got := FormatDuration(d); got != want {
-			t.Errorf("FormatDuration(%d) = %s, want %s", d, got, want)
+		if got := Format(d); got != want {
+			t.Errorf("Format(%d) = %s, want %s", d, got, want)
 		}
 	}
 }
