@@ -43,7 +43,7 @@ func (s *service) awaitEnd(ended <-chan error) error {
 			continue
 		}
 		return fmt.Errorf("ended without waiting any longer for a file or a disk that didn't answer within %s: "+
-			"counts may be lost; see whether the file systems of the state directory and of the log answer", time.Since(began).Round(time.Second))
+			"counts may be lost; see whether the file systems of the state directory and of the log answer", duration.Format(time.Since(began).Round(time.Second)))
 	}
 }
 
