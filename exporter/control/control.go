@@ -62,14 +62,18 @@ type Server struct {
 	Log    *slog.Logger
 }
 
-// Serve answers until l is closed, which is no error.
+// Serve answers until l is closed, which is no error. It holds mostConnections at
+// most.
 func (s *Server) Serve(l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /readings.json", s.Readings)
 	mux.HandleFunc("GET /programs", s.programs)
 	mux.HandleFunc("POST /read", s.read)
 	mux.HandleFunc("POST /reload", s.reload)
-	err := http.Serve(l, mux)
+	open := &connections{}
+	server := http.Server{Handler: mux, MaxHeaderBytes: mostHeader, ConnState: open.track}
+	server.SetKeepAlivesEnabled(false)
+	err := server.Serve(l)
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}
