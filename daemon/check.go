@@ -26,7 +26,8 @@ func (c *Context) Check() error {
 	}
 	errs := []error{
 		inField("ChrootDirectory", isDirectory(c.ChrootDirectory)),
-		inField("WorkingDirectory", isDirectory(filepath.Join(c.ChrootDirectory, c.workingDirectory()))),
+		inField("WorkingDirectory", who.mayEnter(filepath.Join(c.ChrootDirectory, c.workingDirectory()))),
+		inField("ReleaseExecutable", c.canBeCopied()),
 	}
 	for _, dir := range c.Directories {
 		errs = append(errs, inField("Directories", canBeMade(dir)))
@@ -49,6 +50,34 @@ func isDirectory(path string) error {
 		return &os.PathError{Op: "enter", Path: path, Err: syscall.ENOTDIR}
 	}
 	return nil
+}
+
+// mayEnter tells whether the directory is there and the daemon's user may make it
+// the working directory.
+func (who *identity) mayEnter(path string) error {
+	if err := isDirectory(path); err != nil || who == nil {
+		return err
+	}
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	if err := who.reach(path); err != nil {
+		return fmt.Errorf("user %s can't enter %s: %w: let that user search it, or name another", who.Name, path, err)
+	}
+	return nil
+}
+
+// canBeCopied tries the copy of the executable where Open insists on it.
+func (c *Context) canBeCopied() error {
+	if c.ReleaseExecutable != ReleaseAlways {
+		return nil
+	}
+	p, err := c.executable()
+	if p.file != nil {
+		err = errors.Join(err, p.file.Close())
+	}
+	return err
 }
 
 // canBeMade tells whether the directory is there, or this process may make it and

@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,29 @@ func (c *Context) OpenLog(path string) (*os.File, error) {
 	}
 	f, err := openLog(path, who)
 	return f, inField("Stderr", err)
+}
+
+// CheckLog tells whether OpenLog could open the file, and makes none.
+func (c *Context) CheckLog(path string) error {
+	dir := filepath.Dir(path)
+	_, err := os.Lstat(path)
+	switch {
+	case err == nil:
+		var f *os.File
+		if f, err = openLog(path, nil); err == nil {
+			err = f.Close()
+		}
+	case errors.Is(err, fs.ErrNotExist) && slices.Contains(c.Directories, dir):
+		err = canBeMade(dir)
+	case errors.Is(err, fs.ErrNotExist):
+		if err = isDirectory(dir); err == nil {
+			err = canWrite(dir)
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("log file %s: %w", path, err)
+	}
+	return inField("Stderr", err)
 }
 
 // OpenLog opens a log file as Context.OpenLog does, in the daemon itself.

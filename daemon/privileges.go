@@ -347,18 +347,23 @@ func (c *Context) Readable(path string) error {
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return err
 	}
-	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
-		if err := who.may(dir, 0o1); err != nil {
-			return fmt.Errorf("user %s won't be able to read %s again: %w", who.Name, path, err)
-		}
-		if dir == filepath.Dir(dir) {
-			break
-		}
+	if err := who.reach(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("user %s won't be able to read %s again: %w", who.Name, path, err)
 	}
 	if err := who.may(path, 0o4); err != nil {
 		return fmt.Errorf("user %s won't be able to read it again: %w", who.Name, err)
 	}
 	return nil
+}
+
+// reach checks that the user may search a directory, whose path has no symbolic
+// links, and those above it.
+func (who *identity) reach(dir string) error {
+	for ; ; dir = filepath.Dir(dir) {
+		if err := who.may(dir, 0o1); err != nil || dir == filepath.Dir(dir) {
+			return err
+		}
+	}
 }
 
 // may checks one permission bit: 4 to read, 1 to search.

@@ -276,14 +276,15 @@ func (s *settings) listen(p *daemon.Process) ([]net.Listener, error) {
 		return given, nil
 	}
 	if s.systemdSocket {
-		return nil, errors.New("--web.systemd-socket: no socket was handed over: enable dormouse.socket, or leave the flag out")
+		return nil, errNoSocket
 	}
 	return web.Listen(s.addresses)
 }
 
-func (s *settings) logsToFile() bool {
-	return s.logOutput != logging.Stderr && s.logOutput != logging.Syslog
-}
+func (s *settings) logsToFile() bool { return isFile(s.logOutput) }
+
+// isFile tells whether the log's output is a file.
+func isFile(output string) bool { return output != logging.Stderr && output != logging.Syslog }
 
 func (s *settings) openLog(output string) (*logging.Logger, error) {
 	log, err := logging.New(output, s.logLevel, s.logFormat)

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -230,17 +232,56 @@ func TestWrongValues(t *testing.T) {
 	}
 }
 
-// A restart with a wrong value leaves the daemon running.
-func TestRestartWithWrongValues(t *testing.T) {
+// A restart that could not start again leaves the daemon running, and names the
+// flag that is the reason.
+func TestRestartThatCanNotStart(t *testing.T) {
+	p := newPlace(t)
+	p.write("dormouse.yml", twoSensors)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	p.start()
+	before := p.pid()
+	for flag, want := range map[string]string{
+		"--group=nobodies":                              `--group: group "nobodies"`,
+		"--user=nosuch":                                 `--user: user "nosuch"`,
+		"--log.output=none/x":                           "--log.output: log file " + filepath.Join(p.dir, "none/x"),
+		"--log.output=run":                              "--log.output: log file " + filepath.Join(p.dir, "run"),
+		"--log.output=stderr":                           "--log.output: a daemon that detaches",
+		"--working-directory=none":                      "--working-directory: stat " + filepath.Join(p.dir, "none"),
+		"--state.directory=dormouse.yml/a":              "--state.directory: ",
+		"--web.listen-address=" + taken.Addr().String(): fmt.Sprintf("--web.listen-address: listen on %q", taken.Addr()),
+		"--web.listen-address=nohost.invalid:0":         "--web.listen-address: listen on",
+		"--web.listen-address=192.0.2.1:0":              "this machine doesn't have that address",
+		"--web.systemd-socket":                          "--web.systemd-socket: no socket was handed over",
+		"--web.config.file=none.yml":                    "--web.config.file",
+	} {
+		name, _, _ := strings.Cut(flag, "=")
+		args := slices.DeleteFunc(slices.Clone(simulated), func(s string) bool { return name == "--log.output" && strings.HasPrefix(s, name) })
+		if _, stderr, code := p.run(append(append([]string{"restart"}, args...), flag)...); code == 0 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit status %d, no %q in\n%s", flag, code, want, stderr)
+		}
+		if after := p.pid(); after != before {
+			t.Fatalf("%s: process %d became %d", flag, before, after)
+		}
+	}
+}
+
+// The address of the daemon that is to end is free for the next one.
+func TestRestartTakesTheAddressOver(t *testing.T) {
 	p := newPlace(t)
 	p.write("dormouse.yml", twoSensors)
 	p.start()
 	before := p.pid()
-	if _, stderr, code := p.run(append(append([]string{"restart"}, simulated...), "--group=nobodies")...); code != exitUsage {
-		t.Errorf("exit status %d\n%s", code, stderr)
+	address := strings.TrimPrefix(p.url(func() string { return p.read("log") }), "http://")
+	p.must("restart", "--config.file=dormouse.yml", "--board=sim", "--log.output=log", "--web.listen-address="+address)
+	if after := p.pid(); after == before {
+		t.Errorf("restart left process %d", before)
 	}
-	if after := p.pid(); after != before {
-		t.Errorf("process %d became %d", before, after)
+	if page := p.get("http://" + address + "/-/healthy"); page == "" {
+		t.Error("the page isn't served")
 	}
 }
 

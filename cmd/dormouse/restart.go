@@ -1,18 +1,26 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io"
+	"os"
+	"os/user"
+	"strconv"
 
 	"github.com/alecthomas/kingpin/v2"
 
 	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
+	"example.org/dormouse/exporter/control"
+	"example.org/dormouse/exporter/web"
 )
 
 var restartCommand = &command{
 	name:    "restart",
 	summary: "Stop the daemon if it runs, then start it as `start` does.",
-	details: `A daemon whose configuration is invalid is left running.`,
+	details: `All that can be checked is checked before: where the configuration is invalid, or a flag names what can't be had, the daemon is left running.`,
 	define: func(c *kingpin.CmdClause) action {
 		timeout := timeoutFlag(c)
 		s := &settings{}
@@ -22,24 +30,11 @@ var restartCommand = &command{
 		return func(stdout, stderr io.Writer) error {
 			d := daemon.New("dormouse")
 			if _, arrived := daemon.Handover(); !arrived {
-				if err := s.fromHere(); err != nil {
-					return err
-				}
-				if err := s.validate(); err != nil {
-					return err
-				}
-				in, err := s.Read()
-				if err != nil {
-					return err
-				}
-				if _, err := s.Parse(in); err != nil {
-					return err
-				}
-				if _, _, err := s.chooseLog(d); err != nil {
-					return err
-				}
 				ctx, cancel := within(*timeout)
 				defer cancel()
+				if err := s.checkStart(ctx, d); err != nil {
+					return err
+				}
 				if err := stop(ctx, s.pidFile, stdout); err != nil {
 					return err
 				}
@@ -48,3 +43,69 @@ var restartCommand = &command{
 		}
 	},
 }
+
+// checkStart finds what would keep the daemon from being started in the place of
+// the one that runs.
+func (s *settings) checkStart(ctx context.Context, d *daemon.Context) error {
+	if err := s.fromHere(); err != nil {
+		return err
+	}
+	if err := s.validate(); err != nil {
+		return err
+	}
+	in, err := s.Read()
+	if err != nil {
+		return err
+	}
+	if _, err := s.Parse(in); err != nil {
+		return err
+	}
+	s.describe(d)
+	if err := d.Check(); err != nil {
+		return namingFlag(err)
+	}
+	output, _, err := s.chooseLog(d)
+	if err != nil {
+		return err
+	}
+	if isFile(output) {
+		if err := d.CheckLog(output); err != nil {
+			return namingFlag(err)
+		}
+	}
+	if s.wakeSuspended {
+		clock, err := s.openClock()
+		if err != nil {
+			return err
+		}
+		clock.Close()
+	}
+	return s.checkListen(ctx)
+}
+
+// checkListen checks the addresses of the page: each has to be free, or the
+// daemon's that is about to end, which tells its own.
+func (s *settings) checkListen(ctx context.Context) error {
+	switch {
+	case !s.serve:
+		return nil
+	case s.systemdSocket:
+		if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+			return errNoSocket
+		}
+		return nil
+	}
+	theirs, err := control.Addresses(ctx, s.pidFile)
+	if err != nil && daemon.Status(s.pidFile).Running() {
+		return nil // whose they are can't be told
+	}
+	account, err := user.Lookup(s.user)
+	root := s.user == "" || s.user == "0" || err == nil && account.Uid == "0"
+	if err := web.CheckListen(s.addresses, theirs, !root); err != nil {
+		return fmt.Errorf("--web.listen-address: %w", err)
+	}
+	return nil
+}
+
+// errNoSocket is that no supervisor has opened a socket.
+var errNoSocket = errors.New("--web.systemd-socket: no socket was handed over: enable dormouse.socket, or leave the flag out")

@@ -37,6 +37,19 @@ func Reload(ctx context.Context, pidFile string) error {
 	return err
 }
 
+// Addresses asks the daemon of a pidfile where it serves its page.
+func Addresses(ctx context.Context, pidFile string) ([]string, error) {
+	body, err := ask(ctx, pidFile, http.MethodGet, "/addresses", nil)
+	if err != nil {
+		return nil, err
+	}
+	var addresses []string
+	if err := json.Unmarshal(body, &addresses); err != nil {
+		return nil, fmt.Errorf("parse the daemon's answer: %w", err)
+	}
+	return addresses, nil
+}
+
 func parseReadings(body []byte, err error) (*exporter.Readings, error) {
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -58,8 +59,10 @@ type Server struct {
 	Snapshot func() *sensors.Snapshot
 	// Reload reads all files again. A *ConfigError is told as that.
 	Reload func() error
-	Clock  exporter.Clock
-	Log    *slog.Logger
+	// Addresses are where the page is served.
+	Addresses []string
+	Clock     exporter.Clock
+	Log       *slog.Logger
 }
 
 // Serve answers until l is closed, which is no error. It holds mostConnections at
@@ -68,6 +71,7 @@ func (s *Server) Serve(l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /readings.json", s.Readings)
 	mux.HandleFunc("GET /programs", s.programs)
+	mux.HandleFunc("GET /addresses", s.addresses)
 	mux.HandleFunc("POST /read", s.read)
 	mux.HandleFunc("POST /reload", s.reload)
 	open := &connections{}
@@ -88,6 +92,13 @@ func (s *Server) read(w http.ResponseWriter, q *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if err := exporter.WriteJSON(w, snapshot, s.Clock); err != nil {
+		s.Log.Debug("the client of the control socket is gone", "err", err)
+	}
+}
+
+func (s *Server) addresses(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(s.Addresses); err != nil {
 		s.Log.Debug("the client of the control socket is gone", "err", err)
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -52,15 +55,74 @@ func CheckAddress(address string) error {
 	return nil
 }
 
+// CheckListen tells whether Listen could succeed once those who listen on the
+// addresses held, as net.Addr has them, have ended. It doesn't stay. With
+// unprivileged, whoever is to listen has fewer rights than this process: neither
+// root's nor CAP_NET_BIND_SERVICE.
+func CheckListen(addresses, held []string, unprivileged bool) error {
+	var errs []error
+	var open []net.Listener // until all are checked, as one may exclude another
+	for _, address := range addresses {
+		l, err := Listen([]string{address})
+		switch {
+		case err == nil:
+			open = append(open, l...)
+		case errors.Is(err, unix.EADDRINUSE) && overlaps(address, held):
+			err = nil
+		}
+		if err == nil && unprivileged && privileged(address) {
+			err = explain(address, unix.EACCES)
+		}
+		errs = append(errs, err)
+	}
+	closeAll(open)
+	return errors.Join(errs...)
+}
+
+// overlaps tells whether one of the addresses held keeps the address from being
+// listened on.
+func overlaps(address string, held []string) bool {
+	want, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(held, func(h string) bool {
+		other, err := net.ResolveTCPAddr("tcp", h)
+		all := func(a *net.TCPAddr) bool { return a.IP == nil || a.IP.IsUnspecified() }
+		return err == nil && other.Port == want.Port && (all(want) || all(other) || other.IP.Equal(want.IP))
+	})
+}
+
+// privileged tells whether only root may listen on the port; ip(7),
+// ip_unprivileged_port_start.
+func privileged(address string) bool {
+	a, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return false
+	}
+	first := 1024
+	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start"); err == nil {
+		if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+			first = n
+		}
+	}
+	return a.Port > 0 && a.Port < first
+}
+
 func listen(config *net.ListenConfig, address string) (net.Listener, error) {
 	if err := CheckAddress(address); err != nil {
 		return nil, err
 	}
-	_, port, _ := net.SplitHostPort(address)
 	l, err := config.Listen(context.Background(), "tcp", address)
-	if err == nil {
-		return l, nil
+	if err != nil {
+		return nil, explain(address, err)
 	}
+	return l, nil
+}
+
+// explain says what to do about an address that can't be listened on.
+func explain(address string, err error) error {
+	_, port, _ := net.SplitHostPort(address)
 	hint := ""
 	var dns *net.DNSError
 	var addr *net.AddrError
@@ -74,7 +136,7 @@ func listen(config *net.ListenConfig, address string) (net.Listener, error) {
 	case errors.As(err, &dns), errors.As(err, &addr):
 		hint = ": write HOST:PORT or :PORT, as in :9367, 127.0.0.1:9367 or [::1]:9367"
 	}
-	return nil, fmt.Errorf("listen on %q: %w%s", address, err, hint)
+	return fmt.Errorf("listen on %q: %w%s", address, err, hint)
 }
 
 func closeAll(listeners []net.Listener) {

@@ -131,6 +131,9 @@ func (s *service) serve(failed chan<- error) {
 	}
 	if s.Control != nil {
 		c := control.Server{Readings: s.page, Read: s.poller.ReadNow, Snapshot: s.poller.Snapshot, Reload: s.requestReload, Clock: s.Clock, Log: s.Log.Logger}
+		for _, l := range s.Listeners {
+			c.Addresses = append(c.Addresses, l.Addr().String())
+		}
 		go func() { failed <- c.Serve(s.Control) }()
 	}
 }
