@@ -38,7 +38,7 @@ func init() {
 		Summary:   "ultrasonic distance sensor HC-SR04 or JSN-SR04T: 2 cm (JSN: 25 cm) to 4 m, ±3 mm and the air's temperature",
 		Datasheet: "ElecFreaks HC-SR04 user guide, timing diagram; JSN-SR04T-2.0, mode 1",
 		Wiring:    "trigger to an output, echo to an input. The module has 5 V: divide its echo by 1 kΩ and 2 kΩ to 3.3 V, or run a 3.3 V version (HC-SR04P)",
-		Timing:    "60 ms for each burst, asleep: 10 µs trigger, up to 38 ms echo, and the time until it has died away. The echo is measured by the kernel's time stamps of both edges",
+		Timing:    "60 ms for each burst, asleep: 10 µs trigger, up to 38 ms echo, and the time until it has died away. The echo is measured by the kernel's time stamps of both edges. Sensors of this kind hear each other: all of a machine measure one after another, and timeout counts from when the sensor is due",
 		Aliases:   map[string]string{"hcsr04": "", "hc-sr04": "", "jsnsr04t": "", "jsn-sr04t": ""},
 		Options: []sensors.Option{
 			{Name: "trigger", Type: sensors.OutputOption, Required: true, Help: "the output that starts a burst: GPIO23, BOARD16, CHIP:OFFSET or a line's name"},
@@ -78,6 +78,9 @@ func (s *echo) Sense(ctx context.Context, r *sensors.Report) error {
 	}
 	celsius, err := s.temperature()
 	if err != nil {
+		return err
+	}
+	if err := s.env.Alone(ctx, sensors.LineWire); err != nil {
 		return err
 	}
 	took, err := s.measure(ctx)
@@ -137,18 +140,19 @@ func (s *echo) median(ctx context.Context, out, in sensors.Line) (time.Duration,
 		if err != nil {
 			return 0, err
 		}
-		took, err := s.heard(high)
-		if err == nil {
+		took, missed := s.heard(high)
+		// After the last one, too: the next sensor waits for its end.
+		if err := s.env.Sleep(ctx, max(0, echoCycle-s.env.Now().Sub(began))); err != nil {
+			return 0, err
+		}
+		if missed == nil {
 			s.times = append(s.times, took)
 		} else if failed++; failed == s.bursts {
-			return 0, err
+			return 0, missed
 		}
 		if len(s.times) == s.bursts {
 			slices.Sort(s.times)
 			return s.times[s.bursts/2], nil
-		}
-		if err := s.env.Sleep(ctx, max(0, echoCycle-s.env.Now().Sub(began))); err != nil {
-			return 0, err
 		}
 	}
 }

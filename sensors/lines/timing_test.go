@@ -438,17 +438,17 @@ func TestEcho(t *testing.T) {
 		waits   int
 	}{
 		// µs·(331.3+0.606·T)/20000 cm
-		{"one metre at 20 °C", nil, 0, []time.Duration{5824 * us}, 1.00004, 8},
-		{"at 0 °C", map[string]string{"temperature": "air"}, 0, []time.Duration{5824 * us}, 0.96475, 8},
-		{"at -10 °C", map[string]string{"temperature": "air"}, -10, []time.Duration{5824 * us}, 0.94710, 8},
-		{"at 40 °C", map[string]string{"temperature": "air"}, 40, []time.Duration{5824 * us}, 1.03533, 8},
-		{"nearest", nil, 0, []time.Duration{118 * us}, 0.02026, 8},
-		{"farthest", nil, 0, []time.Duration{23 * time.Millisecond}, 3.94933, 8},
-		{"six metres", map[string]string{"max": "6m"}, 0, []time.Duration{34 * time.Millisecond}, 5.83814, 8},
-		{"the middle one", nil, 0, []time.Duration{20000 * us, 5824 * us, 200 * us}, 1.00004, 8},
-		{"one of five", map[string]string{"bursts": "5"}, 0, []time.Duration{300 * us, 5824 * us, 9000 * us, 5800 * us, 5900 * us}, 1.00004, 14},
-		{"two miss", nil, 0, []time.Duration{0, 5824 * us, 38 * time.Millisecond, 5824 * us, 5824 * us}, 1.00004, 14},
-		{"a single burst", map[string]string{"bursts": "1"}, 0, []time.Duration{5824 * us}, 1.00004, 2},
+		{"one metre at 20 °C", nil, 0, []time.Duration{5824 * us}, 1.00004, 9},
+		{"at 0 °C", map[string]string{"temperature": "air"}, 0, []time.Duration{5824 * us}, 0.96475, 9},
+		{"at -10 °C", map[string]string{"temperature": "air"}, -10, []time.Duration{5824 * us}, 0.94710, 9},
+		{"at 40 °C", map[string]string{"temperature": "air"}, 40, []time.Duration{5824 * us}, 1.03533, 9},
+		{"nearest", nil, 0, []time.Duration{118 * us}, 0.02026, 9},
+		{"farthest", nil, 0, []time.Duration{23 * time.Millisecond}, 3.94933, 9},
+		{"six metres", map[string]string{"max": "6m"}, 0, []time.Duration{34 * time.Millisecond}, 5.83814, 9},
+		{"the middle one", nil, 0, []time.Duration{20000 * us, 5824 * us, 200 * us}, 1.00004, 9},
+		{"one of five", map[string]string{"bursts": "5"}, 0, []time.Duration{300 * us, 5824 * us, 9000 * us, 5800 * us, 5900 * us}, 1.00004, 15},
+		{"two miss", nil, 0, []time.Duration{0, 5824 * us, 38 * time.Millisecond, 5824 * us, 5824 * us}, 1.00004, 15},
+		{"a single burst", map[string]string{"bursts": "1"}, 0, []time.Duration{5824 * us}, 1.00004, 3},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d, e := wired(t, "echo", tc.options, "trigger", "echo")
@@ -456,6 +456,9 @@ func TestEcho(t *testing.T) {
 			sound(e, tc.echoes...)
 			if got := value(t, d, e, sensors.Distance); math.Abs(got-tc.want) > 1e-5 {
 				t.Errorf("got %.5f m, want %.5f", got, tc.want)
+			}
+			if want := []sensors.WireKind{sensors.LineWire}; !cmp.Equal(e.Alones, want) {
+				t.Errorf("alone with %v, want %v", e.Alones, want)
 			}
 			if len(e.Waits) != tc.waits {
 				t.Errorf("waits %v, want %d", e.Waits, tc.waits)
@@ -477,7 +480,7 @@ func TestEchoSequence(t *testing.T) {
 	}
 	pulse, listen := 10*time.Microsecond, 45*time.Millisecond
 	rest := 60*time.Millisecond - pulse - listen
-	if want := []time.Duration{pulse, listen, rest, pulse, listen, rest, pulse, listen}; !cmp.Equal(e.Waits, want) {
+	if want := []time.Duration{pulse, listen, rest, pulse, listen, rest, pulse, listen, rest}; !cmp.Equal(e.Waits, want) {
 		t.Errorf("waits %v, want %v", e.Waits, want)
 	}
 	if want := (sensors.LineConfig{Output: true}); e.Lines["trigger"].Config != want {
@@ -499,6 +502,7 @@ func TestEchoFails(t *testing.T) {
 		{"no answer", nil, func(e *sensortest.Env) { sound(e, 0) }, sensors.NoAnswer, "no answer on GPIO24 (pin 18) to a trigger on GPIO23"},
 		{"38 ms", nil, func(e *sensortest.Env) { sound(e, 38*time.Millisecond) }, sensors.NoAnswer, "nothing is in range"},
 		{"still high", map[string]string{"bursts": "1"}, func(e *sensortest.Env) { sound(e, -1) }, sensors.NoAnswer, "nothing is in range"},
+		{"another measures", nil, func(e *sensortest.Env) { e.AloneErr = sensors.Errorf(sensors.Busy, "another measures") }, sensors.Busy, "another measures"},
 		{"stuck high", nil, func(e *sensortest.Env) { e.Lines["echo"].Drive(0, true) }, sensors.IO, "is high before the burst"},
 		{"too near", nil, func(e *sensortest.Env) { sound(e, 100*time.Microsecond) }, sensors.OutOfRange, "an echo after 100µs is 0.017 m, outside 0.02 to 4 m"},
 		{"too far", nil, func(e *sensortest.Env) { sound(e, 30*time.Millisecond) }, sensors.OutOfRange, "5.151 m, outside 0.02 to 4 m"},
