@@ -1,6 +1,7 @@
 package all
 
 import (
+	"math/rand/v2"
 	"os"
 	"regexp"
 	"slices"
@@ -56,6 +57,10 @@ func init() {
 		},
 		"hx711": {{Options: map[string]string{"data": "GPIO5", "clock": "GPIO6", "factor": "420", "tare": "1000"}, World: scaleWorld, Faults: []sensortest.Fault{
 			gives("data", syscall.EIO), gives("clock", syscall.EIO), goes("data", 1), goes("clock", 1), goes("data", 2), goes("clock", 3),
+			{Name: "noise", Break: func(e *sensortest.Env) {
+				random := rand.New(rand.NewPCG(1, 2))
+				e.Lines["data"].Level = func() bool { return random.Uint32()%2 == 0 }
+			}},
 			{Name: "shorted", Break: func(e *sensortest.Env) { e.Lines["data"].Level = func() bool { return false } }},
 			{Name: "open", Break: func(e *sensortest.Env) { e.Lines["data"].Level = func() bool { return true } }},
 			{Name: "preempted in every pulse", Break: func(e *sensortest.Env) {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
 	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/units"
 )
 
 // The HX711's clock: data sheet, section "serial interface", table 3 and
@@ -39,6 +41,13 @@ const hxFirst = 25
 
 const hxLowest, hxHighest = -1 << 23, 1<<23 - 1
 
+// hxScatter is how far from the median most of the samples may be, in raw
+// values: 0.1 % of the whole range. The chip's own noise is 90 nV at most, of an
+// input range of ±20 mV at 5 V and ±10.5 mV at 2.7 V (section "key electrical
+// characteristics"): 38 to 72 raw values, root mean square. A cell of 2 mV/V
+// that moves by 0.4 % of its rated load in between is not at rest.
+const hxScatter = 1 << 14
+
 // taredMass is below zero where less is on the scale than the tare.
 var taredMass = sensors.Mass.Within(-1e9, 1e9)
 
@@ -55,6 +64,7 @@ func init() {
 			{Name: "input", Type: sensors.EnumOption, Choices: []string{"A128", "A64", "B32"}, Default: "A128", Help: "input and gain"},
 			{Name: "rate", Type: sensors.EnumOption, Choices: []string{"10", "80"}, Default: "10", Help: "conversions a second, as the chip's RATE pin is wired; 80 is noisier"},
 			{Name: "samples", Type: sensors.IntegerOption, Default: "3", Range: &sensors.Range{Min: 1, Max: 15}, Help: "odd number of samples whose median counts"},
+			{Name: "scatter", Type: sensors.NumberOption, Unit: units.Grams, Range: &sensors.Range{Min: 1e-6, Max: 1e9}, Help: "how far from the median more than half of the samples may lie at most: a load that swings, a loose wire or a disturbed clock is an error. By default 16384 raw values, 0.1 % of the range and 200 times the chip's own noise"},
 			{Name: "tare", Type: sensors.IntegerOption, Default: "0", Range: &sensors.Range{Min: hxLowest, Max: hxHighest}, Help: "the raw value of the empty scale: what is read with tare=0 and factor=1"},
 			{Name: "factor", Type: sensors.NumberOption, Required: true, Help: "raw value for each gram: with factor=1 and tare set, what a known mass reads divided by its grams. Negative where the load lowers the value"},
 		},
@@ -78,6 +88,7 @@ type hx711 struct {
 	pulses       int
 	period       time.Duration
 	tare, factor float64
+	scatter      float64 // raw
 	samples      []int
 	isReady      func() (bool, error)
 }
@@ -88,6 +99,10 @@ func newHX711(_ context.Context, e sensors.Env) (sensors.Sensor, error) {
 		env: e, pulses: hxPulses[o.Text("input")], period: hxRates[o.Text("rate")],
 		tare: float64(o.Integer("tare")), factor: o.Number("factor"),
 		samples: make([]int, o.Integer("samples")),
+		scatter: hxScatter,
+	}
+	if grams := o.Number("scatter"); grams > 0 {
+		s.scatter = grams * math.Abs(s.factor)
 	}
 	s.isReady = func() (bool, error) {
 		high, err := s.data.Active()
@@ -152,8 +167,24 @@ func (s *hx711) measure(ctx context.Context) (int, error) {
 			}
 		}
 	}
+	return s.median()
+}
+
+// median refuses samples of which half or more are far from it. Of a single
+// one nothing can be told.
+func (s *hx711) median() (int, error) {
 	slices.Sort(s.samples)
-	return s.samples[len(s.samples)/2], nil
+	median, near := s.samples[len(s.samples)/2], 0
+	for _, v := range s.samples {
+		if math.Abs(float64(v-median)) <= s.scatter {
+			near++
+		}
+	}
+	if near <= len(s.samples)/2 {
+		return 0, sensors.Errorf(sensors.OutOfRange, "the samples scatter from %d to %d, and only %d of %d are within %.0f of the median: the load moves, a wire is loose or the supply is noisy; scatter sets another limit",
+			s.samples[0], s.samples[len(s.samples)-1], near, len(s.samples), s.scatter)
+	}
+	return median, nil
 }
 
 // frame waits until the chip has converted, which it shows by a low data

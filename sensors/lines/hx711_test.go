@@ -106,6 +106,8 @@ func TestHX711(t *testing.T) {
 		{"tare and factor", map[string]string{"tare": "-8000", "factor": "420.5"}, []int{202250 - 8000}, 202250 / 420.5},
 		{"the other way round", map[string]string{"factor": "-420"}, []int{0x1000000 - 42000}, 100},
 		{"the middle one", nil, []int{7000, 100, 300}, 300},
+		{"one outlier", nil, []int{100, 4_000_000, 16_484}, 16_484},
+		{"scatter that is allowed", map[string]string{"scatter": "100g", "factor": "-1000"}, []int{0, 100_000, 200_000}, -100},
 		{"80 a second", map[string]string{"rate": "80"}, []int{5, 6, 7}, 6},
 		{"a single sample", map[string]string{"samples": "1"}, []int{5, 6, 7}, 5},
 	} {
@@ -166,6 +168,7 @@ func TestHX711Fails(t *testing.T) {
 		{"shorted", func(e *sensortest.Env, _ *hxChip) { e.Lines["data"].Level = func() bool { return false } }, sensors.Identity, "data is low after a whole frame"},
 		{"overload", func(_ *sensortest.Env, c *hxChip) { c.values = []int{0x7fffff} }, sensors.OutOfRange, "8388607"},
 		{"underload", func(_ *sensortest.Env, c *hxChip) { c.values = []int{5, 0x800000} }, sensors.OutOfRange, "-8388608): overload, or a wire of the bridge is off"},
+		{"scattered", func(_ *sensortest.Env, c *hxChip) { c.values = []int{0x900000, 100, 16_485} }, sensors.OutOfRange, "the samples scatter from -7340032 to 16485, and only 1 of 3 are within 16384 of the median: the load moves"},
 		{"preempted", func(e *sensortest.Env, c *hxChip) {
 			n := 0
 			e.Lines["clock"].OnSet = func(high bool) {
