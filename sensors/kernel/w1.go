@@ -45,7 +45,8 @@ func init() {
 		Measures: []*sensors.Quantity{w1Temperature},
 		Notes: []string{
 			"an absent chip, or a wrong checksum, makes the kernel's file empty, without an error (seen with the adapter ds2490): that is a failed read. The kernel forgets an absent chip only after ten searches (drivers/w1/w1.c, slave_ttl)",
-			"85 °C may be the value after power-up and 0 °C a shorted wire, whose nine zeros have a good checksum: both are looked at in the chip's memory",
+			"85 °C may be the value after power-up and 0 °C a shorted wire, whose nine zeros have a good checksum: both are looked at in the chip's memory. 85.000 °C is believed only where byte 6 says that it was converted, 0x10: of a DS18S20, whose byte 6 is a part of the temperature, and of chips that keep another value there (DS28EA00, copies of the DS18B20), a true 85.000 °C is refused as well",
+			"a conversion that is lost without a reset (a dip of the supply, too little current on parasite power) leaves the previous temperature in the chip's memory, with a good checksum: it can't be told from a new one",
 			"a bulk result that nobody fetched is served later as if it were fresh: it is fetched and thrown away when the sensor is built",
 		},
 		Check: func(o *sensors.Options) error {
@@ -232,6 +233,11 @@ func w1Empty(file string) error {
 // leaves it behind.
 const powerOn = 85000
 
+// converted85 is byte 6 of the memory after a conversion to 85 °C. A DS18B20 has
+// 0x0c there after power-up, and then 0x10 less the low four bits of the
+// temperature; see "features" in w1_therm.rst.
+const converted85 = 0x10
+
 // readScratchpad reads the temperature with all bytes of the chip's memory. It
 // is asked where the temperature alone can't tell a reading from a failure: a
 // second conversion is rarely lost like the first.
@@ -259,11 +265,8 @@ func (s *w1) readScratchpad(ctx context.Context) (int, error) {
 	case memory == [9]byte{}:
 		// Nine zeros have the right checksum.
 		return 0, sensors.Errorf(sensors.Identity, "the 1-Wire bus is stuck: all it says is zeros; is the data line shorted to ground?")
-	case v == powerOn && memory[6] == 0x0c:
-		// Byte 6 is 0x0c after power-up and 0x10 after a conversion to 85 °C: see
-		// "features" in w1_therm.rst. Of a DS18S20, and of copies that never
-		// change the byte, a true 85.000 °C is refused as well.
-		return 0, sensors.Errorf(sensors.NotReady, "the chip says 85 °C, which is what it holds from power-up to its first conversion: the conversion failed; is its supply good, and the pull-up strong enough?")
+	case v == powerOn && memory[6] != converted85:
+		return 0, sensors.Errorf(sensors.NotReady, "the chip says 85 °C, which is what it holds from power-up to its first conversion, and byte 6 of its memory is 0x%02x and not the 0x%02x of a conversion: the conversion failed; is its supply good, and the pull-up strong enough?", memory[6], converted85)
 	}
 	return v, nil
 }

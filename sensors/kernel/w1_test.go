@@ -309,6 +309,11 @@ func TestW1Failures(t *testing.T) {
 		{"garbage", func(w *wire) { w.chips = nil; w.FS.Put(dir+"/temperature", "21.5\n") }, 4000, sensors.IO, nil, `"21.5"`},
 		{"EIO", func(w *wire) { w.FS.Break(dir+"/temperature", syscall.EIO) }, 4000, sensors.IO, syscall.EIO, "temperature"},
 		{"power-on value", func(w *wire) { w.FS.Put(dir+"/w1_slave", scratchpad(85000, 0x0c)) }, 85000, sensors.NotReady, nil, "power-up"},
+		{"power-on value of another chip", func(w *wire) { w.FS.Put(dir+"/w1_slave", scratchpad(85000, 0xff)) }, 85000, sensors.NotReady, nil, "byte 6 of its memory is 0xff and not the 0x10"},
+		{"power-on value of an old kernel", func(w *wire) {
+			w.FS.Remove(dir + "/temperature")
+			w.FS.Put(dir+"/w1_slave", scratchpad(85000, 0x0c))
+		}, 85000, sensors.NotReady, nil, "power-up"},
 		{"power-on value, and no second answer", func(w *wire) { w.FS.Put(dir+"/w1_slave", "") }, 85000, sensors.NoAnswer, nil, "w1_slave is empty"},
 		{"stuck", func(w *wire) { w.FS.Put(dir+"/w1_slave", zeros+" : crc=00 YES\n"+zeros+" t=0\n") }, 0, sensors.Identity, nil, "stuck"},
 		{"checksum", func(w *wire) {

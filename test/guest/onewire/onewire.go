@@ -210,6 +210,7 @@ func (t *thermometer) functionCommand(c byte) {
 		// At lower resolutions the last bits read 0 (data sheet, table 2).
 		bits := 3 - t.scratchpad[4]>>5&3
 		binary.LittleEndian.PutUint16(t.scratchpad[:], uint16(t.raw)&^(1<<bits-1))
+		t.scratchpad[6] = 0x10 - t.scratchpad[0]&0x0f // by which w1_therm.rst tells 85 °C from the value of power-up
 	case writeScratchpad:
 		t.expect(writing)
 	case readScratchpad:
