@@ -7,7 +7,6 @@ package board
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"example.org/dormouse/daemon/alarm"
@@ -35,7 +34,7 @@ type Board interface {
 	// waiting, for as long as the result is open: the chip at the address, or all
 	// lines of the machine. It is advisory: it shuts out whoever asks for the
 	// same lock, in this process or in another of this program, whatever its user.
-	// Where one has it the error is ErrLocked.
+	// Where one has it the error is lock.ErrLocked.
 	Lock(c sensors.Claim) (io.Closer, error)
 }
 
@@ -44,6 +43,3 @@ type Clock interface {
 	Now() alarm.Instant
 	SleepUntil(ctx context.Context, at alarm.Instant) error
 }
-
-// ErrLocked is that another holds the lock.
-var ErrLocked = errors.New("another process or sensor holds the lock")

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board/lock"
 )
 
 // holderRoot names the root below which the second process takes the lock.
@@ -23,13 +24,13 @@ func TestLockHolder(t *testing.T) {
 	if root == "" {
 		return // it isn't that process
 	}
-	lock, err := newLinux(root, ioctl).Lock(sensors.Claim{Kind: sensors.I2CWire, Bus: 1, Address: 0x44})
+	chip, err := newLinux(root, ioctl).Lock(sensors.Claim{Kind: sensors.I2CWire, Bus: 1, Address: 0x44})
 	if err != nil {
 		t.Fatal(err)
 	}
 	os.Stdout.WriteString("locked\n")
 	_, _ = io.Copy(io.Discard, os.Stdin)
-	if err := lock.Close(); err != nil {
+	if err := chip.Close(); err != nil {
 		t.Error(err)
 	}
 	os.Stdout.WriteString("unlocked\n")
@@ -64,11 +65,11 @@ func hears(t *testing.T, lines *bufio.Reader, want string) {
 }
 
 func lockOf(c sensors.Claim, l *linux) error {
-	lock, err := l.Lock(c)
+	taken, err := l.Lock(c)
 	if err != nil {
 		return err
 	}
-	return lock.Close()
+	return taken.Close()
 }
 
 // TestLockOfTwoProcesses: the chip that one measures the other can't, its
@@ -82,7 +83,7 @@ func TestLockOfTwoProcesses(t *testing.T) {
 	for _, end := range []string{"ends", "is killed"} {
 		cmd, in, lines := locker(t, root)
 		err := lockOf(chip, here)
-		if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "lock I2C bus 1, address 0x44") || !strings.Contains(err.Error(), "byte 68") {
+		if !errors.Is(err, lock.ErrLocked) || !strings.Contains(err.Error(), "lock I2C bus 1, address 0x44") || !strings.Contains(err.Error(), "byte 68") {
 			t.Errorf("got %v, want it locked", err)
 		}
 		for _, other := range []sensors.Claim{{Kind: sensors.I2CWire, Bus: 1, Address: 0x45}, {Kind: sensors.I2CWire, Bus: 2, Address: 0x44}} {
@@ -118,17 +119,17 @@ func TestLockWithinTheProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []sensors.Claim{{Kind: sensors.I2CWire, Bus: 1, Address: 0x44}, {Kind: sensors.LineWire, Line: line}} {
-		lock, err := l.Lock(c)
+		taken, err := l.Lock(c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := lockOf(c, l); !errors.Is(err, ErrLocked) {
+		if err := lockOf(c, l); !errors.Is(err, lock.ErrLocked) {
 			t.Errorf("%s: got %v, want it locked", c, err)
 		}
-		if err := lock.Close(); err != nil {
+		if err := taken.Close(); err != nil {
 			t.Error(err)
 		}
-		if err := lock.Close(); !errors.Is(err, os.ErrClosed) {
+		if err := taken.Close(); !errors.Is(err, os.ErrClosed) {
 			t.Errorf("%s: closed twice: %v", c, err)
 		}
 		if err := lockOf(c, l); err != nil {
@@ -147,7 +148,7 @@ func TestLockFails(t *testing.T) {
 		{sensors.Claim{Kind: sensors.LineWire}, "no GPIO chip can be opened; add the daemon's user to the group gpio"},
 		{sensors.Claim{Kind: sensors.FileWire, Path: "/sys/x"}, "can't be locked"},
 	} {
-		if err := lockOf(tc.claim, l); err == nil || errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), tc.want) {
+		if err := lockOf(tc.claim, l); err == nil || errors.Is(err, lock.ErrLocked) || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("got %v, want %q", err, tc.want)
 		}
 	}

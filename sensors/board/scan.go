@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board/lock"
 	"golang.org/x/sys/unix"
 	"periph.io/x/conn/v3/i2c"
 )
@@ -83,7 +84,7 @@ func (a *Answers) ask(ctx context.Context, b Board, number sensors.Bus, bus i2c.
 			return fmt.Errorf("%s: not all of it was scanned: %w", bus, err)
 		}
 		err := a.askAlone(b, number, bus, addr)
-		if errors.Is(err, ErrLocked) {
+		if errors.Is(err, lock.ErrLocked) {
 			a.Failed = append(a.Failed, err)
 			continue
 		}
@@ -111,15 +112,15 @@ func (a *Answers) ask(ctx context.Context, b Board, number sensors.Bus, bus i2c.
 // askAlone asks unless another process measures there: the question could take
 // the result away from it.
 func (a *Answers) askAlone(b Board, number sensors.Bus, bus i2c.Bus, addr uint16) error {
-	lock, err := b.Lock(sensors.Claim{Kind: sensors.I2CWire, Bus: int(number), Address: sensors.Address(addr)})
-	if errors.Is(err, ErrLocked) {
+	chip, err := b.Lock(sensors.Claim{Kind: sensors.I2CWire, Bus: int(number), Address: sensors.Address(addr)})
+	if errors.Is(err, lock.ErrLocked) {
 		return sensors.Errorf(sensors.Busy, "another process of this program measures at %s on %s at this moment: scan again: %w", sensors.Address(addr), number, err)
 	}
 	if err != nil {
 		return err
 	}
 	err = a.askOne(bus, addr)
-	return errors.Join(err, lock.Close())
+	return errors.Join(err, chip.Close())
 }
 
 func (a *Answers) askOne(bus i2c.Bus, addr uint16) error {

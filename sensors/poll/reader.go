@@ -3,6 +3,7 @@ package poll
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board/lock"
 	"example.org/dormouse/sensors/config"
 	"periph.io/x/conn/v3/i2c"
 	"periph.io/x/conn/v3/physic"
@@ -33,7 +35,7 @@ type reader struct {
 	ctx    context.Context // of the attempt
 	lines  []*line         // taken and not closed
 	opened []openedWire    // in the attempt, whether they were closed or not
-	locks  []io.Closer     // taken in the attempt
+	locks  lock.Held       // of the attempt
 	alone  bool            // with its chip
 
 	awaited atomic.Bool // the attempt or overdue, whichever sets it to false, ends the sensor's read
@@ -78,6 +80,14 @@ func (r *reader) Open(c sensors.Claim, config any) (io.Closer, error) {
 	}
 	r.opened = append(r.opened, openedWire{w, c})
 	return w, nil
+}
+
+func (r *reader) Alone(ctx context.Context, kind sensors.WireKind) error {
+	claim, ok := r.cfg.Options.Claim(kind)
+	if !ok {
+		return fmt.Errorf("the driver %s claims no wire of the kind %s", r.cfg.Driver.Name, kind)
+	}
+	return r.locks.Wait(ctx, r.shared.clock, func() (io.Closer, error) { return r.shared.board.Lock(claim) })
 }
 
 func (r *reader) WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
@@ -139,7 +149,10 @@ func (r *reader) attempt(ctx context.Context) error {
 	if r.closeWires() {
 		r.sensor = nil
 	}
-	r.unlock()
+	if err := r.locks.Close(); err != nil {
+		r.log.Warn("can't unlock a wire", "err", err)
+	}
+	r.alone = false
 	return err
 }
 

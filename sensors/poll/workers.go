@@ -7,7 +7,7 @@ import (
 
 	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
-	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/lock"
 )
 
 const (
@@ -141,7 +141,7 @@ func (w *workers) attempts(ctx context.Context, s *sensor) error {
 	}
 	for ; ; left-- {
 		err := w.attempt(ctx, s)
-		if err == nil || err == errLeft || left <= 0 || ctx.Err() != nil || errors.Is(err, board.ErrLocked) { // which was waited for
+		if err == nil || err == errLeft || left <= 0 || ctx.Err() != nil || errors.Is(err, lock.ErrLocked) { // which was waited for
 			return err
 		}
 		if w.clock.Sleep(ctx, retryPause) != nil {

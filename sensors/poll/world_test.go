@@ -17,7 +17,7 @@ import (
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
-	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/lock"
 	"example.org/dormouse/sensors/config"
 	"go.uber.org/goleak"
 	"periph.io/x/conn/v3/i2c"
@@ -506,7 +506,7 @@ func (b *fakeBoard) Lock(c sensors.Claim) (io.Closer, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.locked[c.Key()] {
-		return nil, fmt.Errorf("lock %s: %w", c, board.ErrLocked)
+		return nil, fmt.Errorf("lock %s: %w", c, lock.ErrLocked)
 	}
 	b.locked[c.Key()] = true
 	return fakeLock{b, c.Key()}, nil

@@ -6,7 +6,7 @@ import (
 	"os"
 
 	"example.org/dormouse/sensors"
-	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/lock"
 )
 
 // Lock locks a chip, or all lines, within this process: nobody else has the
@@ -19,18 +19,18 @@ func (b *Board) Lock(c sensors.Claim) (io.Closer, error) {
 		key = c.Key()
 	}
 	if b.locked[key] {
-		return nil, fmt.Errorf("lock %s: %w", c, board.ErrLocked)
+		return nil, fmt.Errorf("lock %s: %w", c, lock.ErrLocked)
 	}
 	b.locked[key] = true
-	return &lock{b, key}, nil
+	return &held{b, key}, nil
 }
 
-type lock struct {
+type held struct {
 	board *Board
 	key   string // empty: closed
 }
 
-func (l *lock) Close() error {
+func (l *held) Close() error {
 	l.board.mu.Lock()
 	defer l.board.mu.Unlock()
 	if l.key == "" {
