@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -177,21 +175,9 @@ func (s *settings) pageAddress() string {
 	}
 	var urls []string
 	for _, address := range s.addresses {
-		urls = append(urls, scheme+"://"+reachable(address)+s.telemetryPath)
+		urls = append(urls, scheme+"://"+web.Reachable(address)+s.telemetryPath)
 	}
 	return "; its page is " + strings.Join(urls, " and ")
-}
-
-// reachable is an address that a browser on this machine can open.
-func reachable(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return address
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return net.JoinHostPort(host, port)
 }
 
 // serveUntilEnd is the daemon's life, from a process that is one until it is
@@ -231,7 +217,7 @@ func (s *settings) open(p *daemon.Process, files service.Files) (o service.Optio
 	for _, w := range files.Config.Warnings {
 		log.Warn(w.Error())
 	}
-	clock, err := s.openClock()
+	clock, err := service.OpenClock(s.wakeSuspended)
 	if err != nil {
 		return o, err
 	}
@@ -243,8 +229,10 @@ func (s *settings) open(p *daemon.Process, files service.Files) (o service.Optio
 	if s.firstWake != nil {
 		o.FirstWake = func(snapshot *sensors.Snapshot) error { return s.firstWake(snapshot, clock) }
 	}
-	if o.Listeners, err = s.listen(p); err != nil {
-		return o, err
+	if s.serve {
+		if o.Listeners, err = service.Listen(p, s.addresses, s.systemdSocket); err != nil {
+			return o, err
+		}
 	}
 	if s.pidFile != "" {
 		if o.Control, err = control.Listen(s.pidFile); err != nil {
@@ -263,24 +251,6 @@ func (s *settings) warnings(d *daemon.Context, in *service.Inputs) []string {
 	return slices.Concat(service.BusyMounts(paths, daemon.MountOf), s.Unreadable(d, in), s.Exposed(in))
 }
 
-// listen opens the sockets, or takes those that a supervisor opened.
-func (s *settings) listen(p *daemon.Process) ([]net.Listener, error) {
-	if !s.serve {
-		return nil, nil
-	}
-	given, err := p.Listeners()
-	if err != nil {
-		return nil, err
-	}
-	if len(given) > 0 {
-		return given, nil
-	}
-	if s.systemdSocket {
-		return nil, errNoSocket
-	}
-	return web.Listen(s.addresses)
-}
-
 func (s *settings) logsToFile() bool { return isFile(s.logOutput) }
 
 // isFile tells whether the log's output is a file.
@@ -292,21 +262,6 @@ func (s *settings) openLog(output string) (*logging.Logger, error) {
 		return nil, fmt.Errorf("--log.output: %w", err)
 	}
 	return log, nil
-}
-
-// openClock opens the clock that the daemon sleeps by.
-func (s *settings) openClock() (*alarm.Clock, error) {
-	if !s.wakeSuspended {
-		return alarm.New()
-	}
-	clock, err := alarm.NewWaking()
-	if errors.Is(err, unix.EPERM) {
-		return nil, fmt.Errorf("--wake-suspended: %w: it needs CAP_WAKE_ALARM: start as root, with --user or without, or under systemd install the drop-in wake-from-suspend.conf", err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("--wake-suspended: %w", err)
-	}
-	return clock, nil
 }
 
 // buildLabels are the labels of dormouse_build_info.

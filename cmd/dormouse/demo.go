@@ -4,12 +4,12 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
-	"net"
 
 	"github.com/alecthomas/kingpin/v2"
 
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/exporter"
+	"example.org/dormouse/exporter/web"
 	"example.org/dormouse/sensors"
 )
 
@@ -31,7 +31,7 @@ func defineDemo(c *kingpin.CmdClause) action {
 	return func(stdout, stderr io.Writer) error {
 		d := daemon.New("dormouse")
 		d.DetachProcess = daemon.DetachNever
-		if len(s.addresses) == 1 && s.addresses[0] == demoAddress && haveIPv6() {
+		if len(s.addresses) == 1 && s.addresses[0] == demoAddress && web.HaveIPv6() {
 			s.addresses = append(s.addresses, "[::1]:9367")
 		}
 		// The demonstration has its configuration built in.
@@ -48,15 +48,6 @@ func defineDemo(c *kingpin.CmdClause) action {
 // everywhere.
 const demoAddress = "127.0.0.1:9367"
 
-// haveIPv6 tells whether the loopback interface has its IPv6 address.
-func haveIPv6() bool {
-	l, err := net.Listen("tcp", "[::1]:0")
-	if err == nil {
-		err = l.Close()
-	}
-	return err == nil
-}
-
 // introduce says what is seen, and where to look.
 func (s *settings) introduce(w io.Writer, snapshot *sensors.Snapshot, clock exporter.Clock) error {
 	if _, err := fmt.Fprintf(w, demoIntroduction, len(snapshot.Results)); err != nil {
@@ -66,7 +57,7 @@ func (s *settings) introduce(w io.Writer, snapshot *sensors.Snapshot, clock expo
 		return err
 	}
 	if s.serve {
-		address := "http://" + reachable(s.addresses[0])
+		address := "http://" + web.Reachable(s.addresses[0])
 		if _, err := fmt.Fprintf(w, demoLinks, address, address, s.telemetryPath, address); err != nil {
 			return err
 		}

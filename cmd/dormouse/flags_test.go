@@ -16,14 +16,3 @@ func TestOctal(t *testing.T) {
 		}
 	}
 }
-
-func TestReachable(t *testing.T) {
-	for address, want := range map[string]string{
-		":9367": "localhost:9367", "0.0.0.0:1": "localhost:1", "[::]:2": "localhost:2",
-		"127.0.0.1:3": "127.0.0.1:3", "[::1]:4": "[::1]:4", "pi.lan:5": "pi.lan:5",
-	} {
-		if got := reachable(address); got != want {
-			t.Errorf("reachable(%q) = %q, want %q", address, got, want)
-		}
-	}
-}

@@ -13,7 +13,6 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"example.org/dormouse/cmd/dormouse/internal/service"
-	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/daemon/logging"
 	"example.org/dormouse/exporter"
@@ -21,7 +20,7 @@ import (
 	"example.org/dormouse/exporter/runs"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
-	"example.org/dormouse/sensors/poll"
+	"example.org/dormouse/sensors/poll/timetable"
 )
 
 var readCommand = &command{
@@ -46,7 +45,7 @@ func defineRead(c *kingpin.CmdClause) action {
 		Default("table").Enum("table", "json", "prometheus")
 	c.Flag("textfile", "Write a file for node_exporter's textfile collector instead of printing.").PlaceHolder("FILE").StringVar(&s.textfile)
 	plan := c.Flag("plan", "Print the next wakes instead: when, and which sensors are read.").Bool()
-	until := horizon{}
+	until := timetable.Horizon{}
 	c.Flag("until", "How far --plan reaches: a duration such as 12h or 30d, or a date such as 2027-03-28. Default: 7d.").
 		PlaceHolder("7d").Default("7d").SetValue(&until)
 	names := c.Arg("name", "Only these sensors.").Strings()
@@ -181,33 +180,19 @@ func printReadings(w io.Writer, readings *exporter.Readings, format string) erro
 }
 
 // oneWake reads the named sensors, all without a name, without becoming a
-// daemon; the snapshot holds only these. Closing the clock is the caller's.
+// daemon. Closing the clock is the caller's.
 func (s *settings) oneWake(ctx context.Context, cfg *config.Config, names []string) (*sensors.Snapshot, *alarm.Clock, error) {
 	log, err := s.openLog(logging.Stderr)
 	if err != nil {
-		return nil, nil, err
-	}
-	if err := daemon.CloseOnExec(); err != nil { // programs get no descriptor of ours
 		return nil, nil, err
 	}
 	clock, err := alarm.New()
 	if err != nil {
 		return nil, nil, err
 	}
-	b := openBoard(s.board, clock)
-	poller, err := poll.New(poll.Options{Config: cfg, Board: b, Clock: clock, Log: log.Logger, Start: daemon.StartChild, Wait: daemon.WaitChild})
+	snapshot, err := service.ReadOnce(ctx, cfg, openBoard(s.board, clock), clock, log.Logger, names)
 	if err != nil {
 		return nil, nil, errors.Join(err, clock.Close())
-	}
-	snapshot, err := poller.ReadNow(ctx, names...)
-	err = errors.Join(err, poller.Close())
-	if err != nil {
-		return nil, nil, errors.Join(err, clock.Close())
-	}
-	if len(names) > 0 {
-		only := *snapshot
-		only.Results = slices.DeleteFunc(slices.Clone(snapshot.Results), func(r sensors.Result) bool { return !slices.Contains(names, r.Name) })
-		snapshot = &only
 	}
 	return snapshot, clock, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -74,7 +73,7 @@ func (s *settings) checkStart(ctx context.Context, d *daemon.Context) error {
 		}
 	}
 	if s.wakeSuspended {
-		clock, err := s.openClock()
+		clock, err := service.OpenClock(s.wakeSuspended)
 		if err != nil {
 			return err
 		}
@@ -91,7 +90,7 @@ func (s *settings) checkListen(ctx context.Context) error {
 		return nil
 	case s.systemdSocket:
 		if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
-			return errNoSocket
+			return service.ErrNoSocket
 		}
 		return nil
 	}
@@ -106,6 +105,3 @@ func (s *settings) checkListen(ctx context.Context) error {
 	}
 	return nil
 }
-
-// errNoSocket is that no supervisor has opened a socket.
-var errNoSocket = errors.New("--web.systemd-socket: no socket was handed over: enable dormouse.socket, or leave the flag out")

@@ -8,14 +8,11 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 
 	"example.org/dormouse/cmd/dormouse/internal/service"
-	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/alarm"
-	"example.org/dormouse/exporter/control"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/config"
@@ -98,7 +95,7 @@ func (s *settings) scan(only []string, identify bool) (*scan.Document, error) {
 		pidFiles = append(pidFiles, systemPIDFile)
 	}
 	if err == nil {
-		o.Reads, o.ReadsUnknown = daemonSensors(ctx, o.Clock, pidFiles)
+		o.Reads, o.ReadsUnknown = service.DaemonSensors(ctx, o.Clock, pidFiles)
 		found := scan.Run(ctx, o)
 		if err = ctx.Err(); err == nil {
 			return found, nil
@@ -109,25 +106,3 @@ func (s *settings) scan(only []string, identify bool) (*scan.Document, error) {
 
 // systemPIDFile is that of the units and of root, whoever scans.
 const systemPIDFile = "/run/dormouse/dormouse.pid"
-
-// daemonSensors asks the daemons of the pidfiles, as far as they run, which
-// sensors they read.
-func daemonSensors(ctx context.Context, clock *alarm.Clock, pidFiles []string) (list []scan.DaemonSensor, err error) {
-	for _, pidFile := range pidFiles {
-		state := daemon.Status(pidFile)
-		if !state.Running() && state.Code != daemon.StatusUnknown {
-			continue
-		}
-		limited := clock.WithDeadline(ctx, clock.Now().Add(10*time.Second))
-		readings, askErr := control.Readings(limited, pidFile)
-		limited.Cancel()
-		if askErr != nil {
-			err = errors.Join(err, fmt.Errorf("the daemon of %s (%s) doesn't tell which chips it reads, so nothing was identified: scan as root or as the daemon's user: %w", pidFile, state.Text, askErr))
-			continue
-		}
-		for _, r := range readings.Sensors {
-			list = append(list, scan.DaemonSensor{Name: r.Name, Claims: r.Claims})
-		}
-	}
-	return list, err
-}

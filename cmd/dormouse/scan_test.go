@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/exporter/control"
 	"example.org/dormouse/sensors/scan"
@@ -92,7 +93,7 @@ func TestScanBesideADaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer clock.Close()
-	if list, err := daemonSensors(t.Context(), clock, []string{filepath.Join(p.dir, "nobody.pid"), pid}); len(list) != 2 || err != nil {
+	if list, err := service.DaemonSensors(t.Context(), clock, []string{filepath.Join(p.dir, "nobody.pid"), pid}); len(list) != 2 || err != nil {
 		t.Errorf("of two daemons, one of which runs: %+v, %v", list, err)
 	}
 	if err := os.Remove(control.Path(pid)); err != nil {
@@ -113,7 +114,7 @@ func TestScanWhereTheDaemonIsUnknown(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer clock.Close()
-	if list, err := daemonSensors(t.Context(), clock, []string{filepath.Join(p.dir, "file", "d.pid")}); err == nil || !strings.Contains(err.Error(), "doesn't tell which chips it reads") {
+	if list, err := service.DaemonSensors(t.Context(), clock, []string{filepath.Join(p.dir, "file", "d.pid")}); err == nil || !strings.Contains(err.Error(), "doesn't tell which chips it reads") {
 		t.Errorf("%+v, %v", list, err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -80,14 +79,17 @@ func status(pidFile string, timeout time.Duration, format string, stdout io.Writ
 // printStatus prints how many sensors are up, the next wake, and why sensors
 // are down.
 func printStatus(w io.Writer, doc *statusDocument) error {
-	b := &strings.Builder{}
-	fmt.Fprintf(b, "dormouse: %s\n", doc.Text)
+	text := fmt.Sprintf("dormouse: %s\n", doc.Text)
 	if doc.Readings != nil {
-		b.WriteString(doc.Readings.Summary())
+		text += doc.Readings.Summary()
 	}
-	for _, p := range doc.Programs {
-		printProgram(b, p)
+	if _, err := io.WriteString(w, text); err != nil {
+		return err
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	for i := range doc.Programs {
+		if err := doc.Programs[i].WriteText(w); err != nil {
+			return err
+		}
+	}
+	return nil
 }

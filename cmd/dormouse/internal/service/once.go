@@ -1,0 +1,37 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+
+	"example.org/dormouse/daemon"
+	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/poll"
+)
+
+// ReadOnce reads the named sensors, all without a name, without becoming a
+// daemon. The snapshot holds only these.
+func ReadOnce(ctx context.Context, cfg *config.Config, b board.Board, clock *alarm.Clock, log *slog.Logger, names []string) (*sensors.Snapshot, error) {
+	if err := daemon.CloseOnExec(); err != nil { // programs get no descriptor of ours
+		return nil, err
+	}
+	poller, err := poll.New(poll.Options{Config: cfg, Board: b, Clock: clock, Log: log, Start: daemon.StartChild, Wait: daemon.WaitChild})
+	if err != nil {
+		return nil, err
+	}
+	snapshot, err := poller.ReadNow(ctx, names...)
+	if err = errors.Join(err, poller.Close()); err != nil {
+		return nil, err
+	}
+	if len(names) > 0 {
+		only := *snapshot
+		only.Results = slices.DeleteFunc(slices.Clone(snapshot.Results), func(r sensors.Result) bool { return !slices.Contains(names, r.Name) })
+		snapshot = &only
+	}
+	return snapshot, nil
+}
