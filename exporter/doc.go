@@ -1,5 +1,5 @@
 // Package exporter renders a sensors.Snapshot for Prometheus (/metrics), as JSON
-// (/readings.json), as a status page for browsers, as a table for the terminal,
+// (/readings.json), as a table for the terminal,
 // and as a text file for node_exporter.
 //
 // It reads no sensor and has no schedule. A page is rendered by the first scrape

@@ -1,6 +1,7 @@
 package exporter
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,9 +40,12 @@ type Options struct {
 	Log   *slog.Logger // nil: none
 	// TelemetryPath is where the metrics are; empty: /metrics.
 	TelemetryPath string
-	// Reload reads the configuration again, for POST /-/reload. nil: the
-	// endpoint refuses.
+	// Page serves "/". nil: there is no such page.
+	Page http.Handler
+	// Reload reads the configuration again, for POST /-/reload, and Read reads
+	// the sensors, for POST /-/read. nil: the endpoint refuses.
 	Reload func() error
+	Read   func(context.Context) error
 }
 
 // An Exporter serves the latest Snapshot. Its methods may be called from any
@@ -51,7 +55,8 @@ type Exporter struct {
 	clock     Clock
 	log       *slog.Logger
 	telemetry string
-	reload    func() error
+	status    http.Handler
+	lifecycle lifecycle
 	negotiate negotiator
 
 	mu      sync.Mutex // held while a new pageSet is made
@@ -80,7 +85,8 @@ func New(o Options) *Exporter {
 		clock:     o.Clock,
 		log:       o.Log,
 		telemetry: o.TelemetryPath,
-		reload:    o.Reload,
+		status:    o.Page,
+		lifecycle: lifecycle{clock: o.Clock, reload: o.Reload, read: o.Read},
 	}
 	if e.telemetry == "" {
 		e.telemetry = "/metrics"
@@ -121,8 +127,8 @@ func (e *Exporter) change(set func(*facts)) {
 // ServeHTTP answers all of the exporter's paths.
 func (e *Exporter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
-	if path == "/-/reload" {
-		e.serveReload(w, r)
+	if action := e.lifecycle.route(path); action != nil {
+		action(w, r)
 		return
 	}
 	serve := e.route(path)
@@ -167,6 +173,14 @@ func TelemetryPath(path string) (string, error) {
 	return path, nil
 }
 
+func (e *Exporter) serveStatus(w http.ResponseWriter, r *http.Request) {
+	if e.status == nil {
+		plain(w, http.StatusNotFound, "there is no status page here: the metrics are at "+e.telemetry)
+		return
+	}
+	e.status.ServeHTTP(w, r)
+}
+
 func serveHealthy(w http.ResponseWriter, _ *http.Request) {
 	plain(w, http.StatusOK, "dormouse is healthy")
 }
@@ -177,28 +191,6 @@ func (e *Exporter) serveReady(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	plain(w, http.StatusOK, "dormouse is ready")
-}
-
-// crossOrigin refuses what a browser sends for a page of another site: it would
-// send the user's password along.
-var crossOrigin = http.NewCrossOriginProtection()
-
-func (e *Exporter) serveReload(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case e.reload == nil:
-		plain(w, http.StatusForbidden, "reloading by HTTP is off: start dormouse with --web.enable-lifecycle, or send it SIGHUP")
-	case r.Method != http.MethodPost && r.Method != http.MethodPut:
-		w.Header().Set("Allow", "POST, PUT")
-		plain(w, http.StatusMethodNotAllowed, "only POST and PUT are allowed here")
-	case crossOrigin.Check(r) != nil:
-		plain(w, http.StatusForbidden, "a page of another site may not reload the configuration")
-	default:
-		if err := e.reload(); err != nil {
-			plain(w, http.StatusInternalServerError, fmt.Sprintf("the configuration was not reloaded, the previous one stays in use: %v", err))
-			return
-		}
-		plain(w, http.StatusOK, "the configuration was reloaded")
-	}
 }
 
 func plain(w http.ResponseWriter, status int, text string) {

@@ -3,6 +3,8 @@ package exporter
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -458,9 +460,10 @@ func TestEndpoints(t *testing.T) {
 	empty := New(Options{Build: build, Clock: clock})
 	full := newExporter(exampleSnapshot(), clock)
 	moved := New(Options{Clock: clock, TelemetryPath: "m"})
+	paged := New(Options{Clock: clock, Page: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { plain(w, 200, "for people") })})
 	var reloadErr error
 	reloads := 0
-	lively := New(Options{Clock: clock, Reload: func() error { reloads++; return reloadErr }})
+	lively := New(Options{Clock: clock, Reload: func() error { reloads++; return reloadErr }, Read: func(context.Context) error { return nil }})
 	broken := New(Options{Clock: clock, Reload: func() error { return fmt.Errorf("dormouse.yml:3: unknown driver") }})
 	tests := []struct {
 		e            *Exporter
@@ -472,17 +475,18 @@ func TestEndpoints(t *testing.T) {
 		{empty, "GET", "/-/ready", 503, "not read its sensors yet", ""},
 		{empty, "GET", "/readings.json", 503, "not read its sensors yet", ""},
 		{empty, "GET", "/metrics", 200, "dormouse_build_info", ""},
-		{empty, "GET", "/", 200, "not been read yet", ""},
 		{full, "GET", "/-/ready", 200, "ready", ""},
-		{full, "GET", "/", 200, "greenhouse", ""},
+		{full, "GET", "/", 404, "no status page here: the metrics are at /metrics", ""},
+		{paged, "GET", "/", 200, "for people", ""},
+		{paged, "POST", "/", 405, "", "GET, HEAD"},
 		{full, "GET", "/nowhere", 404, "the metrics are at /metrics", ""},
 		{full, "GET", "/metrics/", 404, "", ""},
 		{full, "POST", "/metrics", 405, "", "GET, HEAD"},
-		{full, "DELETE", "/", 405, "", "GET, HEAD"},
 		{moved, "GET", "/m", 200, "dormouse_build_info", ""},
 		{moved, "GET", "/metrics", 404, "the metrics are at /m", ""},
-		{moved, "GET", "/", 200, `href="/m"`, ""},
 		{full, "POST", "/-/reload", 403, "--web.enable-lifecycle", ""},
+		{full, "POST", "/-/read", 403, "send it SIGUSR1", ""},
+		{lively, "GET", "/-/read", 405, "", "POST, PUT"},
 		{lively, "GET", "/-/reload", 405, "", "POST, PUT"},
 		{lively, "POST", "/-/reload", 200, "was reloaded", ""},
 		{lively, "PUT", "/-/reload", 200, "was reloaded", ""},
@@ -500,10 +504,12 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-// A page of another site can't have a browser reload the configuration.
+// A page of another site can't have a browser reload the configuration, or read
+// the sensors.
 func TestCrossSiteReload(t *testing.T) {
 	reloads := 0
-	e := New(Options{Clock: newClock(), Reload: func() error { reloads++; return nil }})
+	e := New(Options{Clock: newClock(), Reload: func() error { reloads++; return nil },
+		Read: func(context.Context) error { t.Error("the sensors were read"); return nil }})
 	for _, tt := range []struct {
 		header, value string
 		want          int
@@ -527,29 +533,45 @@ func TestCrossSiteReload(t *testing.T) {
 		if w.Code != tt.want || (reloads > before) != (tt.want == 200) {
 			t.Errorf("%s: %s: status %d, %d reloads", tt.header, tt.value, w.Code, reloads-before)
 		}
+		if tt.want == 403 {
+			r.URL.Path = "/-/read"
+			w := httptest.NewRecorder()
+			e.ServeHTTP(w, r)
+			if w.Code != 403 {
+				t.Errorf("%s: %s: a read has status %d", tt.header, tt.value, w.Code)
+			}
+		}
 	}
 }
 
-func TestStatusPage(t *testing.T) {
-	s := exampleSnapshot()
-	s.Results[3].Err = fmt.Errorf("<script>alert(1)</script>")
-	w := get(newExporter(s, newClock()), "/")
-	text := w.Body.String()
-	for _, want := range []string{
-		"6 sensors, 1 of them down; last wake 30s ago, next in 4m30s.",
-		"25.08 °C", "1006.53 hPa", "read 30s ago", "next read in 9m30s", "GPIO17 (pin 11)",
-		`href="/metrics"`, `href="/readings.json"`, "dormouse 1.2.3", "&lt;script&gt;", "a2 failed: voltage of",
+// Reads that are asked for by HTTP have a pause between them, and lead a browser
+// back to the page.
+func TestReadByHTTP(t *testing.T) {
+	clock := newClock()
+	reads, failure := 0, error(nil)
+	e := New(Options{Clock: clock, Read: func(context.Context) error { reads++; return failure }})
+	for _, step := range []struct {
+		after   time.Duration
+		failure error
+		want    int
+		text    string
+		header  [2]string
+	}{
+		{0, nil, 303, "were read", [2]string{"Location", "/"}},
+		{0, nil, 429, "again in 10 s", [2]string{"Retry-After", "10"}},
+		{9500 * time.Millisecond, nil, 429, "again in 1 s", [2]string{"Retry-After", "1"}},
+		{500 * time.Millisecond, nil, 303, "were read", [2]string{"Location", "/"}},
+		{time.Minute, errors.New("the daemon is stopping"), 500, "not read: the daemon is stopping", [2]string{}},
 	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the status page lacks %q:\n%s", want, text)
+		clock.now = clock.now.Add(step.after)
+		failure = step.failure
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/-/read", nil))
+		if w.Code != step.want || !strings.Contains(w.Body.String(), step.text) || w.Header().Get(step.header[0]) != step.header[1] {
+			t.Errorf("%+v: %d %s %v", step, w.Code, w.Body, w.Header())
 		}
 	}
-	for _, never := range []string{"<script", "http://", "https://"} {
-		if strings.Contains(text, never) {
-			t.Errorf("the status page holds %q", never)
-		}
-	}
-	if got := w.Header().Get("Content-Security-Policy"); !strings.HasPrefix(got, "default-src 'none'") {
-		t.Errorf("Content-Security-Policy is %q", got)
+	if reads != 3 {
+		t.Errorf("%d reads, want 3", reads)
 	}
 }

@@ -43,7 +43,7 @@ func ReadingsTable(w io.Writer, r *Readings) error {
 func (s *SensorJSON) rows() [][4]string {
 	var rows [][4]string
 	for _, g := range s.Readings {
-		rows = append(rows, [4]string{"", g.name(), printable(g.Text), ""})
+		rows = append(rows, [4]string{"", g.Name(), printable(g.Text), ""})
 	}
 	if len(rows) == 0 {
 		rows = append(rows, [4]string{"", "-", "-", ""})
@@ -73,9 +73,9 @@ func (s *SensorJSON) state() string {
 	return state
 }
 
-// name names a reading within its sensor: its quantity, and what tells it
-// apart from the others.
-func (g *ReadingJSON) name() string {
+// Name names a reading within its sensor, for people: its quantity, and what
+// tells it apart from the others.
+func (g *ReadingJSON) Name() string {
 	name := g.Quantity
 	if name != g.Metric { // else a program's own name, kept as it is
 		name = strings.TrimSuffix(strings.ReplaceAll(name, "_", " "), " timestamp")

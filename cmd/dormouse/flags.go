@@ -97,7 +97,7 @@ func (s *settings) webFlags(c *kingpin.CmdClause, address string) {
 	c.Flag("web.systemd-socket", "Serve the page on the sockets that systemd opened.").BoolVar(&s.systemdSocket)
 	c.Flag("web.config.file", "TLS and passwords, in the format of the Prometheus exporter-toolkit; read at start and at SIGHUP.").PlaceHolder("FILE").StringVar(&s.WebConfigFile)
 	c.Flag("web.telemetry-path", "Path of the page for Prometheus.").Default("/metrics").StringVar(&s.telemetryPath)
-	c.Flag("web.enable-lifecycle", "Let a POST to /-/reload reload the configuration.").BoolVar(&s.lifecycle)
+	c.Flag("web.enable-lifecycle", "Let a POST to /-/reload reload the configuration, and one to /-/read read the sensors.").BoolVar(&s.lifecycle)
 }
 
 // logLevelFlags are those of every exporter.

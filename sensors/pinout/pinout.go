@@ -32,7 +32,9 @@ type Pin struct {
 
 // A User is a sensor or a rail of the configuration on a pin.
 type User struct {
-	Label string // "door", "sonar echo", "rail probes"
+	Label   string   // "door", "sonar echo", "rail probes"
+	Sensors []string // those that the pin is used for
+	Signal  string   // "SDA"; empty of a line
 
 	consumer string // the name that the kernel shows while the line is held
 	force    bool   // it takes the line from a peripheral
@@ -111,9 +113,9 @@ func New(cfg *config.Config, b board.Inspector) *Pinout {
 
 func (p *Pinout) addRails(cfg *config.Config, lines *lines) {
 	for _, r := range cfg.Rails {
-		user := User{Label: "rail " + r.Name, consumer: "dormouse " + r.Name, force: r.Force}
+		user := User{Label: "rail " + r.Name, Sensors: poweredBy(cfg, r), consumer: "dormouse " + r.Name, force: r.Force}
 		if r.Implicit {
-			user.Label = "power of " + strings.Join(poweredBy(cfg, r), ", ")
+			user.Label = "power of " + strings.Join(user.Sensors, ", ")
 		}
 		p.addUser(r.Line, user, lines)
 	}
@@ -132,7 +134,7 @@ func (p *Pinout) addSensors(cfg *config.Config, lines *lines) {
 			if c.Kind != sensors.LineWire {
 				continue
 			}
-			user := User{Label: s.Name, consumer: "dormouse " + s.Name, force: c.Force}
+			user := User{Label: s.Name, Sensors: []string{s.Name}, consumer: "dormouse " + s.Name, force: c.Force}
 			if count > 1 {
 				user.Label += " " + c.Option
 			}
@@ -183,8 +185,8 @@ func (p *Pinout) addBuses(cfg *config.Config) {
 		for _, signal := range c.Pins() {
 			pin := p.byBCM(signal.BCM)
 			pin.Function = fmt.Sprintf("%s of %s", signal.Name, medium)
-			user := User{Label: signal.Name + " of " + label, group: label}
-			if !slices.Contains(pin.Users, user) {
+			user := User{Label: signal.Name + " of " + label, Sensors: on[medium], Signal: signal.Name, group: label}
+			if !slices.ContainsFunc(pin.Users, func(u User) bool { return u.Label == user.Label && u.group == user.group }) {
 				pin.Users = append(pin.Users, user)
 			}
 		}

@@ -93,9 +93,11 @@ func paint(text string, state State, colour bool) string {
 	return text
 }
 
-func clip(text string) string {
-	if utf8.RuneCountInString(text) <= widest {
+func clip(text string) string { return clipTo(text, widest) }
+
+func clipTo(text string, most int) string {
+	if utf8.RuneCountInString(text) <= most {
 		return text
 	}
-	return string([]rune(text)[:widest-1]) + "…"
+	return string([]rune(text)[:most-1]) + "…"
 }

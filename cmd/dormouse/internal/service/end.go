@@ -53,6 +53,9 @@ func (s *service) end(polled chan error) error {
 	if err := s.awaitPolling(polled); err != nil {
 		errs = append(errs, err)
 	}
+	if err := s.saveCurves(); err != nil {
+		s.Log.Warn("the curves of the status page aren't kept", "err", err)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	if len(errs) == 0 {

@@ -14,6 +14,9 @@ import (
 // publish is called after each wake.
 func (s *service) publish(snapshot *sensors.Snapshot) {
 	s.page.Publish(snapshot)
+	if len(s.Listeners) > 0 {
+		s.status.Publish(snapshot)
+	}
 	if first := s.FirstWake; first != nil {
 		s.FirstWake = nil
 		if err := first(snapshot); err != nil {

@@ -65,6 +65,7 @@ func (s *service) useFiles() error {
 	if err != nil {
 		return errors.Join(err, reopened)
 	}
+	s.config.Store(files.Config)
 	s.server.SetConfig(files.Web)
 	return reopened
 }

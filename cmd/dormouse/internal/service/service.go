@@ -16,10 +16,13 @@ import (
 	"example.org/dormouse/daemon/logging"
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/exporter/control"
+	"example.org/dormouse/exporter/page"
 	"example.org/dormouse/exporter/web"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll"
+	"example.org/dormouse/sensors/state"
 )
 
 // Events of this daemon, besides daemon.Terminate and daemon.Reload.
@@ -42,7 +45,7 @@ type Options struct {
 	Build          exporter.Build
 	Listeners      []net.Listener // of the page; none: it isn't served
 	TelemetryPath  string
-	Lifecycle      bool         // POST /-/reload reloads
+	Lifecycle      bool         // POST /-/reload reloads, /-/read reads
 	Control        net.Listener // the control socket; nil: none
 	Textfile       string       // written after each wake; empty: none
 	StateDirectory string
@@ -56,6 +59,9 @@ type service struct {
 	Options
 	poller *poll.Poller
 	page   *exporter.Exporter
+	status *page.Page
+	config atomic.Pointer[config.Config] // in force
+	curves *state.Store                  // where the status page's curves are kept
 	server *web.Server
 
 	textfiles   chan struct{}             // asks for the text file to be written
@@ -72,11 +78,7 @@ type service struct {
 // directory or of the log, would keep the process otherwise.
 func Run(o Options) error {
 	s := &service{Options: o, textfiles: make(chan struct{}, 1), hangups: make(chan struct{}, 1), ending: make(chan time.Duration, 1), reloads: make(chan chan error)}
-	page := exporter.Options{Build: o.Build, Clock: o.Clock, Log: o.Log.Logger, TelemetryPath: o.TelemetryPath}
-	if o.Lifecycle {
-		page.Reload = s.requestReload
-	}
-	s.page = exporter.New(page)
+	s.newPages()
 	var err error
 	if s.poller, err = poll.New(poll.Options{
 		Config: o.Config, Board: o.Board, Clock: o.Clock, Log: o.Log.Logger, Publish: s.publish,
@@ -121,6 +123,26 @@ func (s *service) run() error {
 	stopping := s.Process.Stopping()
 	cancel()
 	return errors.Join(err, stopping, s.end(polled))
+}
+
+// newPages makes what is served.
+func (s *service) newPages() {
+	s.config.Store(s.Config)
+	s.status = page.New(page.Options{
+		Version: s.Build.Version, Clock: s.Clock, Telemetry: s.TelemetryPath, Header: s.header, CanRead: s.Lifecycle,
+	})
+	if err := s.restoreCurves(); err != nil {
+		s.Log.Warn("the curves of the status page start anew", "err", err)
+	}
+	o := exporter.Options{Build: s.Build, Clock: s.Clock, Log: s.Log.Logger, TelemetryPath: s.TelemetryPath, Page: s.status}
+	if s.Lifecycle {
+		o.Reload = s.requestReload
+		o.Read = func(ctx context.Context) error {
+			_, err := s.poller.ReadNow(ctx)
+			return err
+		}
+	}
+	s.page = exporter.New(o)
 }
 
 // serve starts the servers of the page and of the control socket.
