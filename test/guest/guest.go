@@ -21,6 +21,7 @@ type guest struct {
 	plugs    []*plug                   // by vhci port; nil: free
 	i2c      map[int]*i2cBus
 	onewire  map[int]*oneWireBus
+	spi      map[int]*spiBus
 }
 
 type i2cBus struct {
@@ -41,6 +42,7 @@ func newGuest() *guest {
 		plugs:    make([]*plug, 15),
 		i2c:      map[int]*i2cBus{},
 		onewire:  map[int]*oneWireBus{},
+		spi:      map[int]*spiBus{},
 	}
 }
 
@@ -80,6 +82,12 @@ func (g *guest) handlers() map[string]handler {
 		protocol.MethodI2CPeek:      method(g.peekI2C),
 		protocol.MethodI2CFault:     plain(g.setI2CFault),
 		protocol.MethodI2CTransfers: result(g.i2cTransfers),
+
+		protocol.MethodSPIAttach:   result(g.attachSPI),
+		protocol.MethodSPIDetach:   plain(g.detachSPI),
+		protocol.MethodSPISet:      plain(g.setSPIValues),
+		protocol.MethodSPIFault:    plain(g.setSPIFault),
+		protocol.MethodSPIMessages: result(g.spiMessages),
 
 		protocol.MethodW1Attach: result(g.attachOneWire),
 		protocol.MethodW1Detach: plain(g.detachOneWire),

@@ -120,20 +120,25 @@ func openPort() (io.ReadWriteCloser, error) {
 	return openVirtio()
 }
 
-// openVirtio finds the rig's port by its name: /dev/vportNp1 is numbered.
-func openVirtio() (*os.File, error) {
-	names, err := filepath.Glob("/sys/class/virtio-ports/*/name")
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range names {
-		p, err := os.ReadFile(name)
+// openVirtio finds the rig's port by its name: /dev/vportNp1 is numbered. The
+// kernel makes it some time after its driver was loaded.
+func openVirtio() (port *os.File, err error) {
+	err = await("the virtio port "+protocol.PortName, func() (bool, error) {
+		names, err := filepath.Glob("/sys/class/virtio-ports/*/name")
 		if err != nil {
-			return nil, err
+			return false, err
 		}
-		if strings.TrimSpace(string(p)) == protocol.PortName {
-			return os.OpenFile("/dev/"+filepath.Base(filepath.Dir(name)), os.O_RDWR|unix.O_NOCTTY, 0)
+		for _, name := range names {
+			p, err := os.ReadFile(name)
+			if err != nil {
+				return false, err
+			}
+			if strings.TrimSpace(string(p)) == protocol.PortName {
+				port, err = os.OpenFile("/dev/"+filepath.Base(filepath.Dir(name)), os.O_RDWR|unix.O_NOCTTY, 0)
+				return err == nil, err
+			}
 		}
-	}
-	return nil, fmt.Errorf("none of %d virtio ports is called %s", len(names), protocol.PortName)
+		return false, nil
+	})
+	return port, err
 }

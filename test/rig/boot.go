@@ -47,6 +47,7 @@ type Machine struct {
 	BootTime time.Duration
 
 	qemu    *exec.Cmd
+	monitor *monitor
 	console *console
 	port    net.Conn
 	exited  chan struct{} // closed when QEMU has ended
@@ -57,7 +58,7 @@ type Machine struct {
 	next    uint64
 	waiting map[uint64]chan answer
 	broken  error // why no answer will come any more
-	buses   int   // I2C and 1-Wire buses made
+	buses   int   // made so far, of any kind
 }
 
 type answer struct {
@@ -143,6 +144,11 @@ func boot(ctx context.Context, o Options, im image, dir string) (*Machine, error
 		return nil, err
 	}
 	defer theirs.Close()
+	control, theirControl, err := inherited()
+	if err != nil {
+		return nil, err
+	}
+	defer theirControl.Close()
 	if o.Memory == 0 {
 		o.Memory = 256
 	}
@@ -160,9 +166,17 @@ func boot(ctx context.Context, o Options, im image, dir string) (*Machine, error
 		"-acpitable", "file=" + thermal,
 		"-device", "virtio-serial-pci", "-chardev", "socket,id=rig,fd=3",
 		"-device", "virtserialport,chardev=rig,name=" + protocol.PortName,
+		"-chardev", "socket,id=monitor,fd=4", "-mon", "chardev=monitor,mode=control", "-device", "qemu-xhci,id=" + usbController,
 	}, o.QEMU...)...)
-	qemu.ExtraFiles = []*os.File{theirs}
-	return serve(ctx, qemu, port, dir)
+	qemu.ExtraFiles = []*os.File{theirs, theirControl}
+	m, err := serve(ctx, qemu, port, dir)
+	if err != nil {
+		return nil, errors.Join(err, control.Close())
+	}
+	if m.monitor, err = newMonitor(ctx, control); err != nil {
+		return nil, errors.Join(err, control.Close(), m.Close())
+	}
+	return m, nil
 }
 
 // inherited is a connection to QEMU, whose end is inherited as a descriptor: no
@@ -307,5 +321,9 @@ func (m *Machine) Close() error {
 		return fmt.Errorf("ending QEMU: %w", err)
 	}
 	<-m.exited
-	return errors.Join(m.port.Close(), os.RemoveAll(m.dir))
+	err := errors.Join(m.port.Close(), os.RemoveAll(m.dir))
+	if m.monitor != nil {
+		err = errors.Join(err, m.monitor.conn.Close())
+	}
+	return err
 }

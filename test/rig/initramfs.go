@@ -22,6 +22,7 @@ type baseContent struct {
 	kernel  string   // directory of the kernel's modules
 	modules []string // those that the guest may load
 	gpioSim []byte
+	built   map[string][]byte // other modules that were built here, by the kernel's names for them
 }
 
 // writeBase writes the initramfs: modules, busybox, and the few files of /etc
@@ -89,6 +90,7 @@ func addModules(ctx context.Context, archive *cpio, c baseContent) error {
 		return err
 	}
 	loaded := map[string][]byte{"gpio_sim": c.gpioSim}
+	maps.Copy(loaded, c.built)
 	needs := map[string][]string{}
 	var visit func(name string) error
 	visit = func(name string) error {

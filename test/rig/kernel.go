@@ -21,14 +21,16 @@ import (
 var modules = []string{
 	"virtio_pci", "virtio_console", "configfs",
 	"gpio_sim", "i2c_dev", "vhci_hcd", "i2c_tiny_usb", "ds2490", "wire", "w1_therm",
+	"spi_ch341", "mcp320x", "xhci_pci", "ftdi_sio",
 	"bmp280_i2c", "lm75", "tmp102", "sht4x", "ti_ads1015",
 	"dps310", "sht3x", "sht21", "jc42", "mcp3422", "bh1750", "mlx90614", "veml6030", "tsl2772",
-	"max17042_battery",
+	"max17042_battery", "ds1621", "ina2xx_adc", "st_pressure_i2c", "tsl2563",
 	"loop", "vfat", "nls_ascii", "nls_cp437",
+	"virtio_blk", "crc32c_generic", "ext4", "overlay",
 }
 
 // recipe is part of the cache's key: raise it when what is built changes.
-const recipe = "4"
+const recipe = "5"
 
 // image is what QEMU boots.
 type image struct {
@@ -114,16 +116,16 @@ func buildKernel(ctx context.Context, cache, key string) (release string, err er
 		}
 		common := strings.TrimSuffix(release, "amd64") + "common"
 		debs, err = download(ctx, filepath.Join(work, "debs"), "linux-image-"+release,
-			"linux-headers-"+release, "linux-headers-"+common, "linux-kbuild-6.1", "linux-source-6.1", "busybox-static")
+			"linux-headers-"+release, "linux-headers-"+common, "linux-kbuild-6.1", "linux-source-6.1", "linux-source-6.12", "busybox-static")
 		return err
 	})
 	if err != nil {
 		return "", err
 	}
 	root := filepath.Join(work, "root")
-	// Unpacking the image and building the module need no result of each other.
+	// Unpacking the image and building modules need no result of each other.
 	var unpacked, built error
-	var gpioSim []byte
+	var ours map[string][]byte
 	var both sync.WaitGroup
 	both.Go(func() {
 		unpacked = errors.Join(
@@ -131,7 +133,7 @@ func buildKernel(ctx context.Context, cache, key string) (release string, err er
 			extract(ctx, debs["busybox-static"], root))
 	})
 	both.Go(func() {
-		gpioSim, built = gpioSimOf(ctx, work, release, debs)
+		ours, built = buildModules(ctx, work, release, debs)
 	})
 	both.Wait()
 	if err := errors.Join(unpacked, built); err != nil {
@@ -153,25 +155,45 @@ func buildKernel(ctx context.Context, cache, key string) (release string, err er
 		}
 		return writeBase(ctx, filepath.Join(dir, "base.cpio"), baseContent{
 			busybox: filepath.Join(root, "bin/busybox"), lister: filepath.Join(root, "bin/busybox"),
-			kernel: filepath.Join(root, "lib/modules", release), modules: modules, gpioSim: gpioSim,
+			kernel: filepath.Join(root, "lib/modules", release), modules: modules, built: ours,
 		})
 	})
 }
 
-// gpioSimOf builds gpio-sim for the kernel, with everything below work.
-func gpioSimOf(ctx context.Context, work, release string, debs map[string]string) ([]byte, error) {
-	root, dir := filepath.Join(work, "headers"), filepath.Join(work, "gpio-sim")
+// buildModules builds the modules that Debian's kernel lacks, with everything
+// below work, and returns them by the kernel's names for them.
+func buildModules(ctx context.Context, work, release string, debs map[string]string) (map[string][]byte, error) {
+	root := filepath.Join(work, "headers")
 	common := strings.TrimSuffix(release, "amd64") + "common"
 	for _, name := range []string{"linux-headers-" + release, "linux-headers-" + common, "linux-kbuild-6.1"} {
 		if err := extract(ctx, debs[name], root); err != nil {
 			return nil, err
 		}
 	}
-	if err := unpackGPIOSim(ctx, debs["linux-source-6.1"], "6.1", dir); err != nil {
-		return nil, err
-	}
 	headers := filepath.Join(root, "usr/src/linux-headers-")
-	return buildGPIOSim(ctx, dir, kernelKit{headers: headers + release, common: headers + common, strip: "strip"})
+	kit := kernelKit{headers: headers + release, common: headers + common, strip: "strip"}
+	built := map[string][]byte{}
+	var failed error
+	var mu sync.Mutex // guards both
+	var all sync.WaitGroup
+	for version, m := range map[string]ownModule{"6.1": gpioSim, "6.12": spiCH341} {
+		all.Go(func() {
+			dir := filepath.Join(work, m.name)
+			err := m.unpack(ctx, debs["linux-source-"+version], version, dir)
+			var content []byte
+			if err == nil {
+				content, err = m.build(ctx, dir, kit)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			built[moduleName(m.name)] = content
+			if err != nil {
+				failed = errors.Join(failed, fmt.Errorf("building %s: %w", m.name, err))
+			}
+		})
+	}
+	all.Wait()
+	return built, failed
 }
 
 // unpackKernel takes the ELF kernel out of a bzImage, where it is packed by xz

@@ -156,6 +156,12 @@ const (
 	MethodI2CFault     = "i2c.fault"     // I2CFault → –
 	MethodI2CTransfers = "i2c.transfers" // Bus → []i2c.Transfer
 
+	MethodSPIAttach   = "spi.attach"   // SPIAttach → SPIAttached
+	MethodSPIDetach   = "spi.detach"   // Bus → –
+	MethodSPISet      = "spi.set"      // SPISet → –
+	MethodSPIFault    = "spi.fault"    // SPIFault → –
+	MethodSPIMessages = "spi.messages" // Bus → []spi.Message
+
 	MethodW1Attach = "w1.attach" // W1Attach → W1Attached
 	MethodW1Detach = "w1.detach" // Bus → –
 	MethodW1Add    = "w1.add"    // W1Slave → –
@@ -363,6 +369,28 @@ type I2CFault struct {
 	Bus     int
 	Address uint16 // 0: every address
 	Fault   string // i2c.Fault's text
+}
+
+// SPIAttach plugs an adapter with a chip in. An adapter that was detached comes
+// back with its chip.
+type SPIAttach struct {
+	Bus   int
+	Model string // the kernel's name of the chip
+}
+
+// SPIAttached tells the number of the adapter's bus: spiN.0.
+type SPIAttached struct{ Number int }
+
+// SPISet changes what a chip measures.
+type SPISet struct {
+	Bus    int
+	Values map[string]int
+}
+
+// SPIFault breaks the wire from a chip.
+type SPIFault struct {
+	Bus   int
+	Fault string // spi.Fault's text
 }
 
 // W1Attach plugs a DS2490 with these slaves in.
