@@ -226,6 +226,9 @@ func (s *settings) open(p *daemon.Process, files service.Files) (o service.Optio
 		Build: buildLabels(), TelemetryPath: s.telemetryPath, Lifecycle: s.lifecycle,
 		Textfile: s.textfile, StateDirectory: s.stateDirectory,
 	}
+	if s.prepare != nil {
+		s.prepare(o.Board)
+	}
 	if s.firstWake != nil {
 		o.FirstWake = func(snapshot *sensors.Snapshot) error { return s.firstWake(snapshot, clock) }
 	}

@@ -45,7 +45,9 @@ type settings struct {
 	release          string
 	wakeSuspended    bool
 
-	// firstWake is what the demonstration does after the first wake.
+	// prepare is what the demonstration does to its board, and firstWake what it
+	// does after the first wake.
+	prepare   func(board.Board)
 	firstWake func(*sensors.Snapshot, exporter.Clock) error
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
@@ -112,9 +113,13 @@ func (b *Board) SetValues(f func(at sensors.Instant) Values) {
 type slot struct {
 	chip    chips.Chip
 	removed bool
+	loose   *loose
 	supply  *supply
 	fault   Fault
 }
+
+// loose is a contact that is open at the end of each period.
+type loose struct{ period, open time.Duration }
 
 // supply is an output that must drive a level for the chip to be powered.
 type supply struct {
@@ -151,6 +156,22 @@ func (b *Board) Insert(addr uint16) {
 	s := b.slot(addr)
 	s.removed = false
 	s.chip.Reset(b.clock.Now())
+}
+
+// Loosen makes the contact of the chip at addr a loose one: at the end of each
+// period, counted from the board's start, it is open for so long.
+func (b *Board) Loosen(addr uint16, period, open time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.slot(addr).loose = &loose{period, open}
+}
+
+// connected tells whether the contact of a chip is closed now.
+func (b *Board) connected(s *slot) bool {
+	if s.removed {
+		return false
+	}
+	return s.loose == nil || b.clock.Now().Sub(b.start)%s.loose.period < s.loose.period-s.loose.open
 }
 
 // Stick makes the whole bus stuck: every address answers and reads level.
@@ -311,7 +332,7 @@ func (b *Board) transact(addr uint16, w, r []byte) error {
 func (b *Board) present(addr uint16) (*slot, error) {
 	s, ok := b.slots[addr]
 	switch {
-	case !ok || s.removed || !b.supplied(s):
+	case !ok || !b.connected(s) || !b.supplied(s):
 		return nil, chips.Nack
 	case s.fault.Errno != 0:
 		return nil, s.fault.Errno

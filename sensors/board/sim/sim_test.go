@@ -446,3 +446,16 @@ func awaitSleeper(clock *alarm.Fake) {
 		}
 	}
 }
+
+// A loose contact is open at the end of each period.
+func TestLooseContact(t *testing.T) {
+	b, clock := newBoard(t)
+	b.Loosen(TMP102, 2*time.Minute, 30*time.Second)
+	bus := openBus(t, b)
+	for _, answers := range []bool{true, false, true, true, true, false, true} { // from one minute on
+		if err := bus.Tx(TMP102, []byte{0}, make([]byte, 2)); (err == nil) != answers {
+			t.Errorf("at %v: %v", clock.Now().Sub(b.start), err)
+		}
+		clock.Advance(30 * time.Second)
+	}
+}
