@@ -42,6 +42,10 @@ func Errorf(r Reason, format string, args ...any) error {
 	return &Error{Reason: r, Err: fmt.Errorf(format, args...)}
 }
 
+// ErrStuck is part of the error of a read that gave only zeros or ones where
+// this chip can't, on a bus that nobody else has shown to work.
+var ErrStuck = errors.New("the bus is stuck")
+
 // ReasonOf returns the class of err: the one it was made with, else what its
 // errno says. The errnos for "no answer" are EREMOTEIO (i2c-bcm2835, the
 // Pi 5's designware) and ENXIO (i2c-gpio and others); see the kernel's

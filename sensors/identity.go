@@ -26,6 +26,22 @@ type Identification struct {
 	Probe func(ctx context.Context, e Env) (Found, error)
 }
 
+// A Witness is a bus that can prove that it isn't stuck.
+type Witness interface {
+	// Witness looks for a chip at another address that answers, at this moment,
+	// what a stuck bus can't: more than zeros or ones.
+	Witness(than uint16) (addr uint16, ok bool)
+}
+
+// A Variant is a Sensor whose chip may be a model that measures less than its
+// driver lists.
+type Variant interface {
+	Sensor
+	// Lacks is the chip's model, as New has recognised it, with what it doesn't
+	// measure. It is asked for after New.
+	Lacks() (model string, quantities []*Quantity)
+}
+
 // Found is what a Probe has recognised.
 type Found struct {
 	Family string // the driver's name

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -17,6 +18,7 @@ import (
 	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/pinout"
+	"example.org/dormouse/sensors/scan"
 )
 
 var checkCommand = &command{
@@ -129,12 +131,15 @@ func (s *settings) checkHardware(ctx context.Context, stdout io.Writer, cfg *con
 		return err
 	}
 	defer clock.Close()
+	b := openBoard(s.board, clock)
 	failed := 0
 	for _, result := range snapshot.Results {
 		text := "answers"
 		if !result.Up {
 			failed++
 			text = fmt.Sprintf("is down: %v", result.Err)
+		} else if chip := recognised(ctx, cfg, result.Name, b, clock); chip != "" {
+			text += ": " + chip
 		}
 		if _, err := fmt.Fprintf(stdout, "%s %s\n", result.Name, text); err != nil {
 			return err
@@ -150,4 +155,15 @@ func (s *settings) checkHardware(ctx context.Context, stdout io.Writer, cfg *con
 		return silent{exitFailed}
 	}
 	return nil
+}
+
+// recognised is what the chip of a sensor that answers says of itself; empty:
+// nothing.
+func recognised(ctx context.Context, cfg *config.Config, name string, b board.Board, clock *alarm.Clock) string {
+	i := slices.IndexFunc(cfg.Sensors, func(s *config.Sensor) bool { return s.Name == name })
+	found, err := scan.Identify(ctx, cfg.Sensors[i], cfg.Rails, b, clock)
+	if err != nil || found == (sensors.Found{}) {
+		return ""
+	}
+	return found.String()
 }

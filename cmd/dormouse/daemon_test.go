@@ -509,7 +509,7 @@ func TestCheck(t *testing.T) {
 	p := newPlace(t)
 	out := p.must("check", "--board=sim", "--sensor=greenhouse=bme280,power=GPIO17,warmup=50ms", "--sensor=door=switch,pin=BOARD13",
 		"--sensor=backup=command,argv=/bin/false,output=none", "--hardware")
-	for _, want := range []string{"I2C bus 1, address 0x76", "GPIO17 (pin 11)", "GPIO27 (pin 13)", "greenhouse answers", "door answers", "backup is a program: not run"} {
+	for _, want := range []string{"I2C bus 1, address 0x76", "GPIO17 (pin 11)", "GPIO27 (pin 13)", "greenhouse answers: BME280\n", "door answers\n", "backup is a program: not run"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("check doesn't say %q:\n%s", want, out)
 		}

@@ -92,6 +92,8 @@ func init() {
 					r[0] |= 1 << 3
 				}
 			})},
+		}}.chip(), chipCase{model: "bmp280", driver: "bme280", world: air, Case: sensortest.Case{
+			Others: asks([]byte{0xf4, 0x27}, []byte{0xf5, 0x10}, []byte{0xe0, 0xb6}, []byte{0xd0}),
 		}}.chip()},
 		"sht4x": {chipCase{model: "sht4x", world: air, Case: sensortest.Case{
 			Others: asks([]byte{0x89}, []byte{0xe0}, []byte{0xf6}, []byte{0x94}, []byte{0x24}),

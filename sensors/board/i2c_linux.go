@@ -76,6 +76,14 @@ func busLock(path string) *sync.Mutex {
 }
 
 func (l *linux) OpenBus(number sensors.Bus) (i2c.BusCloser, error) {
+	b, err := l.openBus(number)
+	if err != nil {
+		return nil, err
+	}
+	return l.guards.Guard(number, b), nil
+}
+
+func (l *linux) openBus(number sensors.Bus) (*bus, error) {
 	path := l.kernel.path(fmt.Sprintf("/dev/i2c-%d", int(number)))
 	// A blocking descriptor, outside of the network poller: i2c-dev can't be polled.
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -88,7 +96,7 @@ func (l *linux) OpenBus(number sensors.Bus) (i2c.BusCloser, error) {
 	if b.conn, err = b.file.SyscallConn(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", number, err), b.file.Close())
 	}
-	return Guard(b), nil
+	return b, nil
 }
 
 // Buses lists the I2C buses that have a device node, by number.

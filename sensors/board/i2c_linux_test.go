@@ -227,19 +227,18 @@ func TestBuffersStay(t *testing.T) {
 	})
 	for g := range goroutines {
 		all.Go(func() {
-			opened, err := board.OpenBus(1)
+			b, err := board.openBus(1)
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			b := opened.(*guarded).BusCloser.(*bus)
 			for range transfers {
 				if err := transferOnce(b, uint16(0x10+g)); err != nil {
 					t.Error(err)
 					break
 				}
 			}
-			if err := opened.Close(); err != nil {
+			if err := b.Close(); err != nil {
 				t.Error(err)
 			}
 		})

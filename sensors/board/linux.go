@@ -4,6 +4,7 @@ package board
 
 import (
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board/guard"
 	"example.org/dormouse/sensors/board/pinmux"
 	"periph.io/x/host/v3/distro"
 )
@@ -12,6 +13,7 @@ import (
 type linux struct {
 	kernel *kernel
 	files  *files
+	guards guard.Buses
 }
 
 // Open gives the machine's own board, whatever it is. Nothing is opened before

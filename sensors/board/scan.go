@@ -34,13 +34,6 @@ type quickBus interface {
 	Quick(addr uint16) error
 }
 
-func (g *guarded) Quick(addr uint16) error {
-	if quick, ok := g.BusCloser.(quickBus); ok {
-		return quick.Quick(addr)
-	}
-	return unix.EOPNOTSUPP
-}
-
 // Scan finds out at which addresses of a bus a chip answers. Those that held
 // says of are left alone. After two failures in a row, and when ctx ends, the
 // bus is given up: beside the error there is what was known before, or nil

@@ -229,13 +229,6 @@ func TestQuickLeavesTheKernelsChipsAlone(t *testing.T) {
 	}
 }
 
-func TestQuickOfABusThatCant(t *testing.T) {
-	b := &modelBus{answer: func(uint16, []byte) error { return nil }}
-	if err := Guard(b).(quickBus).Quick(0x10); !errors.Is(err, unix.EOPNOTSUPP) || len(b.addressed) > 0 {
-		t.Errorf("%v, addressed %#x", err, b.addressed)
-	}
-}
-
 func TestQuickOfAnUnknownAdapter(t *testing.T) {
 	b := newLinux(t.TempDir(), func(uintptr, uintptr, unsafe.Pointer) error { return unix.ENODEV })
 	makeFile(t, b.kernel.root, "/dev/i2c-1", "")

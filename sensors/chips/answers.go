@@ -97,7 +97,7 @@ func (s *engine) verify(ctx context.Context, ph phase) error {
 }
 
 // check holds one read against the test.
-func (t *test) check(data []byte) error {
+func (t *test) check(d *device, data []byte) error {
 	v := number(data)
 	mask := t.mask
 	if mask == 0 {
@@ -107,7 +107,7 @@ func (t *test) check(data []byte) error {
 		return nil
 	}
 	if t.reason == "" && len(data) > 1 && stuck(data) {
-		return errStuck("it", v)
+		return d.errStuck("it", v)
 	}
 	reason := t.reason
 	if reason == "" {

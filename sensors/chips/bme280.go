@@ -133,7 +133,7 @@ func (s *bme280) identify(ctx context.Context) error {
 	case 0x61:
 		return sensors.Errorf(sensors.Identity, "the chip's ID is 0x61: it looks like a BME680 or BME688, which this driver doesn't read")
 	case 0x00, 0xff:
-		return errStuck("the chip's ID", id)
+		return s.errStuck("the chip's ID", id)
 	default:
 		return sensors.Errorf(sensors.Identity, "the chip's ID is 0x%02x: neither a BME280 (0x60) nor a BMP280 (0x58): check the address", id)
 	}
@@ -157,7 +157,7 @@ func (s *bme280) calibrate(ctx context.Context) error {
 		return err
 	}
 	if stuck(p[:24]) {
-		return errStuck("the calibration", p[0])
+		return s.errStuck("the calibration", p[0])
 	}
 	s.cal.load(p)
 	if s.cal.t1 == 0 || s.cal.p1 == 0 {
@@ -170,7 +170,7 @@ func (s *bme280) calibrate(ctx context.Context) error {
 		return err
 	}
 	if stuck(p) {
-		return errStuck("the calibration of humidity", p[0])
+		return s.errStuck("the calibration of humidity", p[0])
 	}
 	s.cal.loadHumidity(p)
 	return nil
@@ -227,6 +227,14 @@ func (s *bme280) begin(ctx context.Context) error {
 			return sensors.Errorf(sensors.Identity, "ctrl_meas reads 0x%02x: no measurement was begun", p[0])
 		}
 	}
+}
+
+// Lacks says that a BMP280 measures no humidity.
+func (s *bme280) Lacks() (model string, quantities []*sensors.Quantity) {
+	if s.humid {
+		return "BME280", nil
+	}
+	return "BMP280", []*sensors.Quantity{bme280Humidity}
 }
 
 // report computes the quantities of one measurement, which stand or fall

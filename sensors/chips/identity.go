@@ -56,7 +56,7 @@ func (s *engine) match(id *identity, label string, data []byte) error {
 	case id.elective:
 		return nil
 	case stuck(data):
-		return errStuck(label, number(data))
+		return s.errStuck(label, number(data))
 	case ok:
 		return sensors.Errorf(sensors.Identity, "%s reads 0x%0*x: it looks like %s, which driver %s doesn't read", label, 2*len(data), v, other, s.family.name)
 	}

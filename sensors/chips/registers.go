@@ -161,7 +161,13 @@ func stuck(p []byte) bool {
 	return p[0] == 0x00 || p[0] == 0xff
 }
 
-// errStuck is what a register that can't be so tells.
-func errStuck(what string, v any) error {
-	return sensors.Errorf(sensors.Identity, "%s reads 0x%02x: the bus is stuck, or the chip has no supply: check SDA, SCL and their pull-ups", what, v)
+// errStuck is what a register that can't be so tells. Where another chip on the
+// bus answers as it did before, the bus isn't to blame.
+func (d *device) errStuck(what string, v any) error {
+	if bus, ok := d.dev.Bus.(sensors.Witness); ok {
+		if other, ok := bus.Witness(d.dev.Addr); ok {
+			return sensors.Errorf(sensors.Identity, "%s reads 0x%02x, while the chip at %s answers as it should: this is another chip, or it has no supply", what, v, sensors.Address(other))
+		}
+	}
+	return sensors.Errorf(sensors.Identity, "%s reads 0x%02x: %w, or the chip has no supply: check SDA, SCL and their pull-ups", what, v, sensors.ErrStuck)
 }

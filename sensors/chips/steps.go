@@ -171,7 +171,7 @@ func (s *engine) readAgain(ctx context.Context, o *op, held []byte) error {
 		case err != nil:
 			return err
 		case bytes.Equal(held, data):
-			return o.check(data)
+			return o.check(&s.device, data)
 		case again == 1:
 			return errUnequal("it", held, data)
 		}
@@ -190,9 +190,9 @@ func (s *engine) notAResult(o *op) error {
 }
 
 // check holds an answer against what must be.
-func (o *op) check(data []byte) error {
+func (o *op) check(d *device, data []byte) error {
 	for i := range o.must {
-		if err := o.must[i].check(data); err != nil {
+		if err := o.must[i].check(d, data); err != nil {
 			return err
 		}
 	}
@@ -250,7 +250,7 @@ func (s *engine) fetch(ctx context.Context, o *op) ([]byte, error) {
 	if err := s.busy(o); err != nil {
 		return nil, err
 	}
-	err = o.check(data)
+	err = o.check(&s.device, data)
 	if err != nil && o.begun && s.env.Now().Sub(s.began) >= inTime {
 		return nil, late{err}
 	}

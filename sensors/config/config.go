@@ -114,6 +114,22 @@ func (p Processing) overlaid(over Processing) Processing {
 	return p
 }
 
+// Fits finds keys about a quantity that the sensor's chip doesn't measure, as it
+// turns out when New has recognised it.
+func (c *Sensor) Fits(s sensors.Sensor) error {
+	v, ok := s.(sensors.Variant)
+	if !ok {
+		return nil
+	}
+	model, lacks := v.Lacks()
+	for _, q := range lacks {
+		if _, ok := c.Channels[q.Name]; ok {
+			return sensors.Errorf(sensors.Identity, "the chip is a %s, which doesn't measure %s: remove the keys about %[2]s (%s), or connect a chip that does", model, q.Name, c.Origin)
+		}
+	}
+	return nil
+}
+
 // Claims lists the wires that the sensor uses, and after them that of its
 // supply, whose Option is "power".
 func (c *Sensor) Claims() []sensors.Claim {

@@ -167,6 +167,9 @@ func (r *reader) sense(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
+		if err := r.cfg.Fits(s); err != nil {
+			return err
+		}
 		r.sensor = s
 		if k, ok := s.(sensors.Keeper); ok {
 			r.shared.counts.Restore(r.cfg, k)
@@ -302,6 +305,15 @@ func (b *readerBus) Tx(addr uint16, w, r []byte) error {
 		b.alone = true
 	}
 	return dev.Tx(addr, w, r)
+}
+
+// Witness asks the bus, if it can tell.
+func (b *readerBus) Witness(than uint16) (addr uint16, ok bool) {
+	dev, err := b.bus.open(b.shared.board)
+	if w, can := dev.(sensors.Witness); can && err == nil && b.ctx.Err() == nil {
+		return w.Witness(than)
+	}
+	return 0, false
 }
 
 func (b *readerBus) SetSpeed(f physic.Frequency) error {

@@ -57,11 +57,11 @@ func (s *scanner) scanDevices(ctx context.Context) {
 				place, device = dir, name
 			}
 			label := strings.Map(nameRune, name+"-"+path.Base(place))
-			s.found.Devices = append(s.found.Devices, Find{fmt.Sprintf("%s at %s", name, place), flag(label + "=" + c.driver + ",device=" + device)})
+			s.found.Devices = append(s.found.Devices, Find{What: fmt.Sprintf("%s at %s", name, place), Flag: flag(label + "=" + c.driver + ",device=" + device)})
 		}
 	}
 	if nodes, err := s.Board.Files().Glob("/dev/vcio"); err == nil && len(nodes) > 0 {
-		s.found.Devices = append(s.found.Devices, Find{"the Pi's firmware", flag("throttled=throttled")})
+		s.found.Devices = append(s.found.Devices, Find{What: "the Pi's firmware", Flag: flag("throttled=throttled")})
 	}
 }
 

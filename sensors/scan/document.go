@@ -32,13 +32,16 @@ type Address struct {
 	Could      []Find   `json:"could_be"`
 	Refused    []string `json:"refused"` // why drivers say that it isn't their chip
 
-	unbind string // the command that unbinds the kernel's driver
+	unbind     string // the command that unbinds the kernel's driver
+	mayBeStuck bool   // a driver has taken it for the answer of a stuck bus
 }
 
 // A Find is something that a sensor can read.
 type Find struct {
 	What string `json:"what"`
 	Flag string `json:"flag,omitempty"` // empty: no driver reads it
+	// Serial is the serial number of a chip that was identified by one.
+	Serial string `json:"serial_number,omitempty"`
 }
 
 // A GPIOChip is a GPIO chip with those of its lines that are held.

@@ -75,6 +75,9 @@ func (s *scanner) scanBus(ctx context.Context, number sensors.Bus) Bus {
 			used[addr], _ = s.candidates(ctx, number, addr, false) // without a probe nothing fails
 		}
 	}
+	if identify && slices.ContainsFunc(answers.Addresses, func(addr uint16) bool { return used[addr].Identified }) {
+		s.askAgain(ctx, number, answers.Addresses, used)
+	}
 	bus := Bus{Bus: int(number), Complete: len(s.found.Problems) == before, Addresses: []Address{}}
 	for _, addr := range slices.Sorted(maps.Keys(used)) {
 		a := used[addr]
@@ -82,6 +85,22 @@ func (s *scanner) scanBus(ctx context.Context, number sensors.Bus) Bus {
 		bus.Addresses = append(bus.Addresses, a)
 	}
 	return bus
+}
+
+// askAgain asks those again of which drivers said, before another chip was
+// identified, that the bus may be stuck. It isn't.
+func (s *scanner) askAgain(ctx context.Context, number sensors.Bus, addresses []uint16, used map[uint16]Address) {
+	for _, addr := range addresses {
+		if !used[addr].mayBeStuck {
+			continue
+		}
+		a, err := s.candidates(ctx, number, addr, true)
+		if err != nil {
+			s.problem("%v: %s was asked again, because another chip on %s was identified", err, sensors.Address(addr), number)
+			continue
+		}
+		used[addr] = a
+	}
 }
 
 // inUse are the addresses that the kernel's drivers have and that the daemon

@@ -9,13 +9,45 @@ import (
 	"strings"
 	"time"
 
+	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll"
 )
 
 // probeTime is the time limit of a probe.
 const probeTime = 2 * time.Second
+
+// Identify recognises the chip of a configured sensor by its driver's Probe,
+// which changes nothing in it. The rails are those of the configuration. It
+// finds nothing where the driver knows its chip by nothing.
+func Identify(ctx context.Context, s *config.Sensor, rails []*config.Rail, b board.Board, c *alarm.Clock) (sensors.Found, error) {
+	if s.Driver.Identity == nil {
+		return sensors.Found{}, nil
+	}
+	var found sensors.Found
+	only, driver := *s, *s.Driver
+	driver.New = func(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
+		var err error
+		found, err = driver.Identity.Probe(ctx, e)
+		return recognised{}, err
+	}
+	only.Driver, only.Timeout, only.Retries = &driver, probeTime, 0
+	poller, err := poll.New(poll.Options{Config: &config.Config{Sensors: []*config.Sensor{&only}, Rails: rails},
+		Board: b, Clock: c, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return found, err
+	}
+	snapshot, err := poller.ReadNow(ctx)
+	if err = errors.Join(err, poller.Close()); err == nil {
+		err = snapshot.Results[0].Err
+	}
+	if errors.Is(err, errRecognised) {
+		return found, nil
+	}
+	return sensors.Found{}, err
+}
 
 // candidates are the drivers' chips that can be at the address, one for each
 // model. Where they are identified, drivers that know their chip by something
@@ -34,7 +66,7 @@ func (s *scanner) candidates(ctx context.Context, number sensors.Bus, addr uint1
 			if d.Identity.Command && a.Identified {
 				continue
 			}
-			found, err := s.probe(ctx, m.config)
+			found, err := Identify(ctx, m.config.Sensors[0], nil, s.Board, s.Clock)
 			text := fmt.Sprintf("%s: %v", d.Name, err)
 			switch {
 			case err == nil:
@@ -42,11 +74,13 @@ func (s *scanner) candidates(ctx context.Context, number sensors.Bus, addr uint1
 				if found.Model != "" && !strings.EqualFold(found.Model, m.find.What) {
 					m.find.What = found.Model
 				}
+				m.find.Serial = found.Serial
 				a.Could = append(a.Could, m.find)
 			case !slices.Contains(refusals, sensors.ReasonOf(err)):
 				return a, fmt.Errorf("%s: %w", d.Name, err)
 			case !slices.Contains(a.Refused, text):
 				a.Refused = append(a.Refused, text)
+				a.mayBeStuck = a.mayBeStuck || errors.Is(err, sensors.ErrStuck)
 			}
 		}
 	}
@@ -128,27 +162,3 @@ var errRecognised = errors.New("the chip is recognised")
 type recognised struct{}
 
 func (recognised) Sense(context.Context, *sensors.Report) error { return errRecognised }
-
-// probe asks the chip by the driver's Probe, without a measurement.
-func (s *scanner) probe(ctx context.Context, cfg *config.Config) (found sensors.Found, err error) {
-	only, driver := *cfg.Sensors[0], *cfg.Sensors[0].Driver
-	driver.New = func(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
-		var err error
-		found, err = driver.Identity.Probe(ctx, e)
-		return recognised{}, err
-	}
-	only.Driver, only.Timeout, only.Retries = &driver, probeTime, 0
-	poller, err := poll.New(poll.Options{Config: &config.Config{Sensors: []*config.Sensor{&only}},
-		Board: s.Board, Clock: s.Clock, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return found, err
-	}
-	snapshot, err := poller.ReadNow(ctx)
-	if err = errors.Join(err, poller.Close()); err == nil {
-		err = snapshot.Results[0].Err
-	}
-	if errors.Is(err, errRecognised) {
-		return found, nil
-	}
-	return sensors.Found{}, err
-}

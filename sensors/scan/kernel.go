@@ -18,7 +18,7 @@ func (s *scanner) scanOneWire() {
 	}
 	for _, dir := range chips {
 		id := path.Base(dir)
-		s.found.OneWire = append(s.found.OneWire, Find{id, flag("w1-" + id + "=w1,id=" + id)})
+		s.found.OneWire = append(s.found.OneWire, Find{What: id, Flag: flag("w1-" + id + "=w1,id=" + id)})
 	}
 	if len(masters) == 0 {
 		s.advise("there is no 1-Wire bus: for a DS18B20 add dtoverlay=w1-gpio to config.txt and restart")

@@ -443,11 +443,11 @@ func TestDevices(t *testing.T) {
 	b.SetFile("/sys/class/hwmon/hwmon9/temp1_input", []byte("1\n")) // is nothing that is known
 	s.scan(t.Context())
 	want := []Find{
-		{"bh1750 at 3-0023", "--sensor=bh1750-3-0023=iio,device=3-0023"},
-		{"pwmfan at cooling_fan", "--sensor=pwmfan-cooling_fan=hwmon,device=cooling_fan"},
-		{"acpi_fan at /sys/class/hwmon/hwmon8", "--sensor=acpi_fan-hwmon8=hwmon,device=acpi_fan"},
-		{"battery at 3-0036", "--sensor=battery-3-0036=power_supply,device=3-0036"},
-		{"the Pi's firmware", "--sensor=throttled=throttled"},
+		{What: "bh1750 at 3-0023", Flag: "--sensor=bh1750-3-0023=iio,device=3-0023"},
+		{What: "pwmfan at cooling_fan", Flag: "--sensor=pwmfan-cooling_fan=hwmon,device=cooling_fan"},
+		{What: "acpi_fan at /sys/class/hwmon/hwmon8", Flag: "--sensor=acpi_fan-hwmon8=hwmon,device=acpi_fan"},
+		{What: "battery at 3-0036", Flag: "--sensor=battery-3-0036=power_supply,device=3-0036"},
+		{What: "the Pi's firmware", Flag: "--sensor=throttled=throttled"},
 	}
 	if diff := cmp.Diff(want, s.found.Devices); diff != "" {
 		t.Error(diff)

@@ -95,7 +95,11 @@ func writeFinds(b *strings.Builder, title string, list []Find) {
 func (a *Address) describe() string {
 	var names []string
 	for _, c := range a.Could {
-		names = append(names, c.What)
+		name := c.What
+		if c.Serial != "" {
+			name += " (serial number " + c.Serial + ")"
+		}
+		names = append(names, name)
 	}
 	switch {
 	case a.Kernel != "":

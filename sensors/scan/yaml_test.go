@@ -12,18 +12,18 @@ func everything() *Document {
 	return &Document{
 		Buses: []Bus{
 			{Bus: 1, Complete: true, Addresses: []Address{
-				{Address: "0x44", Identified: true, Could: []Find{{"sht4x", "--sensor=sht4x-44=sht4x,bus=1,addr=0x44"}}},
-				{Address: "0x48", Could: []Find{{"tmp102", "--sensor=tmp102-48=tmp102,bus=1,addr=0x48,model=tmp102"}, {"ads1115", "--sensor=ads1115-48=ads1115,bus=1,addr=0x48"}}},
-				{Address: "0x4a", Identified: true, Could: []Find{{"ads1115", "--sensor=ads1115-4a=ads1115,bus=1,addr=0x4a,model=ads1115"}, {"ads1015", "--sensor=ads1115-4a=ads1115,bus=1,addr=0x4a,model=ads1015"}}},
+				{Address: "0x44", Identified: true, Could: []Find{{What: "sht4x", Flag: "--sensor=sht4x-44=sht4x,bus=1,addr=0x44"}}},
+				{Address: "0x48", Could: []Find{{What: "tmp102", Flag: "--sensor=tmp102-48=tmp102,bus=1,addr=0x48,model=tmp102"}, {What: "ads1115", Flag: "--sensor=ads1115-48=ads1115,bus=1,addr=0x48"}}},
+				{Address: "0x4a", Identified: true, Could: []Find{{What: "ads1115", Flag: "--sensor=ads1115-4a=ads1115,bus=1,addr=0x4a,model=ads1115"}, {What: "ads1015", Flag: "--sensor=ads1115-4a=ads1115,bus=1,addr=0x4a,model=ads1015"}}},
 				{Address: "0x50", Refused: []string{"not ours:\nno ID"}},
 				{Address: "0x76", Daemon: "greenhouse"},
 			}},
 			{Bus: 3, Complete: true, Addresses: []Address{
-				{Address: "0x44", Identified: true, Could: []Find{{"sht4x", "--sensor=sht4x-44=sht4x,bus=3,addr=0x44"}}},
+				{Address: "0x44", Identified: true, Could: []Find{{What: "sht4x", Flag: "--sensor=sht4x-44=sht4x,bus=3,addr=0x44"}}},
 			}},
 		},
-		OneWire:    []Find{{"28-0316a2795f7e", "--sensor=w1-28-0316a2795f7e=w1,id=28-0316a2795f7e"}},
-		Zones:      []Find{{"odd zone", ""}},
+		OneWire:    []Find{{What: "28-0316a2795f7e", Flag: "--sensor=w1-28-0316a2795f7e=w1,id=28-0316a2795f7e"}},
+		Zones:      []Find{{What: "odd zone", Flag: ""}},
 		Unfindable: []string{"pulse", "switch"},
 		Problems:   []string{"bus 4 hangs:\ndoes a chip hold SDA low?"},
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
-	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/guard"
 )
 
 // A Case is what the fault test must know of a driver.
@@ -191,7 +191,7 @@ func (h *harness) newRun() *run {
 	if e.Bus != nil {
 		bus, addr := e.Bus, uint16(e.options.Address("addr"))
 		r.bus = &tamper{t: h.t, raw: func(w, r []byte) error { return bus.Tx(addr, w, r) }}
-		e.Bus = board.Guard(&faultBus{r.bus, bus, addr})
+		e.Bus = new(guard.Buses).Guard(1, &faultBus{r.bus, bus, addr})
 	}
 	for kind, w := range wireKinds {
 		if connected := e.Wires[kind]; connected != nil && w.tamper != nil {

@@ -9,6 +9,7 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/guard"
 	"example.org/dormouse/sensors/board/sim/chips"
 	"golang.org/x/sys/unix"
 	"periph.io/x/conn/v3/i2c"
@@ -27,6 +28,7 @@ type Board struct {
 	stuck  *byte // what every address reads while the bus is stuck
 	pins   [headerLines]pin
 	files  *fileTree
+	guards guard.Buses
 
 	spiSlots    map[sensors.SPIDevice]*spiSlot
 	serialSlots map[string]*serialSlot
@@ -49,10 +51,10 @@ const (
 func New(clock board.Clock, seed uint64) *Board {
 	b := &Board{clock: clock, seed: seed, start: clock.Now(), values: world{seed}.at}
 	b.slots = map[uint16]*slot{}
-	b.attach(BME280, "bme280", b.world(func(v Values) (t, h, p float64) { return v.GreenhouseTemperature, v.GreenhouseHumidity, v.Pressure }))
-	b.attach(SHT4x, "sht4x", b.world(func(v Values) (t, h, p float64) { return v.OfficeTemperature, v.OfficeHumidity, 0 }))
-	b.attach(TMP102, "tmp102", b.world(func(v Values) (t, h, p float64) { return v.CellarTemperature, 0, 0 }))
-	b.attach(ADS1115, "ads1115", b.measured)
+	b.Attach(BME280, "bme280", b.world(func(v Values) (t, h, p float64) { return v.GreenhouseTemperature, v.GreenhouseHumidity, v.Pressure }))
+	b.Attach(SHT4x, "sht4x", b.world(func(v Values) (t, h, p float64) { return v.OfficeTemperature, v.OfficeHumidity, 0 }))
+	b.Attach(TMP102, "tmp102", b.world(func(v Values) (t, h, p float64) { return v.CellarTemperature, 0, 0 }))
+	b.Attach(ADS1115, "ads1115", b.measured)
 	b.locked = map[string]bool{}
 	b.spiSlots = map[sensors.SPIDevice]*spiSlot{SPIConverter: {chip: spiModels["mcp3008"](b.measured)}}
 	b.serialSlots = map[string]*serialSlot{}
@@ -199,15 +201,16 @@ func (b *Board) Power(addr uint16, bcm int, activeLow bool) {
 
 // Attach puts a chip that measures w at an address of the board's bus.
 func (b *Board) Attach(addr uint16, model string, w chips.World) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.attach(addr, model, w)
+	b.Connect(addr, chips.New(model, w))
 }
 
-func (b *Board) attach(addr uint16, model string, w chips.World) {
-	s := &slot{chip: chips.New(model, w)}
-	s.chip.Reset(b.clock.Now())
-	b.slots[addr] = s
+// Connect puts a chip at an address of the board's bus, in the place of another
+// that may be there, and switches it on.
+func (b *Board) Connect(addr uint16, c chips.Chip) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c.Reset(b.clock.Now())
+	b.slots[addr] = &slot{chip: c}
 }
 
 // slot is a mistake in the test where no chip has the address.
@@ -258,7 +261,7 @@ func (b *Board) OpenBus(number sensors.Bus) (i2c.BusCloser, error) {
 	if number != BusNumber {
 		return nil, board.BusOpenError(number, []sensors.Bus{BusNumber}, unix.ENOENT)
 	}
-	return board.Guard(&bus{board: b}), nil
+	return b.guards.Guard(number, &bus{board: b}), nil
 }
 
 type bus struct {

@@ -9,8 +9,10 @@ import (
 )
 
 // bme280 is Bosch's BME280; sections and tables are those of its data sheet
-// BST-BME280-DS002, revision 1.6.
+// BST-BME280-DS002, revision 1.6; or, dry, its BMP280, which has all but the
+// registers of humidity: BST-BMP280-DS001, section 4.2.
 type bme280 struct {
+	dry       bool
 	world     World
 	registers [256]byte
 	pointer   byte
@@ -50,7 +52,10 @@ var calibration = struct {
 	h1: 75, h2: 362, h3: 0, h4: 313, h5: 50, h6: 30,
 }
 
-func init() { models["bme280"] = func(w World) Chip { return &bme280{world: w} } }
+func init() {
+	models["bme280"] = func(w World) Chip { return &bme280{world: w} }
+	models["bmp280"] = func(w World) Chip { return &bme280{world: w, dry: true} }
+}
 
 func (c *bme280) Reset(now sensors.Instant) {
 	c.registers, c.pointer, c.ctrlHum = [256]byte{}, 0, 0
@@ -64,6 +69,11 @@ func (c *bme280) Reset(now sensors.Instant) {
 	for i, p := range k.p {
 		put(0x90+2*i, uint16(p))
 	}
+	c.store(skippedTP, skippedTP, skippedH)
+	if c.dry {
+		c.registers[bmeID] = 0x58
+		return
+	}
 	c.registers[0xa1] = k.h1
 	put(0xe1, uint16(k.h2))
 	c.registers[0xe3] = k.h3
@@ -72,7 +82,6 @@ func (c *bme280) Reset(now sensors.Instant) {
 	c.registers[0xe6] = byte(k.h5 >> 4)
 	c.registers[0xe7] = byte(k.h6)
 	c.registers[bmeID] = 0x60
-	c.store(skippedTP, skippedTP, skippedH)
 }
 
 // What a channel reads that was not measured, section 5.4.
@@ -85,8 +94,10 @@ func (c *bme280) store(p, t, h uint32) {
 	copy(c.registers[bmeData:], []byte{
 		byte(p >> 12), byte(p >> 4), byte(p << 4),
 		byte(t >> 12), byte(t >> 4), byte(t << 4),
-		byte(h >> 8), byte(h),
 	})
+	if !c.dry {
+		binary.BigEndian.PutUint16(c.registers[bmeData+6:], uint16(h))
+	}
 }
 
 // write takes pairs of register and value (section 6.2.1); the last register
@@ -101,7 +112,9 @@ func (c *bme280) Write(now sensors.Instant, w []byte) error {
 				c.Reset(now)
 			}
 		case bmeCtrlHum:
-			c.registers[register] = v & 0x07
+			if !c.dry {
+				c.registers[register] = v & 0x07
+			}
 		case bmeConfig:
 			c.registers[register] = v
 		case bmeCtrlMeas:

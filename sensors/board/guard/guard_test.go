@@ -1,4 +1,4 @@
-package board
+package guard_test
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/guard"
 	"golang.org/x/sys/unix"
 	"periph.io/x/conn/v3/physic"
 )
@@ -26,11 +28,11 @@ func (b *modelBus) Tx(addr uint16, _, r []byte) error {
 }
 
 func TestGuard(t *testing.T) {
-	const chip = 0x48
+	const chip, nobody = 0x48, 0x03
 	alone := func(fill ...byte) func(uint16, []byte) error {
 		return func(addr uint16, r []byte) error {
 			if addr != chip {
-				return BusError(1, addr, unix.EREMOTEIO)
+				return board.BusError(1, addr, unix.EREMOTEIO)
 			}
 			copy(r, fill)
 			return nil
@@ -47,7 +49,7 @@ func TestGuard(t *testing.T) {
 	hangs := func(errno unix.Errno) func(uint16, []byte) error {
 		return func(addr uint16, r []byte) error {
 			if addr != chip {
-				return BusError(1, addr, errno)
+				return board.BusError(1, addr, errno)
 			}
 			return nil
 		}
@@ -72,7 +74,7 @@ func TestGuard(t *testing.T) {
 		{"the adapter refuses the address", 2, hangs(unix.EINVAL), []uint16{chip, nobody}, ""},
 	} {
 		b := &modelBus{answer: tt.answer}
-		err := Guard(b).Tx(chip, []byte{0}, make([]byte, tt.read))
+		err := new(guard.Buses).Guard(1, b).Tx(chip, []byte{0}, make([]byte, tt.read))
 		if !slices.Equal(b.addressed, tt.addressed) {
 			t.Errorf("%s: addressed %#x, want %#x", tt.name, b.addressed, tt.addressed)
 		}
@@ -86,7 +88,74 @@ func TestGuard(t *testing.T) {
 		}
 	}
 	b := &modelBus{answer: hangs(unix.EIO)}
-	if err := Guard(b).Tx(0x10, nil, make([]byte, 2)); !errors.Is(err, unix.EIO) || len(b.addressed) != 1 {
+	if err := new(guard.Buses).Guard(1, b).Tx(0x10, nil, make([]byte, 2)); !errors.Is(err, unix.EIO) || len(b.addressed) != 1 {
 		t.Errorf("an error of its own: %v", err)
+	}
+}
+
+// Where another chip still answers what a stuck bus can't, all zeros are a value
+// though something answers at the address that no chip can have.
+func TestWitness(t *testing.T) {
+	const frost, other, third = 0x48, 0x76, 0x44
+	answers := map[uint16]byte{frost: 0x00, other: 0x58, third: 0x17, 0x03: 0x00}
+	b := &modelBus{answer: func(addr uint16, r []byte) error {
+		level, ok := answers[addr]
+		if !ok {
+			return board.BusError(1, addr, unix.EREMOTEIO)
+		}
+		for i := range r {
+			r[i] = level
+		}
+		return nil
+	}}
+	var buses guard.Buses
+	read := func(number sensors.Bus, addr uint16) error {
+		return buses.Guard(number, b).Tx(addr, []byte{0xd0}, make([]byte, 2))
+	}
+	isStuck := func(err error) bool { return err != nil && strings.Contains(err.Error(), "is stuck") }
+	if err := read(1, frost); !isStuck(err) {
+		t.Errorf("before another chip was seen: %v", err)
+	}
+	for range 2 {
+		if err := read(1, other); err != nil {
+			t.Fatal(err)
+		}
+		if err := read(1, frost); err != nil {
+			t.Errorf("beside a chip that answers: %v", err)
+		}
+	}
+	if err := read(2, frost); !isStuck(err) {
+		t.Errorf("on another bus: %v", err)
+	}
+	w := buses.Guard(1, b).(sensors.Witness)
+	if addr, ok := w.Witness(frost); addr != other || !ok {
+		t.Errorf("the witness is 0x%02x, %v", addr, ok)
+	}
+	if _, ok := w.Witness(other); ok {
+		t.Error("a chip is its own witness")
+	}
+	for range 2 { // the one that was seen last is asked first
+		if err := read(1, third); err != nil {
+			t.Fatal(err)
+		}
+		if err := read(1, other); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if addr, ok := w.Witness(other); addr != third || !ok {
+		t.Errorf("the witness is 0x%02x, %v", addr, ok)
+	}
+	answers[other] = 0x00 // now the bus hangs
+	delete(answers, third)
+	if err := read(1, frost); !isStuck(err) {
+		t.Errorf("beside a chip that answers no more: %v", err)
+	}
+}
+
+func TestQuickOfABusThatCant(t *testing.T) {
+	b := &modelBus{answer: func(uint16, []byte) error { return nil }}
+	quick := new(guard.Buses).Guard(1, b).(interface{ Quick(uint16) error })
+	if err := quick.Quick(0x10); !errors.Is(err, unix.EOPNOTSUPP) || len(b.addressed) > 0 {
+		t.Errorf("%v, addressed %#x", err, b.addressed)
 	}
 }
