@@ -21,8 +21,11 @@ var commonOptions = []Option{
 	{Name: "calibrate.offset", Type: NumberOption, Help: "added to the reading, after the scale"},
 	{Name: "calibrate.scale", Type: NumberOption, Help: "the reading is multiplied by it"},
 	{Name: "calibrate.points", Type: ListOption, Help: `read and true values: "2.8:0 1.2:1"`},
+	{Name: "calibrate.beyond", Type: EnumOption, Choices: []string{"extrapolate", "clamp", "error"}, Help: "what points do beyond their ends: extrapolate (by default), clamp or error"},
+	{Name: "drop", Type: TextOption, Help: `range outside which a calibrated reading is dropped: "-20:50", "0:" or ":3V"`},
 	{Name: "filter.median", Type: IntegerOption, Range: &Range{1, maxWindow}, Help: "median of this many reads, an odd number"},
 	{Name: "filter.average", Type: IntegerOption, Range: &Range{1, maxWindow}, Help: "average of this many reads, after the median"},
+	{Name: "clamp", Type: TextOption, Help: `range to which the result is cut: "0:1"`},
 }
 
 // CommonOptions lists the keys that every sensor takes besides its driver's,

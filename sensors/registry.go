@@ -62,7 +62,7 @@ func ValidName(s string) bool { return namePattern.MatchString(s) }
 
 // reservedKeys mean something in every sensor; a driver has no options and no
 // channels of these names.
-var reservedKeys = []string{"name", "driver", "channels", "label", "labels", "calibrate", "filter", "at", "power", "offset", "scale", "points"}
+var reservedKeys = []string{"name", "driver", "channels", "label", "labels", "calibrate", "filter", "drop", "clamp", "at", "power", "offset", "scale", "points", "beyond"}
 
 // overridable are the common options whose default a driver may replace.
 var overridable = []string{"every", "phase", "timeout", "retries", "keep-failed", "warmup"}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/units"
 )
 
@@ -16,16 +17,34 @@ type Calibration struct {
 	Offset float64
 	Scale  float64      // zero: 1
 	Points [][2]float64 // read and true value, ascending by the read one; none, or two and more
+	Beyond Beyond       // the first and the last of Points; empty: Extrapolate
 }
+
+// Beyond is what becomes of a value beyond the ends of the points.
+type Beyond string
+
+const (
+	Extrapolate Beyond = "extrapolate" // the line goes on
+	ClampEnds   Beyond = "clamp"       // the true value of the end
+	Refuse      Beyond = "error"
+)
 
 // IsZero tells whether the calibration changes nothing.
 func (c Calibration) IsZero() bool {
 	return c.Offset == 0 && c.Scale == 0 && len(c.Points) == 0
 }
 
-// Apply calibrates v.
-func (c Calibration) Apply(v float64) float64 {
+// Apply calibrates v. The error is that of Refuse.
+func (c Calibration) Apply(v float64) (float64, error) {
 	if n := len(c.Points); n > 1 {
+		first, last := c.Points[0][0], c.Points[n-1][0]
+		switch {
+		case v >= first && v <= last:
+		case c.Beyond == ClampEnds:
+			v = max(first, min(v, last))
+		case c.Beyond == Refuse:
+			return 0, sensors.Errorf(sensors.OutOfRange, "%v was read, and the points reach from %v to %v: calibrate.beyond refuses what is beyond them", v, first, last)
+		}
 		i := 0 // the segment from point i to the next
 		for i < n-2 && v > c.Points[i+1][0] {
 			i++
@@ -36,13 +55,41 @@ func (c Calibration) Apply(v float64) float64 {
 	if c.Scale != 0 {
 		v *= c.Scale
 	}
-	return v + c.Offset
+	return v + c.Offset, nil
 }
 
 // Filter smooths over the last successful reads. The zero value changes nothing.
 type Filter struct {
 	Median  int // of so many reads, an odd number: throws outliers away
 	Average int // of so many reads, after the median: calms noise
+}
+
+// parseBounds reads LOW:HIGH, with or without a unit; an end that is left out
+// is infinite. In the file it may be a list of both.
+func parseBounds(set setting, u *units.Unit) (*sensors.Range, error) {
+	list, err := set.Words()
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 1 {
+		list = strings.SplitN(list[0], ":", 2)
+	}
+	if len(list) != 2 || list[0] == "" && list[1] == "" {
+		return nil, fmt.Errorf(`%q is not a range: write LOW:HIGH, LOW: or :HIGH, as in "-20:50"`, strings.Join(list, " "))
+	}
+	r := &sensors.Range{Min: math.Inf(-1), Max: math.Inf(1)}
+	for i, end := range []*float64{&r.Min, &r.Max} {
+		if list[i] == "" {
+			continue
+		}
+		if *end, err = u.Parse(list[i]); err != nil {
+			return nil, err
+		}
+	}
+	if r.Min >= r.Max {
+		return nil, fmt.Errorf("the range begins at %s and ends at %s: write the lower end first", list[0], list[1])
+	}
+	return r, nil
 }
 
 // parsePoints reads X:Y X:Y …, each with or without a unit.

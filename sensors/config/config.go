@@ -69,12 +69,14 @@ type Schedule struct {
 }
 
 // Processing is what becomes of a reading between the driver and the page:
-// checked against its range, calibrated, filtered, renamed.
+// checked against its range, calibrated, dropped or filtered, cut, renamed.
 type Processing struct {
 	Name      string            // the channel label's value instead of the channel's name
 	Quantity  *sensors.Quantity // instead of the driver's
 	Calibrate Calibration
+	Drop      *sensors.Range // outside of it a calibrated reading is none
 	Filter    Filter
+	Clamp     *sensors.Range // the result is cut to it
 }
 
 // A Rail is a supply that a line switches, as configured.
@@ -88,7 +90,7 @@ type Rail struct {
 // ProcessingOf is what to do with readings of a quantity on a channel (empty:
 // the driver has none). What is said of the channel wins over what is said of
 // the quantity, and that over what is said of the whole sensor, each of name,
-// quantity, calibration and filter by itself. Both names are the driver's.
+// quantity, calibration, drop, filter and clamp by itself. Both names are the driver's.
 func (c *Sensor) ProcessingOf(channel, quantity string) Processing {
 	p := c.All
 	p = p.overlaid(c.Channels[quantity])
@@ -108,8 +110,14 @@ func (p Processing) overlaid(over Processing) Processing {
 	if !over.Calibrate.IsZero() {
 		p.Calibrate = over.Calibrate
 	}
+	if over.Drop != nil {
+		p.Drop = over.Drop
+	}
 	if over.Filter != (Filter{}) {
 		p.Filter = over.Filter
+	}
+	if over.Clamp != nil {
+		p.Clamp = over.Clamp
 	}
 	return p
 }

@@ -12,15 +12,15 @@ import (
 // An input is a channel of a driver, or one of the quantities that it measures:
 // what the configuration may treat apart from the sensor's other readings.
 
-// ofReadings are the keys that an input takes. The last three are short for the
-// calibration's.
-var ofReadings = append([]string{"name", "quantity", "calibrate.offset", "calibrate.scale", "calibrate.points", "filter.median", "filter.average"}, shortCalibration...)
+// ofReadings are the keys that an input takes.
+var ofReadings = slices.Concat([]string{"name", "quantity"}, ofAllReadings, shortCalibration)
 
-var shortCalibration = []string{"offset", "scale", "points"}
+// shortCalibration are the calibration's keys without its name.
+var shortCalibration = []string{"offset", "scale", "points", "beyond"}
 
 // ofAllReadings are those that may be given for all readings at once, besides
 // quantity.
-var ofAllReadings = ofReadings[2:7]
+var ofAllReadings = []string{"calibrate.offset", "calibrate.scale", "calibrate.points", "calibrate.beyond", "drop", "filter.median", "filter.average", "clamp"}
 
 // isInput tells whether name is one of the driver's channels or quantities.
 // Where those depend on the hardware, any name may be one.

@@ -53,7 +53,7 @@ func (d *sensorDraft) checkChannelNames(c *Sensor) {
 }
 
 func (p Processing) isZero() bool {
-	return p.Name == "" && p.Quantity == nil && p.Calibrate.IsZero() && p.Filter == Filter{}
+	return p.Name == "" && p.Quantity == nil && p.Calibrate.IsZero() && p.Drop == nil && p.Filter == Filter{} && p.Clamp == nil
 }
 
 // An inputReader reads what is said of one input. It has to know what the
@@ -78,8 +78,11 @@ func (d *sensorDraft) inputProcessing(input string) Processing {
 	r.read("calibrate.scale", r.scale)
 	r.read("calibrate.offset", r.offset)
 	r.read("calibrate.points", r.points)
+	r.read("calibrate.beyond", r.beyond)
+	r.read("drop", r.drop)
 	r.read("filter.median", r.median)
 	r.read("filter.average", r.average)
+	r.read("clamp", r.clamp)
 	return r.p
 }
 
@@ -164,6 +167,41 @@ func (r *inputReader) points(set setting) (err error) {
 	}
 	r.p.Calibrate.Points, err = parsePoints(set, r.fromUnit, r.toUnit)
 	return err
+}
+
+func (r *inputReader) beyond(set setting) error {
+	set.Key = "calibrate.beyond"
+	v, err := parseCommon(set)
+	if err != nil {
+		return err
+	}
+	if _, ok := r.settings["calibrate.points"]; !ok {
+		return errors.New("says what calibrate.points do beyond their ends, and there are none")
+	}
+	r.p.Calibrate.Beyond = Beyond(v.(string))
+	return nil
+}
+
+func (r *inputReader) drop(set setting) (err error) {
+	r.p.Drop, err = r.bounds(set, "drop")
+	return err
+}
+
+func (r *inputReader) clamp(set setting) (err error) {
+	r.p.Clamp, err = r.bounds(set, "clamp")
+	return err
+}
+
+// bounds reads LOW:HIGH, one of which may be left out, in the unit of what is
+// published.
+func (r *inputReader) bounds(set setting, key string) (*sensors.Range, error) {
+	switch {
+	case !r.single:
+		return nil, severalError(r.driver, r.from, key)
+	case r.counts():
+		return nil, errors.New("a counter has no range")
+	}
+	return parseBounds(set, r.toUnit)
 }
 
 func (r *inputReader) median(set setting) (err error) {

@@ -42,6 +42,13 @@ func randomDraft(r *rand.Rand, i int) *draft {
 		}
 		if maybe() {
 			d.set(prefix+"calibrate.points", [][2]string{{"0", "1"}, {"2.5", "-3"}, {"7", "1e2"}}[:2+r.Intn(2)])
+			if maybe() {
+				d.set(prefix+"calibrate.beyond", pick("extrapolate", "clamp", "error"))
+			}
+		}
+		if maybe() {
+			d.set(prefix+"drop", pick("-20:50", "0:", ":3"))
+			d.set(prefix+"clamp", pick("-20:50", "0:", ":3"))
 		}
 	}
 	filter := func(prefix string) {

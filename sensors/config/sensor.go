@@ -128,7 +128,7 @@ func (d *sensorDraft) put(set setting) error {
 			d.labels[label.Name] = label
 		}
 		return err
-	case head == "calibrate" || head == "filter" || set.Key == "quantity":
+	case head == "calibrate" || head == "filter" || set.Key == "quantity" || set.Key == "drop" || set.Key == "clamp":
 		if !slices.Contains(ofReadings, set.Key) {
 			return fmt.Errorf("is not a key%s: known are %s", sensors.DidYouMean(set.Key, ofAllReadings), strings.Join(ofAllReadings, ", "))
 		}

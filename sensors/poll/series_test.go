@@ -157,6 +157,59 @@ func TestAValueIsCheckedAfterItsLastChange(t *testing.T) {
 	}
 }
 
+// TestOrderOfProcessing: calibrate, drop, filters, clamp, and the quantity's own
+// range; what is refused on the way is in no filter.
+func TestOrderOfProcessing(t *testing.T) {
+	moisture := config.Processing{Quantity: sensors.Moisture, Calibrate: config.Calibration{Points: [][2]float64{{1, 1}, {3, 0}}}}
+	for _, tt := range []struct {
+		name   string
+		change func(p *config.Processing)
+		values []float64 // read one after another
+		want   []float64 // of the last; none: it is refused
+		words  []string
+	}{
+		{"clamp mends what points make", func(p *config.Processing) { p.Clamp = &sensors.Range{Min: 0, Max: 1} }, []float64{3.4}, []float64{0}, nil},
+		{"drop sees what is calibrated, before clamp", func(p *config.Processing) {
+			p.Drop, p.Clamp = &sensors.Range{Min: -0.1, Max: 1.1}, &sensors.Range{Min: 0, Max: 1}
+		}, []float64{3.4}, nil, []string{"sensor_moisture_ratio: -20.0 % is outside the range that drop leaves"}},
+		{"drop leaves its ends", func(p *config.Processing) { p.Drop = &sensors.Range{Min: 0.25, Max: 0.5} }, []float64{2}, []float64{0.5}, nil},
+		{"what was dropped isn't averaged", func(p *config.Processing) {
+			p.Drop, p.Filter = &sensors.Range{Min: 0.2, Max: 1}, config.Filter{Average: 3}
+		}, []float64{2, 2.9, 2}, []float64{0.5}, nil},
+		{"what can't be isn't averaged", func(p *config.Processing) { p.Filter = config.Filter{Average: 3} }, []float64{2, 3.4, 2}, []float64{0.5}, nil},
+		{"filters see what isn't cut yet", func(p *config.Processing) {
+			p.Filter, p.Clamp = config.Filter{Average: 2}, &sensors.Range{Min: 0, Max: 1}
+		}, []float64{3.4, 2.2}, []float64{0.1}, nil},
+		{"a clamp beyond the quantity's range", func(p *config.Processing) { p.Clamp = &sensors.Range{Min: -2, Max: 1} }, []float64{3.4}, nil, []string{"check quantity and calibrate.points and clamp"}},
+		{"no number is cut", func(p *config.Processing) {
+			p.Calibrate, p.Clamp = config.Calibration{Scale: math.MaxFloat64, Offset: math.MaxFloat64}, &sensors.Range{Min: 0, Max: 1}
+		}, []float64{2}, nil, []string{"+Inf"}},
+		{"beyond the points", func(p *config.Processing) { p.Calibrate.Beyond = config.Refuse }, []float64{3.4}, nil, []string{"sensor_moisture_ratio: 3.4 was read", "calibrate.beyond"}},
+	} {
+		in(t, func(w *world) {
+			read := 0
+			f := w.sensor("a", reporting(func(r *sensors.Report) error {
+				r.Set(sensors.Voltage, tt.values[min(read, len(tt.values)-1)])
+				read++
+				return nil
+			}))
+			f.cfg.All = moisture
+			tt.change(&f.cfg.All)
+			w.run(f.cfg)
+			for range len(tt.values) - 1 {
+				w.pass(time.Minute)
+			}
+			if tt.want == nil {
+				w.wantDown("a", sensors.OutOfRange, tt.words...)
+				return
+			}
+			if r := w.result("a"); !r.Up || math.Abs(r.Readings[0].Value-tt.want[0]) > 1e-9 {
+				t.Errorf("%s: %v, %v, want %v", tt.name, r.Readings, r.Err, tt.want)
+			}
+		})
+	}
+}
+
 func TestOneChannelFails(t *testing.T) {
 	in(t, func(w *world) {
 		fails := true

@@ -24,6 +24,8 @@ type series struct {
 	outLabels []string
 	family    string
 	calibrate config.Calibration
+	drop      *sensors.Range
+	clamp     *sensors.Range
 	limits    *sensors.Quantity // what out can be at all, whatever the driver's own range
 	keys      string            // of the configuration that made the value
 	smoother  *smoother
@@ -63,14 +65,33 @@ func (e *series) value(r *sensors.Reading) (float64, error) {
 	if r.Dist != nil {
 		return r.Value, nil
 	}
-	v := e.calibrate.Apply(r.Value)
-	if err := e.possible(v); err != nil {
+	v, err := e.calibrate.Apply(r.Value)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", e, err)
+	}
+	if d := e.drop; d != nil && !(v >= d.Min && v <= d.Max) {
+		return 0, sensors.Errorf(sensors.OutOfRange, "%s: %s is outside the range that drop leaves", e, e.out.Format(v))
+	}
+	// What can't be a value in the end isn't averaged into one.
+	if err := e.possible(e.clamped(v)); err != nil {
 		return 0, err
 	}
-	if e.smoother == nil {
-		return v, nil
+	if e.smoother != nil {
+		if v, err = e.smoother.add(v); err != nil {
+			return 0, err
+		}
 	}
-	return e.smoother.add(v)
+	v = e.clamped(v)
+	return v, e.possible(v)
+}
+
+// clamped is v within the range that clamp gives. What is no finite number
+// stays none.
+func (e *series) clamped(v float64) float64 {
+	if e.clamp == nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return v
+	}
+	return max(e.clamp.Min, min(v, e.clamp.Max))
 }
 
 // appendKey appends to a key what distinguishes a series from others: what the
@@ -98,7 +119,7 @@ func newSeries(cfg *config.Sensor, r *sensors.Reading) *series {
 	if r.Quantity.AboutRead() {
 		do = config.Processing{}
 	}
-	e := &series{quantity: r.Quantity, labels: slices.Clone(r.Labels), out: r.Quantity, calibrate: do.Calibrate}
+	e := &series{quantity: r.Quantity, labels: slices.Clone(r.Labels), out: r.Quantity, calibrate: do.Calibrate, drop: do.Drop, clamp: do.Clamp}
 	if do.Quantity != nil {
 		q := *do.Quantity
 		q.Labels = r.Quantity.Labels
@@ -148,6 +169,7 @@ func keys(p config.Processing) string {
 		{"calibrate.points", len(p.Calibrate.Points) > 0},
 		{"calibrate.scale", p.Calibrate.Scale != 0},
 		{"calibrate.offset", p.Calibrate.Offset != 0},
+		{"clamp", p.Clamp != nil},
 	} {
 		if k.set {
 			list = append(list, k.name)
