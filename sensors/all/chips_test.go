@@ -10,6 +10,7 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board/sim/chips"
+	"example.org/dormouse/sensors/crc"
 	"example.org/dormouse/sensors/sensortest"
 )
 
@@ -241,7 +242,7 @@ func checked(words ...uint16) []byte {
 	var p []byte
 	for _, w := range words {
 		p = binary.BigEndian.AppendUint16(p, w)
-		p = append(p, sensors.CRC8(0x31, 0xff, byte(w>>8), byte(w)))
+		p = append(p, crc.Sum8(0x31, 0xff, byte(w>>8), byte(w)))
 	}
 	return p
 }

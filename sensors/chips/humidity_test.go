@@ -5,11 +5,12 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/crc"
 )
 
 // word0 is a word with the checksum of the HTU21D family, which begins with 0.
 func word0(v uint16) []byte {
-	return b(byte(v>>8), byte(v), sensors.CRC8(0x31, 0, byte(v>>8), byte(v)))
+	return b(byte(v>>8), byte(v), crc.Sum8(0x31, 0, byte(v>>8), byte(v)))
 }
 
 var htu21dProbe = []io{
@@ -73,7 +74,7 @@ func ahtFrame(status byte, h, v uint32) []byte {
 	return b(status, byte(h>>12), byte(h>>4), byte(h<<4)|byte(v>>16), byte(v>>8), byte(v))
 }
 
-func withCRC(p []byte) []byte { return append(p, sensors.CRC8(0x31, 0xff, p...)) }
+func withCRC(p []byte) []byte { return append(p, crc.Sum8(0x31, 0xff, p...)) }
 
 func TestAHT20(t *testing.T) {
 	if p := withCRC(ahtFrame(0x1c, 0x80000, 0x60000)); p[6] != 0x4e {

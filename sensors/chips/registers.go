@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/crc"
 	"periph.io/x/conn/v3/i2c"
 )
 
@@ -112,20 +113,20 @@ func (d *device) readChecked(ctx context.Context, w []byte, sum *checksum, n int
 	if sum == nil {
 		return d.data[:copy(d.data, raw)], nil
 	}
-	crc := sum.init
+	begin := sum.init
 	if sum.smbus {
 		// System Management Bus specification 3.1, section 6.4: the sum is of all
 		// bytes on the bus.
 		if len(w) > 0 {
-			crc = sensors.CRC8(sum.poly, crc, byte(d.dev.Addr<<1))
-			crc = sensors.CRC8(sum.poly, crc, w...)
+			begin = crc.Sum8(sum.poly, begin, byte(d.dev.Addr<<1))
+			begin = crc.Sum8(sum.poly, begin, w...)
 		}
-		crc = sensors.CRC8(sum.poly, crc, byte(d.dev.Addr<<1|1))
+		begin = crc.Sum8(sum.poly, begin, byte(d.dev.Addr<<1|1))
 	}
 	data := d.data[:0]
 	for at := 0; at < len(raw); at += sum.every + 1 {
 		word, got := raw[at:at+sum.every], raw[at+sum.every]
-		if want := sensors.CRC8(sum.poly, crc, word...); got != want {
+		if want := crc.Sum8(sum.poly, begin, word...); got != want {
 			return nil, sensors.Errorf(sensors.Checksum, "the answer % x has the checksum 0x%02x and not 0x%02x: the bus is disturbed or stuck, or another chip answers", raw, got, want)
 		}
 		data = append(data, word...)

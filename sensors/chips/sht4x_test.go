@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/crc"
 	"example.org/dormouse/sensors/sensortest"
 )
 
@@ -15,7 +16,7 @@ import (
 func crcs(words ...uint16) []byte {
 	var p []byte
 	for _, w := range words {
-		p = append(p, byte(w>>8), byte(w), sensors.CRC8(0x31, 0xff, byte(w>>8), byte(w)))
+		p = append(p, byte(w>>8), byte(w), crc.Sum8(0x31, 0xff, byte(w>>8), byte(w)))
 	}
 	return p
 }

@@ -8,6 +8,7 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/crc"
 	"golang.org/x/sys/unix"
 )
 
@@ -40,7 +41,7 @@ func TestScan(t *testing.T) {
 		t.Errorf("later %#x answer", got)
 	}
 	// Being addressed has taken nothing away.
-	if answer := tx(t, bus, SHT4x, 6); answer[2] != sensors.CRC8(0x31, 0xff, answer[:2]...) {
+	if answer := tx(t, bus, SHT4x, 6); answer[2] != crc.Sum8(0x31, 0xff, answer[:2]...) {
 		t.Errorf("the SHT4x answers % x", answer)
 	}
 	b.SetFault(ADS1115, Fault{Errno: unix.EIO})

@@ -10,6 +10,7 @@ import (
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/crc"
 	"golang.org/x/sys/unix"
 )
 
@@ -141,7 +142,7 @@ func TestSHT4x(t *testing.T) {
 		noAnswer(t, chip, 6)
 		clock.Advance(1)
 		// The data sheet's checksum: BE EF gives 92. RH 50 % is 56/125 of 65535: 0x72b0.
-		if got := tx(t, chip, 6); string(got[:5]) != "\xbe\xef\x92\x72\xb0" || got[5] != sensors.CRC8(0x31, 0xff, 0x72, 0xb0) {
+		if got := tx(t, chip, 6); string(got[:5]) != "\xbe\xef\x92\x72\xb0" || got[5] != crc.Sum8(0x31, 0xff, 0x72, 0xb0) {
 			t.Errorf("%#x: % x", command, got)
 		}
 		noAnswer(t, chip, 6) // once only
