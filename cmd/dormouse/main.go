@@ -53,7 +53,7 @@ var errSetID = daemon.WithExitCode(errors.New("the executable is set-user-ID or 
 func commands() []*command {
 	return []*command{
 		runCommand, startCommand, stopCommand, restartCommand, reloadCommand, statusCommand, inspectCommand,
-		readCommand, checkCommand, scanCommand, pinoutCommand, driversCommand, demoCommand,
+		readCommand, checkCommand, scanCommand, pinoutCommand, driversCommand, selftestCommand, demoCommand,
 	}
 }
 
