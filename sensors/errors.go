@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"syscall"
 )
 
@@ -63,27 +62,4 @@ func ReasonOf(err error) Reason {
 		return Busy
 	}
 	return IO
-}
-
-// Plain is what of err is for a person: what is wrong and what to do, without
-// the steps that led there and without the system's own words. The log has the
-// whole of it.
-func Plain(err error) string {
-	whole := err.Error()
-	var knows *Error // the innermost
-	for inner, e := err, (*Error)(nil); errors.As(inner, &e); inner = e.Err {
-		knows = e
-	}
-	if knows == nil {
-		return whole
-	}
-	text := knows.Error()
-	_, after, found := strings.Cut(whole, text)
-	if !found {
-		return whole
-	}
-	if cause := errors.Unwrap(knows.Err); cause != nil {
-		text = strings.TrimSuffix(text, ": "+cause.Error())
-	}
-	return text + after
 }

@@ -3,6 +3,7 @@ package page
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -233,7 +234,7 @@ func interval(r *sensors.Result) int {
 // explain takes an error apart: what is wrong and, after the last colon, what to
 // do.
 func explain(err error) failure {
-	text := sensors.Plain(err)
+	text := plain(err)
 	depth, colon := 0, -1 // within parentheses a colon is none of these
 	for i := range len(text) {
 		switch {
@@ -253,6 +254,29 @@ func explain(err error) failure {
 		f.Technical = whole
 	}
 	return f
+}
+
+// plain is what of err is for a person: what is wrong and what to do, without
+// the steps that led there and without the system's own words. The log has the
+// whole of it.
+func plain(err error) string {
+	whole := err.Error()
+	var knows *sensors.Error // the innermost
+	for inner, e := err, (*sensors.Error)(nil); errors.As(inner, &e); inner = e.Err {
+		knows = e
+	}
+	if knows == nil {
+		return whole
+	}
+	text := knows.Error()
+	_, after, found := strings.Cut(whole, text)
+	if !found {
+		return whole
+	}
+	if cause := errors.Unwrap(knows.Err); cause != nil {
+		text = strings.TrimSuffix(text, ": "+cause.Error())
+	}
+	return text + after
 }
 
 func upperFirst(s string) string {
