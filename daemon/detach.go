@@ -395,7 +395,7 @@ func startDaemon(p *plan, r *reporter) error {
 	}
 	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_PARENT}
 	if p.Become != nil && p.Chroot == "" {
-		r.step(aboutPrivileges, p.Become.describe(), becomeChoice)
+		r.step(aboutPrivileges, p.Become.describe(), p.Become.choice())
 		attr.Credential = p.Become.credential()
 		attr.AmbientCaps = p.Become.Ambient
 	}

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -230,13 +231,14 @@ func asScript(t *testing.T, cmd *exec.Cmd, commands string) string {
 	cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", commands}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.WaitDelay = time.Second // for processes that it has left
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() }).Stop() // ended by then, or hangs
 	var exit *exec.ExitError
 	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
+		t.Errorf("the commands have ended: %v", err)
 	}
 	return out.String()
 }
@@ -268,15 +270,24 @@ func pasted(t *testing.T, cmd *exec.Cmd, commands string) string {
 	if err := slave.Close(); err != nil {
 		t.Fatal(err)
 	}
-	out, err := io.ReadAll(master)
-	if err != nil && !errors.Is(err, unix.EIO) { // the terminal's other side is closed
-		t.Fatal(err)
-	}
+	shown := make(chan string, 1)
+	go func() {
+		out, _ := io.ReadAll(master) // EIO where the other side is closed
+		shown <- strings.TrimSuffix(string(out), "exit\n")
+	}()
 	var exit *exec.ExitError
-	if err := errors.Join(cmd.Wait(), master.Close()); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
+	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
+		t.Error(err)
 	}
-	return strings.TrimSuffix(string(out), "exit\n")
+	select {
+	case out := <-shown:
+		if err := master.Close(); err != nil {
+			t.Error(err)
+		}
+		return out
+	case <-time.After(2 * time.Second):
+		return "something has the terminal open, though the shell has ended\n"
+	}
 }
 
 var placeholder = regexp.MustCompile(`<(\w+)>`)
@@ -311,30 +322,41 @@ func (d demo) matches(printed string) bool {
 	return true
 }
 
-// nothingLeft looks for processes with the mark, and for files.
+// nothingLeft looks for processes with the mark, which it ends, and for files.
 func nothingLeft(t *testing.T, mark, place string) {
 	t.Helper()
-	var left []string
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		left = nil
-		all, err := filepath.Glob("/proc/[0-9]*/environ")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range all {
-			env, _ := os.ReadFile(file) // another user's, or ended
-			if bytes.Contains(env, []byte(mark)) {
-				left = append(left, file)
-			}
-		}
-		if len(left) == 0 || time.Now().After(end) {
-			break
-		}
+	left := marked(t, mark)
+	for end := time.Now().Add(2 * time.Second); len(left) > 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		left = marked(t, mark)
+	}
+	for _, pid := range left {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
 	}
 	files, err := os.ReadDir(place)
 	if err != nil || len(left)+len(files) > 0 {
 		t.Errorf("left behind: processes %v, files %v, %v", left, files, err)
 	}
+}
+
+// marked are the processes with the mark in their environment.
+func marked(t *testing.T, mark string) (pids []int) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range all {
+		env, _ := os.ReadFile(file) // another user's, or ended
+		if !bytes.Contains(env, []byte(mark+"\x00")) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids
 }
 
 func TestDemoMatches(t *testing.T) {

@@ -35,7 +35,7 @@ func (c *Context) explainDetaching(s Situation, detaches bool) {
 func (c *Context) detachingChoice(s Situation) string {
 	switch {
 	case s == FirstProcess:
-		return "not detached: this is process 1, of a container for instance, and all of the container ends with it"
+		return "not detached: this is process 1, of a container for instance, and the container ends when it does"
 	case c.DetachProcess == DetachNever:
 		return "not detached: the program asks for it (DetachNever)"
 	case c.DetachProcess == DetachAlways:
@@ -56,7 +56,7 @@ func (c *Context) descriptorsChoice(detached bool, sockets int) string {
 	if detached {
 		kept = append(kept, "/dev/null or a log as standard input, output and error", "the pipe of its report")
 	} else {
-		kept = append(kept, "standard input, output and error, which the supervisor has set")
+		kept = append(kept, "standard input, output and error, as whoever has started this process has set them")
 	}
 	if c.PIDFile != "" {
 		kept = append(kept, "the locked pidfile")
@@ -99,11 +99,25 @@ func (c *Context) explainNoNewPrivileges() {
 	}
 }
 
+// explainOwnTerminal says what becomes of a terminal that the process has. A
+// process that can't look it up fails for that later.
+func (c *Context) explainOwnTerminal() {
+	if terminal, err := hasTerminal(os.Getpid()); terminal && err == nil {
+		c.step(aboutTerminal, "keep it", "the program runs in the foreground, and ends when the terminal hangs up")
+		return
+	}
+	c.step(aboutTerminal, "stay without one", "there is none, and the log and the pidfile are opened so that none is acquired (O_NOCTTY)")
+}
+
 // explainStaying explains what isn't done where the process isn't detached.
-func (c *Context) explainStaying(anew []string) {
-	c.step(aboutSession, "stay in the session and the process group", "whoever has started this process has made them for it, or is a person who wants to see it")
-	c.step(aboutTerminal, "keep the terminal, where there is one", "the program runs in the foreground then, and ends when the terminal hangs up")
-	c.step(aboutEnvironment, "keep the environment", "the supervisor has made it for this daemon; its own variables aren't passed to children")
+func (c *Context) explainStaying(s Situation, anew []string) {
+	starter := "whoever runs the program in the foreground"
+	if s != Shell {
+		starter = "whoever has started this process and watches it"
+	}
+	c.step(aboutSession, "stay in the session and the process group", starter+" has made them")
+	c.explainOwnTerminal()
+	c.step(aboutEnvironment, "keep the environment", starter+" has made it for this program; what is meant for the process alone isn't passed to its children")
 	c.explainNoNewPrivileges()
 	if len(anew) == 0 {
 		c.step(aboutExecution, "go on without another execution", "nothing has to change that only an execution changes")

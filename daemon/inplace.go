@@ -61,7 +61,7 @@ func (c *Context) inPlace() (*Process, error) {
 			anew = append(anew, reason.text)
 		}
 	}
-	c.explainStaying(anew)
+	c.explainStaying(p.plan.Situation, anew)
 	if len(anew) > 0 {
 		return nil, errors.Join(fmt.Errorf("execute the program anew: %w", c.executeAnew(p)), p.abandon())
 	}

@@ -57,7 +57,7 @@ var topics = []topic{
 	{aboutMounts, 16, "a file system that a process uses can't be unmounted, and its disk can't be removed safely"},
 	{aboutEnvironment, 18, "the starter's environment belongs to a session that ends, and may hold secrets"},
 	{aboutPrivileges, 19, "what a daemon may do, an error in it may do"},
-	{aboutSession, 4, "a terminal signals the process groups of its session, and hangs up on all of it"},
+	{aboutSession, 4, "the keys of a terminal signal a process group of its session, and its hang-up signals the session's leader; a shell passes that on to its jobs"},
 	{aboutTerminal, 5, "the keys of a controlling terminal signal the process, and its hang-up ends it"},
 	{aboutExecution, 15, "an inherited signal mask, the Go runtime's settings and the executable's mapping change by an execution only, and Go can't fork without one"},
 	{aboutName, 3, "after an execution by descriptor the kernel shows the descriptor's number as the process's name"},

@@ -23,6 +23,7 @@ type identity struct {
 	UID, GID uint32
 	Groups   []uint32 // nil: they stay what they are
 	Ambient  []uintptr
+	Lent     bool // the process has another's rights, by a set-user-ID bit, and gives them up
 }
 
 // CheckAccount looks the daemon's user and group up. The error is nil, or a
@@ -98,7 +99,7 @@ func wrong(field string, err error) error { return inField(field, WithExitCode(e
 // bit made the process another; nil where it didn't. As in PEP 3143, the default
 // of uid and gid is the real user and group.
 func realIdentity() *identity {
-	who := &identity{UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Home: "/"}
+	who := &identity{UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Home: "/", Lent: true}
 	if who.inForce() {
 		return nil
 	}
@@ -117,8 +118,13 @@ func SetID() bool {
 	return realIdentity() != nil
 }
 
-// becomeChoice is why the daemon becomes another user.
-const becomeChoice = "the program names the user or the group (User, Group), or a set-user-ID bit had lent another's rights (daemon(7), step 13)"
+// choice is why the daemon becomes another user.
+func (who *identity) choice() string {
+	if who.Lent {
+		return "a set-user-ID or set-group-ID bit of the executable had given the process another's rights"
+	}
+	return "the program names the user or the group (User, Group; daemon(7), step 13)"
+}
 
 func (who *identity) describe() string {
 	if who.Groups == nil {

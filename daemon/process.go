@@ -135,7 +135,7 @@ func (p *Process) settle() error {
 	}
 	// Executing a set-user-ID program gives back what was given up before.
 	if who != nil && (p.plan.Chroot != "" || !p.plan.Detached || !who.inForce()) {
-		p.report.step(aboutPrivileges, who.describe(), becomeChoice)
+		p.report.step(aboutPrivileges, who.describe(), who.choice())
 		if err := who.become(); err != nil {
 			return err
 		}
