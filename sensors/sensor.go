@@ -73,7 +73,7 @@ type Driver struct {
 	Channels []string // names of the inputs that may be chosen and configured apart
 	// Measures is what it can report; nil where it depends on the hardware.
 	Measures []*Quantity
-	// Unverifiable says why a stuck wire can look like a value here; empty
+	// Unverifiable says why a fault can give a wrong value here; empty
 	// where the chip offers a check.
 	Unverifiable string
 	// Notes are known defects and peculiarities of what the driver reads, each

@@ -32,6 +32,11 @@ func TestFaults(t *testing.T) {
 					sum[kind] = total
 				}
 			}
+			for _, kind := range sensortest.Kinds {
+				if wrong := sum[kind].Wrong; wrong > 0 && d.Unverifiable == "" {
+					t.Errorf("%d wrong values after the fault %q, and Unverifiable says nothing of them", wrong, kind)
+				}
+			}
 			tallies[d.Name] = sum
 		})
 	}

@@ -122,12 +122,14 @@ const faultsHead = `## What faults do
 A driver is put through each fault that its wiring can have, one at a time, at each point of its first read and of the next one, an hour
 later, when the chip measures something else. For a chip on an I2C bus these are: an address that doesn't answer, once and from then on;
 a bus that reads only 0x00 or 0xFF; each bit of each answer flipped, and pairs of them; an answer that is shifted by a byte, or ends
-early with 0x00 or 0xFF; a write that is lost; each bit of each write flipped; the chip reset between any two transactions; another
+early with 0x00 or 0xFF; an answer of random bytes; a write that is lost; each bit of each write flipped; the chip reset between any two transactions; another
 program's commands between them; and the end of the time that the read may take. The chips are models, which take as long as their data
 sheets allow. Afterwards the sensor is read again, and must be right.
 
 *Refused* is an error instead of a value. *Right* is the value that the chip measured. *Wrong* is any other: there must be none, but
-where the chip gives nothing to tell by.
+where the chip gives nothing to tell by. A checksum detects every flipped bit, and every two in answers as short as these. Of random
+bytes a checksum of 8 bits lets 1 of 256 pass: where it guards the whole answer, the share is measured below. Two of them, of two words,
+and a sum of 16 bits let 1 of 65,536 pass, which a test of this size doesn't meet.
 
 | driver | tries | refused | right | wrong |
 |---|---|---|---|---|
@@ -141,6 +143,10 @@ func describeFaults(s *strings.Builder, tallies map[string]sensortest.Tally) {
 		for _, kind := range sensortest.Kinds {
 			count := tallies[name][kind]
 			sum.Add(count)
+			if kind == sensortest.Guessed && count.Tries > 0 {
+				reasons = append(reasons, guessed(name, count))
+				continue
+			}
 			if count.Wrong == 0 {
 				continue
 			}
@@ -157,6 +163,17 @@ func describeFaults(s *strings.Builder, tallies map[string]sensortest.Tally) {
 		s.WriteString("\nThe wrong ones:\n\n" + strings.Join(reasons, ""))
 	}
 	s.WriteString(othersTail)
+}
+
+// guessed tells the share of random answers that became values, and what it can
+// be.
+func guessed(name string, count sensortest.Count) string {
+	share := 0.
+	for _, c := range cases[name] {
+		share = max(share, c.Undetected)
+	}
+	return fmt.Sprintf("- %s, %s: %d of %d, %.2f %%; in theory %.2f %% have a good checksum, less the answers that hold no value, and impossible values\n",
+		name, sensortest.Guessed, count.Wrong, count.Tries, 100*float64(count.Wrong)/float64(count.Tries), 100*share)
 }
 
 const othersTail = `

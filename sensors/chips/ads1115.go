@@ -11,14 +11,15 @@ import (
 // Sections are those of the ADS1115's data sheet; the ADS1015's registers are
 // the same but for its rates.
 var ads1115 = family{
-	name:      "ads1115",
-	summary:   "TI ADS1115 (16 bits) or ADS1015 (12 bits): voltages at four inputs or between them, up to ±6.144 V and the supply (±0.15 %)",
-	datasheet: "TI SBAS444E (ADS1115), TI SBAS473E (ADS1015)",
-	wiring:    "I2C; ADDR to ground is 0x48, to the supply 0x49, to SDA 0x4a, to SCL 0x4b; no input may exceed the supply by more than 0.3 V; where no channel is named, a0 to a3 are read",
-	timing:    "9 ms for each channel at 128 samples per second; the chip is powered down in between",
-	addresses: []string{"0x48", "0x49", "0x4a", "0x4b"}, // section 7.5.1.1
-	modelHelp: "the chip: they can't be told apart from outside",
-	aliases:   map[string]string{"ads1015": "ads1015"},
+	name:         "ads1115",
+	summary:      "TI ADS1115 (16 bits) or ADS1015 (12 bits): voltages at four inputs or between them, up to ±6.144 V and the supply (±0.15 %)",
+	datasheet:    "TI SBAS444E (ADS1115), TI SBAS473E (ADS1015)",
+	wiring:       "I2C; ADDR to ground is 0x48, to the supply 0x49, to SDA 0x4a, to SCL 0x4b; no input may exceed the supply by more than 0.3 V; where no channel is named, a0 to a3 are read",
+	timing:       "9 ms for each channel at 128 samples per second; the chip is powered down in between",
+	unverifiable: "a conversion that another program begins in the half millisecond between the look at the chip and our start is taken for ours",
+	addresses:    []string{"0x48", "0x49", "0x4a", "0x4b"}, // section 7.5.1.1
+	modelHelp:    "the chip: they can't be told apart from outside",
+	aliases:      map[string]string{"ads1015": "ads1015"},
 	models: []chip{
 		ads1115Chip("ads1115", "ADS1115", nil, 1, "8", "16", "32", "64", "128", "250", "475", "860"),
 		ads1115Chip("ads1015", "ADS1015", []test{{mask: 0x000f, says: "it has more than 12 bits: the chip looks like an ADS1115 (some are sold as ADS1015): give model=ads1115"}}, 16,

@@ -9,14 +9,15 @@ import (
 // Sections are those of the AHT20's data sheet; the AHT10 has no checksum and
 // another command to begin with.
 var aht20 = family{
-	name:      "aht20",
-	summary:   "Aosong AHT20, AHT21, AHT25, DHT20, AM2301B and AHT10: temperature -40 to 85 °C (±0.3 °C), humidity 0 to 100 % (±2 %)",
-	datasheet: "Aosong AHT20, version 1.1; DHT20, version 1.0; AHT10, version 1.1",
-	wiring:    "I2C at 3.3 V; 0x38, an AHT10 also 0x39",
-	timing:    "80 ms, and 100 ms more after power-up: one measurement, then the chip idles",
-	kernel:    "aht10 (hwmon); dtoverlay=i2c-sensor,aht10 or aht20",
-	addresses: []string{"0x38", "0x39"},
-	modelHelp: "which it is: aht20 has a checksum, and is also AHT21, AHT25, DHT20 and AM2301B; aht10 has none, and is also AHT15",
+	name:         "aht20",
+	summary:      "Aosong AHT20, AHT21, AHT25, DHT20, AM2301B and AHT10: temperature -40 to 85 °C (±0.3 °C), humidity 0 to 100 % (±2 %)",
+	datasheet:    "Aosong AHT20, version 1.1; DHT20, version 1.0; AHT10, version 1.1",
+	wiring:       "I2C at 3.3 V; 0x38, an AHT10 also 0x39",
+	timing:       "80 ms, and 100 ms more after power-up: one measurement, then the chip idles",
+	kernel:       "aht10 (hwmon); dtoverlay=i2c-sensor,aht10 or aht20",
+	unverifiable: "one answer of random bytes in 256 has a good checksum, of an AHT20; an AHT10 has none, and its answer is read twice",
+	addresses:    []string{"0x38", "0x39"},
+	modelHelp:    "which it is: aht20 has a checksum, and is also AHT21, AHT25, DHT20 and AM2301B; aht10 has none, and is also AHT15",
 	aliases: map[string]string{"aht21": "aht20", "aht25": "aht20", "dht20": "aht20", "am2301b": "aht20",
 		"aht10": "aht10", "aht15": "aht10"},
 	models: []chip{

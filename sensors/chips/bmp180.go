@@ -10,13 +10,14 @@ import (
 // Sections are those of the BMP180's data sheet. A BMP085 doesn't show in a
 // register that it has converted.
 var bmp180 = family{
-	name:      "bmp180",
-	summary:   "Bosch BMP180: temperature -40 to 85 °C (±1 °C), pressure 300 to 1100 hPa (±1 hPa)",
-	datasheet: "Bosch BST-BMP180-DS000, revision 2.5",
-	wiring:    "I2C at 3.3 V; 0x77",
-	timing:    "10 ms at 1 sample, 30 ms at 8: one measurement, then the chip idles",
-	kernel:    "bmp280 (iio), which also drives this chip; dtoverlay=i2c-sensor,bmp180",
-	addresses: []string{"0x77"},
+	name:         "bmp180",
+	summary:      "Bosch BMP180: temperature -40 to 85 °C (±1 °C), pressure 300 to 1100 hPa (±1 hPa)",
+	datasheet:    "Bosch BST-BMP180-DS000, revision 2.5",
+	wiring:       "I2C at 3.3 V; 0x77",
+	timing:       "10 ms at 1 sample, 30 ms at 8: one measurement, then the chip idles",
+	kernel:       "bmp280 (iio), which also drives this chip; dtoverlay=i2c-sensor,bmp180",
+	unverifiable: "a conversion of the other quantity that another program begins while ours is under way is taken for ours",
+	addresses:    []string{"0x77"},
 	models: []chip{{
 		part:    "BMP180",
 		startup: 10 * time.Millisecond, // section 1, start-up time

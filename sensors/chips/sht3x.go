@@ -9,14 +9,15 @@ import (
 // Sections of the SHT3x are those of its data sheet, version 6; the STS3x has
 // the same commands. Sections of the SHTC3 are those of its own, version 3.
 var sht3x = family{
-	name:      "sht3x",
-	summary:   "Sensirion SHT30, SHT31, SHT35, SHT85: temperature -40 to 125 °C (±0.1 to ±0.3 °C), humidity 0 to 100 % (±1.5 to ±3 %); STS3x: temperature alone; SHTC3: both (±0.2 °C, ±2 %)",
-	datasheet: "Sensirion SHT3x-DIS, version 6 (August 2019); STS3x-DIS, version 1 (December 2016); SHTC3, version 3 (August 2019)",
-	wiring:    "I2C at 3.3 V; ADDR of an SHT3x to ground is 0x44, to the supply 0x45; of an STS3x 0x4a and 0x4b; an SHTC3 has 0x70",
-	timing:    "SHT3x and STS3x 15.5 ms at high precision, 6.5 ms at medium, 4.5 ms at low; SHTC3 12.1 ms at high, 0.8 ms at low: then the chip idles or sleeps, its heater off",
-	kernel:    "sht3x and shtc1 (hwmon); dtoverlay=i2c-sensor,sht3x",
-	addresses: []string{"0x44", "0x45", "0x4a", "0x4b", "0x70"},
-	modelHelp: "which it is: sht3x is SHT30, SHT31, SHT35 and SHT85, sts3x STS30, STS31 and STS35",
+	name:         "sht3x",
+	summary:      "Sensirion SHT30, SHT31, SHT35, SHT85: temperature -40 to 125 °C (±0.1 to ±0.3 °C), humidity 0 to 100 % (±1.5 to ±3 %); STS3x: temperature alone; SHTC3: both (±0.2 °C, ±2 %)",
+	datasheet:    "Sensirion SHT3x-DIS, version 6 (August 2019); STS3x-DIS, version 1 (December 2016); SHTC3, version 3 (August 2019)",
+	wiring:       "I2C at 3.3 V; ADDR of an SHT3x to ground is 0x44, to the supply 0x45; of an STS3x 0x4a and 0x4b; an SHTC3 has 0x70",
+	timing:       "SHT3x and STS3x 15.5 ms at high precision, 6.5 ms at medium, 4.5 ms at low; SHTC3 12.1 ms at high, 0.8 ms at low: then the chip idles or sleeps, its heater off",
+	kernel:       "sht3x and shtc1 (hwmon); dtoverlay=i2c-sensor,sht3x",
+	unverifiable: "of an STS3x one answer of random bytes in 256 has a good checksum; the others have two checksums",
+	addresses:    []string{"0x44", "0x45", "0x4a", "0x4b", "0x70"},
+	modelHelp:    "which it is: sht3x is SHT30, SHT31, SHT35 and SHT85, sts3x STS30, STS31 and STS35",
 	aliases: map[string]string{"sht30": "sht3x", "sht31": "sht3x", "sht35": "sht3x", "sht85": "sht3x",
 		"sts30": "sts3x", "sts31": "sts3x", "sts35": "sts3x", "sts3x": "sts3x", "shtc3": "shtc3"},
 	models: []chip{

@@ -123,6 +123,7 @@ func (h *harness) busFaults() []Fault {
 		if m.read > 0 {
 			faults = append(faults, bitFaults(at, m)...)
 			faults = append(faults, shiftFaults(at, m)...)
+			faults = append(faults, h.randomFaults(at)...)
 		}
 		faults = append(faults, h.betweenFaults(at)...)
 	}
@@ -253,6 +254,34 @@ func shiftFaults(at int, m made) []Fault {
 			}
 			faults = append(faults, answer(Short, answered, "answer %d ends after %d bytes, then 0x%02X", at, from, fill))
 		}
+	}
+	return faults
+}
+
+// How many random answers are tried in the place of one.
+const (
+	fewRandom  = 32
+	manyRandom = 1024
+)
+
+// randomFaults replace an answer by random bytes, the same ones each time.
+func (h *harness) randomFaults(at int) []Fault {
+	n, kind := fewRandom, Random
+	if h.c.Undetected > 0 {
+		n, kind = manyRandom, Guessed
+	}
+	faults := make([]Fault, n)
+	for i := range faults {
+		faults[i] = busFault(kind, func(n int, w, r []byte, do func([]byte) error) error {
+			err := do(w)
+			if n == at && err == nil {
+				random := rand.New(rand.NewPCG(uint64(at), uint64(i)))
+				for j := range r {
+					r[j] = byte(random.Uint32())
+				}
+			}
+			return err
+		}, "answer %d is random, number %d", at, i)
 	}
 	return faults
 }

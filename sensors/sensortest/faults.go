@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"runtime/debug"
 	"slices"
 	"testing"
@@ -28,6 +29,10 @@ type Case struct {
 	Reset func(e *Env)
 	// Others are transactions that another program may make with the chip.
 	Others []Transaction
+	// Undetected is the share of random answers that the chip's checksum lets
+	// pass, 1/256 of a CRC-8, where there are enough to be counted: then more of
+	// them are tried, and no larger share may be wrong. 0: none may.
+	Undetected float64
 	// Excused says of kinds of faults why they can give a wrong value here.
 	Excused map[Kind]string
 	// Faults are the driver's own, besides those of its wiring.
@@ -61,6 +66,8 @@ const (
 	TwoBits     Kind = "two bits read"
 	Shifted     Kind = "shifted by a byte"
 	Short       Kind = "short answer"
+	Random      Kind = "random answer"
+	Guessed     Kind = "random answer with a checksum" // of a case with Undetected
 	LostWrite   Kind = "lost write"
 	WrittenBit  Kind = "one bit written"
 	ChipReset   Kind = "reset"
@@ -70,7 +77,7 @@ const (
 )
 
 // Kinds lists them in the order in which they are shown.
-var Kinds = []Kind{ContextEnds, NoAnswer, StuckBus, OneBit, TwoBits, Shifted, Short, LostWrite, WrittenBit, ChipReset, Another, Wire, Own}
+var Kinds = []Kind{ContextEnds, NoAnswer, StuckBus, OneBit, TwoBits, Shifted, Short, Random, Guessed, LostWrite, WrittenBit, ChipReset, Another, Wire, Own}
 
 // A Count is what came of the faults of one kind.
 type Count struct{ Tries, Refused, Right, Wrong int }
@@ -100,7 +107,18 @@ func Faults(t testing.TB, d *sensors.Driver, c Case) Tally {
 	for _, f := range slices.Concat(h.contextFaults(), c.Faults, h.fileFaults(), h.lineFaults(), h.wireFaults(), h.busFaults()) {
 		h.hold(f)
 	}
+	h.checkUndetected()
 	return h.tally
+}
+
+// checkUndetected refuses a share of wrong values above that of good checksums
+// among random bytes; four standard deviations are luck.
+func (h *harness) checkUndetected() {
+	h.t.Helper()
+	share, count := h.c.Undetected, h.tally[Guessed]
+	if n := float64(count.Tries); float64(count.Wrong) > n*share+4*math.Sqrt(n*share) {
+		h.t.Errorf("%s: %d of %d random answers give a wrong value, and %.4f of them have a good checksum", h.driver.Name, count.Wrong, count.Tries, share)
+	}
 }
 
 // A harness puts one driver through the faults of one case.
@@ -161,7 +179,7 @@ func (h *harness) hold(f Fault) {
 	switch {
 	case r.wrong != "":
 		count.Wrong++
-		if h.shown[f.kind]++; h.c.Excused[f.kind] == "" && h.shown[f.kind] <= mostShown {
+		if h.shown[f.kind]++; h.c.Excused[f.kind] == "" && f.kind != Guessed && h.shown[f.kind] <= mostShown {
 			h.t.Errorf("%s: %s: %s", h.driver.Name, f.Name, r.wrong)
 		}
 	case err != nil || r.partial:

@@ -217,7 +217,7 @@ func unchecked(e sensors.Env) senseFunc {
 func TestFaultsExcuses(t *testing.T) {
 	d := faulty(unchecked)
 	excused := map[Kind]string{}
-	for _, k := range []Kind{OneBit, TwoBits, Shifted, Short, LostWrite, WrittenBit} {
+	for _, k := range []Kind{OneBit, TwoBits, Shifted, Short, Random, LostWrite, WrittenBit} {
 		excused[k] = "the chip offers nothing to tell by"
 	}
 	var tally Tally
@@ -230,6 +230,13 @@ func TestFaultsExcuses(t *testing.T) {
 	}
 	if got := tally[NoAnswer]; got != (Count{Tries: 2, Refused: 2}) {
 		t.Errorf("no answer gives %+v", got)
+	}
+	// A checksum that is said to be there and isn't looked at lets more pass.
+	got := record(t, func(tb testing.TB) {
+		tally = Faults(tb, d, Case{World: registers, Excused: excused, Undetected: 1. / 256})
+	})
+	if count := tally[Guessed]; count.Tries != manyRandom || !strings.Contains(got, "of 1024 random answers give a wrong value, and 0.0039 of them have a good checksum") {
+		t.Errorf("%+v, and the failures are\n%s", count, got)
 	}
 }
 
