@@ -10,21 +10,33 @@ import (
 
 // Families decide which series of the sensors may be published together. The
 // rule itself is sensors.Families, which the exporter uses as well.
-type Families struct{ all *sensors.Families }
+type Families struct {
+	tables  []*Table
+	all     *sensors.Families
+	checked int // series, since all was made
+}
 
 // Reset begins with the sensors of a configuration. What their drivers measure
 // is registered before any program can use such a name for something else; the
 // error is of those that can't be.
 func (f *Families) Reset(tables []*Table) error {
-	f.all = sensors.NewFamilies()
-	var errs []error
+	f.tables = tables
 	for _, t := range tables {
+		t.uncheck(func(*series) bool { return true })
+	}
+	return f.register()
+}
+
+// register begins with what the drivers measure.
+func (f *Families) register() error {
+	f.all, f.checked = sensors.NewFamilies(), 0
+	var errs []error
+	for _, t := range f.tables {
 		for _, q := range t.cfg.Driver.Measures {
 			if _, err := f.all.Admit(q, "driver "+t.cfg.Driver.Name); err != nil {
 				errs = append(errs, fmt.Errorf("driver %s: %w", t.cfg.Driver.Name, err))
 			}
 		}
-		t.uncheck(func(*series) bool { return true })
 	}
 	return errors.Join(errs...)
 }
@@ -44,8 +56,37 @@ func (f *Families) Check(t *Table) bool {
 		e.checked = true
 		e.conflict = f.conflict(t, e)
 		conflicts = conflicts || e.conflict != nil
+		f.checked++
 	}
+	f.forget()
 	return conflicts
+}
+
+// mostForgotten is how many families may be known whose series are gone, besides
+// as many as there are series.
+const mostForgotten = 1000
+
+// forget drops the families of series that are gone, where they may be many: a
+// program may name its series differently each time. What contradicted one of
+// them is checked again.
+func (f *Families) forget() {
+	known := 0
+	for _, t := range f.tables {
+		known += t.Len()
+	}
+	if f.checked <= 2*known+mostForgotten {
+		return
+	}
+	_ = f.register() // Reset has reported it
+	for _, t := range f.tables {
+		t.uncheck(func(e *series) bool { return e.conflict != nil })
+		for _, e := range t.list {
+			if e.checked {
+				e.conflict = f.conflict(t, e)
+				f.checked++
+			}
+		}
+	}
 }
 
 // uncheck has those series checked again for which again is true.

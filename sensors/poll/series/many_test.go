@@ -1,0 +1,140 @@
+package series
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
+	"golang.org/x/sys/unix"
+)
+
+// A many is a sensor with many series, as a program may have.
+type many struct {
+	table    *Table
+	families Families
+	report   sensors.Report
+	read     uint64
+}
+
+func newMany(t testing.TB) *many {
+	m := &many{table: NewTable(&config.Sensor{Name: "a", Driver: &sensors.Driver{Name: "fake"}})}
+	if err := m.families.Reset([]*Table{m.table}); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// sense processes a report, as poll does with one.
+func (m *many) sense() Outcome {
+	m.read++
+	out := m.table.Process(m.read, &m.report, nil)
+	if m.families.Check(m.table) {
+		out = m.table.Withdraw()
+	}
+	return out
+}
+
+// cpu is the processor time of this thread, which doesn't depend on what else the
+// machine does.
+func cpu(t testing.TB) time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(ts.Nano())
+}
+
+// perRead is the least processor time that a read of n series takes, in another
+// order at each.
+func perRead(t testing.TB, n int) time.Duration {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	m := newMany(t)
+	q := &sensors.Quantity{Name: "x", Metric: "x", Labels: []string{"of"}}
+	least := time.Hour
+	for range 3 {
+		m.report.Reset()
+		for _, i := range rand.Perm(n) {
+			m.report.Set(q, float64(i), fmt.Sprint("series number ", i))
+		}
+		began := cpu(t)
+		if out := m.sense(); len(out.Readings) != n || len(out.Failures) > 0 {
+			t.Fatalf("%d readings, %d failures of %d series", len(out.Readings), len(out.Failures), n)
+		}
+		least = min(least, cpu(t)-began)
+	}
+	return least
+}
+
+// What many series cost is in proportion to their number: 20,000 take some
+// milliseconds. With a search for each they take seconds.
+func TestManySeriesCostInProportion(t *testing.T) {
+	took := perRead(t, 20_000)
+	t.Logf("20,000 series take %v", took)
+	if took > time.Second {
+		t.Errorf("20,000 series in another order take %v of processor time", took)
+	}
+}
+
+// A program that names its series differently at each run doesn't fill the
+// memory, neither with series nor with families.
+func TestNewNamesAreForgotten(t *testing.T) {
+	m := newMany(t)
+	const names = 1500 // at each read
+	heap := func() int {
+		runtime.GC()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		return int(s.HeapAlloc)
+	}
+	run := func(reads int) {
+		for range reads {
+			m.report.Reset()
+			for i := range names {
+				name := fmt.Sprintf("x_%d_%d", m.read, i)
+				m.report.Set(&sensors.Quantity{Name: name, Metric: name, Help: "One of many."}, 1)
+			}
+			if out := m.sense(); len(out.Readings) != names || len(out.Failures) > 0 {
+				t.Fatalf("%d readings, %d failures", len(out.Readings), len(out.Failures))
+			}
+		}
+	}
+	run(20)
+	before := heap()
+	run(200)
+	if grown := heap() - before; grown > 3<<20 {
+		t.Errorf("the memory has grown by %d bytes over 200 reads with %d new names each", grown, names)
+	}
+	if n := m.table.Len(); n > 3*names {
+		t.Errorf("%d series are remembered", n)
+	}
+}
+
+// A series that contradicted another one is published once that is forgotten.
+func TestAConflictWithWhatIsGone(t *testing.T) {
+	m := newMany(t)
+	gauge := &sensors.Quantity{Name: "x", Metric: "x", Kind: sensors.Gauge}
+	counter := &sensors.Quantity{Name: "x", Metric: "x", Kind: sensors.Counter}
+	m.report.Set(gauge, 1)
+	m.report.Set(counter, 2)
+	if out := m.sense(); len(out.Readings) != 1 || out.Refused != 1 || !strings.Contains(out.Failures[0].Err.Error(), "exports it as a gauge") {
+		t.Fatalf("%+v", out)
+	}
+	for i := range 5 * mostForgotten {
+		name := fmt.Sprint("y_", i)
+		m.report.Reset()
+		m.report.Set(counter, 2)
+		m.report.Set(&sensors.Quantity{Name: name, Metric: name}, 1)
+		m.sense()
+	}
+	m.report.Reset()
+	m.report.Set(counter, 2)
+	if out := m.sense(); len(out.Readings) != 1 || out.Readings[0].Value != 2 {
+		t.Errorf("%+v", out)
+	}
+}
