@@ -102,16 +102,18 @@ func (s *sensor) skipOverlapping(now sensors.Instant, wall time.Time) {
 		return
 	}
 	n := s.entry.Overlapped(s.began, now, wall)
-	switch {
-	case n > 0:
+	var late error
+	if n > 0 {
 		s.skip(sensors.SkipOverlap, n)
-		if !s.overlaps {
-			s.log.Warn("the program ran longer than its interval: runs were left out", "runs", n, "took", duration.Format(now.Sub(s.began).Round(time.Second)))
-		}
-	case s.overlaps:
-		s.log.Info("the program ends in time again")
+		late = fmt.Errorf("it ran for %s", duration.Format(now.Sub(s.began).Round(time.Second)))
 	}
-	s.overlaps = n > 0
+	s.overlaps.note(s.log, "the program", now, late, func(bad bool) {
+		if !bad {
+			s.log.Info("the program ends in time again")
+			return
+		}
+		s.log.Warn("the program ran longer than its interval: runs were left out", "runs", n, "took", duration.Format(now.Sub(s.began).Round(time.Second)))
+	})
 }
 
 // catchUp looks, once for each task that wants it and as soon as the wall clock

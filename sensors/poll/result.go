@@ -103,24 +103,33 @@ func (s *sensor) logState() {
 	if res.Err != nil && !s.panicked {
 		s.logPanic()
 	}
-	switch down := s.failed > s.cfg.KeepFailed; {
-	case down && !s.logged:
-		s.logged = true
-		s.log.Warn("sensor is down", "wiring", res.Wiring, "reason", string(res.Reason), "err", res.Err, "configured", s.cfg.Origin.String())
-	case res.Up && s.logged:
-		s.logged = false
-		s.log.Info("sensor is back", "wiring", res.Wiring)
+	var down error
+	if s.failed > s.cfg.KeepFailed {
+		down = res.Err
 	}
-	switch partial := len(res.Failures) > 0; {
-	case !res.Up:
-	case partial && !s.partial:
-		s.partial = true
-		f := res.Failures[0]
-		s.log.Warn("some channels failed", "wiring", res.Wiring, "failed", len(res.Failures), "labels", f.Labels, "err", f.Err)
-	case !partial && s.partial:
-		s.partial = false
-		s.log.Info("all channels are back", "wiring", res.Wiring)
+	if down != nil || res.Up { // else keep-failed tolerates it
+		s.down.note(s.log, "the sensor", res.LastRead, down, func(bad bool) {
+			if !bad {
+				s.log.Info("sensor is back", "wiring", res.Wiring)
+				return
+			}
+			s.log.Warn("sensor is down", "wiring", res.Wiring, "reason", string(res.Reason), "err", res.Err, "configured", s.cfg.Origin.String())
+		})
 	}
+	if !res.Up {
+		return
+	}
+	var failure sensors.Failure
+	if len(res.Failures) > 0 {
+		failure = res.Failures[0]
+	}
+	s.partial.note(s.log, "a channel", res.LastRead, failure.Err, func(bad bool) {
+		if !bad {
+			s.log.Info("all channels are back", "wiring", res.Wiring)
+			return
+		}
+		s.log.Warn("some channels failed", "wiring", res.Wiring, "failed", len(res.Failures), "labels", failure.Labels, "err", failure.Err)
+	})
 }
 
 // logPanic logs a panic's stack, once for each sensor.

@@ -31,13 +31,13 @@ type sensor struct {
 	earlier  sensors.Instant // the success before the last
 	failed   int             // due reads in a row
 	tries    int             // further ones that were planned since it is down
-	logged   bool            // that it is down
-	partial  bool            // logged that some channels failed
+	down     flaps           // what is logged of that it is down
+	partial  flaps           // what is logged of that some channels fail
 	panicked bool            // logged the stack
 
 	// Of one that runs programs.
 	successor *sensor // takes its place when the run under way has ended
-	overlaps  bool    // logged that it runs longer than its interval
+	overlaps  flaps   // what is logged of that it runs longer than its interval
 	caughtUp  bool    // it was looked whether it had missed a run
 
 	// The read under way.
@@ -112,7 +112,7 @@ func (s *sensor) inherit(o *sensor) {
 	if s.watch != nil {
 		s.watch.sensor = s
 	}
-	s.failed, s.logged, s.panicked = o.failed, o.logged, o.panicked
+	s.failed, s.down, s.panicked = o.failed, o.down, o.panicked
 	s.told, s.overlaps = o.told, o.overlaps
 	r := o.result
 	r.Readings, r.Failures, r.Expires = nil, nil, 0
