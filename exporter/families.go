@@ -192,7 +192,7 @@ func (c *collector) sensor(r *sensors.Result) {
 	}
 	c.one(sensorReads, float64(r.Reads), r.Name)
 	c.one(sensorTries, float64(r.ExtraTries), r.Name)
-	for _, reason := range sensors.Reasons {
+	for _, reason := range slices.Sorted(maps.Keys(r.Errors)) {
 		c.one(sensorErrors, float64(r.Errors[reason]), r.Name, string(reason))
 	}
 	for _, cause := range slices.Sorted(maps.Keys(r.Skipped)) {

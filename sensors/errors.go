@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"syscall"
 )
 
@@ -24,8 +25,22 @@ const (
 	Command    Reason = "command"   // a program failed
 )
 
-// Reasons lists them all, so that each exists as a series from the start.
+// Reasons lists them all.
 var Reasons = []Reason{NoAnswer, Timeout, Checksum, OutOfRange, NotReady, Identity, Busy, IO, Command}
+
+// ofAnyRead are the reasons that a read of any sensor can fail for: its deadline,
+// a value that can't be once it is calibrated, and whatever has no class.
+var ofAnyRead = []Reason{Timeout, OutOfRange, IO}
+
+// ReasonsOf lists what reads of a sensor with these claims can fail for, in the
+// order of Reasons: each is a series of its from the start.
+func (d *Driver) ReasonsOf(claims []Claim) []Reason {
+	can := slices.Concat(ofAnyRead, d.Reasons)
+	for _, c := range claims {
+		can = append(can, c.wire().reasons...)
+	}
+	return slices.DeleteFunc(slices.Clone(Reasons), func(r Reason) bool { return !slices.Contains(can, r) })
+}
 
 // Error is a failed read with its class.
 type Error struct {

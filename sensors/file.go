@@ -20,7 +20,7 @@ type Files interface {
 }
 
 var fileWire = &wire{
-	kind: FileWire, use: Shared, noun: "a file",
+	kind: FileWire, reasons: []Reason{NoAnswer, Busy}, use: Shared, noun: "a file",
 	options: map[OptionType]func(Option, string) (any, error){PathOption: parsePath},
 	claims: func(d *Driver, o *Options) []Claim {
 		var claims []Claim
@@ -60,7 +60,7 @@ func parsePath(_ Option, text string) (any, error) {
 
 // programWire is a program that a sensor runs; its driver claims it.
 var programWire = &wire{
-	kind: ProgramWire, use: Shared, noun: "a program",
+	kind: ProgramWire, reasons: []Reason{Command}, use: Shared, noun: "a program",
 	key:   func(c Claim) string { return c.Path },
 	words: func(c Claim) string { return "program " + c.Path },
 }

@@ -36,7 +36,7 @@ func AddrOpt(addresses ...string) Option {
 }
 
 var i2cWire = &wire{
-	kind: I2CWire, use: OneChip, noun: "an address", bus: true,
+	kind: I2CWire, reasons: []Reason{NoAnswer, Identity, Busy}, use: OneChip, noun: "an address", bus: true,
 	options: map[OptionType]func(Option, string) (any, error){BusOption: parseBus, I2CAddrOption: Option.parseAddress},
 	check: func(d *Driver) error {
 		if a, ok := d.optionOf(I2CAddrOption); ok {

@@ -12,7 +12,7 @@ const (
 )
 
 var lineWire = &wire{
-	kind: LineWire, use: Exclusive, noun: "a line",
+	kind: LineWire, reasons: []Reason{NoAnswer, Busy}, use: Exclusive, noun: "a line",
 	options: map[OptionType]func(Option, string) (any, error){LineOption: parseLineOption, OutputOption: parseLineOption},
 	claims: func(d *Driver, o *Options) []Claim {
 		var claims []Claim

@@ -83,6 +83,9 @@ type Driver struct {
 	// empty: it may.
 	NoRail string
 
+	// Reasons are what its reads can fail with, besides what reads over its wires
+	// can, and any read: see Options.Reasons.
+	Reasons []Reason
 	// Checksum is what protects its answers: "CRC-8 after each word"; empty:
 	// nothing does.
 	Checksum string

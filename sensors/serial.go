@@ -20,7 +20,7 @@ func PortOpt() Option {
 const headerPort = "/dev/serial0"
 
 var serialWire = &wire{
-	kind: SerialWire, use: Exclusive, noun: "a serial port",
+	kind: SerialWire, reasons: []Reason{NoAnswer, Busy}, use: Exclusive, noun: "a serial port",
 	options: map[OptionType]func(Option, string) (any, error){SerialOption: parsePort},
 	claims: func(d *Driver, o *Options) []Claim {
 		opt, ok := d.optionOf(SerialOption)

@@ -32,13 +32,13 @@ type Result struct {
 	Refused int
 	Expires Instant // the next due read, with its time-out and retries, should have ended
 
-	Tried       bool   // false before the first attempt: then there is no "up"
-	Up          bool   // the last read gave readings; some channels may have failed
-	Err         error  // why not, where Up is false
-	Reason      Reason // its class
-	Reads       uint64 // attempts at a due read, retries not counted
-	ExtraTries  uint64 // reads between those, while Up was false
-	Errors      map[Reason]uint64
+	Tried       bool              // false before the first attempt: then there is no "up"
+	Up          bool              // the last read gave readings; some channels may have failed
+	Err         error             // why not, where Up is false
+	Reason      Reason            // its class
+	Reads       uint64            // attempts at a due read, retries not counted
+	ExtraTries  uint64            // reads between those, while Up was false
+	Errors      map[Reason]uint64 // with each that the sensor can give, and 0
 	LastRead    Instant
 	LastSuccess Instant // zero: none yet
 	NextRead    Instant // zero: none is planned

@@ -31,7 +31,7 @@ func SPIOpts() []Option {
 }
 
 var spiWire = &wire{
-	kind: SPIWire, use: OneChip, noun: "a chip select", bus: true, sel: true,
+	kind: SPIWire, reasons: []Reason{NoAnswer, Busy}, use: OneChip, noun: "a chip select", bus: true, sel: true,
 	options: map[OptionType]func(Option, string) (any, error){SPIBusOption: parseSPIBus, SPISelectOption: parseSPISelect},
 	check: func(d *Driver) error {
 		_, bus := d.optionOf(SPIBusOption)

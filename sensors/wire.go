@@ -38,9 +38,12 @@ type wire struct {
 	// driver's own Claims make some.
 	claims func(d *Driver, o *Options) []Claim
 	use    Use
-	noun   string // "a line"
-	key    func(c Claim) string
-	words  func(c Claim) string
+	// reasons are what a read over such a wire can fail with, besides what any
+	// read can.
+	reasons []Reason
+	noun    string // "a line"
+	key     func(c Claim) string
+	words   func(c Claim) string
 	// medium is what several claims of this kind share, such as a bus, and pins
 	// are where it is on the header. May be nil.
 	medium func(c Claim) string

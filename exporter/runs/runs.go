@@ -76,7 +76,9 @@ func (r *runs) add(snapshot *sensors.Snapshot, clock *alarm.Clock) {
 		}
 		now := sensorRuns{Driver: result.Driver, Reads: before.Reads + result.Reads, Errors: map[sensors.Reason]uint64{}, LastSuccess: before.LastSuccess}
 		for reason, n := range before.Errors {
-			now.Errors[reason] = n
+			if n > 0 {
+				now.Errors[reason] = n
+			}
 		}
 		for reason, n := range result.Errors {
 			now.Errors[reason] += n

@@ -47,6 +47,7 @@ func init() {
 		Name:      "bme280",
 		Summary:   "Bosch BME280 or BMP280: temperature -40 to 85 °C (±1 °C), pressure 300 to 1100 hPa (±1 hPa), BME280 only: humidity 0 to 100 % (±3 %)",
 		Datasheet: "Bosch BST-BME280-DS002, revision 1.6; BST-BMP280-DS001, revision 1.14",
+		Reasons:   []sensors.Reason{sensors.Checksum, sensors.NotReady, sensors.Identity},
 		Wiring:    "I2C at 3.3 V; SDO to ground is 0x76, to the supply 0x77; CSB to the supply",
 		Aliases:   map[string]string{"bmp280": ""},
 		Timing:    "about 10 ms at oversampling 1, 115 ms at 16: one forced measurement, then the chip sleeps",

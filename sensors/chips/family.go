@@ -21,6 +21,7 @@ func (f *family) register() {
 func (f *family) driver() *sensors.Driver {
 	return &sensors.Driver{
 		Name: f.name, Summary: f.summary, Datasheet: f.datasheet, Wiring: f.wiring, Timing: f.timing, Kernel: f.kernel, Checksum: f.checksum(),
+		Reasons: []sensors.Reason{sensors.Checksum, sensors.NotReady, sensors.Identity},
 		Options: f.optionList(), Channels: f.channelList(), Measures: f.measures(), Aliases: f.aliases,
 		Unverifiable: f.unverifiable, Identity: f.identification(), Check: f.checkOptions,
 		New: func(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {

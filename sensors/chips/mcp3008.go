@@ -33,6 +33,7 @@ func init() {
 		Aliases:   map[string]string{"mcp3004": "mcp3004", "mcp3204": "mcp3204", "mcp3208": "mcp3208"},
 		Summary:   "Microchip MCP3008, MCP3004 (10 bits), MCP3208, MCP3204 (12 bits): voltages at eight or four inputs, or between neighbours, up to the reference (±1 step)",
 		Datasheet: "Microchip DS21295D (MCP3004, MCP3008), DS21298E (MCP3204, MCP3208)",
+		Reasons:   []sensors.Reason{sensors.Checksum},
 		Wiring: "SPI at 3.3 V (dtparam=spi=on in config.txt): CLK to SCLK (pin 23), DOUT to MISO (pin 21), DIN to MOSI (pin 19), CS to CE0 (pin 24) or CE1 (pin 26); " +
 			"VDD and VREF to 3.3 V; 10 kΩ from MISO to 3.3 V, by which a chip that is missing is noticed; where no channel is named, all single inputs are read",
 		Timing: "1 ms for each channel: three conversions at 100 kHz, of which the middle one counts; the chip is in standby in between",

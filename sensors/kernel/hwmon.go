@@ -42,6 +42,7 @@ func init() {
 		Name:      "hwmon",
 		Summary:   "what the kernel's hardware monitoring reads: thermometers, voltages, currents, fans",
 		Datasheet: "Linux, Documentation/ABI/testing/sysfs-class-hwmon",
+		Reasons:   []sensors.Reason{sensors.NotReady, sensors.Identity},
 		Wiring:    "the chip's overlay in config.txt (dtoverlay=i2c-sensor,…), which loads its driver; no bus is touched by Dormouse",
 		Timing:    "the kernel's driver measures, or waits for its chip, while a file is read: milliseconds; some serve what they read before, see the notes",
 		Options:   []sensors.Option{hwmonClass.deviceOption("the name in its file name (lm75), its label, its address (1-0048), or the path of the device it belongs to"), onlyOption("temp1 fan1")},

@@ -77,6 +77,7 @@ func init() {
 		Name:      "iio",
 		Summary:   "what a driver of the kernel's Industrial I/O reads: ADCs, light, pressure, humidity, gas, motion",
 		Datasheet: "Linux, Documentation/ABI/testing/sysfs-bus-iio",
+		Reasons:   []sensors.Reason{sensors.NotReady, sensors.Identity},
 		Wiring:    "the chip's overlay in config.txt (dtoverlay=i2c-sensor,…), which loads its driver; no bus is touched by Dormouse",
 		Timing:    "the kernel's driver measures while its file is read: milliseconds to a second for each channel",
 		Options:   []sensors.Option{iioClass.deviceOption("the name in its file name (bmp280), its label, its address (1-0076), or the path of the device it belongs to"), onlyOption("temp pressure")},

@@ -42,6 +42,7 @@ func init() {
 		Name:      "power_supply",
 		Summary:   "batteries and supplies that the kernel drives: UPS HATs with a MAX17040/48, chargers, USB supplies",
 		Datasheet: "Linux, Documentation/ABI/testing/sysfs-class-power",
+		Reasons:   []sensors.Reason{sensors.NotReady, sensors.Identity},
 		Wiring:    "the gauge's overlay in config.txt (dtoverlay=i2c-sensor,max17040), which loads its driver; no bus is touched by Dormouse",
 		Timing:    "the kernel's driver reads its registers while a file is read: milliseconds",
 		Options:   []sensors.Option{powerClass.deviceOption("its name in " + powerClass.dir + " (battery, BAT0), its model, its address (1-0036), or the path of the device it belongs to"), onlyOption("capacity voltage_now")},

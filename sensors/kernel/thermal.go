@@ -21,6 +21,7 @@ func init() {
 		Name:      "thermal",
 		Summary:   "temperature of the processor, or of another thermal zone of the kernel",
 		Datasheet: "Linux, Documentation/driver-api/thermal/sysfs-api.rst",
+		Reasons:   []sensors.Reason{sensors.Identity},
 		Wiring:    "none: part of every Pi",
 		Timing:    "none: the kernel reads a register",
 		Options: []sensors.Option{

@@ -29,7 +29,7 @@ var w1Address = regexp.MustCompile(`^(10|22|28|3b|42)-[0-9a-f]{12}$`)
 
 func init() {
 	sensors.Register(&sensors.Driver{
-		Name:      "w1",
+		Name: "w1", Reasons: []sensors.Reason{sensors.Checksum, sensors.NotReady, sensors.Identity},
 		Summary:   "1-Wire thermometers DS18B20, DS18S20, DS1822, DS1825, DS28EA00 by the kernel; ±0.5 °C from -10 to 85 °C",
 		Datasheet: "Maxim DS18B20 data sheet 19-7487; Linux, Documentation/w1/slaves/w1_therm.rst",
 		Wiring: "dtoverlay=w1-gpio in config.txt (data on GPIO4, pin 7, unless gpiopin= says otherwise), 4.7 kΩ from data to 3.3 V. " +

@@ -12,6 +12,7 @@ func init() {
 		Name:      "duty",
 		Summary:   "duty cycle of a signal on a GPIO line up to 10 kHz: the share of the time that it is active, by the kernel's time stamps",
 		Datasheet: "Linux, Documentation/userspace-api/gpio/chardev.rst and include/uapi/linux/gpio.h (version 2): timestamp_ns, line_seqno",
+		Reasons:   []sensors.Reason{sensors.NotReady},
 		Wiring:    "3.3 V at most: divide a 5 V signal by two resistors",
 		Timing:    "the window, 1 s, asleep: the share is that of the whole periods in it, or in the last 1024 edges where there were more. The signal must be there all the time: without a whole period, or with a first or last edge more than one period away from the window's ends, the read fails. Pulses below some 50 µs may be missed; where that shows, the read fails",
 		Options: []sensors.Option{

@@ -37,6 +37,7 @@ func init() {
 		Name:      "echo",
 		Summary:   "ultrasonic distance sensor HC-SR04 or JSN-SR04T: 2 cm (JSN: 25 cm) to 4 m, ±3 mm and the air's temperature",
 		Datasheet: "ElecFreaks HC-SR04 user guide, timing diagram; JSN-SR04T-2.0, mode 1",
+		Reasons:   []sensors.Reason{sensors.NotReady},
 		Wiring:    "trigger to an output, echo to an input. The module has 5 V: divide its echo by 1 kΩ and 2 kΩ to 3.3 V, or run a 3.3 V version (HC-SR04P)",
 		Timing:    "60 ms for each burst, asleep: 10 µs trigger, up to 38 ms echo, and the time until it has died away. The echo is measured by the kernel's time stamps of both edges. Sensors of this kind hear each other: all of a machine measure one after another, and timeout counts from when the sensor is due",
 		Aliases:   map[string]string{"hcsr04": "", "hc-sr04": "", "jsnsr04t": "", "jsn-sr04t": ""},

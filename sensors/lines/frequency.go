@@ -30,6 +30,7 @@ func init() {
 		Name:      "frequency",
 		Summary:   "frequency of a signal on a GPIO line up to 10 kHz: flow sensor, fan tachometer, anemometer; by the kernel's time stamps",
 		Datasheet: "Linux, Documentation/userspace-api/gpio/chardev.rst and include/uapi/linux/gpio.h (version 2): timestamp_ns, line_seqno",
+		Reasons:   []sensors.Reason{sensors.NotReady},
 		Wiring:    "3.3 V at most. An open collector (fans, flow sensors) between the line and ground: pull=up, or a resistor of some kΩ to 3.3 V",
 		Timing:    "the window, 1 s, asleep: the frequency is that between its first and its last edge, or between the last 1024 where there were more. The signal must be there all the time: one edge is an error, and so is a first or last edge more than one period away from the window's ends. None is 0: less than one period in the window",
 		Options: []sensors.Option{

@@ -10,6 +10,7 @@ import (
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/poll/agenda"
 )
 
 // times are when a sensor was read, as the wall clock showed it.
@@ -283,8 +284,8 @@ func TestSummerTime(t *testing.T) {
 }
 
 // first are the first n wakes of a plan.
-func first(n int, plan iter.Seq[PlannedWake]) []PlannedWake {
-	var wakes []PlannedWake
+func first(n int, plan iter.Seq[agenda.Wake]) []agenda.Wake {
+	var wakes []agenda.Wake
 	for w := range plan {
 		if wakes = append(wakes, w); len(wakes) == n {
 			break
@@ -297,7 +298,7 @@ func TestPlan(t *testing.T) {
 	in(t, func(w *world) {
 		w.clock.Advance(30 * time.Second)
 		p := w.make(w.sensor("m").cfg, w.sensor("n", every(90*time.Second)).cfg, w.sensor("c", at("2 12 * * *")).cfg)
-		show := func(wakes []PlannedWake) []string {
+		show := func(wakes []agenda.Wake) []string {
 			var s []string
 			for _, k := range wakes {
 				s = append(s, fmt.Sprint(k.At.Sub(boot), k.Sensors))

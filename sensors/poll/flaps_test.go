@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/poll/flaps"
 )
 
 // A sensor that fails at every other read is logged some times, then that it
@@ -25,17 +26,17 @@ func TestFlappingIsLoggedOnceAnHour(t *testing.T) {
 		}
 		w.run(f.cfg)
 		w.pass(30 * 5 * time.Second)
-		if all := w.lines(); len(all) != mostChanges+1 || !strings.Contains(all[mostChanges], "the sensor flaps between failure and success") ||
-			!strings.Contains(all[mostChanges], "changes=7 in=30s") || !strings.Contains(all[mostChanges], "a loose contact") {
+		if all := w.lines(); len(all) != flaps.Most+1 || !strings.Contains(all[flaps.Most], "the sensor flaps between failure and success") ||
+			!strings.Contains(all[flaps.Most], "changes=7 in=30s") || !strings.Contains(all[flaps.Most], "a loose contact") {
 			t.Errorf("30 reads are logged %q", all)
 		}
 		w.pass(3 * time.Hour)
-		if still := w.lines("the sensor still flaps", "changes=720 reads=720 failed=360 in=1h"); len(still) != 3 || len(w.lines()) != mostChanges+1+3 {
+		if still := w.lines("the sensor still flaps", "changes=720 reads=720 failed=360 in=1h"); len(still) != 3 || len(w.lines()) != flaps.Most+1+3 {
 			t.Errorf("over three hours, logged %q", w.lines())
 		}
 		steady = true
 		w.pass(2 * time.Hour)
-		if calm := w.lines("the sensor no longer flaps", "changes=0"); len(calm) != 1 || len(w.lines()) > mostChanges+1+5 {
+		if calm := w.lines("the sensor no longer flaps", "changes=0"); len(calm) != 1 || len(w.lines()) > flaps.Most+1+5 {
 			t.Errorf("after it is steady, logged %q", w.lines())
 		}
 		// From then on changes are logged as before.
@@ -112,7 +113,7 @@ func TestOtherStatesFlap(t *testing.T) {
 		w.run(f.cfg, task.cfg)
 		w.pass(3 * time.Hour)
 		for _, name := range []string{"a", "b"} {
-			if len(w.lines("flaps between", "sensor="+name)) != 1 || len(w.lines("still flaps", "sensor="+name)) != 2 || len(w.lines("sensor="+name)) != mostChanges+3 {
+			if len(w.lines("flaps between", "sensor="+name)) != 1 || len(w.lines("still flaps", "sensor="+name)) != 2 || len(w.lines("sensor="+name)) != flaps.Most+3 {
 				t.Errorf("of %s is logged %q", name, w.lines("sensor="+name))
 			}
 		}

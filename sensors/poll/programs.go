@@ -107,7 +107,7 @@ func (s *sensor) skipOverlapping(now sensors.Instant, wall time.Time) {
 		s.skip(sensors.SkipOverlap, n)
 		late = fmt.Errorf("it ran for %s", duration.Format(now.Sub(s.began).Round(time.Second)))
 	}
-	s.overlaps.note(s.log, "the program", now, late, func(bad bool) {
+	s.overlaps.Note(s.log, "the program", now, late, func(bad bool) {
 		if !bad {
 			s.log.Info("the program ends in time again")
 			return

@@ -108,7 +108,7 @@ func (s *sensor) logState() {
 		down = res.Err
 	}
 	if down != nil || res.Up { // else keep-failed tolerates it
-		s.down.note(s.log, "the sensor", res.LastRead, down, func(bad bool) {
+		s.down.Note(s.log, "the sensor", res.LastRead, down, func(bad bool) {
 			if !bad {
 				s.log.Info("sensor is back", "wiring", res.Wiring)
 				return
@@ -123,7 +123,7 @@ func (s *sensor) logState() {
 	if len(res.Failures) > 0 {
 		failure = res.Failures[0]
 	}
-	s.partial.note(s.log, "a channel", res.LastRead, failure.Err, func(bad bool) {
+	s.partial.Note(s.log, "a channel", res.LastRead, failure.Err, func(bad bool) {
 		if !bad {
 			s.log.Info("all channels are back", "wiring", res.Wiring)
 			return

@@ -11,6 +11,7 @@ import (
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll/agenda"
+	"example.org/dormouse/sensors/poll/flaps"
 	"example.org/dormouse/sensors/poll/series"
 )
 
@@ -31,14 +32,14 @@ type sensor struct {
 	earlier  sensors.Instant // the success before the last
 	failed   int             // due reads in a row
 	tries    int             // further ones that were planned since it is down
-	down     flaps           // what is logged of that it is down
-	partial  flaps           // what is logged of that some channels fail
+	down     flaps.Log       // what is logged of that it is down
+	partial  flaps.Log       // what is logged of that some channels fail
 	panicked bool            // logged the stack
 
 	// Of one that runs programs.
-	successor *sensor // takes its place when the run under way has ended
-	overlaps  flaps   // what is logged of that it runs longer than its interval
-	caughtUp  bool    // it was looked whether it had missed a run
+	successor *sensor   // takes its place when the run under way has ended
+	overlaps  flaps.Log // what is logged of that it runs longer than its interval
+	caughtUp  bool      // it was looked whether it had missed a run
 
 	// The read under way.
 	active     bool
@@ -84,7 +85,7 @@ func newSensor(cfg *config.Sensor, log *slog.Logger) (*sensor, error) {
 	}
 	s := &sensor{series: series.NewTable(cfg), cfg: cfg, log: log.With("sensor", cfg.Name)}
 	s.entry = agenda.NewEntry(s, cfg.Schedule)
-	s.result = sensors.Result{Name: cfg.Name, Driver: cfg.Driver.Name, Wiring: cfg.Wiring(), Claims: cfg.Claims(), Labels: cfg.Labels, Errors: noErrors}
+	s.result = sensors.Result{Name: cfg.Name, Driver: cfg.Driver.Name, Wiring: cfg.Wiring(), Claims: cfg.Claims(), Labels: cfg.Labels, Errors: noErrors(cfg)}
 	if s.programs() != nil {
 		s.result.Skipped = map[string]uint64{sensors.SkipOverlap: 0}
 		if cfg.Schedule.CatchUp > 0 {
@@ -94,14 +95,14 @@ func newSensor(cfg *config.Sensor, log *slog.Logger) (*sensor, error) {
 	return s, nil
 }
 
-// noErrors is shared by all that have none; a count is added to a copy.
-var noErrors = func() map[sensors.Reason]uint64 {
-	m := make(map[sensors.Reason]uint64, len(sensors.Reasons))
-	for _, r := range sensors.Reasons {
+// noErrors has each reason that reads of the sensor can fail for.
+func noErrors(cfg *config.Sensor) map[sensors.Reason]uint64 {
+	m := map[sensors.Reason]uint64{}
+	for _, r := range cfg.Driver.ReasonsOf(cfg.Claims()) {
 		m[r] = 0
 	}
 	return m
-}()
+}
 
 // inherit takes over what a sensor on the same device keeps when its schedule,
 // labels or processing change.

@@ -222,6 +222,14 @@ func (h *harness) newRun() *run {
 	return r
 }
 
+// declared checks that the driver says of itself that a read can fail so.
+func (r *run) declared(err error) {
+	r.t.Helper()
+	if reason := sensors.ReasonOf(err); !slices.Contains(r.driver.ReasonsOf(r.env.Options().Claims()), reason) {
+		r.t.Errorf("%s: %s: it fails for the reason %s, which is not among the driver's Reasons: %v", r.driver.Name, r.fault, reason, err)
+	}
+}
+
 // readAll builds the sensor and reads it in one world and in the next. Its
 // error is the first.
 func (r *run) readAll() error {
@@ -246,6 +254,7 @@ func (r *run) readAll() error {
 	if err.Error() == "" {
 		r.t.Errorf("%s: %s: the error says nothing", r.driver.Name, r.fault)
 	}
+	r.declared(err)
 	if (r.bus != nil || len(r.env.Wires) > 0) && r.ctx.Err() == nil && r.fault != "" {
 		r.again(phase)
 	}
@@ -258,6 +267,9 @@ func (r *run) read(s sensors.Sensor, phase int) error {
 	got, failures, err := Sense(r.ctx, r.t, r.driver, s)
 	if err != nil {
 		return err
+	}
+	for _, f := range failures {
+		r.declared(f.Err)
 	}
 	if r.fault == "" {
 		r.partial = len(failures) > 0 || len(got) == 0

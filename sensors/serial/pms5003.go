@@ -39,6 +39,7 @@ func init() {
 		Aliases:   map[string]string{"pms7003": "pms7003", "pmsa003": "pms7003"},
 		Summary:   "Plantower PMS5003, PMS7003: mass of particles up to 1, 2.5 and 10 µm, 0 to 500 µg/m³ (±10 µg/m³, above 100 µg/m³ ±10 %)",
 		Datasheet: "Plantower PMS5003 series data manual V2.3, PMS7003 series data manual V2.5",
+		Reasons:   []sensors.Reason{sensors.Checksum, sensors.Identity},
 		Wiring: "5 V, and 3.3 V at its serial port: TX to RXD (pin 10), RX to TXD (pin 8), or a USB adapter of 3.3 V; SET and RESET stay open. " +
 			"The header's port: no login shell on it (raspi-config), enable_uart=1; on a Pi 3, 4 and Zero W its clock follows the processor's unless core_freq is fixed, as enable_uart=1 does",
 		Timing: "its fan runs for settle, 30 s, before it is read; fan and laser are off in between (sleep=no keeps them on)",

@@ -104,11 +104,11 @@ func TestNewNamesAreForgotten(t *testing.T) {
 			}
 		}
 	}
-	run(20)
+	run(5)
 	before := heap()
-	run(200)
+	run(60)
 	if grown := heap() - before; grown > 3<<20 {
-		t.Errorf("the memory has grown by %d bytes over 200 reads with %d new names each", grown, names)
+		t.Errorf("the memory has grown by %d bytes over 60 reads with %d new names each", grown, names)
 	}
 	if n := m.table.Len(); n > 3*names {
 		t.Errorf("%d series are remembered", n)

@@ -16,6 +16,7 @@ import (
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll"
+	"example.org/dormouse/sensors/poll/agenda"
 )
 
 // A Table is the wakes of a configuration between two times.
@@ -25,7 +26,7 @@ type Table struct {
 	begin sensors.Instant
 	end   sensors.Instant
 	wakes int
-	first []poll.PlannedWake           // a few
+	first []agenda.Wake                // a few
 	reads map[string][]sensors.Instant // by sensor, a few
 	count map[string]int               // by sensor, all
 }
@@ -51,7 +52,7 @@ func New(ctx context.Context, poller *poll.Poller, cfg *config.Config, clock *al
 	return t, nil
 }
 
-func (t *Table) add(wake poll.PlannedWake) {
+func (t *Table) add(wake agenda.Wake) {
 	t.wakes++
 	if len(t.first) < shownWakes {
 		t.first = append(t.first, wake)

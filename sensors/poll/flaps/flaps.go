@@ -1,4 +1,6 @@
-package poll
+// Package flaps decides what of a state's changes is logged: each, or where they
+// are many, one line an hour.
+package flaps
 
 import (
 	"log/slog"
@@ -9,17 +11,17 @@ import (
 )
 
 // A flapping state is one that changes often. Its changes are logged one by one
-// only up to the last of mostChanges within an hour.
+// only up to the last of Most within an hour.
 const (
-	mostChanges = 6
-	flapHour    = time.Hour
+	Most     = 6
+	flapHour = time.Hour
 )
 
-// flaps counts the changes of a state, and says what of them is to be logged.
+// A Log logs the changes of one state. Its zero value is of a state that is good.
 // It has no clock: whoever has read the sensor asks it.
-type flaps struct {
-	bad      bool                         // the state
-	last     [mostChanges]sensors.Instant // changes, used in turn
+type Log struct {
+	bad      bool                  // the state
+	last     [Most]sensors.Instant // changes, used in turn
 	next     int
 	flapping bool
 
@@ -28,10 +30,10 @@ type flaps struct {
 	changes, reads, failed int
 }
 
-// note takes the state as a read at the time now found it, and logs what is to be
+// Note takes the state as a read at the time now found it, and logs what is to be
 // said of it. what is the state's name; change logs that it is bad now, or good
 // again. err is why it is bad.
-func (f *flaps) note(log *slog.Logger, what string, now sensors.Instant, err error, change func(bad bool)) {
+func (f *Log) Note(log *slog.Logger, what string, now sensors.Instant, err error, change func(bad bool)) {
 	bad := err != nil
 	changed := bad != f.bad
 	f.bad = bad
@@ -50,31 +52,31 @@ func (f *flaps) note(log *slog.Logger, what string, now sensors.Instant, err err
 		return
 	}
 	counts := []any{"changes", f.changes, "reads", f.reads, "failed", f.failed, "in", duration.Format(now.Sub(f.since).Round(time.Second))}
-	if f.changes >= mostChanges {
+	if f.changes >= Most {
 		f.since, f.changes, f.reads, f.failed = now, 0, 0, 0
 		log.Warn(what+" still flaps", counts...)
 		return
 	}
-	*f = flaps{bad: bad}
+	*f = Log{bad: bad}
 	log.Info(what+" no longer flaps", counts...)
 	if bad {
 		change(bad)
 	}
 }
 
-func (f *flaps) noteCalm(log *slog.Logger, what string, now sensors.Instant, changed bool, err error, change func(bad bool)) {
+func (f *Log) noteCalm(log *slog.Logger, what string, now sensors.Instant, changed bool, err error, change func(bad bool)) {
 	if !changed {
 		return
 	}
 	oldest := f.last[f.next]
 	f.last[f.next] = now
-	f.next = (f.next + 1) % mostChanges
+	f.next = (f.next + 1) % Most
 	if oldest.IsZero() || now.Sub(oldest) >= flapHour {
 		change(f.bad)
 		return
 	}
 	f.flapping, f.since = true, now
-	attrs := []any{"changes", mostChanges + 1, "in", duration.Format(now.Sub(oldest).Round(time.Second))}
+	attrs := []any{"changes", Most + 1, "in", duration.Format(now.Sub(oldest).Round(time.Second))}
 	if err != nil {
 		attrs = append(attrs, "err", err)
 	}
