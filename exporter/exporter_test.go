@@ -101,7 +101,7 @@ func exampleSnapshot() *sensors.Snapshot {
 			Readings: []sensors.Reading{
 				{Quantity: sensors.Active, Value: 0},
 				{Quantity: sensors.Transitions, Value: 4},
-				{Quantity: sensors.LastChange, Value: 1795100000.25},
+				{Quantity: sensors.LastChange, At: at.Add(-10*time.Minute - 250*time.Millisecond)},
 			},
 			Tried: true, Up: true, Reads: 3,
 			LastRead: at, LastSuccess: at, NextRead: at.Add(10 * time.Minute), Expires: at.Add(610 * time.Second),

@@ -207,6 +207,14 @@ func (c *collector) sensor(r *sensors.Result) {
 func (c *collector) reading(r *sensors.Result, g *sensors.Reading) error {
 	q := g.Quantity
 	name := q.MetricName()
+	shown := *g
+	if !g.At.IsZero() {
+		t, ok := c.clock.Wall(g.At)
+		if !ok {
+			return nil
+		}
+		shown.Value = unixTime(t)
+	}
 	help, err := c.families.Admit(q, "sensor "+r.Name)
 	if err != nil {
 		return err
@@ -222,7 +230,7 @@ func (c *collector) reading(r *sensors.Result, g *sensors.Reading) error {
 	}
 	names, values = append(names, q.Labels...), append(values, g.Labels...)
 
-	m, err := metric(prometheus.NewDesc(name, help, names, nil), q.Kind, g, values)
+	m, err := metric(prometheus.NewDesc(name, help, names, nil), q.Kind, &shown, values)
 	if err != nil {
 		return err
 	}
@@ -308,9 +316,12 @@ func (c *collector) one(f *family, v float64, labels ...string) {
 // time emits an instant as Unix time, or nothing while the wall clock is wrong.
 func (c *collector) time(f *family, at sensors.Instant, labels ...string) {
 	if t, ok := c.clock.Wall(at); ok {
-		c.one(f, float64(t.UnixMilli())/1000, labels...)
+		c.one(f, unixTime(t), labels...)
 	}
 }
+
+// unixTime is Unix time to the millisecond.
+func unixTime(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 func truth(b bool) float64 {
 	if b {

@@ -57,7 +57,7 @@ type ReadingJSON struct {
 	Type     string            `json:"type"`
 	Unit     string            `json:"unit"`   // as in the metric's name; empty: a pure number
 	Labels   map[string]string `json:"labels"` // those that tell several readings of a sensor apart
-	Value    *float64          `json:"value"`  // null of a histogram or summary
+	Value    *float64          `json:"value"`  // null of a histogram or summary, and of a time that isn't known
 	Text     string            `json:"text"`   // as people like to see it
 
 	Distribution *DistributionJSON `json:"distribution,omitempty"`
@@ -155,6 +155,12 @@ func (v *view) readingJSON(g sensors.Reading) ReadingJSON {
 			j.Labels[name] = g.Labels[i]
 		}
 	}
+	if !g.At.IsZero() {
+		if t, ok := v.clock.Wall(g.At); ok {
+			j.Value = number(unixTime(t))
+		}
+		return j
+	}
 	if g.Dist == nil {
 		j.Value = number(g.Value)
 		return j
@@ -199,6 +205,12 @@ func (v *view) stamp(at sensors.Instant) *time.Time {
 func (v *view) text(g sensors.Reading) string {
 	q := g.Quantity
 	switch {
+	case !g.At.IsZero():
+		t, ok := v.clock.Wall(g.At)
+		if !ok {
+			return "unknown until the clock is set"
+		}
+		return t.Local().Format(time.DateTime)
 	case g.Dist != nil:
 		return fmt.Sprintf("%d observations, sum %s", g.Dist.Count, q.Format(g.Dist.Sum))
 	case q.Unit == units.Seconds && strings.HasSuffix(q.Name, "timestamp"):

@@ -66,6 +66,8 @@ type renderer struct {
 	usage func() usage
 
 	mu         sync.Mutex
+	boot       time.Time // what the wall clock would have shown at boot: see steady
+	bootKnown  bool
 	problems   map[string]bool // logged already
 	unwritable map[string]bool // the same, by family
 	text       bytes.Buffer
@@ -79,8 +81,9 @@ func (r *renderer) page(e *Exporter, want pageKey) *page {
 	if ps.stale(&v) {
 		ps.pages, ps.usage = make(map[pageKey]*page), r.usage()
 		ps.expires = nextExpiry(ps.facts.snapshot, v.now)
-		ps.wall, ps.wallOK = v.wallAtBoot()
+		ps.wall, ps.wallOK = r.steady(&v)
 	}
+	v.clock = steadyClock{v.clock, ps.wall, ps.wallOK}
 	p := ps.pages[want]
 	if p == nil {
 		v.usage = ps.usage // the same on all pages, so that no counter goes backwards from one to another
@@ -102,6 +105,31 @@ func (ps *pageSet) stale(v *view) bool {
 	}
 	wall, ok := v.wallAtBoot()
 	return ok != ps.wallOK || wall.Sub(ps.wall).Abs() >= minStep
+}
+
+// steady is wallAtBoot as it was, unless the wall clock was set meanwhile: two
+// clocks are never read at the same moment, and a time that hasn't changed
+// shall not differ from page to page by what lies between.
+func (r *renderer) steady(v *view) (time.Time, bool) {
+	boot, known := v.wallAtBoot()
+	if known != r.bootKnown || boot.Sub(r.boot).Abs() >= minStep {
+		r.boot, r.bootKnown = boot, known
+	}
+	return r.boot, r.bootKnown
+}
+
+// A steadyClock shows Instants by one and the same offset.
+type steadyClock struct {
+	Clock
+	boot  time.Time
+	known bool
+}
+
+func (c steadyClock) Wall(at sensors.Instant) (time.Time, bool) {
+	if !c.known || at.IsZero() {
+		return time.Time{}, false
+	}
+	return c.boot.Add(time.Duration(at)), true
 }
 
 // wallAtBoot is what the wall clock would have shown at boot, and the zero
@@ -179,6 +207,8 @@ func compress(body []byte) []byte {
 func (r *renderer) textfile(v view) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	boot, known := r.steady(&v)
+	v.clock = steadyClock{v.clock, boot, known}
 	return bytes.Clone(r.encode(expfmt.FmtText, r.gather(v)))
 }
 

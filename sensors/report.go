@@ -16,7 +16,13 @@ type Reading struct {
 	Value    float64
 	Labels   []string      // values of Quantity.Labels, in that order
 	Dist     *Distribution // of a Histogram or Summary: Value is then unused
+	// At is of a moment: Value is then unused. It becomes Unix time when it is
+	// shown, so that it is right once the wall clock is.
+	At Instant
 }
+
+// Plain tells whether the reading is its Value.
+func (r *Reading) Plain() bool { return r.Dist == nil && r.At.IsZero() }
 
 // A Distribution is a program's own histogram or summary.
 type Distribution struct {
@@ -36,6 +42,14 @@ type Failure struct {
 // v is plausible is checked by poll, before calibration.
 func (r *Report) Set(q *Quantity, v float64, labels ...string) {
 	r.readings = append(r.readings, Reading{Quantity: q, Value: v, Labels: r.keep(labels)})
+}
+
+// SetTime reports the moment at, of a quantity that is a time; none where at is
+// zero.
+func (r *Report) SetTime(q *Quantity, at Instant, labels ...string) {
+	if !at.IsZero() {
+		r.readings = append(r.readings, Reading{Quantity: q, At: at, Labels: r.keep(labels)})
+	}
 }
 
 // SetDistribution reports a program's histogram or summary.

@@ -107,9 +107,9 @@ func (c *curves) add(i int, g *sensors.Reading, at sensors.Instant) {
 }
 
 // drawable tells whether a reading is a level: the curve of a counter, or of a
-// moment, says nothing.
+// moment, which a program may print too, says nothing.
 func drawable(g *sensors.Reading) bool {
-	return g.Dist == nil && g.Quantity.Kind == sensors.Gauge && !strings.HasSuffix(g.Quantity.Name, "timestamp")
+	return g.Plain() && g.Quantity.Kind == sensors.Gauge && !strings.HasSuffix(g.Quantity.Name, "timestamp")
 }
 
 func (c *curves) find(i int, g *sensors.Reading) *curve {

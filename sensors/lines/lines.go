@@ -10,7 +10,6 @@ package lines
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"example.org/dormouse/sensors"
 )
@@ -99,21 +98,6 @@ func (n *counter) drain() (newest sensors.Edge, ok bool, err error) {
 	n.count += uint64(newest.Seq - n.seq)
 	n.seq = newest.Seq
 	return newest, true, nil
-}
-
-// steady is a moment as Unix time, as it was reported before.
-type steady struct{ shown float64 }
-
-// stable is the Unix time of a moment that wall shows. The offset between the
-// clocks is never measured twice the same: the time reported first stays,
-// unless the clock was stepped meanwhile.
-func (s *steady) stable(wall time.Time) float64 {
-	const step = 1 // seconds
-	t := float64(wall.UnixMilli()) / 1000
-	if d := t - s.shown; d > step || d < -step {
-		s.shown = t
-	}
-	return s.shown
 }
 
 // level reads the level as it is now.

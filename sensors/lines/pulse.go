@@ -109,7 +109,6 @@ type pulse struct {
 	readCount uint64
 	newest    sensors.Instant // pulse; zero: not known
 
-	steady // since when it counts
 	// offset is what the total holds beyond count*each: not zero only after
 	// each was configured anew. Computed from the count, a total of a million
 	// pulses has one rounding error and not a million.
@@ -141,7 +140,7 @@ func (p *pulse) Sense(ctx context.Context, r *sensors.Report) error {
 		return err
 	}
 	if taken {
-		p.readAt, p.newest, p.steady = 0, 0, steady{}
+		p.readAt, p.newest = 0, 0
 	}
 	before := p.seq
 	newest, _, err := p.drain()
@@ -171,9 +170,7 @@ func (p *pulse) Sense(ctx context.Context, r *sensors.Report) error {
 	if len(p.edges) > 0 {
 		p.newest = newest.At
 	}
-	if wall, ok := p.since.Wall(); ok {
-		r.Set(sensors.CountedSince, p.stable(wall))
-	}
+	r.SetTime(sensors.CountedSince, p.since)
 	return nil
 }
 

@@ -96,7 +96,6 @@ type watched struct {
 	active  bool // at the last read
 	changed bool // seen by the last read
 	last    sensors.Instant
-	steady
 }
 
 func (s *watched) Sense(ctx context.Context, r *sensors.Report) error {
@@ -118,7 +117,7 @@ func (s *watched) Sense(ctx context.Context, r *sensors.Report) error {
 	}
 	switch {
 	case changed:
-		s.last, s.steady = newest.At, steady{}
+		s.last = newest.At
 	case taken && s.known && active != s.active:
 		// It changed while nobody held the line: when, nobody knows.
 		s.last = 0
@@ -127,9 +126,7 @@ func (s *watched) Sense(ctx context.Context, r *sensors.Report) error {
 
 	r.Set(sensors.Active, number(active))
 	r.Set(sensors.Transitions, float64(s.count))
-	if wall, ok := s.last.Wall(); ok {
-		r.Set(sensors.LastChange, s.stable(wall))
-	}
+	r.SetTime(sensors.LastChange, s.last)
 	return nil
 }
 

@@ -129,7 +129,7 @@ func (r *reader) Value(name, quantity string) (v float64, at sensors.Instant, ok
 		return 0, 0, false
 	}
 	for _, reading := range good.readings {
-		if reading.Quantity.Name == quantity && reading.Dist == nil {
+		if reading.Quantity.Name == quantity && reading.Plain() {
 			return reading.Value, good.at, true
 		}
 	}

@@ -484,3 +484,20 @@ func counters(t *testing.T, dir string) *state.Store {
 	}
 	return store
 }
+
+// A moment goes through as it is: no calibration, filter or range is for it.
+func TestAMomentIsPublishedAsItIs(t *testing.T) {
+	in(t, func(w *world) {
+		at := boot.Add(-time.Minute)
+		f := w.sensor("a", reporting(func(r *sensors.Report) error {
+			r.SetTime(sensors.LastChange, at)
+			r.SetTime(sensors.CountedSince, 0) // there is none
+			return nil
+		}))
+		f.cfg.All = config.Processing{Calibrate: config.Calibration{Offset: 5, Scale: 2}, Filter: config.Filter{Median: 3}}
+		w.run(f.cfg)
+		if r := w.result("a"); !r.Up || len(r.Readings) != 1 || r.Readings[0].At != at || r.Readings[0].Value != 0 {
+			t.Errorf("%+v", r)
+		}
+	})
+}

@@ -208,7 +208,7 @@ func (s *sensor) checkReport() error {
 	some := false
 	for _, reading := range r.Readings() {
 		var fault error
-		if reading.Dist == nil {
+		if reading.Plain() {
 			fault = reading.Quantity.Check(reading.Value)
 		}
 		s.faults = append(s.faults, fault)

@@ -318,5 +318,5 @@ func (r *run) judge(got []sensors.Reading, failures []sensors.Failure, want []se
 }
 
 func same(a, b sensors.Reading) bool {
-	return a.Quantity.MetricName() == b.Quantity.MetricName() && slices.Equal(a.Labels, b.Labels) && a.Value == b.Value
+	return a.Quantity.MetricName() == b.Quantity.MetricName() && slices.Equal(a.Labels, b.Labels) && a.Value == b.Value && a.At == b.At
 }

@@ -63,7 +63,7 @@ func Sense(ctx context.Context, tb testing.TB, d *sensors.Driver, s sensors.Sens
 		if d.Measures != nil && !declared(d, q) {
 			tb.Errorf("%s: %s%v is reported but not among the driver's Measures", d.Name, q.MetricName(), q.Labels)
 		}
-		if reading.Dist == nil {
+		if reading.Plain() {
 			if err := q.Check(reading.Value); err != nil {
 				failures = append(failures, sensors.Failure{Err: err, Labels: reading.Labels})
 				continue

@@ -62,7 +62,7 @@ func (e *series) refused(read uint64) error {
 
 // value is what is published of a reading.
 func (e *series) value(r *sensors.Reading) (float64, error) {
-	if r.Dist != nil {
+	if !r.Plain() {
 		return r.Value, nil
 	}
 	v, err := e.calibrate.Apply(r.Value)

@@ -61,7 +61,7 @@ func (t *Table) Process(read uint64, report *sensors.Report, faults []error) Out
 			out.fail(err, reading.Labels)
 			continue
 		}
-		out.Readings = append(out.Readings, sensors.Reading{Quantity: e.out, Value: v, Labels: e.outLabels, Dist: reading.Dist})
+		out.Readings = append(out.Readings, sensors.Reading{Quantity: e.out, Value: v, Labels: e.outLabels, Dist: reading.Dist, At: reading.At})
 		t.origins = append(t.origins, e)
 	}
 	for _, f := range report.Failures() {

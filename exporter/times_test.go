@@ -1,0 +1,81 @@
+package exporter
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"example.org/dormouse/sensors"
+)
+
+// timesOf are the series of the page that are times of our own, by their names.
+func timesOf(t *testing.T, e *Exporter) map[string]float64 {
+	times := map[string]float64{}
+	page := scrape(e)
+	for name, family := range parse(t, page) {
+		if strings.HasSuffix(name, "_timestamp_seconds") || strings.HasSuffix(name, "_time_seconds") {
+			for _, m := range family.GetMetric() {
+				key := name
+				for _, l := range m.GetLabel() {
+					key += " " + l.GetValue()
+				}
+				times[key] = m.GetGauge().GetValue()
+			}
+		}
+	}
+	return times
+}
+
+// Every time on the page follows the wall clock at the next scrape, also that of
+// a reading: after the clock was stepped, and when it is set for the first time.
+func TestTimesFollowTheClock(t *testing.T) {
+	clock := newClock()
+	s := exampleSnapshot()
+	s.Results[0].Readings = append(s.Results[0].Readings, sensors.Reading{Quantity: sensors.CountedSince, At: boot})
+	e := newExporter(s, clock)
+	before := timesOf(t, e)
+	const last, since = "sensor_last_change_timestamp_seconds door", "sensor_counted_since_timestamp_seconds greenhouse greenhouse"
+	if len(before) < 6 || before[last] == 0 || before[since] == 0 {
+		t.Fatalf("times %v", before)
+	}
+	const by = 14 * 24 * time.Hour
+	clock.wall = clock.wall.Add(by)
+	for name, at := range timesOf(t, e) {
+		if d := at - before[name]; d < by.Seconds()-0.002 || d > by.Seconds()+0.002 {
+			t.Errorf("the clock was set by %v s, and %s has moved by %v", by.Seconds(), name, d)
+		}
+	}
+	for _, g := range JSON(s, clock).Sensors[0].Readings {
+		if g.Quantity == "counted_since_timestamp" && (g.Value == nil || *g.Value != before[since]+by.Seconds()) {
+			t.Errorf("the JSON has %v", g.Value)
+		}
+	}
+	clock.blind = true
+	if times := timesOf(t, e); len(times) > 0 {
+		t.Errorf("while the clock can't be true the page has %v", times)
+	}
+	if text := JSON(s, clock).Sensors[0].Readings; text[len(text)-1].Value != nil || text[len(text)-1].Text != "unknown until the clock is set" {
+		t.Errorf("while the clock can't be true the JSON has %+v", text[len(text)-1])
+	}
+	clock.blind = false
+	if again := timesOf(t, e); len(again) != len(before) {
+		t.Errorf("when the clock is set the page has %v", again)
+	}
+}
+
+// What lies between the readings of two clocks doesn't make a time on the page
+// change from one Snapshot to the next.
+func TestTimesAreSteady(t *testing.T) {
+	clock := newClock()
+	e := newExporter(exampleSnapshot(), clock)
+	before := timesOf(t, e)
+	for _, by := range []time.Duration{3 * time.Millisecond, -5 * time.Millisecond, 400 * time.Millisecond} {
+		clock.wall = clock.wall.Add(by)
+		e.Publish(exampleSnapshot())
+		for name, at := range timesOf(t, e) {
+			if at != before[name] {
+				t.Errorf("%s has moved by %v", name, at-before[name])
+			}
+		}
+	}
+}
