@@ -13,6 +13,7 @@ import (
 
 	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/families"
 )
 
 // The families about the sensors, the board and the daemon. Those of the
@@ -136,14 +137,14 @@ type problem struct {
 type collector struct {
 	view
 	out      chan<- prometheus.Metric
-	families *sensors.Families
+	families *families.Families
 	series   map[string]bool
 	problems []problem
 }
 
 // builtinFamilies are the families of the quantities and of the daemon.
-var builtinFamilies = sync.OnceValue(func() *sensors.Families {
-	all := sensors.NewFamilies()
+var builtinFamilies = sync.OnceValue(func() *families.Families {
+	all := families.New()
 	for _, f := range own {
 		if _, err := all.Define(f.name, f.kind, f.help, "dormouse"); err != nil {
 			panic("exporter: " + err.Error()) // a mistake in the table above

@@ -28,7 +28,7 @@ type Result struct {
 	Readings []Reading
 	Failures []Failure // of single channels, at the last read
 	// Refused counts the series of the last read that contradict others and
-	// are among the Failures for that: see Families.
+	// are among the Failures for that: see package families.
 	Refused int
 	Expires Instant // the next due read, with its time-out and retries, should have ended
 

@@ -6,13 +6,14 @@ import (
 	"slices"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/families"
 )
 
 // Families decide which series of the sensors may be published together. The
-// rule itself is sensors.Families, which the exporter uses as well.
+// rule itself is families.Families, which the exporter uses as well.
 type Families struct {
 	tables  []*Table
-	all     *sensors.Families
+	all     *families.Families
 	checked int // series, since all was made
 }
 
@@ -29,7 +30,7 @@ func (f *Families) Reset(tables []*Table) error {
 
 // register begins with what the drivers measure.
 func (f *Families) register() error {
-	f.all, f.checked = sensors.NewFamilies(), 0
+	f.all, f.checked = families.New(), 0
 	var errs []error
 	for _, t := range f.tables {
 		for _, q := range t.cfg.Driver.Measures {

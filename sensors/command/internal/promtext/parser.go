@@ -217,7 +217,7 @@ func (p *Parser) family(name string, families map[string]*dto.MetricFamily, samp
 	}
 	own := ownQuantities()[name]
 	if own != nil && kind != own.Kind && kind != sensors.Untyped {
-		own = nil // sensors.Families refuses it
+		own = nil // package families refuses it
 	}
 	if kind == sensors.Histogram || kind == sensors.Summary {
 		for _, part := range []string{name + "_bucket", name + "_count", name + "_sum"} {

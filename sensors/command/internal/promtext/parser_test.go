@@ -51,7 +51,7 @@ func TestMetrics(t *testing.T) {
 		{"ours", "# TYPE sensor_temperature_celsius gauge\nsensor_temperature_celsius{place=\"roof\"} 21\n",
 			[]string{"gauge sensor_temperature_celsius{place=roof} 21"}},
 		{"ours, without a type", "sensor_pulses_total 3\n", []string{"counter sensor_pulses_total{} 3"}},
-		{"ours as another type, which sensors.Families refuses", "# TYPE sensor_temperature_celsius counter\nsensor_temperature_celsius 1\n",
+		{"ours as another type, which package families refuses", "# TYPE sensor_temperature_celsius counter\nsensor_temperature_celsius 1\n",
 			[]string{"counter sensor_temperature_celsius{} 1"}},
 		{"beside ours", "sensor_bees_count 3\n", []string{"untyped sensor_bees_count{} 3"}},
 		{"histogram", `# TYPE h histogram

@@ -1,9 +1,12 @@
-package sensors
+// Package families decides which metric families may stand on one page together.
+package families
 
 import (
 	"fmt"
 	"maps"
 	"strings"
+
+	"example.org/dormouse/sensors"
 )
 
 // Families are the metric families of one page, and the one place that decides
@@ -22,18 +25,18 @@ type Families struct {
 
 type family struct {
 	name  string
-	kind  Kind
+	kind  sensors.Kind
 	help  string
 	owner string
 }
 
-// NewFamilies has the families of this package's quantities.
-func NewFamilies() *Families {
-	f := &Families{byName: make(map[string]*family, 2*len(quantities))}
-	for _, name := range QuantityNames() {
-		q := quantities[name]
+// New has the families of the built-in quantities.
+func New() *Families {
+	f := &Families{byName: make(map[string]*family, 2*len(sensors.QuantityNames()))}
+	for _, name := range sensors.QuantityNames() {
+		q, _ := sensors.QuantityByName(name)
 		if _, err := f.Define(q.MetricName(), q.Kind, q.Help, "dormouse"); err != nil {
-			panic("sensors: " + err.Error()) // a mistake in the table of quantities
+			panic("families: " + err.Error()) // a mistake in the table of quantities
 		}
 	}
 	return f
@@ -48,7 +51,7 @@ var reservedPrefixes = []string{"dormouse_", "process_", "go_"}
 // Admit is asked before a reading of q is exported. It returns the HELP of q's
 // family, which is new unless it was there, or an error that says why the
 // series is refused. owner is who exports it, for messages: "sensor a".
-func (f *Families) Admit(q *Quantity, owner string) (help string, err error) {
+func (f *Families) Admit(q *sensors.Quantity, owner string) (help string, err error) {
 	for _, prefix := range reservedPrefixes {
 		if strings.HasPrefix(q.Metric, prefix) && !q.AboutRead() {
 			return "", fmt.Errorf("%s: the names that begin with %s are reserved: give it another name", q.Metric, strings.Join(reservedPrefixes, ", "))
@@ -58,7 +61,7 @@ func (f *Families) Admit(q *Quantity, owner string) (help string, err error) {
 }
 
 // Define is Admit for the daemon's own families: no name is reserved.
-func (f *Families) Define(name string, kind Kind, help, owner string) (string, error) {
+func (f *Families) Define(name string, kind sensors.Kind, help, owner string) (string, error) {
 	if o := f.byName[name]; o != nil && o.name == name {
 		if o.kind != kind {
 			return "", fmt.Errorf("%s has the type %s here, but %s exports it as a %s: give it another name", name, kind, o.owner, o.kind)
@@ -80,14 +83,14 @@ func (f *Families) Define(name string, kind Kind, help, owner string) (string, e
 
 // seriesNames are the names that a family's series have in the text format and
 // in OpenMetrics, and so the names that it takes.
-func seriesNames(name string, kind Kind) []string {
+func seriesNames(name string, kind sensors.Kind) []string {
 	switch kind {
-	case Counter:
+	case sensors.Counter:
 		base := strings.TrimSuffix(name, "_total")
 		return []string{base, base + "_total"}
-	case Histogram:
+	case sensors.Histogram:
 		return []string{name, name + "_bucket", name + "_sum", name + "_count"}
-	case Summary:
+	case sensors.Summary:
 		return []string{name, name + "_sum", name + "_count"}
 	}
 	return []string{name}
