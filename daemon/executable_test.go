@@ -220,7 +220,8 @@ func TestStays(t *testing.T) {
 	}{
 		{"/", false, true}, {"/", true, true}, {"/usr", true, true}, {"/home", false, true}, {"/home", true, false},
 		{"/opt", true, false}, {"/mnt/stick", false, false}, {"/media/pi/STICK", true, false}, {"/run/media/pi/STICK", false, false},
-		{"/run", false, true}, {"/run/user/1000", false, true}, {"/dev/shm", false, true}, {"/sys", false, true},
+		{"/run", false, true}, {"/run", true, false}, {"/run/x", false, false}, {"/run/user/1000", false, false}, {"/dev/shm", false, false},
+		{"/sys", false, true}, {"/proc", false, true}, {"/dev", false, true},
 		{"/tmp", false, false}, {"/running", false, false},
 	} {
 		if got := (Mount{Point: tt.point, Removable: tt.removable}).Stays(); got != tt.want {

@@ -159,7 +159,11 @@ func (x *examination) descriptors() Point {
 		}
 		p.Evidence = append(p.Evidence, line)
 		if id, err := strconv.Atoi(info["mnt_id"]); err == nil {
-			x.pin(id, fmt.Sprintf("descriptor %d", fd))
+			what := fmt.Sprintf("descriptor %d", fd)
+			if _, locked := info["lock"]; locked && holdsPID(fmt.Sprintf("%s/fd/%d", x.dir, fd)) {
+				what = aPIDFile + what
+			}
+			x.pin(id, what)
 		}
 	}
 	return p
@@ -294,11 +298,12 @@ func (x *examination) pinned() Point {
 			continue // the kernel's own: pipes, sockets, files in memory
 		}
 		line := fmt.Sprintf("%s by %s", m, strings.Join(x.pins[id], ", "))
-		if !m.Stays() {
-			line += ": umount fails"
+		why := tolerated(m, x.pins[id])
+		if why == "" {
+			why = "umount fails"
 			p.Verdict = Fail
 		}
-		p.Evidence = append(p.Evidence, line)
+		p.Evidence = append(p.Evidence, line+": "+why)
 	}
 	if len(x.hidden) > 0 && p.Verdict == Pass || x.mounts == nil {
 		p.Verdict = Unknown

@@ -159,3 +159,43 @@ func pty(t *testing.T) (master *os.File, slave *os.File) {
 	}
 	return master, slave
 }
+
+// What inspect tolerates is named one by one, with the reason.
+func TestTolerated(t *testing.T) {
+	for _, tt := range []struct {
+		mount Mount
+		pins  []string
+		want  string
+	}{
+		{Mount{Point: "/", Type: "ext4"}, []string{"executable"}, "the system itself"},
+		{Mount{Point: "/usr", Type: "ext4", Removable: true}, []string{"executable"}, "the system itself"},
+		{Mount{Point: "/dev", Type: "devtmpfs"}, []string{"descriptor 0"}, "the kernel's own"},
+		{Mount{Point: "/dev", Type: "ext4"}, []string{"descriptor 0"}, ""},
+		{Mount{Point: "/sys/kernel/tracing", Type: "tracefs"}, []string{"descriptor 3"}, ""},
+		{Mount{Point: "/run", Type: "tmpfs"}, []string{aPIDFile + "descriptor 3"}, "the pidfile"},
+		{Mount{Point: "/run/user/1000", Type: "tmpfs"}, []string{aPIDFile + "descriptor 3"}, "the pidfile"},
+		{Mount{Point: "/run/user/1000", Type: "tmpfs"}, []string{aPIDFile + "descriptor 3", "descriptor 4"}, ""},
+		{Mount{Point: "/run/user/1000", Type: "tmpfs"}, []string{"executable"}, ""},
+		{Mount{Point: "/run/x", Type: "ext4"}, []string{aPIDFile + "descriptor 3"}, ""},
+		{Mount{Point: "/run", Type: "tmpfs"}, []string{"descriptor 4"}, "in memory"},
+		{Mount{Point: "/home", Type: "ext4"}, []string{"executable"}, "neither removable nor on USB"},
+		{Mount{Point: "/home", Type: "ext4", Removable: true}, []string{"executable"}, ""},
+		{Mount{Point: "/home/pi/stick", Type: "vfat"}, []string{"executable"}, ""},
+	} {
+		if got := tolerated(tt.mount, tt.pins); (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
+			t.Errorf("%+v by %q: %q, want %q", tt.mount, tt.pins, got, tt.want)
+		}
+	}
+}
+
+func TestOnUSB(t *testing.T) {
+	for dir, want := range map[string]bool{
+		"/sys/devices/platform/scb/fd500000.pcie/pci0000:00/0000:00:00.0/0000:01:00.0/usb2/2-1/2-1:1.0/host0/target0:0:0/0:0:0:0/block/sda/sda1": true,
+		"/sys/devices/platform/emmc2bus/fe340000.mmc/mmc_host/mmc0/mmc0:aaaa/block/mmcblk0/mmcblk0p2":                                            false,
+		"/sys/devices/pci0000:00/usbish/block/sda": false,
+	} {
+		if got := onUSB(dir); got != want {
+			t.Errorf("%s: %v", dir, got)
+		}
+	}
+}

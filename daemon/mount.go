@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,8 +19,8 @@ type Mount struct {
 	Point     string `json:"point"`
 	Type      string `json:"type"`
 	Source    string `json:"source"`
-	Device    string `json:"device"` // major:minor
-	Removable bool   `json:"removable"`
+	Device    string `json:"device"`    // major:minor
+	Removable bool   `json:"removable"` // can be taken out, or is on USB
 }
 
 func (m Mount) String() string { return fmt.Sprintf("%s (%s, %s)", m.Point, m.Type, m.Source) }
@@ -98,12 +99,23 @@ var mountEscapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", 
 func unescape(s string) string { return mountEscapes.Replace(s) }
 
 // removable asks the kernel whether the disk, or the disk of the partition, is
-// one that can be taken out (sysfs-block, "removable"). A device without a disk
-// isn't.
+// one that can be taken out (sysfs-block, "removable"), or is on USB, where the
+// drives of most enclosures say that they can't. A mapping is what it maps. A
+// device without a disk isn't.
 func removable(device string) bool {
 	dir, err := filepath.EvalSymlinks("/sys/dev/block/" + device)
 	if err != nil {
 		return false
+	}
+	if onUSB(dir) {
+		return true
+	}
+	if below, err := filepath.Glob(filepath.Join(dir, "slaves", "*", "dev")); err == nil { // of device-mapper and md
+		for _, file := range below {
+			if b, err := os.ReadFile(file); err == nil && removable(strings.TrimSpace(string(b))) {
+				return true
+			}
+		}
 	}
 	for _, d := range []string{dir, filepath.Dir(dir)} {
 		if b, err := os.ReadFile(filepath.Join(d, "removable")); err == nil {
@@ -113,21 +125,26 @@ func removable(device string) bool {
 	return false
 }
 
+// onUSB tells whether a device's directory below /sys/devices is below that of a
+// USB controller's root hub: usb1, usb2, ….
+func onUSB(dir string) bool {
+	return slices.ContainsFunc(strings.Split(dir, "/"), func(name string) bool {
+		number, ok := strings.CutPrefix(name, "usb")
+		_, err := strconv.Atoi(number)
+		return ok && err == nil
+	})
+}
+
 // Stays tells whether the mount is part of the system, so that keeping it busy
-// harms nobody: the root file system, /usr, and, unless they are on a removable
-// disk, /opt, /home, /var; and what the kernel itself provides.
+// harms nobody: the root file system, /usr, what the kernel itself provides, and,
+// unless they are on a disk that can be taken out, /opt, /home, /var, /root, /srv
+// and /run. What is mounted below these may have to be unmounted.
 func (m Mount) Stays() bool {
 	switch m.Point {
-	case "/", "/usr":
+	case "/", "/usr", "/proc", "/sys", "/dev":
 		return true
-	case "/opt", "/home", "/var", "/var/lib", "/var/log", "/var/tmp", "/root", "/srv":
+	case "/opt", "/home", "/var", "/var/lib", "/var/log", "/var/tmp", "/root", "/srv", "/run":
 		return !m.Removable
-	}
-	for _, p := range []string{"/proc", "/sys", "/dev", "/run"} {
-		if m.Point == p || strings.HasPrefix(m.Point, p+"/") {
-			// A stick may be mounted automatically under /run/media.
-			return !m.Removable && !strings.HasPrefix(m.Point, "/run/media/")
-		}
 	}
 	return false
 }

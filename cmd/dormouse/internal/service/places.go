@@ -29,6 +29,9 @@ func BusyMounts(paths []Path, mountOf func(path string) (daemon.Mount, error)) [
 			warnings = append(warnings, fmt.Sprintf("%s %s: %v", p.Flag, p.Path, err))
 			continue
 		}
+		if p.Flag == "--pid-file" && mount.Type == "tmpfs" {
+			continue // in memory, as a user's own runtime directory: it has to be somewhere
+		}
 		if !mount.Stays() {
 			warnings = append(warnings, fmt.Sprintf("%s %s is on %s: choose a path elsewhere, or that can't be unmounted while the daemon runs", p.Flag, p.Path, mount))
 		}

@@ -1,0 +1,45 @@
+package daemon
+
+import (
+	"os"
+	"slices"
+	"strings"
+)
+
+// aPIDFile begins the words for a pin by a locked pidfile.
+const aPIDFile = "pidfile, "
+
+// tolerated says why a mount may be kept busy by what pins it; empty: it may not.
+// It is a judgement of its own, and not Mount.Stays, by which a daemon of this
+// package decides what to keep: an error there would pass unseen.
+func tolerated(m Mount, pins []string) string {
+	system := func(points ...string) bool { return slices.Contains(points, m.Point) }
+	switch {
+	case system("/", "/usr"):
+		return "tolerated: the system itself runs from it"
+	case system("/proc", "/sys", "/dev") && slices.Contains([]string{"proc", "sysfs", "devtmpfs", "tmpfs"}, m.Type):
+		return "tolerated: the kernel's own, which stays mounted"
+	case m.Type == "tmpfs" && !slices.ContainsFunc(pins, func(pin string) bool { return !strings.HasPrefix(pin, aPIDFile) }):
+		return "tolerated: in memory, and the pidfile has to be somewhere"
+	case m.Type == "tmpfs" && system("/run"):
+		return "tolerated: in memory, for what runs until the machine is switched off"
+	case system("/opt", "/home", "/var", "/root", "/srv") && !m.Removable:
+		return "tolerated: of the system, on a disk that is neither removable nor on USB"
+	}
+	return ""
+}
+
+// holdsPID tells whether the open file is a regular one that holds a number, as a
+// pidfile does.
+func holdsPID(link string) bool {
+	if info, err := os.Stat(link); err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	f, err := os.Open(link)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	pid, err := readPID(f)
+	return err == nil && pid > 0
+}
