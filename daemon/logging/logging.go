@@ -1,15 +1,14 @@
 // Package logging opens where a daemon logs: standard error, a file that
-// follows its rotation, or syslog with each record's own severity.
+// follows its rotation, or syslog. Syslog and systemd's journal get each record's
+// own severity.
 package logging
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"log/syslog"
 	"os"
-	"strings"
 	"sync"
 
 	"github.com/prometheus/common/promslog"
@@ -34,13 +33,16 @@ type Logger struct {
 func New(output string, level *promslog.Level, format *promslog.Format) (*Logger, error) {
 	switch output {
 	case Stderr:
+		if isJournal(os.Stderr) {
+			return &Logger{Logger: slog.New(newSeverityHandler(journal{os.Stderr}, level, format))}, nil
+		}
 		return &Logger{Logger: promslog.New(&promslog.Config{Level: level, Format: format, Writer: os.Stderr})}, nil
 	case Syslog:
-		h, err := newSyslogHandler(level, format)
+		out, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_INFO, "dormouse")
 		if err != nil {
 			return nil, fmt.Errorf("open syslog: %w: no daemon listens on /dev/log: start a syslog daemon, or log to a file", err)
 		}
-		return &Logger{Logger: slog.New(h)}, nil
+		return &Logger{Logger: slog.New(newSeverityHandler(out, level, format))}, nil
 	}
 	f := &logFile{path: output}
 	if err := f.Reopen(); err != nil {
@@ -102,67 +104,4 @@ func (f *logFile) Write(line []byte) (int, error) {
 	}
 	f.failed = err
 	return n, err
-}
-
-// syslogHandler hands each record to syslog with its own severity; syslog adds
-// the time.
-type syslogHandler struct {
-	slog.Handler // formats into text
-	text         *strings.Builder
-	mu           *sync.Mutex
-	out          *syslog.Writer
-}
-
-func newSyslogHandler(level *promslog.Level, format *promslog.Format) (slog.Handler, error) {
-	out, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_INFO, "dormouse")
-	if err != nil {
-		return nil, err
-	}
-	return formatForSyslog(out, level, format), nil
-}
-
-func formatForSyslog(out *syslog.Writer, level *promslog.Level, format *promslog.Format) slog.Handler {
-	text := &strings.Builder{}
-	options := &slog.HandlerOptions{Level: level.Level(), ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-		if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
-			return slog.Attr{}
-		}
-		return a
-	}}
-	var inner slog.Handler = slog.NewTextHandler(text, options)
-	if format.String() == "json" {
-		inner = slog.NewJSONHandler(text, options)
-	}
-	return &syslogHandler{Handler: inner, text: text, mu: new(sync.Mutex), out: out}
-}
-
-func (h *syslogHandler) Handle(ctx context.Context, r slog.Record) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.text.Reset()
-	if err := h.Handler.Handle(ctx, r); err != nil {
-		return err
-	}
-	line := strings.TrimSuffix(h.text.String(), "\n")
-	switch {
-	case r.Level >= slog.LevelError:
-		return h.out.Err(line)
-	case r.Level >= slog.LevelWarn:
-		return h.out.Warning(line)
-	case r.Level >= slog.LevelInfo:
-		return h.out.Info(line)
-	}
-	return h.out.Debug(line)
-}
-
-func (h *syslogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	c := *h
-	c.Handler = h.Handler.WithAttrs(attrs)
-	return &c
-}
-
-func (h *syslogHandler) WithGroup(name string) slog.Handler {
-	c := *h
-	c.Handler = h.Handler.WithGroup(name)
-	return &c
 }

@@ -2,6 +2,7 @@ package logging
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"log/syslog"
 	"net"
@@ -40,7 +41,7 @@ func TestSyslogSeverities(t *testing.T) {
 	defer out.Close()
 	for _, format := range []string{"logfmt", "json"} {
 		level, f := levelAndFormat(t, "debug", format)
-		log := slog.New(formatForSyslog(out, level, f)).With("sensor", "pond")
+		log := slog.New(newSeverityHandler(out, level, f)).With("sensor", "pond")
 		for _, test := range []struct {
 			log  func(string, ...any)
 			want string // facility 3 times eight and the severity, RFC 5424 section 6.2.1
@@ -123,5 +124,49 @@ func TestModeOfTheLogFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = log.Reopen()
+	}
+}
+
+// Where standard error is the journal's stream each line begins with its severity;
+// where the variable is another process's, none does.
+func TestJournalSeverities(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "stream"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := os.Stderr
+	defer func() { os.Stderr = before }()
+	os.Stderr = file
+	var st unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
+		t.Fatal(err)
+	}
+	level, format := levelAndFormat(t, "debug", "logfmt")
+	for stream, want := range map[string]string{
+		fmt.Sprintf("%d:%d", st.Dev, st.Ino): "<3>msg=\"two\\nlines\" sensor=pond\n<4>msg=b\n<6>msg=c\n<7>msg=d\n",
+		"1:1":                                "",
+	} {
+		t.Setenv("JOURNAL_STREAM", stream)
+		if err := file.Truncate(0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.Seek(0, 0); err != nil {
+			t.Fatal(err)
+		}
+		log, err := New(Stderr, level, format)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Error("two\nlines", "sensor", "pond")
+		log.Warn("b")
+		log.Info("c")
+		log.Debug("d")
+		text, err := os.ReadFile(file.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want != "" && string(text) != want || want == "" && (strings.Contains(string(text), "<4>") || !strings.Contains(string(text), "level=WARN")) {
+			t.Errorf("stream %s: %q", stream, text)
+		}
 	}
 }
