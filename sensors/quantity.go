@@ -90,6 +90,9 @@ func (q *Quantity) Check(v float64) error {
 		if shown == low || shown == high { // but for rounding
 			shown += fmt.Sprintf(" (%v in the base unit)", v)
 		}
+		if q.Range.Max == math.MaxFloat64 {
+			return Errorf(OutOfRange, "%s of %s is below %s", q.Name, shown, low)
+		}
 		return Errorf(OutOfRange, "%s of %s is outside %s to %s", q.Name, shown, low, high)
 	}
 	return nil

@@ -173,3 +173,13 @@ func TestReasonOf(t *testing.T) {
 		t.Error("Errorf loses errno")
 	}
 }
+
+// A range without an end is told by its beginning alone.
+func TestCheckOfACounterBelowZero(t *testing.T) {
+	q := *Pulses
+	q.Range = &Range{Max: math.MaxFloat64} // as a counter's that has none
+	err := q.Check(-5)
+	if err == nil || !strings.HasSuffix(err.Error(), "pulses of -5.00 is below 0.00") {
+		t.Errorf("got %v", err)
+	}
+}

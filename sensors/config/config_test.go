@@ -255,6 +255,15 @@ func TestChoosingChannels(t *testing.T) {
 	}
 }
 
+// What a driver always gives can't be chosen, and nobody is asked whether they
+// meant what they wrote.
+func TestQuantitiesAreNoChoice(t *testing.T) {
+	_, err := Load(Source{SensorFlags: []string{"a=bme280,channels=temperature"}})
+	if err == nil || !strings.Contains(err.Error(), "temperature can't be chosen: leave channels out; keys of temperature are written as temperature.offset") || strings.Contains(err.Error(), "did you mean") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A quantity with a unit converts: offsets are differences, and points go from
 // the driver's unit to the new one.
 func TestCalibrationUnits(t *testing.T) {

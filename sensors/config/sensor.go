@@ -208,6 +208,9 @@ func (d *sensorDraft) chooseChannels(set setting) error {
 	list, err := set.Words()
 	for _, c := range list {
 		if d.driver != nil && !slices.Contains(d.driver.Channels, c) {
+			if slices.Contains(measured(d.driver), c) {
+				return fmt.Errorf("driver %s always gives all that it measures, and %s can't be chosen: leave channels out; keys of %[2]s are written as %[2]s.offset", d.driver.Name, c)
+			}
 			return noInput(d.driver, c)
 		}
 		d.choose(c)
