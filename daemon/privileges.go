@@ -36,6 +36,22 @@ func (c *Context) CheckAccount() error {
 	return nil
 }
 
+// Account tells as whom the daemon will run.
+func (c *Context) Account() (uid, gid int, groups []int, err error) {
+	who, err := c.identity()
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	if who == nil {
+		groups, err = os.Getgroups()
+		return os.Geteuid(), os.Getegid(), groups, err
+	}
+	for _, g := range who.Groups {
+		groups = append(groups, int(g))
+	}
+	return int(who.UID), int(who.GID), groups, nil
+}
+
 // identity resolves the names while the starter's files are there. It is nil
 // where the process stays who it is.
 func (c *Context) identity() (*identity, error) {

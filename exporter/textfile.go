@@ -66,7 +66,7 @@ func advice(err error) string {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 		return ": free some space there; the previous file stays in place"
 	case errors.Is(err, unix.EROFS):
-		return ": the file system is mounted read-only; name a directory on another with --textfile"
+		return ": the file system is mounted read-only, or a systemd unit shows it so: name a directory on another with --textfile, or this one in the unit's ReadWritePaths="
 	case errors.Is(err, unix.ENOENT):
 		return ": the directory does not exist; create it, or name another with --textfile"
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):

@@ -24,7 +24,7 @@ import (
 var checkCommand = &command{
 	name:    "check",
 	summary: "Report every mistake of the configuration at once, with file, line and key, and list the wiring.",
-	details: `--hardware also reads each sensor once and reports what doesn't answer, and why. Programs aren't run.`,
+	details: `--hardware also reads each sensor once and reports what doesn't answer, and why. Programs aren't run: it is looked whether the daemon's user could start them, and what keeps it from that is a warning, with --hardware a failure.`,
 	examples: `
 dormouse check --config.file=dormouse.yml
 dormouse check --sensor greenhouse=bme280,addr=0x76 --hardware`,
@@ -63,6 +63,15 @@ func defineCheck(c *kingpin.CmdClause) action {
 		if err != nil {
 			return err
 		}
+		programs, err := service.VerifyPrograms(d, cfg)
+		if err != nil {
+			return namingFlag(err)
+		}
+		if !*hardware { // whose report has them
+			for _, sensor := range cfg.Sensors {
+				warnings = append(warnings, programs[sensor.Name]...)
+			}
+		}
 		for _, w := range append(warnings, lines...) {
 			if _, err := fmt.Fprintln(stderr, "warning:", w); err != nil {
 				return err
@@ -73,7 +82,7 @@ func defineCheck(c *kingpin.CmdClause) action {
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
-		return s.checkHardware(ctx, stdout, cfg)
+		return s.checkHardware(ctx, stdout, cfg, programs)
 	}
 }
 
@@ -110,11 +119,19 @@ func (s *settings) lineWarnings(cfg *config.Config) ([]string, error) {
 	return warnings, nil
 }
 
-// checkHardware reads everything once and reports what fails.
-func (s *settings) checkHardware(ctx context.Context, stdout io.Writer, cfg *config.Config) error {
+// checkHardware reads everything once and reports what fails, and of programs, by
+// sensor, what would keep them from being started.
+func (s *settings) checkHardware(ctx context.Context, stdout io.Writer, cfg *config.Config, programs map[string][]string) error {
 	var names []string
+	failed := 0
 	for _, sensor := range cfg.Sensors {
 		if sensor.Driver.Programs != nil {
+			for _, problem := range programs[sensor.Name] {
+				failed++
+				if _, err := fmt.Fprintln(stdout, problem); err != nil {
+					return err
+				}
+			}
 			// It may be a backup, or worse.
 			if _, err := fmt.Fprintf(stdout, "%s is a program: not run; `dormouse read %s` does\n", sensor.Name, sensor.Name); err != nil {
 				return err
@@ -124,6 +141,9 @@ func (s *settings) checkHardware(ctx context.Context, stdout io.Writer, cfg *con
 		names = append(names, sensor.Name)
 	}
 	if len(names) == 0 {
+		if failed > 0 {
+			return silent{exitFailed}
+		}
 		return nil
 	}
 	snapshot, clock, err := s.oneWake(ctx, cfg, names)
@@ -132,7 +152,6 @@ func (s *settings) checkHardware(ctx context.Context, stdout io.Writer, cfg *con
 	}
 	defer clock.Close()
 	b := openBoard(s.board, clock)
-	failed := 0
 	for _, result := range snapshot.Results {
 		text := "answers"
 		if !result.Up {

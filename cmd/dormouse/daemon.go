@@ -125,7 +125,6 @@ func (s *settings) describe(d *daemon.Context) {
 	d.SignalMap[syscall.SIGUSR1] = service.EventRead
 	d.SignalMap[syscall.SIGUSR2] = service.EventDump
 	d.Environment = runtimeSettings()
-	d.KeepEnvironment = []string{"RUNTIME_DIRECTORY", "STATE_DIRECTORY"}
 }
 
 // chooseLog is where the daemon would log on this machine, with a warning where

@@ -26,7 +26,7 @@ import (
 var readCommand = &command{
 	name:    "read",
 	summary: "Read the sensors once, now, and print their readings.",
-	details: `Without a name all sensors are read. Where a daemon has the same sensors it is asked for fresh readings. The exit status is 1 if one of them failed.
+	details: `Without a name all sensors are read, and no task is run; with the name of a task or of another program also its exit status and what it printed are shown. Where a daemon has the same sensors it is asked for fresh readings. The exit status is 1 if one of them failed.
 
 --plan lists the next wakes instead, up to --until: when, and which sensors are read.`,
 	examples: `
@@ -67,7 +67,13 @@ func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format st
 		readings, err := s.askDaemon(ctx, names)
 		switch {
 		case err == nil:
-			return printReadings(stdout, readings, format)
+			var programs []control.Program
+			if len(names) > 0 && format == "table" {
+				if programs, err = control.Programs(ctx, s.pidFile, names...); err != nil {
+					return err
+				}
+			}
+			return printReadings(stdout, readings, programs, format)
 		case !errors.Is(err, control.ErrNoDaemon):
 			return err
 		case s.unconfigured():
@@ -95,7 +101,11 @@ func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format st
 	case format == "prometheus":
 		err = exporter.Text(stdout, snapshot, options)
 	default:
-		return printReadings(stdout, exporter.JSON(snapshot, clock), format)
+		var programs []control.Program
+		if len(names) > 0 {
+			programs = control.ProgramsOf(snapshot, clock, names...)
+		}
+		return printReadings(stdout, exporter.JSON(snapshot, clock), programs, format)
 	}
 	if err != nil {
 		return err
@@ -161,12 +171,17 @@ func (s *settings) askDaemon(ctx context.Context, names []string) (*exporter.Rea
 	return readings, err
 }
 
-func printReadings(w io.Writer, readings *exporter.Readings, format string) error {
+// printReadings prints the readings and, in the table for people, what the
+// programs printed that were asked for by name.
+func printReadings(w io.Writer, readings *exporter.Readings, programs []control.Program, format string) error {
 	var err error
 	if format == "json" {
 		err = exporter.WriteReadings(w, readings)
 	} else {
 		err = exporter.ReadingsTable(w, readings)
+		for _, p := range programs {
+			err = errors.Join(err, p.WriteLast(w))
+		}
 	}
 	if err != nil {
 		return err

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/user"
 	"strconv"
+	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -21,7 +21,7 @@ var restartCommand = &command{
 	summary: "Stop the daemon if it runs, then start it as `start` does.",
 	details: `All that can be checked is checked before: where the configuration is invalid, or a flag names what can't be had, the daemon is left running.`,
 	define: func(c *kingpin.CmdClause) action {
-		timeout := timeoutFlag(c)
+		limit := endTimeoutFlag(c)
 		s := &settings{}
 		s.wiringFlags(c)
 		s.logLevelFlags(c, "info")
@@ -29,11 +29,11 @@ var restartCommand = &command{
 		return func(stdout, stderr io.Writer) error {
 			d := daemon.New("dormouse")
 			if _, arrived := daemon.Handover(); !arrived {
-				ctx, cancel := within(*timeout)
-				defer cancel()
-				if err := s.checkStart(ctx, d); err != nil {
+				if err := s.checkStart(d); err != nil {
 					return err
 				}
+				ctx, cancel := within(limit(s.pidFile))
+				defer cancel()
 				if err := stop(ctx, s.pidFile, stdout); err != nil {
 					return err
 				}
@@ -45,7 +45,7 @@ var restartCommand = &command{
 
 // checkStart finds what would keep the daemon from being started in the place of
 // the one that runs.
-func (s *settings) checkStart(ctx context.Context, d *daemon.Context) error {
+func (s *settings) checkStart(d *daemon.Context) error {
 	if err := s.fromHere(); err != nil {
 		return err
 	}
@@ -79,12 +79,12 @@ func (s *settings) checkStart(ctx context.Context, d *daemon.Context) error {
 		}
 		clock.Close()
 	}
-	return s.checkListen(ctx)
+	return s.checkListen()
 }
 
 // checkListen checks the addresses of the page: each has to be free, or the
 // daemon's that is about to end, which tells its own.
-func (s *settings) checkListen(ctx context.Context) error {
+func (s *settings) checkListen() error {
 	switch {
 	case !s.serve:
 		return nil
@@ -94,6 +94,8 @@ func (s *settings) checkListen(ctx context.Context) error {
 		}
 		return nil
 	}
+	ctx, cancel := within(10 * time.Second)
+	defer cancel()
 	theirs, err := control.Addresses(ctx, s.pidFile)
 	if err != nil && daemon.Status(s.pidFile).Running() {
 		return nil // whose they are can't be told

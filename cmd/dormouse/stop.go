@@ -11,13 +11,46 @@ import (
 
 	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
+	"example.org/dormouse/exporter/control"
 )
 
 var stopCommand = &command{
 	name:    "stop",
 	summary: "Stop the daemon, and return when it has ended.",
-	details: `Where no daemon runs that is a success.`,
-	define:  daemonCommand(stop),
+	details: `Where no daemon runs that is a success. Programs that are being run are given time to end, and with stop-tasks: wait in the configuration tasks all of theirs.`,
+	define: func(c *kingpin.CmdClause) action {
+		s := &settings{}
+		s.pidFileFlag(c, service.DefaultPIDFile())
+		limit := endTimeoutFlag(c)
+		return func(stdout, stderr io.Writer) error {
+			if err := s.fromHere(); err != nil {
+				return err
+			}
+			ctx, cancel := within(limit(s.pidFile))
+			defer cancel()
+			return stop(ctx, s.pidFile, stdout)
+		}
+	},
+}
+
+// endTimeoutFlag is --timeout of a command that ends the daemon. Where it isn't
+// given, the daemon tells how much longer its programs may take.
+func endTimeoutFlag(c *kingpin.CmdClause) func(pidFile string) time.Duration {
+	given := false
+	timeout := c.Flag("timeout", "How long to wait for the daemon. Default: 10s, and as long as its programs may take to end.").
+		PlaceHolder("10s").Default("10s").IsSetByUser(&given).Duration()
+	return func(pidFile string) time.Duration {
+		if given {
+			return *timeout
+		}
+		ctx, cancel := within(*timeout)
+		defer cancel()
+		programs, err := control.LongestEnd(ctx, pidFile)
+		if err != nil { // stop tells what is wrong with it
+			programs = 0
+		}
+		return *timeout + programs
+	}
 }
 
 // daemonCommand defines a command that speaks to the daemon of --pid-file, within

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"example.org/dormouse/exporter"
 )
@@ -39,26 +40,37 @@ func Reload(ctx context.Context, pidFile string) error {
 
 // Addresses asks the daemon of a pidfile where it serves its page.
 func Addresses(ctx context.Context, pidFile string) ([]string, error) {
-	body, err := ask(ctx, pidFile, http.MethodGet, "/addresses", nil)
-	if err != nil {
-		return nil, err
-	}
-	var addresses []string
-	if err := json.Unmarshal(body, &addresses); err != nil {
-		return nil, fmt.Errorf("parse the daemon's answer: %w", err)
-	}
-	return addresses, nil
+	return get[[]string](ctx, pidFile, "/addresses", nil)
+}
+
+// LongestEnd asks the daemon of a pidfile how long its programs may take to end
+// when it does.
+func LongestEnd(ctx context.Context, pidFile string) (time.Duration, error) {
+	seconds, err := get[float64](ctx, pidFile, "/end", nil)
+	return time.Duration(seconds * float64(time.Second)), err
+}
+
+// get asks for a JSON document.
+func get[T any](ctx context.Context, pidFile, path string, values url.Values) (document T, err error) {
+	return parse[T](ask(ctx, pidFile, http.MethodGet, path, values))
 }
 
 func parseReadings(body []byte, err error) (*exporter.Readings, error) {
+	readings, err := parse[exporter.Readings](body, err)
 	if err != nil {
 		return nil, err
 	}
-	readings := &exporter.Readings{}
-	if err := json.Unmarshal(body, readings); err != nil {
-		return nil, fmt.Errorf("parse the daemon's answer: %w", err)
+	return &readings, nil
+}
+
+func parse[T any](body []byte, err error) (document T, _ error) {
+	if err != nil {
+		return document, err
 	}
-	return readings, nil
+	if err := json.Unmarshal(body, &document); err != nil {
+		return document, fmt.Errorf("parse the daemon's answer: %w", err)
+	}
+	return document, nil
 }
 
 // ask sends a request to the daemon of a pidfile.

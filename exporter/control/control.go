@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -61,8 +62,10 @@ type Server struct {
 	Reload func() error
 	// Addresses are where the page is served.
 	Addresses []string
-	Clock     exporter.Clock
-	Log       *slog.Logger
+	// LongestEnd is how long programs may take to end when the daemon does.
+	LongestEnd func() time.Duration
+	Clock      exporter.Clock
+	Log        *slog.Logger
 }
 
 // Serve answers until l is closed, which is no error. It holds mostConnections at
@@ -71,7 +74,8 @@ func (s *Server) Serve(l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /readings.json", s.Readings)
 	mux.HandleFunc("GET /programs", s.programs)
-	mux.HandleFunc("GET /addresses", s.addresses)
+	mux.HandleFunc("GET /addresses", func(w http.ResponseWriter, _ *http.Request) { s.answer(w, s.Addresses) })
+	mux.HandleFunc("GET /end", func(w http.ResponseWriter, _ *http.Request) { s.answer(w, s.LongestEnd().Seconds()) })
 	mux.HandleFunc("POST /read", s.read)
 	mux.HandleFunc("POST /reload", s.reload)
 	open := &connections{}
@@ -96,9 +100,9 @@ func (s *Server) read(w http.ResponseWriter, q *http.Request) {
 	}
 }
 
-func (s *Server) addresses(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) answer(w http.ResponseWriter, document any) {
 	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(s.Addresses); err != nil {
+	if err := json.NewEncoder(w).Encode(document); err != nil {
 		s.Log.Debug("the client of the control socket is gone", "err", err)
 	}
 }

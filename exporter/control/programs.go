@@ -2,8 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -67,20 +65,9 @@ func runOf(r *sensors.Run, clock exporter.Clock) *Run {
 // Programs asks the daemon of a pidfile for the runs of the named sensors'
 // programs, of all without a name.
 func Programs(ctx context.Context, pidFile string, names ...string) ([]Program, error) {
-	body, err := ask(ctx, pidFile, http.MethodGet, "/programs", url.Values{"name": names})
-	if err != nil {
-		return nil, err
-	}
-	var programs []Program
-	if err := json.Unmarshal(body, &programs); err != nil {
-		return nil, fmt.Errorf("parse the daemon's answer: %w", err)
-	}
-	return programs, nil
+	return get[[]Program](ctx, pidFile, "/programs", url.Values{"name": names})
 }
 
 func (s *Server) programs(w http.ResponseWriter, q *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(ProgramsOf(s.Snapshot(), s.Clock, q.URL.Query()["name"]...)); err != nil {
-		s.Log.Debug("the client of the control socket is gone", "err", err)
-	}
+	s.answer(w, ProgramsOf(s.Snapshot(), s.Clock, q.URL.Query()["name"]...))
 }

@@ -24,6 +24,14 @@ func (p *Program) WriteText(w io.Writer) error {
 	return err
 }
 
+// WriteLast writes the last run of the program.
+func (p *Program) WriteLast(w io.Writer) error {
+	b := &strings.Builder{}
+	p.Last.write(b, p.Name)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
 func (r *Run) write(b *strings.Builder, title string) {
 	if r == nil {
 		fmt.Fprintf(b, "%s: none yet\n", title)

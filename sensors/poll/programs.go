@@ -193,9 +193,8 @@ func (l *loop) tasksLeft() []string {
 // to end. Hurry cuts short that of tasks.
 func (l *loop) waitForReads() {
 	hurry := l.hurry
-	limit := l.longestEnding()
+	limit := l.set.Load().longestEnd(true)
 	if names := l.tasksLeft(); len(names) > 0 && l.set.Load().config.WaitForTasks {
-		limit = max(limit, l.longestTask())
 		l.log.Info("waiting for tasks to end", "tasks", names, "at_most", duration.Format(limit))
 	}
 	if limit > 0 && l.ending != nil {
@@ -213,27 +212,26 @@ func (l *loop) waitForReads() {
 	}
 }
 
-// longestTask is how long the tasks that are being run may still take.
-func (l *loop) longestTask() time.Duration {
+// longestEnd is how long the programs of the sensors may take to end, those apart
+// that aren't being run if only those that are count. Tasks that are waited for
+// may take all of their time.
+func (t *set) longestEnd(onlyActive bool) time.Duration {
 	var most time.Duration
-	for _, s := range l.set.Load().sensors {
-		if s.active && s.isTask() {
+	for _, s := range t.sensors {
+		if s.programs() == nil || onlyActive && !s.active {
+			continue
+		}
+		most = max(most, graceOf(s.cfg))
+		if t.config.WaitForTasks && s.isTask() {
 			most = max(most, s.longest())
 		}
 	}
 	return most
 }
 
-// longestEnding is how long the programs that are being run may take to end.
-func (l *loop) longestEnding() time.Duration {
-	var most time.Duration
-	for _, s := range l.set.Load().sensors {
-		if s.active && s.programs() != nil {
-			most = max(most, graceOf(s.cfg))
-		}
-	}
-	return most
-}
+// LongestEnd is how long Run may wait for programs when its context has ended,
+// whichever are being run then.
+func (p *Poller) LongestEnd() time.Duration { return p.set.Load().longestEnd(false) }
 
 // succeed puts the sensor of a newer configuration in the place of one whose
 // program was let to end.

@@ -129,7 +129,11 @@ func TestSystemd(t *testing.T) {
 		t.Errorf("the page: %v\n%.500s", err, page)
 	}
 	// The directories that systemd has made for the unit are no reason to warn.
-	if log := m.do("journalctl", "--no-pager", "-o", "cat", "-u", "dormouse"); strings.Contains(log, "WARN") || strings.Contains(log, "warning") {
+	warnings := func() string {
+		out, _ := m.exec("journalctl", "--no-pager", "-o", "cat", "-q", "-p", "warning", "-u", "dormouse") // status 1: none
+		return out
+	}
+	if log := warnings(); log != "" {
 		t.Errorf("the shipped unit warns:\n%s", last(log, 3000))
 	}
 	if got := m.show("WatchdogUSec"); got != "0" {
@@ -159,6 +163,10 @@ func TestSystemd(t *testing.T) {
 	m.inside("/etc/dormouse/dormouse.yml", threeSensors+"  - {name: cellar, driver: none, addr: 0x48}\n")
 	m.wants(1, ctl, "reload", "dormouse")
 	m.journal(`no driver "none"`)
+	// Each line has its own priority.
+	if log := warnings(); !strings.Contains(log, `no driver \"none\"`) || strings.Contains(log, "msg=start") || strings.Contains(log, "<3>") {
+		t.Errorf("of the priority warning or above:\n%s", log)
+	}
 	if status := m.show("StatusText"); status != "reload failed, the old configuration stays" || m.show("MainPID") != pid || m.show("ActiveState") != "active" {
 		t.Errorf("after the failed reload: %q, process %s (was %s), %s", status, m.show("MainPID"), pid, m.show("ActiveState"))
 	}

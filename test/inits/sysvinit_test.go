@@ -89,6 +89,9 @@ func TestSysvinit(t *testing.T) {
 	if again := m.do("cat", "/run/dormouse/dormouse.pid"); again == pid {
 		t.Error("restart left the process")
 	}
+	if out := m.wants(1, "sh", "-c", "ulimit -v 600000; exec service dormouse restart"); strings.Count(out, "\n") > 1 || !strings.Contains(out, "ulimit -v 600000 is less than") {
+		t.Errorf("with few addresses:\n%s", out)
+	}
 	m.wants(2, service, "dormouse", "dance")
 	m.wants(0, service, "dormouse", "stop")
 	m.wants(3, service, "dormouse", "status")

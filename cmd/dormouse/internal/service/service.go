@@ -152,7 +152,8 @@ func (s *service) serve(failed chan<- error) {
 		go func() { failed <- s.server.Serve(s.Listeners...) }()
 	}
 	if s.Control != nil {
-		c := control.Server{Readings: s.page, Read: s.poller.ReadNow, Snapshot: s.poller.Snapshot, Reload: s.requestReload, Clock: s.Clock, Log: s.Log.Logger}
+		c := control.Server{Readings: s.page, Read: s.poller.ReadNow, Snapshot: s.poller.Snapshot, Reload: s.requestReload,
+			LongestEnd: s.poller.LongestEnd, Clock: s.Clock, Log: s.Log.Logger}
 		for _, l := range s.Listeners {
 			c.Addresses = append(c.Addresses, l.Addr().String())
 		}

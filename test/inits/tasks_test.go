@@ -1,0 +1,109 @@
+//go:build system
+
+package inits
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"example.org/dormouse/test/kit"
+)
+
+// slowTask takes 20 s, and leaves a mark where it came to its end.
+const slowTask = "defaults: {every: 1h}\ntasks:\n  - {name: slow, argv: [/bin/sh, -c, \"echo begun; sleep 20; echo over >/var/lib/dormouse/over\"]}\n"
+
+// stopsWhileATaskRuns stops the service while the task of 20 s is being run: with
+// wait it comes to its end, with term it is ended at once, and the log tells it.
+func stopsWhileATaskRuns(m *machine, log func(text string), start, stop []string) {
+	const over = "/var/lib/dormouse/over"
+	for _, mode := range []string{"wait", "term"} {
+		m.inside("/etc/dormouse/dormouse.yml", "stop-tasks: "+mode+"\n"+slowTask)
+		m.do(start...)
+		kit.Eventually(m, func() error {
+			if out, code := m.exec("pgrep", "-xu", "dormouse", "sleep"); code != 0 {
+				return errors.New("the task isn't run: " + out)
+			}
+			return nil
+		})
+		began := time.Now()
+		m.wants(0, stop...)
+		took := time.Since(began)
+		_, err := os.Stat(m.root + over)
+		ended := err == nil
+		m.Logf("%s: the stop took %s", mode, took.Round(time.Millisecond))
+		switch mode {
+		case "wait":
+			if !ended || took < 12*time.Second {
+				m.Errorf("the task wasn't waited for: %s, its mark is there: %v", took, ended)
+			}
+			log("waiting for tasks to end")
+		case "term":
+			if ended || took > 9*time.Second {
+				m.Errorf("the task wasn't ended: %s, its mark is there: %v", took, ended)
+			}
+			log(`msg="the program was ended"`)
+		}
+		m.exec("rm", "-f", over)
+	}
+}
+
+func TestSystemdStopsTasks(t *testing.T) {
+	m := bootSystemd(t, nil, "dormouse.service")
+	m.do("systemctl", "stop", "dormouse")
+	if limit := m.show("TimeoutStopUSec"); limit != "10s" {
+		t.Fatalf("systemd would wait for %s: this proves nothing", limit)
+	}
+	stopsWhileATaskRuns(m, m.journal, []string{"systemctl", "start", "dormouse"}, []string{"systemctl", "stop", "dormouse"})
+	if result := m.show("Result"); result != "success" {
+		t.Errorf("the result is %s", result)
+	}
+}
+
+func TestSysvinitStopsTasks(t *testing.T) {
+	m := bootSysvinit(t, nil)
+	m.do("service", "dormouse", "stop")
+	stopsWhileATaskRuns(m, m.awaitLog, []string{"service", "dormouse", "start"}, []string{"service", "dormouse", "stop"})
+}
+
+// TestWhatATaskIsGivenUnderTheUnit: its environment from a file that others can't
+// read, its umask and its nice value.
+func TestWhatATaskIsGivenUnderTheUnit(t *testing.T) {
+	m := bootSystemd(t, func(m *machine) {
+		m.inside("/etc/dormouse/secret", "TOKEN=\"s3 cret\"\n")
+		m.host("chroot", m.root, "chown", "root:dormouse", "/etc/dormouse/secret")
+		m.host("chroot", m.root, "chmod", "640", "/etc/dormouse/secret")
+		m.inside("/etc/dormouse/dormouse.yml", `tasks:
+  - name: given
+    argv: [/bin/sh, -c, "echo $TOKEN; nice; touch /var/lib/dormouse/made; stat -c %a /var/lib/dormouse/made"]
+    environment-file: /etc/dormouse/secret
+    umask: "027"
+    nice: 7
+    at: "0 0 29 2 *"
+`)
+	}, "dormouse.service")
+	out := m.do("dormouse", "read", "given")
+	if !strings.Contains(out, "exit status 0\n  | s3 cret\n  | 7\n  | 640") {
+		t.Errorf("read given says\n%s", out)
+	}
+	if out := m.do("dormouse", "status", "given"); !strings.Contains(out, "given: last run: ") || !strings.Contains(out, "  | s3 cret") {
+		t.Errorf("status given says\n%s", out)
+	}
+	// Root and the daemon's user are told, and nobody else.
+	for user, code := range map[string]int{"dormouse": 0, "nobody": 1} {
+		out, got := m.exec("su", "-s", "/bin/sh", "-c", "dormouse status given", user)
+		if got != code || strings.Contains(out, "s3 cret") != (code == 0) {
+			t.Errorf("%s: exit status %d\n%s", user, got, out)
+		}
+	}
+	if page, err := m.page(t.Context()); err != nil || regexp.MustCompile("s3 cret").Match([]byte(page)) {
+		t.Errorf("the page: %v\n%s", err, page)
+	}
+	if log := m.do("journalctl", "--no-pager", "-o", "cat", "-u", "dormouse"); strings.Contains(log, "s3 cret") {
+		t.Errorf("the journal has what the task printed:\n%s", fmt.Sprint(last(log, 2000)))
+	}
+}
