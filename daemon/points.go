@@ -59,7 +59,7 @@ var topics = []topic{
 	{aboutPrivileges, 19, "what a daemon may do, an error in it may do"},
 	{aboutSession, 4, "the keys of a terminal signal a process group of its session, and its hang-up signals the session's leader; a shell passes that on to its jobs"},
 	{aboutTerminal, 5, "the keys of a controlling terminal signal the process, and its hang-up ends it"},
-	{aboutExecution, 15, "an inherited signal mask, the Go runtime's settings and the executable's mapping change by an execution only, and Go can't fork without one"},
+	{aboutExecution, 15, "only an execution changes the signal mask of all threads, the Go runtime's settings and the mapped executable, and Go can't fork without one"},
 	{aboutName, 3, "after an execution by descriptor the kernel shows the descriptor's number as the process's name"},
 	{aboutRoot, 19, "files outside the root directory are out of reach of an error in the daemon"},
 	{aboutDirectory, 8, "the file system of the working directory can't be unmounted: a system keeps data that grows on a file system of its own, " +

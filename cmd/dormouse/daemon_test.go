@@ -189,6 +189,28 @@ func TestRestartKeepsWhatCanNotBeStartedAgain(t *testing.T) {
 	}
 }
 
+// Under a superserver standard output is its socket, and writing there would end
+// the process.
+func TestNothingIsExplainedToASocket(t *testing.T) {
+	p := newPlace(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	socket, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	cmd := p.command("start", "--explain", "--board=sim", "--sensor=a=sht4x")
+	var stderr strings.Builder
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = socket, socket, &stderr
+	if err := cmd.Run(); cmd.ProcessState.ExitCode() != exitUsage || !strings.Contains(stderr.String(), "the superserver's socket") {
+		t.Errorf("%v\n%s", err, stderr.String())
+	}
+}
+
 // A start that fails tells the terminal.
 func TestStartErrorReachesTheTerminal(t *testing.T) {
 	p := newPlace(t)

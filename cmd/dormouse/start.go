@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -25,6 +26,9 @@ dormouse start --config.file=dormouse.yml --explain`,
 		return func(stdout, stderr io.Writer) error {
 			d := daemon.New("dormouse")
 			if *explain {
+				if daemon.Detect() == daemon.Superserver {
+					return usageError{errors.New("--explain: standard output is the superserver's socket: leave the flag out")}
+				}
 				d.Explain = stdout
 			}
 			return s.daemon(d, stdout)
