@@ -73,8 +73,11 @@ func (u *USBSerial) Plug(ctx context.Context) (err error) {
 	return nil
 }
 
-// Unplug pulls the adapter out, whoever uses it.
+// Unplug pulls the adapter out, whoever uses it; one that is out stays out.
 func (u *USBSerial) Unplug(ctx context.Context) error {
+	if u.id == "" {
+		return nil
+	}
 	_, err := u.m.monitor.execute(ctx, "device_del", map[string]any{"id": u.id})
 	u.id = ""
 	return errors.Join(err, u.Port.Close())
