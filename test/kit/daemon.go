@@ -3,7 +3,11 @@ package kit
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"strconv"
@@ -12,6 +16,7 @@ import (
 	"time"
 
 	"example.org/dormouse/exporter"
+	"example.org/dormouse/exporter/control"
 	"example.org/dormouse/test/rig"
 )
 
@@ -144,23 +149,43 @@ func (d *Daemon) Log() string {
 	return string(text)
 }
 
-// Read has the daemon read all its sensors now, and returns them by name. Up is
-// never nil.
-func (d *Daemon) Read() map[string]exporter.SensorJSON {
+// Read has the daemon read sensors now, all without a name, and returns those
+// that it has read so far by name. What the daemon reads at its start has begun
+// before, so it isn't taken for an answer.
+func (d *Daemon) Read(names ...string) map[string]exporter.SensorJSON {
 	d.t.Helper()
-	stdout, stderr, _ := d.m.Run(d.t, "read", "--format=json", "--pid-file="+d.PIDFile) // its status tells that a sensor is down
-	var readings exporter.Readings
-	if err := json.Unmarshal([]byte(stdout), &readings); err != nil {
-		d.t.Fatalf("dormouse read says %q, %s: %v", stdout, stderr, err)
-	}
-	sensors := map[string]exporter.SensorJSON{}
-	for _, s := range readings.Sensors {
-		if s.Up == nil {
+	Eventually(d.t, func() error {
+		_, err := Fetch(d.t.Context(), d.m.Transport(control.Path(d.PIDFile)), "http://dormouse/readings.json")
+		return err
+	})
+	read := map[string]exporter.SensorJSON{}
+	for _, s := range d.m.Ask(d.t, d.PIDFile, names...).Sensors {
+		if s.Up != nil {
+			read[s.Name] = s
+		} else if len(names) == 0 {
 			d.t.Fatalf("sensor %s wasn't read", s.Name)
 		}
-		sensors[s.Name] = s
 	}
-	return sensors
+	return read
+}
+
+// Ask has the daemon of a pidfile read sensors now, all without a name, over its
+// control socket, as `dormouse read` does. To start that program takes longer
+// than most reads.
+func (m *Machine) Ask(t testing.TB, pidFile string, names ...string) exporter.Readings {
+	t.Helper()
+	address := "http://dormouse/read?" + url.Values{"name": names}.Encode()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, nil)
+	Must(t, err)
+	response, err := m.Transport(control.Path(pidFile)).RoundTrip(request)
+	Must(t, err)
+	body, err := io.ReadAll(response.Body)
+	Must(t, errors.Join(err, response.Body.Close()))
+	var readings exporter.Readings
+	if err := json.Unmarshal(body, &readings); err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("the daemon of %s answers %s %q: %v", pidFile, response.Status, body, err)
+	}
+	return readings
 }
 
 // Page is /metrics.

@@ -71,7 +71,7 @@ func TestEachQueryOfTheDashboardReturnsData(t *testing.T) {
 	demo := kit.Address(t, background(t, dormouse, "demo", "--web.listen-address=127.0.0.1:0"), kit.Listening)
 	page := httptest.NewServer(everyQuantity())
 	defer page.Close()
-	p := startPrometheus(t, map[string]string{"demo": demo, "every": strings.TrimPrefix(page.URL, "http://")})
+	p := startPrometheus(t, "1s", map[string]string{"demo": demo, "every": strings.TrimPrefix(page.URL, "http://")})
 
 	queries := dashboardQueries(t)
 	if len(queries) < 20 {

@@ -67,11 +67,11 @@ type prometheus struct {
 
 var prometheusListens = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
 
-// startPrometheus has one scrape targets, by job, every second.
-func startPrometheus(t *testing.T, targets map[string]string) *prometheus {
+// startPrometheus has one scrape targets, by job.
+func startPrometheus(t *testing.T, every string, targets map[string]string) *prometheus {
 	t.Helper()
 	dir := t.TempDir()
-	config := "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n"
+	config := fmt.Sprintf("global: {scrape_interval: %s, scrape_timeout: %[1]s}\nscrape_configs:\n", every)
 	for job, target := range targets {
 		config += fmt.Sprintf("  - {job_name: %s, static_configs: [{targets: [%q]}]}\n", job, target)
 	}
@@ -195,7 +195,7 @@ func TestPrometheusScrapesTheDaemon(t *testing.T) {
 	})
 	defer proxy.Close()
 
-	p := startPrometheus(t, map[string]string{"sim": host, "rig": strings.TrimPrefix(proxy.URL, "http://")})
+	p := startPrometheus(t, "1s", map[string]string{"sim": host, "rig": strings.TrimPrefix(proxy.URL, "http://")})
 	p.answers(`up`, all(2, 1))
 
 	p.answers(`sensor_temperature_celsius{job="rig", sensor="greenhouse", room="greenhouse"}`, one("greenhouse", 25.08, 25.08))
