@@ -10,7 +10,7 @@ import (
 )
 
 // taskDocuments are the documents by task. What they show is executed.
-var taskDocuments = []string{"first-sensor.md", "porting.md", "fleets.md"}
+var taskDocuments = []string{"first-sensor.md", "porting.md", "fleets.md", "wiring.md"}
 
 // A block is a fenced part of a document.
 type block struct{ language, text string }
