@@ -53,7 +53,7 @@ func (q *inquiry) close() {
 func inquire(pidFile string) *inquiry {
 	q := &inquiry{}
 	unknown := func(err error) *inquiry {
-		q.State = State{Code: StatusUnknown, Text: fmt.Sprintf("can't tell: %v", err)}
+		q.State = State{Code: StatusUnknown, Text: fmt.Sprintf("unknown: %v", err)}
 		return q
 	}
 	var err error

@@ -279,7 +279,7 @@ func (c *child) wait(timeout time.Duration, interrupted <-chan os.Signal, explai
 			return fmt.Errorf("start interrupted (%v): the daemon was ended too", sig)
 		case <-late:
 			c.kill(messages)
-			return fmt.Errorf("the daemon wasn't ready within %s, and was ended; its log may tell why", duration.Format(timeout))
+			return fmt.Errorf("the daemon wasn't ready within %s, and was ended; its log may have the reason", duration.Format(timeout))
 		}
 	}
 }

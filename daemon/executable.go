@@ -72,11 +72,11 @@ func (c *Context) releases(mount Mount, err error) (copies bool, choice string) 
 	case c.ReleaseExecutable == ReleaseAlways:
 		return true, "copied: the program asks for it (ReleaseAlways)"
 	case err != nil: // it is from outside this mount namespace
-		return false, "not copied: its file system isn't among those of this mount namespace, where nobody can unmount it"
+		return false, "not copied: its file system isn't among those of this mount namespace, where it can't be unmounted"
 	case mount.Stays():
 		return false, fmt.Sprintf("not copied: it lies on %s, which belongs to the system and stays mounted", mount)
 	}
-	return true, fmt.Sprintf("copied: it lies on %s, which somebody may want to unmount", mount)
+	return true, fmt.Sprintf("copied: it lies on %s, which may have to be unmounted", mount)
 }
 
 func descriptorPath(f *os.File) string { return "/proc/self/fd/" + strconv.Itoa(int(f.Fd())) }

@@ -123,7 +123,7 @@ func (c *Context) explainStaying(s Situation, anew []string) {
 		c.step(aboutExecution, "go on without another execution", "nothing has to change that only an execution changes")
 		return
 	}
-	c.step(aboutExecution, "execute the program anew, with the same process id", strings.Join(anew, "; "))
+	c.step(aboutExecution, "execute the program again, with the same process id", strings.Join(anew, "; "))
 }
 
 // explainSignals says of each signal what becomes of it. At a terminal those that
@@ -178,7 +178,7 @@ func (r *reporter) explainChildren(strangers bool) {
 
 // explainReadiness says who is told that the daemon works.
 func (p *Process) explainReadiness() {
-	told := "nobody waits: the process was not detached, and no supervisor listens (NOTIFY_SOCKET)"
+	told := "no starter waits: the process was not detached, and no supervisor listens (NOTIFY_SOCKET)"
 	switch {
 	case p.plan.Detached:
 		told = "the command that was typed exits with status 0"

@@ -70,12 +70,12 @@ func TestExplainInPlace(t *testing.T) {
 			t.Errorf("it begins %d times:\n%s", n, out.String())
 		}
 		for _, want := range []string{"detaching: go on in this process", "(DetachNever)", "stay in the session", "change it to /",
-			"don't ignore it", "report that the daemon works", "nobody waits: "} {
+			"don't ignore it", "report that the daemon works", "no starter waits: "} {
 			if strings.Count(out.String(), want) != 1 {
 				t.Errorf("anew %v: not one %q in\n%s", anew, want, out.String())
 			}
 		}
-		if strings.Contains(out.String(), "execute the program anew") != anew {
+		if strings.Contains(out.String(), "execute the program again") != anew {
 			t.Errorf("anew %v:\n%s", anew, out.String())
 		}
 	}

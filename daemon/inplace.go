@@ -63,7 +63,7 @@ func (c *Context) inPlace() (*Process, error) {
 	}
 	c.explainStaying(p.plan.Situation, anew)
 	if len(anew) > 0 {
-		return nil, errors.Join(fmt.Errorf("execute the program anew: %w", c.executeAnew(p)), p.abandon())
+		return nil, errors.Join(fmt.Errorf("execute the program again: %w", c.executeAnew(p)), p.abandon())
 	}
 	return arrive(p.plan, &opened{p.pidfile, p.lock, slices.Clone(c.FilesPreserve)}, c.Explain)
 }

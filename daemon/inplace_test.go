@@ -115,7 +115,7 @@ func TestForegroundWithPIDFile(t *testing.T) {
 	}
 }
 
-// Dirty signals alone are reason enough to execute the program anew.
+// Dirty signals alone are reason enough to execute the program again.
 func TestForegroundCleansSignals(t *testing.T) {
 	h := newHelper(t)
 	h.plan.DetachProcess = DetachNever
@@ -250,7 +250,7 @@ func TestSocketsFromSupervisor(t *testing.T) {
 	if got := h.await("listening on "); got != l.Addr().String() {
 		t.Errorf("listening on %s, want %s", got, l.Addr())
 	}
-	if got := h.await("warning NOTIFY_SOCKET: "); !strings.Contains(got, "the supervisor isn't told") {
+	if got := h.await("warning NOTIFY_SOCKET: "); !strings.Contains(got, "the supervisor won't learn") {
 		t.Errorf("warned of %q", got)
 	}
 	h.finish(cmd)

@@ -316,7 +316,7 @@ func (x *examination) umask() Point {
 	p := newPoint(aboutUmask, Pass)
 	mask, err := strconv.ParseUint(x.status["Umask"], 8, 32)
 	if err != nil {
-		return x.cannot(p, fmt.Errorf("this kernel doesn't tell: %w", err))
+		return x.cannot(p, fmt.Errorf("this kernel doesn't report it: %w", err))
 	}
 	p.Evidence = []string{fmt.Sprintf("%03o", mask)}
 	switch {
@@ -439,7 +439,7 @@ func (x *examination) core() Point {
 	_, rest, _ := strings.Cut(string(limits), "Max core file size")
 	fields := strings.Fields(rest)
 	if len(fields) < 2 {
-		return x.cannot(p, errors.New("the kernel tells no core limit"))
+		return x.cannot(p, errors.New("the kernel reports no core limit"))
 	}
 	p.Evidence = []string{fmt.Sprintf("limit %s, at most %s", fields[0], fields[1])}
 	p.Verdict = verdict(fields[0] == "0")

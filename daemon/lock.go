@@ -106,7 +106,7 @@ func holderOf(path string) (h holder, ok bool) {
 	return h, err == nil
 }
 
-var errNoHolder = errors.New("nobody tells who holds the name")
+var errNoHolder = errors.New("the kernel reports no owner of the name")
 
 // withHolder calls f with a connection to the holder, which tells who that is.
 func withHolder(path string, f func(fd int, h holder) error) error {

@@ -65,7 +65,7 @@ func openLog(path string, who *identity) (*os.File, error) {
 	}
 	switch {
 	case errors.Is(err, unix.ELOOP):
-		return nil, fmt.Errorf("log file %s is a symbolic link, which somebody else could point elsewhere; name the file itself: %w", path, err)
+		return nil, fmt.Errorf("log file %s is a symbolic link, which another user could point elsewhere; name the file itself: %w", path, err)
 	case errors.Is(err, unix.ENXIO):
 		return nil, fmt.Errorf("log file %s isn't a regular file; name another: %w", path, err)
 	case err != nil:

@@ -24,7 +24,7 @@ func newNotifier() (n notifier, warning string) {
 	}
 	conn, err := net.Dial("unixgram", socket)
 	if err != nil {
-		return n, fmt.Sprintf("NOTIFY_SOCKET: %v: the supervisor isn't told when the daemon is ready; unset the variable where it is a remnant", err)
+		return n, fmt.Sprintf("NOTIFY_SOCKET: %v: the supervisor won't learn when the daemon is ready; unset the variable if it is a leftover", err)
 	}
 	_ = conn.Close() // nothing was sent
 	return notifier{active: true}, ""

@@ -190,10 +190,10 @@ func (p *pidFile) moved() (bool, error) {
 func (p *pidFile) write(pid int) error {
 	text := strconv.Itoa(pid) + "\n"
 	if _, err := p.file.WriteAt([]byte(text), 0); err != nil {
-		return inField("PIDFile", fmt.Errorf("write pidfile %s: %w; make room there, or name another place", p.path, err))
+		return inField("PIDFile", fmt.Errorf("write pidfile %s: %w; free space there, or name another place", p.path, err))
 	}
 	if err := p.file.Truncate(int64(len(text))); err != nil {
-		return inField("PIDFile", fmt.Errorf("write pidfile %s: %w; make room there, or name another place", p.path, err))
+		return inField("PIDFile", fmt.Errorf("write pidfile %s: %w; free space there, or name another place", p.path, err))
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ var topics = []topic{
 	{aboutPIDFile, 17, "its lock, not the number in it, proves that the daemon runs; the lock ends with the process, and a second daemon is refused"},
 	{aboutExecutable, 16, "the kernel maps the executable and its libraries into memory, and a file system with a mapped file can't be unmounted"},
 	{aboutMounts, 16, "a file system that a process uses can't be unmounted, and its disk can't be removed safely"},
-	{aboutEnvironment, 18, "the starter's environment belongs to a session that ends, and may hold secrets"},
+	{aboutEnvironment, 18, "the starter's environment belongs to a session that ends, and may contain secrets"},
 	{aboutPrivileges, 19, "what a daemon may do, an error in it may do"},
 	{aboutSession, 4, "the keys of a terminal signal a process group of its session, and its hang-up signals the session's leader; a shell passes that on to its jobs"},
 	{aboutTerminal, 5, "the keys of a controlling terminal signal the process, and its hang-up ends it"},
@@ -64,9 +64,9 @@ var topics = []topic{
 	{aboutRoot, 19, "files outside the root directory are out of reach of an error in the daemon"},
 	{aboutDirectory, 8, "the file system of the working directory can't be unmounted: a system keeps data that grows on a file system of its own, " +
 		"and a daemon may have been started from a USB drive"},
-	{aboutCore, 19, "a core dump holds all that the process knows, passwords too"},
-	{aboutTTY, 10, "they stop a process, and in the background nobody continues it"},
-	{aboutChildren, 11, "where SIGCHLD is ignored, the exit statuses of children are lost; where nobody waits for a child, it stays as a zombie"},
+	{aboutCore, 19, "a core dump contains all memory of the process, passwords too"},
+	{aboutTTY, 10, "they stop a process, and in the background nothing continues it"},
+	{aboutChildren, 11, "where SIGCHLD is ignored, the exit statuses of children are lost; a child that is not waited for stays as a zombie"},
 	{aboutReadiness, 6, "whoever started the daemon goes on when the parent exits, and relies on a daemon that works by then"},
 }
 
@@ -95,7 +95,7 @@ var signalReasons = []struct {
 	{syscall.SIGHUP, aboutTTY, "a terminal sends it when it hangs up, and its default action ends the process; a daemon has no terminal, so a person sends it"},
 	{syscall.SIGTERM, aboutSignals, "init, systemd and kill(1) stop a daemon by it, and kill what is still there some seconds later"},
 	{syscall.SIGINT, aboutSignals, "a terminal sends it at ^C; in the foreground it is how a person ends the program"},
-	{syscall.SIGPIPE, aboutSignals, "the kernel sends it to a process that writes to a pipe nobody reads, a dead log reader's for instance, and its default action ends the process"},
+	{syscall.SIGPIPE, aboutSignals, "the kernel sends it to a process that writes to a pipe without a reader, such as that of a log reader that has ended, and its default action ends the process"},
 	{syscall.SIGCHLD, aboutChildren, topicOf(aboutChildren).Why},
 }
 

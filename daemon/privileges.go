@@ -86,7 +86,7 @@ func (c *Context) identity() (*identity, error) {
 			return nil, wrong("User", fmt.Errorf("user %q: %w; create it (useradd --system %s) or name another", c.User, err, c.User))
 		}
 		if c.Group == "" {
-			return nil, wrong("User", fmt.Errorf("user %s has no account that tells its group: set the group too", c.User))
+			return nil, wrong("User", fmt.Errorf("user %s has no account from which to take its group: set the group too", c.User))
 		}
 		who.UID, who.Name = uid, c.User
 	}

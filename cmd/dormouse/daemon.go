@@ -170,13 +170,13 @@ func (s *settings) pageAddress() string {
 		scheme = "http(s)"
 	}
 	if s.systemdSocket {
-		return "; its page is on the socket that systemd opened"
+		return "; its metrics are on the socket that systemd opened"
 	}
 	var urls []string
 	for _, address := range s.addresses {
 		urls = append(urls, scheme+"://"+web.Reachable(address)+s.telemetryPath)
 	}
-	return "; its page is " + strings.Join(urls, " and ")
+	return "; its metrics are at " + strings.Join(urls, " and ")
 }
 
 // serveUntilEnd is the daemon's life, from a process that is one until it is

@@ -26,7 +26,7 @@ var demoConfig []byte
 var demoCommand = &command{
 	name:    "demo",
 	summary: "Run the whole daemon on a simulated board: it needs no hardware and no root.",
-	details: `A dozen sensors are read at short intervals; there is a page for Prometheus and a status page. One has a loose contact, and another can be pulled out and put back with the Enter key.`,
+	details: `A dozen sensors are read at short intervals; there are metrics for Prometheus and a status page. One has a loose contact, and another can be pulled out and put back with the Enter key.`,
 	define:  defineDemo,
 }
 
@@ -140,7 +140,7 @@ The first wake brought:
 
 const demoLinks = `
   a page for people      %s/
-  the page for Prometheus %s%s
+  metrics for Prometheus %s%s
   the same as JSON       %s/readings.json
 `
 

@@ -93,12 +93,12 @@ func (s *settings) daemonFlags(c *kingpin.CmdClause, address, logOutput, pidFile
 
 // webFlags have the names of the exporter-toolkit's.
 func (s *settings) webFlags(c *kingpin.CmdClause, address string) {
-	c.Flag("web", "Serve the page for Prometheus; --no-web for a daemon that only writes --textfile or runs tasks.").Default("true").BoolVar(&s.serve)
-	c.Flag("web.listen-address", fmt.Sprintf("Address to serve the page on: :9367, 127.0.0.1:9367, [::1]:9367. Repeatable. Default: %s.", address)).
+	c.Flag("web", "Serve the metrics for Prometheus; --no-web for a daemon that only writes --textfile or runs tasks.").Default("true").BoolVar(&s.serve)
+	c.Flag("web.listen-address", fmt.Sprintf("Address to serve the metrics on: :9367, 127.0.0.1:9367, [::1]:9367. Repeatable. Default: %s.", address)).
 		PlaceHolder("ADDRESS").Default(address).StringsVar(&s.addresses)
-	c.Flag("web.systemd-socket", "Serve the page on the sockets that systemd opened.").BoolVar(&s.systemdSocket)
+	c.Flag("web.systemd-socket", "Serve the metrics on the sockets that systemd opened.").BoolVar(&s.systemdSocket)
 	c.Flag("web.config.file", "TLS and passwords, in the format of the Prometheus exporter-toolkit; read at start and at SIGHUP.").PlaceHolder("FILE").StringVar(&s.WebConfigFile)
-	c.Flag("web.telemetry-path", "Path of the page for Prometheus.").Default("/metrics").StringVar(&s.telemetryPath)
+	c.Flag("web.telemetry-path", "Path of the metrics for Prometheus.").Default("/metrics").StringVar(&s.telemetryPath)
 	c.Flag("web.enable-lifecycle", "Let a POST to /-/reload reload the configuration, and one to /-/read read the sensors.").BoolVar(&s.lifecycle)
 }
 

@@ -16,7 +16,7 @@ import (
 
 var inspectCommand = &command{
 	name:    "inspect",
-	summary: "Hold a running process against each point of a well-behaved daemon, with the evidence.",
+	summary: "Check a running process against each point of a well-behaved daemon, with the evidence.",
 	details: `The evidence is from /proc. The exit status is 1 if a point fails.`,
 	examples: `
 dormouse inspect

@@ -38,6 +38,6 @@ func reload(ctx context.Context, pidFile string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stdout, "sent SIGHUP to process %d; its log tells the outcome\n", pid)
+	_, err = fmt.Fprintf(stdout, "sent SIGHUP to process %d; its log has the outcome\n", pid)
 	return err
 }

@@ -22,7 +22,7 @@ import (
 var scanCommand = &command{
 	name:    "scan",
 	summary: "Find out what is connected, and print --sensor flags to paste or a configuration.",
-	details: `Chips on the I2C buses, 1-Wire thermometers, thermal zones, and who holds GPIO lines.
+	details: `Chips on the I2C buses, 1-Wire thermometers, thermal zones, and which program holds each GPIO line.
 
 Each address is tried as i2cdetect does it. Where a chip answers at an address of a driver whose chips have an ID or a checksummed answer, that driver asks for it, which writes a register's number or one command. Other chips are listed by their address. A few chips misinterpret such a byte: see docs/scan.md, or give --no-identify. Chips that the kernel or the running daemon uses are left alone.`,
 	examples: `
@@ -37,7 +37,7 @@ func defineScan(c *kingpin.CmdClause) action {
 	s.boardFlag(c)
 	only := c.Flag("bus", "Scan only this I2C bus. Repeatable; without it, all that there are.").PlaceHolder("N").Strings()
 	s.railFlag(c, "A supply to be switched on during the scan, as for run: probes=GPIO17,settle=100ms. Repeatable.")
-	identify := c.Flag("identify", "Let drivers probe what answers; --no-identify goes by the address alone.").Default("true").Bool()
+	identify := c.Flag("identify", "Probe what answers; --no-identify guesses by the address alone.").Default("true").Bool()
 	s.pidFileFlag(c, service.DefaultPIDFile())
 	format := c.Flag("format", "text for people, yaml for a configuration with what was found, json for programs.").Default("text").Enum("text", "yaml", "json")
 	return func(stdout, stderr io.Writer) error {

@@ -114,7 +114,7 @@ func TestScanWhereTheDaemonIsUnknown(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer clock.Close()
-	if list, err := service.DaemonSensors(t.Context(), clock, []string{filepath.Join(p.dir, "file", "d.pid")}); err == nil || !strings.Contains(err.Error(), "doesn't tell which chips it reads") {
+	if list, err := service.DaemonSensors(t.Context(), clock, []string{filepath.Join(p.dir, "file", "d.pid")}); err == nil || !strings.Contains(err.Error(), "doesn't report which chips it reads") {
 		t.Errorf("%+v, %v", list, err)
 	}
 }

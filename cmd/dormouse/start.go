@@ -22,7 +22,7 @@ dormouse start --config.file=dormouse.yml --explain`,
 		s.wiringFlags(c)
 		s.logLevelFlags(c, "info")
 		s.daemonFlags(c, defaultAddress, "syslog", service.DefaultPIDFile())
-		explain := c.Flag("explain", "Tell each step as it is taken: what is done, why, and the choice that was made.").Bool()
+		explain := c.Flag("explain", "Print each step as it is taken: what is done, why, and the choice that was made.").Bool()
 		return func(stdout, stderr io.Writer) error {
 			d := daemon.New("dormouse")
 			if *explain {

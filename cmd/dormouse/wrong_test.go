@@ -103,8 +103,8 @@ func TestWrongPIDFile(t *testing.T) {
 		{"start", ".", []string{"is a directory", "name a file in it"}},
 		{"run", "none/none/pid", []string{"no such file", "make the directory"}},
 		{"start", "/proc/self/pid", []string{"no such file", "name another place"}},
-		{"stop", "link", []string{"can't tell: open", "too many levels of symbolic links"}},
-		{"reload", "link", []string{"can't tell: open", "too many levels of symbolic links"}},
+		{"stop", "link", []string{"unknown: open", "too many levels of symbolic links"}},
+		{"reload", "link", []string{"unknown: open", "too many levels of symbolic links"}},
 	} {
 		args := []string{c.command, "--pid-file=" + c.path}
 		if c.command == "start" || c.command == "run" {

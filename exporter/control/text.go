@@ -37,7 +37,7 @@ func (r *Run) write(b *strings.Builder, title string) {
 		fmt.Fprintf(b, "%s: none yet\n", title)
 		return
 	}
-	began := "at a time the clock couldn't tell"
+	began := "at an unknown time (the clock wasn't set)"
 	if r.Began != nil {
 		began = r.Began.Local().Format(time.DateTime)
 	}

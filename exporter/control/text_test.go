@@ -22,7 +22,7 @@ func TestTheRunsOfAProgramArePrinted(t *testing.T) {
 backup: last run: 2026-03-01 03:30:00, took 1.500 s, exit status 0
   | copied
   | ok
-backup: last failed run: at a time the clock couldn't tell, took 2.000 s, exit status 3
+backup: last failed run: at an unknown time (the clock wasn't set), took 2.000 s, exit status 3
   exit status 3
   | (7 bytes before this are not kept)
   | �]0;owned� disk full

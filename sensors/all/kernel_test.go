@@ -131,7 +131,7 @@ func becomesAnother(dir, attribute string) []sensortest.Fault {
 func firmware(answer string) func(string, uint32, []uint32) error {
 	return func(_ string, tag uint32, value []uint32) error {
 		if len(value) < 2 {
-			return sensors.Errorf(sensors.NoAnswer, "this firmware doesn't know the tag 0x%08x", tag)
+			return sensors.Errorf(sensors.NoAnswer, "this firmware doesn't support the tag 0x%08x", tag)
 		}
 		clear(value)
 		for i := range len(answer) {

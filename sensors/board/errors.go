@@ -68,9 +68,9 @@ func FileError(what, path string, err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
 		return sensors.Errorf(sensors.NoAnswer, "%s %s: it isn't there: check that the sensor is connected, its overlay in config.txt and its kernel module loaded: %w", what, path, err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, unix.EROFS):
-		return sensors.Errorf(sensors.IO, "%s %s: not allowed: give the daemon's user the right by a udev rule or a group, and look whether a sandbox (ProtectKernelTunables=) forbids it: %w", what, path, err)
+		return sensors.Errorf(sensors.IO, "%s %s: not allowed: give the daemon's user the right by a udev rule or a group, and check whether a sandbox (ProtectKernelTunables=) forbids it: %w", what, path, err)
 	case errors.Is(err, unix.EIO):
-		return sensors.Errorf(sensors.IO, "%s %s: the kernel's driver could not talk to the sensor: check its wiring: %w", what, path, err)
+		return sensors.Errorf(sensors.IO, "%s %s: the kernel's driver could not communicate with the sensor: check its wiring: %w", what, path, err)
 	}
 	return fmt.Errorf("%s %s: %w", what, path, err)
 }

@@ -51,7 +51,7 @@ func answered(message []uint32, tag uint32) error {
 	case message[1] != mailboxAnswered:
 		return sensors.Errorf(sensors.IO, "the firmware refused the message (code 0x%08x)", message[1])
 	case message[2] != tag || message[4]&mailboxAnswered == 0:
-		return sensors.Errorf(sensors.NoAnswer, "this firmware doesn't know the tag 0x%08x: update it", tag)
+		return sensors.Errorf(sensors.NoAnswer, "this firmware doesn't support the tag 0x%08x: update it", tag)
 	case message[4]&^mailboxAnswered == 0:
 		return sensors.Errorf(sensors.IO, "the firmware's answer to the tag 0x%08x is empty", tag)
 	}

@@ -90,7 +90,7 @@ func TestReservedPins(t *testing.T) {
 		reserved := offset <= 3 || offset == 14 || offset == 15
 		ref := sensors.LineRef{BCM: offset}
 		_, err := b.OpenLine(ref, sensors.LineConfig{}, "x")
-		if refused := err != nil && strings.Contains(err.Error(), "unless that was switched off, and nothing here tells whether it was"); refused != reserved {
+		if refused := err != nil && strings.Contains(err.Error(), "unless that was switched off, and nothing on this machine shows whether it was"); refused != reserved {
 			t.Errorf("GPIO%d: %v", offset, err)
 		}
 		if _, err := b.OpenLine(ref, sensors.LineConfig{Force: true}, "x"); err != nil {

@@ -576,7 +576,7 @@ func TestWaitEdge(t *testing.T) {
 	}
 
 	wait(t.Context())
-	if err := l.WaitEdge(t.Context()); err == nil || !strings.Contains(err.Error(), "somebody else waits") {
+	if err := l.WaitEdge(t.Context()); err == nil || !strings.Contains(err.Error(), "another caller waits") {
 		t.Errorf("two wait: %v", err)
 	}
 	m.edges(t, 1, 1)

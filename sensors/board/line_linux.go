@@ -300,7 +300,7 @@ func (l *line) startWaiting() (*os.File, error) {
 	case l.fd < 0:
 		return nil, os.ErrClosed
 	case l.waiting != nil:
-		return nil, errors.New("somebody else waits already")
+		return nil, errors.New("another caller waits already")
 	}
 	fd, err := unix.FcntlInt(uintptr(l.fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {

@@ -24,7 +24,7 @@ func (l *linux) Lock(c sensors.Claim) (io.Closer, error) {
 	case sensors.LineWire:
 		return l.lockLines()
 	}
-	return nil, fmt.Errorf("%s can't be locked: no board knows how", c)
+	return nil, fmt.Errorf("%s can't be locked: no board has a lock for its kind", c)
 }
 
 func (l *linux) lockLines() (io.Closer, error) {

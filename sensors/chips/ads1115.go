@@ -18,7 +18,7 @@ var ads1115 = family{
 	timing:       "9 ms for each channel at 128 samples per second; the chip is powered down in between",
 	unverifiable: "a conversion that another program begins in the half millisecond between the look at the chip and our start is taken for ours",
 	addresses:    []string{"0x48", "0x49", "0x4a", "0x4b"}, // section 7.5.1.1
-	modelHelp:    "the chip: they can't be told apart from outside",
+	modelHelp:    "the chip: they can't be distinguished from outside",
 	aliases:      map[string]string{"ads1015": "ads1015"},
 	models: []chip{
 		ads1115Chip("ads1115", "ADS1115", nil, 1, "8", "16", "32", "64", "128", "250", "475", "860"),
@@ -55,7 +55,7 @@ func ads1115Chip(name, part string, must []test, step_ int64, rates ...string) c
 		measure: []step{
 			// One that another program has left converting for ever wouldn't hear of
 			// a start.
-			{write: hex{1}, status: 2, must: []test{{mask: 0x8100, is: 0x8100, reason: sensors.Busy, says: "the chip is converting for somebody else"}}},
+			{write: hex{1}, status: 2, must: []test{{mask: 0x8100, is: 0x8100, reason: sensors.Busy, says: "the chip is converting for another program"}}},
 			// Begin one conversion, then power down; the comparator stays off:
 			// section 8.1.3. What it reads when it has ended is what was written.
 			{set: hex{1, 0x81, 0x03}, with: []string{"channel", "gain", "rate"}},
@@ -75,7 +75,7 @@ var (
 	// ads1115Gain is by the code of PGA: section 8.1.3.
 	ads1115Gain = setting{
 		name: "gain", unset: "4.096V", channel: true,
-		help: "full scale: the smallest that holds the largest voltage gives the finest steps, 1/32768 of it (ADS1015 1/2048)",
+		help: "full scale: the smallest range that includes the largest voltage gives the finest steps, 1/32768 of it (ADS1015 1/2048)",
 		values: []value{
 			{name: "6.144V", bits: 0 << 9, scale: 6.144, advice: "divide it down"},
 			{name: "4.096V", bits: 1 << 9, scale: 4.096, advice: wider},

@@ -143,7 +143,7 @@ func TestADS1115Errors(t *testing.T) {
 	}{
 		{"TMP102", nil, []io{{b(2), b(0x4b, 0)}}, "looks like a TMP102"},
 		{"lost its supply", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:6], []io{{b(1), b(0x85, 0x83)}}), "channel a0: register 0x01 reads 0x8583 and not the 0xc383 that was set"},
-		{"converting for others", nil, slices.Concat(ads1115Probe, []io{{b(1), b(0x04, 0x83)}}), "converting for somebody else"},
+		{"converting for others", nil, slices.Concat(ads1115Probe, []io{{b(1), b(0x04, 0x83)}}), "converting for another program"},
 		{"no conversion", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:2], []io{{b(1), b(0xc3, 0x83)}}), "no conversion was begun"},
 		{"stuck low later", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:6], []io{{b(1), b(0, 0)}}), "reads 0x0000"},
 		{"stuck high later", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:6], []io{{b(1), b(0xff, 0xff)}}), "reads 0xffff"},

@@ -13,7 +13,7 @@ var adt7410 = family{
 	datasheet: "Analog Devices ADT7410, revision C; ADT7420, revision A",
 	wiring:    "I2C at 3.3 V; A0 and A1 to the supply add 1 and 2 to 0x48",
 	timing:    "240 ms: one shot of 16 bits, then the chip is shut down",
-	kernel:    "adt7410 (hwmon), which converts for ever; dtoverlay=i2c-sensor,adt7410",
+	kernel:    "adt7410 (hwmon), which converts continuously; dtoverlay=i2c-sensor,adt7410",
 	addresses: []string{"0x48", "0x49", "0x4a", "0x4b"},
 	aliases:   map[string]string{"adt7420": ""},
 	models: []chip{{

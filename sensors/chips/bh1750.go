@@ -37,7 +37,7 @@ var bh1750 = family{
 		},
 		fields: []field{{ // page 7
 			quantity: sensors.Illuminance.Within(0, 54612.5), kind: "be:u16/16>>0", scale: 1 / 1.2, by: []string{"resolution"},
-			low: -1, high: 0xffff, says: "the light is beyond what resolution={resolution} can tell",
+			low: -1, high: 0xffff, says: "the light is beyond the range of resolution={resolution}",
 		}},
 		sleep: []step{{write: hex{0x00}}}, // where a measurement was broken off
 	}},

@@ -50,7 +50,7 @@ func TestBH1750Errors(t *testing.T) {
 	start := seq(twice(io{b(0x01), nil}), twice(io{b(0x20), nil}))
 	off := []io{{b(0x00), nil}}
 	for _, tc := range []playedError{
-		{ops: seq(start, twice(io{nil, b(0xff, 0xff)}), start, twice(io{nil, b(0xff, 0xff)}), off), reason: sensors.OutOfRange, says: "the light is beyond what resolution=high can tell: shade it"},
+		{ops: seq(start, twice(io{nil, b(0xff, 0xff)}), start, twice(io{nil, b(0xff, 0xff)}), off), reason: sensors.OutOfRange, says: "the light is beyond the range of resolution=high: shade it"},
 		{ops: seq(start, []io{{nil, b(0x01, 0x10)}, {nil, b(0x01, 0x11)}, {nil, b(0x01, 0x10)}}, off), reason: sensors.Checksum, says: "reads 0x0111 and then 0x0110"},
 	} {
 		tc.driver, tc.addr = "bh1750", 0x23

@@ -64,7 +64,7 @@ var bmp180Done = &until{mask: 0x20, within: 30 * time.Millisecond, every: 2 * ti
 
 // bmp180Converted refuses what the result reads after power-up: section 4.
 func bmp180Converted(after uint64) []test {
-	return []test{{is: after, not: true, reason: sensors.NotReady, says: "nothing was measured: the chip was reset meanwhile: check its supply"}}
+	return []test{{is: after, not: true, reason: sensors.NotReady, says: "nothing was measured: the chip was reset during the measurement: check its supply"}}
 }
 
 // bmp180Decode is section 3.5, in integers as there.

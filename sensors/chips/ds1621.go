@@ -12,8 +12,8 @@ var ds1621 = family{
 	summary:   "Maxim DS1621: temperature -55 to 125 °C (±0.5 °C from 0 to 70 °C), in steps of 0.5 °C",
 	datasheet: "Maxim 19-7540 (DS1621)",
 	wiring:    "I2C at 3.3 V; A2 to A0 to the supply add 4, 2 and 1 to 0x48",
-	timing:    "1 s: one conversion, then the chip idles. If its EEPROM says that it converts for ever, that is set to once, for good",
-	kernel:    "ds1621 (hwmon), which converts for ever; dtoverlay=i2c-sensor,ds1621",
+	timing:    "1 s: one conversion, then the chip idles. If its EEPROM sets it to convert continuously, that is changed to one conversion, permanently",
+	kernel:    "ds1621 (hwmon), which converts continuously; dtoverlay=i2c-sensor,ds1621",
 	addresses: lm75Addresses,
 	models: []chip{{
 		part: "DS1621",

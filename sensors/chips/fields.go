@@ -165,7 +165,7 @@ func (f *fieldOp) raw(data []byte) (float64, error) {
 	}
 	v := f.kind.integer(data[f.at:])
 	if slices.Contains(f.notReady, v) {
-		return 0, sensors.Errorf(sensors.NotReady, "%s reads 0x%x, as before the first measurement: the chip was reset meanwhile: check its supply", f.quantity.Name, uint64(v)&(^uint64(0)>>(64-f.kind.bits)))
+		return 0, sensors.Errorf(sensors.NotReady, "%s reads 0x%x, as before the first measurement: the chip was reset during the measurement: check its supply", f.quantity.Name, uint64(v)&(^uint64(0)>>(64-f.kind.bits)))
 	}
 	if f.low < f.high && (v <= f.low || v >= f.high) {
 		return 0, saturated{sensors.Errorf(sensors.OutOfRange, "%s", f.says)}

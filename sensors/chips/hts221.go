@@ -14,7 +14,7 @@ var hts221 = family{
 	datasheet: "ST DocID026333 (HTS221)",
 	wiring:    "I2C at 3.3 V, CS to the supply; 0x5f",
 	timing:    "80 ms: one shot, then the chip is powered down",
-	kernel:    "hts221 (iio), which measures for ever; dtoverlay=i2c-sensor,hts221",
+	kernel:    "hts221 (iio), which measures continuously; dtoverlay=i2c-sensor,hts221",
 	addresses: []string{"0x5f"},
 	models: []chip{{
 		part: "HTS221", startup: 5 * time.Millisecond,

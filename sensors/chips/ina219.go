@@ -16,7 +16,7 @@ var ina219 = family{
 	datasheet: "TI SBOS448G (INA219)",
 	wiring:    "I2C at 3.3 V; A0 and A1 to ground are 0x40, to the supply add 1 and 4, to SDA 2 and 8, to SCL 3 and 12; the load hangs on IN-, whose voltage is read",
 	timing:    "1.2 ms at 1 sample, 150 ms at 128: one measurement, then the chip is powered down",
-	kernel:    "ina2xx (hwmon) and ina2xx-adc (iio), which convert for ever",
+	kernel:    "ina2xx (hwmon) and ina2xx-adc (iio), which convert continuously",
 	addresses: ina219Addresses,
 	options:   []sensors.Option{shunt},
 	models: []chip{{
@@ -38,7 +38,7 @@ var ina219 = family{
 		sleep: []step{{set: hex{0, 0x38, 0x00}, with: []string{"samples"}}},
 		fields: []field{
 			{quantity: sensors.Voltage.Within(0, 32), at: 2, kind: "be:u13/16>>3", scale: 0.004},
-			{quantity: sensors.Current, kind: "be:s16/16>>0", scale: 10e-6, per: "shunt", low: -32000, high: 32000, says: "the current is beyond what the shunt can tell, ±320 mV across it: give it a smaller resistance"},
+			{quantity: sensors.Current, kind: "be:s16/16>>0", scale: 10e-6, per: "shunt", low: -32000, high: 32000, says: "the current is beyond the range of the shunt, ±320 mV across it: give it a smaller resistance"},
 			{quantity: sensors.Power},
 		},
 		decode: voltsByAmperes,

@@ -16,12 +16,12 @@ var ina226 = family{
 	datasheet: "TI SBOS547B (INA226)",
 	wiring:    "I2C at 3.3 V; A0 and A1 to ground are 0x40, to the supply add 1 and 4, to SDA 2 and 8, to SCL 3 and 12; VBUS to what is to be measured",
 	timing:    "2.5 ms at 1 sample, 2.5 s at 1024: one measurement, then the chip is powered down",
-	kernel:    "ina2xx (hwmon) and ina2xx-adc (iio), which convert for ever",
+	kernel:    "ina2xx (hwmon) and ina2xx-adc (iio), which convert continuously",
 	addresses: ina219Addresses,
 	options:   []sensors.Option{shunt},
 	models: []chip{inaChip("INA226", 0x2260, 0xfff0, 0x41, []step{{write: hex{1}, result: 2}, {write: hex{2}, result: 2}}, []field{
 		{quantity: sensors.Voltage.Within(0, 36), at: 2, kind: "be:u16/16>>0", scale: 1.25e-3},
-		{quantity: sensors.Current, kind: "be:s16/16>>0", scale: 2.5e-6, per: "shunt", low: -0x8000, high: 0x7fff, says: "the current is beyond what the shunt can tell, ±81.92 mV across it: give it a smaller resistance"},
+		{quantity: sensors.Current, kind: "be:s16/16>>0", scale: 2.5e-6, per: "shunt", low: -0x8000, high: 0x7fff, says: "the current is beyond the range of the shunt, ±81.92 mV across it: give it a smaller resistance"},
 		{quantity: sensors.Power},
 	})},
 }
@@ -46,7 +46,7 @@ var ina3221 = family{
 	datasheet: "TI SBOS576B (INA3221)",
 	wiring:    "I2C at 3.3 V; A0 to ground is 0x40, to the supply 0x41, to SDA 0x42, to SCL 0x43",
 	timing:    "7.3 ms at 1 sample, 7.5 s at 1024: one measurement of all channels, then the chip is powered down",
-	kernel:    "ina3221 (hwmon), which converts for ever",
+	kernel:    "ina3221 (hwmon), which converts continuously",
 	addresses: []string{"0x40", "0x41", "0x42", "0x43"},
 	options:   []sensors.Option{shuntOfChannels()},
 	models:    []chip{ina3221Chip()},
@@ -104,7 +104,7 @@ func ina3221Chip() chip {
 		fields = append(fields,
 			field{quantity: sensors.Voltage.Within(0, 32.76).With("channel"), label: label, at: 4*i + 2, kind: "be:s13/16>>3", scale: 8e-3},
 			field{quantity: sensors.Current.With("channel"), label: label, at: 4 * i, kind: "be:s13/16>>3", scale: 40e-6, per: "shunt", low: -4096, high: 4095,
-				says: "the current of " + label + " is beyond what the shunt can tell, ±163.8 mV across it: give it a smaller resistance"},
+				says: "the current of " + label + " is beyond the range of the shunt, ±163.8 mV across it: give it a smaller resistance"},
 			field{quantity: sensors.Power.With("channel"), label: label})
 	}
 	c := inaChip("INA3221", 0x3220, 0xffff, 0x71, results, fields)

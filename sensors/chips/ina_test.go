@@ -40,7 +40,7 @@ func TestINA219Errors(t *testing.T) {
 	for _, tc := range []playedError{
 		{ops: seq(good, []io{{b(0), b(0x39, 0x9f)}}, off), reason: sensors.Identity, says: "register 0x00 reads 0x399f and not the 0x3c43 that was set"},
 		{ops: seq(good, []io{{b(0), b(0, 0)}}, off), reason: sensors.Identity, says: "reads 0x0000"},
-		{ops: seq(results(b(0x7d, 0x00), b(0x5d, 0x9a)), []io{{b(0), b(0x3c, 0x43)}}, off), reason: sensors.OutOfRange, says: "beyond what the shunt can tell"},
+		{ops: seq(results(b(0x7d, 0x00), b(0x5d, 0x9a)), []io{{b(0), b(0x3c, 0x43)}}, off), reason: sensors.OutOfRange, says: "beyond the range of the shunt"},
 		{ops: seq(results(b(0x07, 0xd0), b(0x5d, 0x9e))[:5], off), reason: sensors.Identity, says: "it is no INA219"},
 		{ops: seq(good, []io{{b(0), b(0x3c, 0x43)}}, off, []io{{b(0), b(0x3c, 0x43)}}), reason: sensors.Identity, says: "and not the 0x3c40"},
 	} {
@@ -86,7 +86,7 @@ func TestINA226Errors(t *testing.T) {
 		{ops: []io{{b(0xfe), b(0, 0)}}, reason: sensors.Identity, says: "the bus is stuck"},
 		{ops: []io{id[0], {b(0xff), b(0x10, 0x50)}}, reason: sensors.Identity, says: "it looks like an HDC1080, which driver ina226 doesn't read"},
 		{ops: seq(id, []io{{b(0, 0x41, 0x23), nil}, {b(6), b(0, 8)}}, twice(io{b(1), b(0x7f, 0xff)}), twice(io{b(2), b(0x25, 0x70)}), []io{{b(0), b(0x41, 0x23)}}, off),
-			reason: sensors.OutOfRange, says: "beyond what the shunt can tell"},
+			reason: sensors.OutOfRange, says: "beyond the range of the shunt"},
 	} {
 		tc.driver, tc.addr = "ina226", 0x40
 		tc.run(t)

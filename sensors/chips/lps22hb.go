@@ -13,7 +13,7 @@ var lps22hb = family{
 	datasheet: "ST DocID027083 (LPS22HB); DocID023722 (LPS25H)",
 	wiring:    "I2C at 3.3 V, CS to the supply; SA0 to ground is 0x5c, to the supply 0x5d",
 	timing:    "LPS22HB 14 ms, LPS25H 40 ms: one shot, then the chip is powered down",
-	kernel:    "st_pressure (iio), which measures for ever",
+	kernel:    "st_pressure (iio), which measures continuously",
 	addresses: []string{"0x5c", "0x5d"},
 	modelHelp: "which it is",
 	aliases:   map[string]string{"lps25h": "lps25h"},
@@ -79,5 +79,5 @@ var (
 	// stDone waits for ONE_SHOT, which the chip clears at the end.
 	stDone = &until{mask: 1, within: 200 * time.Millisecond, every: 2 * time.Millisecond}
 	// stStatus asks whether both results are new; to read them clears that.
-	stStatus = step{write: hex{0x27}, status: 1, must: []test{{mask: 3, is: 3, reason: sensors.NotReady, says: "nothing was measured: the chip was reset meanwhile, or another program uses it"}}}
+	stStatus = step{write: hex{0x27}, status: 1, must: []test{{mask: 3, is: 3, reason: sensors.NotReady, says: "nothing was measured: the chip was reset during the measurement, or another program uses it"}}}
 )

@@ -15,10 +15,10 @@ var scd4x = family{
 	summary:   "Sensirion SCD41: carbon dioxide 400 to 5000 ppm (±50 ppm ±5 %), temperature -10 to 60 °C (±0.8 °C), humidity 0 to 95 % (±6 %); SCD40: to 2000 ppm",
 	datasheet: "Sensirion SCD4x, version 1",
 	wiring:    "I2C at 3.3 V; 0x62; up to 205 mA for a moment",
-	timing:    "SCD41 5 s: a single shot, then the chip idles; SCD40 at most 6 s until the next result: it measures for ever, once in 5 s",
-	kernel:    "scd4x (iio), which measures for ever; dtoverlay=i2c-sensor,scd4x",
+	timing:    "SCD41 5 s: a single shot, then the chip idles; SCD40 at most 6 s until the next result: it measures continuously, once in 5 s",
+	kernel:    "scd4x (iio), which measures continuously; dtoverlay=i2c-sensor,scd4x",
 	addresses: []string{"0x62"},
-	modelHelp: "which it is: scd41 measures when it is asked, scd40 can but measure for ever",
+	modelHelp: "which it is: scd41 measures on demand, scd40 measures continuously only",
 	aliases:   map[string]string{"scd40": "scd40", "scd41": "scd41"},
 	models: []chip{
 		scd4xChip("scd41", "SCD41", nil, []step{{write: hex{0x21, 0x9d}, wait: 5 * time.Second}, scd4xReady(500 * time.Millisecond)}), // measure_single_shot

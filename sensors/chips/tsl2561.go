@@ -63,7 +63,7 @@ func tsl2561Decode(pieces [4][3]float64) func(*frame) error {
 	return func(f *frame) error {
 		all, infrared := binary.LittleEndian.Uint16(f.data), binary.LittleEndian.Uint16(f.data[2:])
 		if all == math.MaxUint16 || infrared == math.MaxUint16 {
-			return sensors.Errorf(sensors.OutOfRange, "the light is beyond what this gain can tell: take gain=1 or auto, or shade it")
+			return sensors.Errorf(sensors.OutOfRange, "the light is beyond the range of this gain: take gain=1 or auto, or shade it")
 		}
 		ch0, ch1 := float64(all), float64(infrared)
 		scale := f.chip.settings[0].values[f.chosen["gain"]].scale

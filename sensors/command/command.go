@@ -88,7 +88,7 @@ func programOptions(timeout string, more ...sensors.Option) []sensors.Option {
 		{Name: "log", Type: sensors.EnumOption, Choices: []string{logFailures, logAll}, Default: logFailures,
 			Help: "whose output is logged: that of failures, where it isn't what the failure before had, or that of all runs"},
 		{Name: "catch-up", Type: sensors.DurationOption, Default: "0s", Help: "with at: runs once what was missed for at most so long, while the daemon or the machine was off; 0s: nothing"},
-		{Name: "on-failure", Type: sensors.ListOption, Help: "a program to run when it fails and did not before; its environment tells what happened"},
+		{Name: "on-failure", Type: sensors.ListOption, Help: "a program to run when it fails after a success; its environment describes what happened"},
 		{Name: "on-recovery", Type: sensors.ListOption, Help: "a program to run when it succeeds again"},
 	}, more...)
 }
@@ -161,9 +161,9 @@ func parseNumber(output []byte) (float64, error) {
 	text := strings.TrimSpace(string(output[:min(len(output), most)]))
 	switch {
 	case len(output) > most:
-		return 0, sensors.Errorf(sensors.Command, "printed %d bytes beginning %q where one number is meant: print only the number, or use output=prometheus or output=none", len(output), text)
+		return 0, sensors.Errorf(sensors.Command, "printed %d bytes beginning %q where one number is expected: print only the number, or use output=prometheus or output=none", len(output), text)
 	case text == "":
-		return 0, sensors.Errorf(sensors.Command, "printed nothing where a number is meant: print one, or use output=none")
+		return 0, sensors.Errorf(sensors.Command, "printed nothing where a number is expected: print one, or use output=none")
 	}
 	// An overflow gives an infinity besides its error.
 	if v, _ := strconv.ParseFloat(text, 64); math.IsNaN(v) || math.IsInf(v, 0) {

@@ -38,7 +38,7 @@ func ended(ctx context.Context, e sensors.Env, out sensors.Outcome) {
 		return
 	}
 	if err := hook(ctx, e, argv, out); err != nil {
-		e.Log().Error("a program that tells of a change failed", "option", key, "err", err)
+		e.Log().Error("the program for on-failure or on-recovery failed", "option", key, "err", err)
 	}
 }
 

@@ -37,7 +37,7 @@ func onlyOption(example string) sensors.Option {
 
 // noRail is why these drivers take no rail: the kernel sets a chip up when its
 // driver is bound, and doesn't notice that it has lost its settings since.
-const noRail = "the kernel sets the chip up only when its driver is bound: without its supply it forgets that, and then measures wrongly or not at all; use Dormouse's own driver for the chip, or leave its supply on"
+const noRail = "the kernel sets the chip up only when its driver is bound: without its supply it loses that, and then measures wrongly or not at all; use Dormouse's own driver for the chip, or leave its supply on"
 
 // chosen are the channels that the option only names, all where it names none.
 // Unusable are those that can't be read, with the reason.
@@ -88,7 +88,7 @@ func number(ctx context.Context, f sensors.Files, file string) (float64, error) 
 
 func parseNumber(file, text string) (float64, error) {
 	if !decimal.MatchString(text) {
-		return 0, sensors.Errorf(sensors.IO, "%s holds %s where a number is meant", file, excerpt(text))
+		return 0, sensors.Errorf(sensors.IO, "%s holds %s where a number is expected", file, excerpt(text))
 	}
 	v, err := strconv.ParseFloat(text, 64)
 	if err != nil {
@@ -127,7 +127,7 @@ func (c *channel) read(ctx context.Context, f sensors.Files) (float64, error) {
 	if c.words != nil {
 		v, ok := c.words[text]
 		if !ok {
-			return 0, sensors.Errorf(sensors.NotReady, "%s says %s, which is no state that is known", c.value, excerpt(text))
+			return 0, sensors.Errorf(sensors.NotReady, "%s reads %s, which is no known state", c.value, excerpt(text))
 		}
 		return v, nil
 	}

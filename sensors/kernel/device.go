@@ -82,7 +82,7 @@ func (c *class) find(ctx context.Context, e sensors.Env) (*device, error) {
 	case 1:
 		return c.open(ctx, e, dirs[0])
 	}
-	return nil, sensors.Errorf(sensors.Identity, "%d %ss are %q: say which, by its address or path (%s)", len(dirs), c.kind, want, strings.Join(c.places(e, dirs), ", "))
+	return nil, sensors.Errorf(sensors.Identity, "%d %ss are %q: choose one by its address or path (%s)", len(dirs), c.kind, want, strings.Join(c.places(e, dirs), ", "))
 }
 
 // at lists the devices that belong to the one at a path, which may be of the
@@ -159,7 +159,7 @@ func (c *class) open(ctx context.Context, e sensors.Env, dir string) (*device, e
 		return nil, err
 	}
 	if d.name == "" {
-		return nil, sensors.Errorf(sensors.IO, "%s is empty: the kernel doesn't say what the device is", d.identity)
+		return nil, sensors.Errorf(sensors.IO, "%s is empty: the kernel doesn't name the device", d.identity)
 	}
 	return d, nil
 }
@@ -216,7 +216,7 @@ func (d *device) check(ctx context.Context) error {
 	text, inode, err := readAtOnce(ctx, d.env.Files(), d.identity)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return sensors.Errorf(sensors.NoAnswer, "the %s %s is gone: its driver let go of the chip, or the adapter was unplugged; it is looked for at the next read: %w", d.class.kind, d.name, err)
+		return sensors.Errorf(sensors.NoAnswer, "the %s %s is gone: its driver was unbound from the chip, or the adapter was unplugged; it is looked for at the next read: %w", d.class.kind, d.name, err)
 	case err != nil:
 		return err
 	case text != d.name || inode != d.inode:

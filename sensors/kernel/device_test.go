@@ -50,7 +50,7 @@ func TestDeviceChoice(t *testing.T) {
 		{"spi0.0", 850, nil, ""},
 		{"/sys/bus/i2c/devices/1-0077", 12, nil, ""},
 		{"/sys/bus/i2c/devices/1-0077/", 12, nil, ""},
-		{"bmp280", 0, []string{`2 IIO devices are "bmp280"`, "1-0076, 1-0077", "say which"}, sensors.Identity},
+		{"bmp280", 0, []string{`2 IIO devices are "bmp280"`, "1-0076, 1-0077", "choose one"}, sensors.Identity},
 		{"bme280", 0, []string{`no IIO device is "bme280"`, `"bmp280" at 1-0076`, `"max31855" at spi0.0`}, sensors.NoAnswer},
 		{"/sys/bus/i2c/devices/1-0048", 0, []string{"1-0048", "1-0076"}, sensors.NoAnswer},
 	} {

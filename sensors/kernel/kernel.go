@@ -46,7 +46,7 @@ func readAtOnce(ctx context.Context, f sensors.Files, path string) (text string,
 func milli(path, text string) (int, error) {
 	v, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {
-		return 0, sensors.Errorf(sensors.IO, "%s holds %s where a number of m°C is meant", path, excerpt(text))
+		return 0, sensors.Errorf(sensors.IO, "%s holds %s where a number of m°C is expected", path, excerpt(text))
 	}
 	return int(v), nil
 }

@@ -49,7 +49,7 @@ func init() {
 		Check:     checkDevice,
 		Notes: []string{
 			"current_now: negative while a battery discharges, by the kernel's document; some drivers do otherwise",
-			"max17040: says online and present whatever is connected; online is left out of every battery (drivers/power/supply/max17040_battery.c)",
+			"max17040: reports online and present whatever is connected; online is left out of every battery (drivers/power/supply/max17040_battery.c)",
 			"a battery that isn't present, by the attribute of that name, is an error",
 		},
 		NoRail: noRail,
@@ -97,7 +97,7 @@ func (b *battery) Sense(ctx context.Context, r *sensors.Report) error {
 	case text == "0":
 		return sensors.Errorf(sensors.NoAnswer, "%s %s: there is no battery (%s is 0)", b.class.kind, b.name, file)
 	case text != "1":
-		return sensors.Errorf(sensors.IO, "%s holds %s where 0 or 1 is meant", file, excerpt(text))
+		return sensors.Errorf(sensors.IO, "%s holds %s where 0 or 1 is expected", file, excerpt(text))
 	}
 	return b.deviceSensor.Sense(ctx, r)
 }

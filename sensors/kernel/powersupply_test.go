@@ -61,7 +61,7 @@ func TestPowerSupplyFailures(t *testing.T) {
 		errHas string
 	}{
 		{"no battery", func(fs *sensortest.Files) { fs.Put(supplyDir+"/present", "0\n") }, sensors.NoAnswer, "there is no battery"},
-		{"present is garbage", func(fs *sensortest.Files) { fs.Put(supplyDir+"/present", "2\n") }, sensors.IO, "0 or 1 is meant"},
+		{"present is garbage", func(fs *sensortest.Files) { fs.Put(supplyDir+"/present", "2\n") }, sensors.IO, "0 or 1 is expected"},
 		{"present gives EIO", func(fs *sensortest.Files) { fs.Break(supplyDir+"/present", syscall.EIO) }, sensors.IO, "present"},
 		{"the gauge doesn't answer", func(fs *sensortest.Files) { fs.Break(supplyDir+"/capacity", syscall.EREMOTEIO) }, sensors.NoAnswer, "capacity"},
 		{"above full", func(fs *sensortest.Files) { fs.Put(supplyDir+"/capacity", "255\n") }, sensors.OutOfRange, "outside"},

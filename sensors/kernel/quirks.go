@@ -43,7 +43,7 @@ var iioQuirks = []iioQuirk{
 	{names: []string{"ccs811", "ams-iaq-core", "vz89x"}, quantity: estimated,
 		note: "estimates its carbon dioxide from other gases: it is exported as sensor_equivalent_carbon_dioxide_ppm"},
 	{names: []string{"vl53l0x"}, within: map[string]sensors.Range{"distance": {Min: 1e-3, Max: 4}},
-		note: "doesn't look whether there was a target: its 8.19 m for none is refused (drivers/iio/proximity/vl53l0x-i2c.c)"},
+		note: "doesn't check whether there was a target: its 8.19 m for none is refused (drivers/iio/proximity/vl53l0x-i2c.c)"},
 	{names: []string{"si7020"},
 		note: "checks no checksum and clamps the humidity; it stretches the clock, which the Pi's controller mishandles (drivers/iio/humidity/si7020.c)"},
 	{names: []string{"ina219", "ina226"},

@@ -66,7 +66,7 @@ func newZone(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 	case want == "" && slices.Contains(types, processorZone):
 		want = processorZone
 	case want == "" && len(zones) > 1:
-		return nil, sensors.Errorf(sensors.NoAnswer, "no thermal zone is called %s and there are several: say which with zone (%s)", processorZone, there)
+		return nil, sensors.Errorf(sensors.NoAnswer, "no thermal zone is called %s and there are several: choose one with zone (%s)", processorZone, there)
 	case want == "":
 		want = types[0]
 	}
@@ -82,7 +82,7 @@ func newZone(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 	case 1:
 		return found[0], nil
 	}
-	return nil, sensors.Errorf(sensors.Identity, "%d thermal zones are called %q: none can be told from the others", len(found), want)
+	return nil, sensors.Errorf(sensors.Identity, "%d thermal zones are called %q: they can't be distinguished", len(found), want)
 }
 
 func (z *zone) Sense(ctx context.Context, r *sensors.Report) error {
@@ -128,7 +128,7 @@ func (z *zone) read(ctx context.Context, file string) (string, error) {
 func (z *zone) check(ctx context.Context) error {
 	typ, _, err := readAtOnce(ctx, z.env.Files(), z.dir+"/type") // a name in memory
 	if err == nil && typ != z.typ {
-		err = sensors.Errorf(sensors.Identity, "%s was %s and is now %s: looked for anew at the next read", z.dir, z.typ, excerpt(typ))
+		err = sensors.Errorf(sensors.Identity, "%s was %s and is now %s: it is searched for again at the next read", z.dir, z.typ, excerpt(typ))
 	}
 	return err
 }

@@ -38,7 +38,7 @@ func TestThermal(t *testing.T) {
 		{"the processor's among others", nil, []string{"rp1_adc", "1\n", "cpu-thermal", "48312\n"}, 48.312, "", ""},
 		{"the only one", nil, []string{"acpitz", "27800\n"}, 27.8, "", ""},
 		{"by type", map[string]string{"zone": "rp1_adc"}, []string{"cpu-thermal", "1\n", "rp1_adc", "51000\n"}, 51, "", ""},
-		{"several", nil, []string{"acpitz", "1\n", "x86_pkg_temp", "2\n"}, 0, sensors.NoAnswer, "say which with zone (there is acpitz, x86_pkg_temp)"},
+		{"several", nil, []string{"acpitz", "1\n", "x86_pkg_temp", "2\n"}, 0, sensors.NoAnswer, "choose one with zone (there is acpitz, x86_pkg_temp)"},
 		{"none of that type", map[string]string{"zone": "gpu"}, []string{"cpu-thermal", "1\n"}, 0, sensors.NoAnswer, `"gpu": there is cpu-thermal`},
 		{"two of that type", map[string]string{"zone": "acpitz"}, []string{"acpitz", "1\n", "acpitz", "2\n"}, 0, sensors.Identity, "2 thermal zones"},
 		{"none", nil, nil, 0, sensors.NoAnswer, "no thermal zone"},

@@ -31,7 +31,7 @@ func init() {
 		Name:      "throttled",
 		Summary:   "whether the Pi's firmware slows the processor down, for too low a supply voltage or for heat: now, and at any time since boot",
 		Datasheet: "Raspberry Pi documentation, vcgencmd get_throttled; wiki of github.com/raspberrypi/firmware, Mailbox property interface",
-		Wiring:    "none: part of every Pi. The daemon's user needs the group video for /dev/vcio; without it the kernel's rpi_volt tells of under-voltage alone",
+		Wiring:    "none: part of every Pi. The daemon's user needs the group video for /dev/vcio; without it only under-voltage is known, by the kernel's rpi_volt",
 		Timing:    "none: the firmware answers within a millisecond",
 		Measures:  []*sensors.Quantity{sensors.Throttled},
 		Notes: []string{
@@ -56,7 +56,7 @@ func newThrottled(_ context.Context, e sensors.Env) (sensors.Sensor, error) {
 }
 
 func (s *throttled) Sense(ctx context.Context, r *sensors.Report) error {
-	missing := errors.New("these files know no mailbox")
+	missing := errors.New("these files have no mailbox")
 	if firmware, ok := s.env.Files().(sensors.Firmware); ok {
 		bits, boot, err := s.ask(ctx, firmware)
 		if err == nil {
@@ -174,7 +174,7 @@ func (s *throttled) alarm(ctx context.Context) (uint32, error) {
 		case text == "1":
 			return 1, nil
 		}
-		return 0, sensors.Errorf(sensors.IO, "%s holds %s where 0 or 1 is meant", alarm, excerpt(text))
+		return 0, sensors.Errorf(sensors.IO, "%s holds %s where 0 or 1 is expected", alarm, excerpt(text))
 	}
 	return 0, sensors.Errorf(sensors.NoAnswer, "there is no hwmon device rpi_volt: the kernel's module is raspberrypi-hwmon")
 }

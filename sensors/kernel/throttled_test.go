@@ -38,7 +38,7 @@ func property(bits uint32) func(string, uint32, []uint32) error {
 		case device != "/dev/vcio":
 			return sensors.Errorf(sensors.NoAnswer, "ask %s: %w", device, syscall.ENOENT)
 		case tag == 0x00030080:
-			return sensors.Errorf(sensors.NoAnswer, "this firmware doesn't know the tag")
+			return sensors.Errorf(sensors.NoAnswer, "this firmware doesn't support the tag")
 		case tag != 0x00030046 || len(value) != 1 || value[0] != 0:
 			return fmt.Errorf("asked for 0x%08x, %x: %w", tag, value, syscall.EINVAL)
 		}
@@ -120,7 +120,7 @@ func TestThrottledFailures(t *testing.T) {
 		{"an error in words", vcgencmd(t, "/dev/vcio", "error=1 error_msg=\"Command not registered\""), nil, sensors.IO, nil, "asked for"},
 		{"no text", vcgencmd(t, "/dev/vcio", ""), nil, sensors.IO, nil, "asked for"},
 		{"no number", vcgencmd(t, "/dev/vcio", "throttled=0xzz"), nil, sensors.IO, nil, "asked for"},
-		{"an alarm that is garbage", nil, []string{"name", "rpi_volt", "in0_lcrit_alarm", "2"}, sensors.NoAnswer, nil, "0 or 1 is meant"},
+		{"an alarm that is garbage", nil, []string{"name", "rpi_volt", "in0_lcrit_alarm", "2"}, sensors.NoAnswer, nil, "0 or 1 is expected"},
 		{"no alarm", nil, []string{"name", "rpi_volt"}, sensors.NoAnswer, syscall.ENOENT, "in0_lcrit_alarm"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -32,7 +32,7 @@ func init() {
 		Name: "w1", Reasons: []sensors.Reason{sensors.Checksum, sensors.NotReady, sensors.Identity},
 		Summary:   "1-Wire thermometers DS18B20, DS18S20, DS1822, DS1825, DS28EA00 by the kernel; ±0.5 °C from -10 to 85 °C",
 		Datasheet: "Maxim DS18B20 data sheet 19-7487; Linux, Documentation/w1/slaves/w1_therm.rst",
-		Wiring: "dtoverlay=w1-gpio in config.txt (data on GPIO4, pin 7, unless gpiopin= says otherwise), 4.7 kΩ from data to 3.3 V. " +
+		Wiring: "dtoverlay=w1-gpio in config.txt (data on GPIO4, pin 7, unless gpiopin= sets another), 4.7 kΩ from data to 3.3 V. " +
 			"Bulk conversion needs therm_bulk_read to be writable: by root, or by a udev rule",
 		Timing: "one conversion of 750 ms for all sensors of a bus; where therm_bulk_read can't be written one for each, " +
 			"side by side, or one after another on parasite power",
@@ -43,10 +43,10 @@ func init() {
 		},
 		Measures: []*sensors.Quantity{w1Temperature},
 		Notes: []string{
-			"an absent chip, or a wrong checksum, makes the kernel's file empty, without an error (seen with the adapter ds2490): that is a failed read. The kernel forgets an absent chip only after ten searches (drivers/w1/w1.c, slave_ttl)",
-			"85 °C may be the value after power-up and 0 °C a shorted wire, whose nine zeros have a good checksum: both are looked at in the chip's memory. 85.000 °C is believed only where byte 6 says that it was converted, 0x10: of a DS18S20, whose byte 6 is a part of the temperature, and of chips that keep another value there (DS28EA00, copies of the DS18B20), a true 85.000 °C is refused as well",
-			"a conversion that is lost without a reset (a dip of the supply, too little current on parasite power) leaves the previous temperature in the chip's memory, with a good checksum: it can't be told from a new one",
-			"a bulk result that nobody fetched is served later as if it were fresh: it is fetched and thrown away when the sensor is built",
+			"an absent chip, or a wrong checksum, makes the kernel's file empty, without an error (seen with the adapter ds2490): that is a failed read. The kernel removes an absent chip only after ten searches (drivers/w1/w1.c, slave_ttl)",
+			"85 °C may be the value after power-up and 0 °C a shorted wire, whose nine zeros have a good checksum: both are checked in the chip's memory. 85.000 °C is accepted only where byte 6 shows that it was converted, 0x10: of a DS18S20, whose byte 6 is a part of the temperature, and of chips that keep another value there (DS28EA00, copies of the DS18B20), a true 85.000 °C is refused as well",
+			"a conversion that is lost without a reset (a dip of the supply, too little current on parasite power) leaves the previous temperature in the chip's memory, with a good checksum: it can't be distinguished from a new one",
+			"a bulk result that was not fetched is returned later as if it were new: it is fetched and discarded when the sensor is created",
 		},
 		Check: func(o *sensors.Options) error {
 			if id := o.Text("id"); id != "" && !w1Address.MatchString(strings.ToLower(id)) {
@@ -78,7 +78,7 @@ func newW1(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 	case want == "" && len(chips) == 0:
 		return nil, w1Missing("", nil)
 	case want == "" && len(chips) > 1:
-		return nil, sensors.Errorf(sensors.NoAnswer, "there are %d thermometers: say which with id (%s)", len(chips), w1Names(chips))
+		return nil, sensors.Errorf(sensors.NoAnswer, "there are %d thermometers: choose one with id (%s)", len(chips), w1Names(chips))
 	case want == "":
 		i = 0
 	}

@@ -52,9 +52,9 @@ func (s *w1) readScratchpad(ctx context.Context) (int, error) {
 	switch {
 	case memory == [9]byte{}:
 		// Nine zeros have the right checksum.
-		return 0, sensors.Errorf(sensors.Identity, "the 1-Wire bus is stuck: all it says is zeros; is the data line shorted to ground?")
+		return 0, sensors.Errorf(sensors.Identity, "the 1-Wire bus is stuck: all bits are 0: check whether the data line is shorted to ground")
 	case v == powerOn && memory[6] != converted85:
-		return 0, sensors.Errorf(sensors.NotReady, "the chip says 85 °C, which is what it holds from power-up to its first conversion, and byte 6 of its memory is 0x%02x and not the 0x%02x of a conversion: the conversion failed; is its supply good, and the pull-up strong enough?", memory[6], converted85)
+		return 0, sensors.Errorf(sensors.NotReady, "the chip reads 85 °C, its value from power-up to the first conversion, and byte 6 of its memory is 0x%02x and not the 0x%02x of a conversion: the conversion failed: check its supply and the pull-up", memory[6], converted85)
 	}
 	return v, nil
 }
@@ -68,7 +68,7 @@ func (s *w1) readScratchpad(ctx context.Context) (int, error) {
 func parseScratchpad(file, text string) (v int, memory [9]byte, err error) {
 	first, second, _ := strings.Cut(text, "\n")
 	fields := strings.Fields(first)
-	wrong := sensors.Errorf(sensors.IO, "%s holds %s, which isn't what the kernel documents", file, excerpt(text))
+	wrong := sensors.Errorf(sensors.IO, "%s holds %s, which isn't the format that the kernel documents", file, excerpt(text))
 	if len(fields) != len(memory)+3 || fields[9] != ":" || !strings.HasPrefix(fields[10], "crc=") {
 		return 0, memory, wrong
 	}

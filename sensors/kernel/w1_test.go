@@ -132,7 +132,7 @@ func TestW1Choice(t *testing.T) {
 		{"by id", map[string]string{"id": pond}, two, 4, nil},
 		{"capitals", map[string]string{"id": strings.ToUpper(pond)}, two, 4, nil},
 		{"by bus", map[string]string{"id": pond, "master": "1"}, two, 4, nil},
-		{"several", nil, two, 0, []string{"2 thermometers", pond, roof, "say which with id"}},
+		{"several", nil, two, 0, []string{"2 thermometers", pond, roof, "choose one with id"}},
 		{"another", map[string]string{"id": "10-000801b63f2e"}, two, 0, []string{"10-000801b63f2e isn't on the 1-Wire bus", pond, roof}},
 		{"none", nil, nil, 0, []string{"no thermometer answers", "4.7 kΩ"}},
 		{"none of that name", map[string]string{"id": pond}, nil, 0, []string{pond, "no other is", "4.7 kΩ"}},

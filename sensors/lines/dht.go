@@ -40,7 +40,7 @@ func init() {
 		Summary:   "DHT11 (±2 °C, ±5 %), DHT22 or AM2302 (±0.5 °C, ±2 %) on a GPIO line: temperature and humidity",
 		Datasheet: "Aosong DHT11 and AM2302 (DHT22) product manuals, section on the single bus; Linux, drivers/iio/humidity/dht11.c",
 		Reasons:   []sensors.Reason{sensors.Checksum, sensors.Identity},
-		Wiring:    "3.3 V, and a resistor of 4.7 to 10 kΩ from the line to 3.3 V (most modules have it). Best read by the kernel's driver: dtoverlay=dht11,gpiopin=N; it is used where it is bound to the line. It wants a fresh DHT11's decimals to be zero",
+		Wiring:    "3.3 V, and a resistor of 4.7 to 10 kΩ from the line to 3.3 V (most modules have it). Best read by the kernel's driver: dtoverlay=dht11,gpiopin=N; it is used where it is bound to the line. It requires that the decimals of a DHT11 are zero",
 		Timing:    "up to 2 s (DHT11: 1 s) that the chip needs after power-up, after a read and after a failed one; the frame itself is done in 30 ms. By user space one frame in some is lost on a busy machine, and read again",
 		Aliases:   map[string]string{"dht11": "dht11", "dht22": "dht22", "am2302": "am2302"},
 		Options: []sensors.Option{
@@ -170,7 +170,7 @@ func (s *dht) thousandths(ctx context.Context, file string) (float64, error) {
 	}
 	v, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 32)
 	if err != nil {
-		return 0, sensors.Errorf(sensors.IO, "%s holds %.40q where a number of thousandths is meant", file, data)
+		return 0, sensors.Errorf(sensors.IO, "%s holds %.40q where a number of thousandths is expected", file, data)
 	}
 	return float64(v) / 1000, nil
 }

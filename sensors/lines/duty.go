@@ -42,7 +42,7 @@ func (m *dutyMeter) Sense(ctx context.Context, r *sensors.Report) error {
 	}
 	if len(m.edges) == 0 {
 		if m.env.Options().Text("still") != "level" {
-			return sensors.Errorf(sensors.NotReady, "%s had no edge in %s: make window as long as two periods; a signal that may stand still wants still=level", m.ref(), duration.Format(m.window))
+			return sensors.Errorf(sensors.NotReady, "%s had no edge in %s: make window as long as two periods; for a signal that may stand still set still=level", m.ref(), duration.Format(m.window))
 		}
 		r.Set(sensors.Duty, number(active))
 		return nil

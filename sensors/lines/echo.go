@@ -39,7 +39,7 @@ func init() {
 		Datasheet: "ElecFreaks HC-SR04 user guide, timing diagram; JSN-SR04T-2.0, mode 1",
 		Reasons:   []sensors.Reason{sensors.NotReady},
 		Wiring:    "trigger to an output, echo to an input. The module has 5 V: divide its echo by 1 kΩ and 2 kΩ to 3.3 V, or run a 3.3 V version (HC-SR04P)",
-		Timing:    "60 ms for each burst, asleep: 10 µs trigger, up to 38 ms echo, and the time until it has died away. The echo is measured by the kernel's time stamps of both edges. Sensors of this kind hear each other: all of a machine measure one after another, and timeout counts from when the sensor is due",
+		Timing:    "60 ms for each burst, asleep: 10 µs trigger, up to 38 ms echo, and the time until it has decayed. The echo is measured by the kernel's time stamps of both edges. Sensors of this kind receive each other's bursts: all of a machine measure one after another, and timeout counts from when the sensor is due",
 		Aliases:   map[string]string{"hcsr04": "", "hc-sr04": "", "jsnsr04t": "", "jsn-sr04t": ""},
 		Options: []sensors.Option{
 			{Name: "trigger", Type: sensors.OutputOption, Required: true, Help: "the output that starts a burst: GPIO23, BOARD16, CHIP:OFFSET or a line's name"},
@@ -47,7 +47,7 @@ func init() {
 			{Name: "temperature", Type: sensors.SensorRefOption,
 				Help: "sensor whose temperature the speed of sound follows, 0.17 % for each K; it must have been read within the last hour. Without it 20 °C are assumed"},
 			{Name: "bursts", Type: sensors.IntegerOption, Default: "3", Range: &sensors.Range{Min: 1, Max: 9}, Help: "odd number of echoes whose median is the distance; one less than as many may stay out"},
-			{Name: "max", Type: sensors.NumberOption, Unit: units.Meters, Default: "4m", Range: &sensors.Range{Min: 0.1, Max: farthest}, Help: "farthest distance that is believed: 4m for an HC-SR04, 6m for a JSN-SR04T"},
+			{Name: "max", Type: sensors.NumberOption, Unit: units.Meters, Default: "4m", Range: &sensors.Range{Min: 0.1, Max: farthest}, Help: "farthest distance that is accepted: 4m for an HC-SR04, 6m for a JSN-SR04T"},
 		},
 		Measures: []*sensors.Quantity{distance},
 		Check: func(o *sensors.Options) error {
@@ -107,7 +107,7 @@ func (s *echo) temperature() (celsius float64, err error) {
 	v, at, ok := s.env.Value(name, sensors.Temperature.Name)
 	switch {
 	case !ok:
-		return 0, sensors.Errorf(sensors.NotReady, "sensor %s has no temperature to tell the speed of sound by: look why, or leave temperature out", name)
+		return 0, sensors.Errorf(sensors.NotReady, "sensor %s has no temperature, which the speed of sound depends on: check that sensor, or leave temperature out", name)
 	case s.env.Now().Sub(at) > oldestTemperature:
 		return 0, sensors.Errorf(sensors.NotReady, "the temperature of sensor %s is older than %s: read it more often, or leave temperature out", name, duration.Format(oldestTemperature))
 	case !(v >= coldest && v <= hottest):

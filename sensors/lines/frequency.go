@@ -65,7 +65,7 @@ func (m *frequencyMeter) Sense(ctx context.Context, r *sensors.Report) error {
 		r.Set(frequency, 0)
 		return nil
 	case 1:
-		return sensors.Errorf(sensors.NotReady, "%s had one edge in %s, which tells no period: make window three periods long, or count with the driver pulse", m.ref(), duration.Format(m.window))
+		return sensors.Errorf(sensors.NotReady, "%s had one edge in %s, which gives no period: make window three periods long, or count with the driver pulse", m.ref(), duration.Format(m.window))
 	}
 	first, last := m.edges[0], m.edges[n-1]
 	took := last.At.Sub(first.At)
@@ -115,7 +115,7 @@ func (l *listener) throughout(edges []sensors.Edge, period time.Duration) error 
 	if before <= most && after <= most {
 		return nil
 	}
-	return sensors.Errorf(sensors.NotReady, "%s was still for %v of the window of %s, with a period of %v: the signal began or ended meanwhile, or is irregular; read it again, or make window longer",
+	return sensors.Errorf(sensors.NotReady, "%s was still for %v of the window of %s, with a period of %v: the signal began or ended within the window, or is irregular; read it again, or make window longer",
 		l.ref(), max(before, after).Round(time.Microsecond), duration.Format(l.window), period.Round(time.Microsecond))
 }
 

@@ -57,7 +57,7 @@ func init() {
 		Summary:   "HX711 amplifier of a load cell, 24 bits: mass",
 		Datasheet: "Avia Semiconductor HX711, 24-bit analog-to-digital converter for weigh scales",
 		Reasons:   []sensors.Reason{sensors.NotReady, sensors.Identity},
-		Wiring:    "supply the chip's digital side (VDD) with 3.3 V; data (DOUT) to an input, clock (PD_SCK) to an output. The chip sleeps while its clock is high: a resistor of 100 kΩ from the clock to 3.3 V keeps it asleep where the kernel lets go of released outputs",
+		Wiring:    "supply the chip's digital side (VDD) with 3.3 V; data (DOUT) to an input, clock (PD_SCK) to an output. The chip sleeps while its clock is high: a resistor of 100 kΩ from the clock to 3.3 V keeps it asleep where the kernel turns released outputs into inputs",
 		Timing:    "0.8 s for 3 samples at 10 a second, asleep: the filter settles for five conversions (ten but for A128) and each sample takes one. The clock is driven from user space, and a frame in which one pulse lasted more than 50 µs fails the read: on a busy machine some do, so leave it its retries",
 		Options: []sensors.Option{
 			{Name: "data", Type: sensors.LineOption, Required: true, Help: "the input that DOUT is on: GPIO5, BOARD29, CHIP:OFFSET or a line's name"},

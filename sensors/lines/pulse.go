@@ -37,7 +37,7 @@ func init() {
 		Name:      "pulse",
 		Summary:   "pulse counter on a GPIO line: rain gauge, water, gas or energy meter, anemometer; counted by the kernel, with no wake-up between reads",
 		Datasheet: "Linux, Documentation/userspace-api/gpio/chardev.rst and include/uapi/linux/gpio.h (version 2): line_seqno",
-		Wiring:    "3.3 V at most. A contact or an open collector (S0) between the line and ground: pull=up, active=low; long cables want a resistor of some kΩ to 3.3 V. Bouncing contacts want debounce",
+		Wiring:    "3.3 V at most. A contact or an open collector (S0) between the line and ground: pull=up, active=low; long cables need a resistor of some kΩ to 3.3 V. Bouncing contacts need debounce",
 		Timing:    "none: the kernel numbers every edge, and the read looks up the last number",
 		Options: []sensors.Option{
 			pinOption("the line: GPIO22, BOARD15, CHIP:OFFSET or a line's name"),
@@ -51,7 +51,7 @@ func init() {
 			{Name: "per-pulse", Type: sensors.TextOption,
 				Help: "how much one pulse is, with its unit: 0.2794mm, 1l, 1.25Wh (a meter of 800 pulses per kWh), 0.5; of speed the way of one pulse, 0.667m where 1 Hz is 0.667 m/s"},
 			{Name: "gap", Type: sensors.BoolOption, Default: "no",
-				Help: "also tell the shortest time between two pulses, and of speed the gust that it stands for; absent where more than 1024 pulses came between two reads"},
+				Help: "also report the shortest time between two pulses, and of speed the gust that it stands for; absent where more than 1024 pulses came between two reads"},
 		},
 		Measures: []*sensors.Quantity{sensors.Pulses, sensors.Precipitation, sensors.Volume, sensors.Energy, sensors.Rotations,
 			sensors.Frequency, sensors.Flow, sensors.Power, sensors.Speed, sensors.Gust, sensors.ShortestGap, sensors.CountedSince},
@@ -76,7 +76,7 @@ func perPulse(o *sensors.Options) (float64, error) {
 	case unit == nil && text == "":
 		return 0, nil
 	case unit == nil:
-		return wrong("says how much of something that isn't named: add quantity, one of precipitation, volume, energy, rotations, speed")
+		return wrong("needs quantity, which names what is counted: one of precipitation, volume, energy, rotations, speed")
 	case text == "":
 		return wrong("is missing: how much %s is one pulse? (its unit: %s)", name, unitName(unit))
 	}

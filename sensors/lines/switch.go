@@ -12,7 +12,7 @@ func init() {
 		Name:      "switch",
 		Summary:   "switch, reed contact, motion or float sensor on a GPIO line: its level, its changes and the time of the last",
 		Datasheet: "Linux, Documentation/userspace-api/gpio/chardev.rst and include/uapi/linux/gpio.h (version 2)",
-		Wiring:    "3.3 V at most. A contact between the line and ground: pull=up, active=low. Long cables want a resistor of some kΩ to 3.3 V instead of pull=up",
+		Wiring:    "3.3 V at most. A contact between the line and ground: pull=up, active=low. Long cables need a resistor of some kΩ to 3.3 V instead of pull=up",
 		Timing:    "none: the level is read as it is. Changes are numbered and time-stamped by the kernel as they happen and looked up at the read; only with wake do they wake the daemon",
 		Options: []sensors.Option{
 			pinOption("the line: GPIO27, BOARD13, CHIP:OFFSET or a line's name"),
@@ -22,7 +22,7 @@ func init() {
 			{Name: "transitions", Type: sensors.BoolOption, Default: "yes",
 				Help: "count changes, for which the line is held between reads; no opens it for the read alone"},
 			{Name: "wake", Type: sensors.SensorsOption,
-				Help: "sensors that are read at once when it changes, and the switch with them; its own name alone for nobody else"},
+				Help: "sensors that are read at once when it changes, and the switch with them; its own name alone for no other sensor"},
 			{Name: "wake-limit", Type: sensors.DurationOption, Default: "1s", Range: &sensors.Range{Min: 0.1, Max: 86400},
 				Help: "least time between two such wakes: changes that come sooner are read when it has passed"},
 		},
@@ -34,7 +34,7 @@ func init() {
 				return &sensors.OptionError{Key: "debounce", Err: fmt.Errorf("has no effect with transitions=no: the level is read as it is; leave one of the two out")}
 			}
 			if o.Given("wake") && !o.Bool("transitions") {
-				return &sensors.OptionError{Key: "wake", Err: fmt.Errorf("has no effect with transitions=no: nobody holds the line between reads; leave one of the two out")}
+				return &sensors.OptionError{Key: "wake", Err: fmt.Errorf("has no effect with transitions=no: the line is not held between reads; leave one of the two out")}
 			}
 			if o.Given("wake-limit") && !o.Given("wake") {
 				return &sensors.OptionError{Key: "wake-limit", Err: fmt.Errorf("has no effect without wake: name the sensors to be read at a change")}

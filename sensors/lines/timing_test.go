@@ -138,7 +138,7 @@ func TestSignalThroughout(t *testing.T) {
 		n      int // periods
 		want   string
 	}{
-		{"one edge", "frequency", 300 * ms, 800 * ms, 1, "had one edge in 1s, which tells no period"},
+		{"one edge", "frequency", 300 * ms, 800 * ms, 1, "had one edge in 1s, which gives no period"},
 		{"began late", "frequency", 500 * ms, 10 * ms, 50, "was still for 500ms of the window of 1s, with a period of 10ms"},
 		{"ended early", "frequency", 5 * ms, 10 * ms, 50, "was still for 505ms"},
 		{"two edges of a burst", "frequency", 400 * ms, 100 * ms, 2, "was still for 500ms"},

@@ -31,7 +31,7 @@ func (d *Document) WriteText(w io.Writer) error {
 			fmt.Fprintf(&b, "  %-6s  by %s\n", name, board.LineInfo{Consumer: l.Consumer}.Holder())
 		}
 	}
-	fmt.Fprintf(&b, "\nWhat is wired to a GPIO line can't be detected: %s. `dormouse drivers NAME` tells how to configure it.\n", strings.Join(d.Unfindable, ", "))
+	fmt.Fprintf(&b, "\nWhat is wired to a GPIO line can't be detected: %s. `dormouse drivers NAME` explains how to configure it.\n", strings.Join(d.Unfindable, ", "))
 	writeList(&b, "Problems:", d.Problems)
 	writeList(&b, "Notes:", d.Advice)
 	_, err := io.WriteString(w, b.String())
@@ -111,7 +111,7 @@ func (a *Address) describe() string {
 	case len(names) == 1:
 		return "answers; by its address it could be " + names[0]
 	case len(names) > 1 && a.Identified:
-		return "could be " + strings.Join(names, ", ") + ": they can't be told apart, so go by the marking of the chip"
+		return "could be " + strings.Join(names, ", ") + ": they can't be distinguished, so read the marking on the chip"
 	case len(names) > 1:
 		return "answers; by its address it could be " + strings.Join(names, ", ")
 	case len(a.Refused) > 0:

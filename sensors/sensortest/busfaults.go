@@ -37,7 +37,7 @@ func (b *tamper) transact(w, r []byte) error {
 		b.after++
 	}
 	if b.count > mostTransactions {
-		b.t.Fatalf("more than %d transactions: the driver reads for ever", mostTransactions)
+		b.t.Fatalf("more than %d transactions: the driver reads without end", mostTransactions)
 	}
 	do := func(w []byte) error { return b.raw(w, r) }
 	if b.alter == nil {

@@ -144,7 +144,7 @@ func (e *Env) Sleep(ctx context.Context, d time.Duration) error {
 		return err
 	}
 	if len(e.Waits) > mostWaits {
-		e.tb.Fatal("the driver waits for ever")
+		e.tb.Fatal("the driver waits without end")
 	}
 	e.Waits = append(e.Waits, d)
 	if e.OnWait != nil {

@@ -134,7 +134,7 @@ func TestFaultsFindsTheFault(t *testing.T) {
 				}
 				return careful(e)(ctx, r)
 			}
-		}, "the driver reads for ever"},
+		}, "the driver reads without end"},
 		{"waits for ever", func(e sensors.Env) senseFunc {
 			return func(ctx context.Context, r *sensors.Report) error {
 				if e.I2C().Tx([]byte{1}, make([]byte, 2)) != nil {
@@ -142,7 +142,7 @@ func TestFaultsFindsTheFault(t *testing.T) {
 				}
 				return careful(e)(ctx, r)
 			}
-		}, "the driver waits for ever"},
+		}, "the driver waits without end"},
 		{"panics", func(e sensors.Env) senseFunc {
 			return func(ctx context.Context, r *sensors.Report) error {
 				if err := careful(e)(ctx, r); err != nil && ctx.Err() == nil {

@@ -106,7 +106,7 @@ func (p *serialPort) Read(ctx context.Context, data []byte) (int, error) {
 	}
 	if len(d.queue) == 0 {
 		if ctx.Value(deadlineKey{}) == nil {
-			p.env.tb.Fatal("the driver waits for ever on a serial port: bound it by Env.WithTimeout")
+			p.env.tb.Fatal("the driver waits without end on a serial port: bound it by Env.WithTimeout")
 		}
 		err := p.env.passUntil(ctx, sensors.Instant(1<<62))
 		return 0, err

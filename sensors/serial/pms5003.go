@@ -45,9 +45,9 @@ func init() {
 		Timing: "its fan runs for settle, 30 s, before it is read; fan and laser are off in between (sleep=no keeps them on)",
 		Options: []sensors.Option{
 			sensors.PortOpt(),
-			{Name: "model", Type: sensors.EnumOption, Choices: []string{"pms5003", "pms7003"}, Default: "pms5003", Help: "the sensor: they can't be told apart from outside; a PMS7003 also reports its faults"},
+			{Name: "model", Type: sensors.EnumOption, Choices: []string{"pms5003", "pms7003"}, Default: "pms5003", Help: "the sensor: they can't be distinguished from outside; a PMS7003 also reports its faults"},
 			{Name: "settle", Type: sensors.DurationOption, Default: "30s", Range: &sensors.Range{Min: 0, Max: 600},
-				Help: "how long the fan runs before the measurement: 30s at least, says the data manual"},
+				Help: "how long the fan runs before the measurement: 30s at least (data manual)"},
 			{Name: "sleep", Type: sensors.BoolOption, Default: "yes", Help: "switch fan and laser off between reads: the laser lasts some 8000 hours"},
 			{Name: "particles", Type: sensors.EnumOption, Choices: []string{"atmospheric", "standard"}, Default: "atmospheric",
 				Help: "how mass is computed from numbers: for the air as it is, or for the manufacturer's standard particles (CF=1)"},
@@ -169,7 +169,7 @@ func (s *pms5003) ask(ctx context.Context) ([]byte, error) {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case errors.Is(err, context.DeadlineExceeded):
-			return nil, sensors.Errorf(sensors.NoAnswer, "no answer on %s within %s: check 5 V, ground, TX and RX (they cross), and that nothing holds SET or RESET low",
+			return nil, sensors.Errorf(sensors.NoAnswer, "no answer on %s within %s: check 5 V, ground, TX and RX (crossed), and that SET and RESET are not low",
 				s.env.Options().Claims()[0], duration.Format(pmsPatience))
 		case err != nil:
 			return nil, err

@@ -65,7 +65,7 @@ func (f Function) Forced() string {
 func (f Function) is() string {
 	is := "is " + f.Name + " at present"
 	if f.Guess {
-		is = "is " + f.Name + " on a Raspberry Pi unless that was switched off, and nothing here tells whether it was"
+		is = "is " + f.Name + " on a Raspberry Pi unless that was switched off, and nothing on this machine shows whether it was"
 	}
 	if f.Device != "" {
 		is += " (" + f.Device + ")"

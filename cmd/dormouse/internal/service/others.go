@@ -24,7 +24,7 @@ func DaemonSensors(ctx context.Context, clock *alarm.Clock, pidFiles []string) (
 		readings, askErr := control.Readings(limited, pidFile)
 		limited.Cancel()
 		if askErr != nil {
-			err = errors.Join(err, fmt.Errorf("the daemon of %s (%s) doesn't tell which chips it reads, so nothing was identified: scan as root or as the daemon's user: %w", pidFile, state.Text, askErr))
+			err = errors.Join(err, fmt.Errorf("the daemon of %s (%s) doesn't report which chips it reads, so nothing was identified: scan as root or as the daemon's user: %w", pidFile, state.Text, askErr))
 			continue
 		}
 		for _, r := range readings.Sensors {

@@ -77,10 +77,10 @@ func (s *Source) Unreadable(d *daemon.Context, in *Inputs) []string {
 // sensors can be read, and the disk may have room again.
 func TryWrites(p *daemon.Process, log *logging.Logger, stateDirectory string) {
 	if err := log.Lost(); err != nil {
-		p.Warn(fmt.Sprintf("--log.output: %v: lines are lost until it can be written; make room there, or choose another file", err))
+		p.Warn(fmt.Sprintf("--log.output: %v: lines are lost until it can be written; free space there, or choose another file", err))
 	}
 	if err := tryWriting(stateDirectory); err != nil {
-		p.Warn(fmt.Sprintf("--state.directory: %v: the counts won't be kept; choose a directory that the daemon's user may write to, on a disk with room", err))
+		p.Warn(fmt.Sprintf("--state.directory: %v: the counts won't be kept; choose a directory that the daemon's user may write to, on a disk with free space", err))
 	}
 }
 

@@ -167,7 +167,7 @@ func (s *service) handleEvents(ctx context.Context, failed, polled chan error, a
 	for {
 		select {
 		case err := <-failed:
-			return fmt.Errorf("serve the page: %w", err)
+			return fmt.Errorf("serve the metrics: %w", err)
 		case err := <-polled:
 			polled <- nil // for end, which waits for it
 			return fmt.Errorf("poll: %w", err)

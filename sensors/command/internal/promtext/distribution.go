@@ -152,7 +152,7 @@ func (d *distribution) complete(kind sensors.Kind) error {
 	last := uint64(0)
 	for _, b := range bounds {
 		if d.dist.Buckets[b] < last || d.dist.Buckets[b] > d.dist.Count {
-			return fmt.Errorf("its bucket le=%q doesn't fit its neighbours: buckets are cumulative", strconv.FormatFloat(b, 'g', -1, 64))
+			return fmt.Errorf("its bucket le=%q is out of order: buckets are cumulative", strconv.FormatFloat(b, 'g', -1, 64))
 		}
 		last = d.dist.Buckets[b]
 	}
