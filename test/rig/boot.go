@@ -110,7 +110,7 @@ func Start(t testing.TB, o Options) *Machine {
 }
 
 // bootPatience is the longest a boot may take, on a host with other things to do.
-const bootPatience = 2 * time.Minute
+const bootPatience = 4 * time.Minute
 
 // Boot starts a machine and returns when it serves. The cache is built first
 // where there is none, which takes up to a minute.

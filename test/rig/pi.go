@@ -252,6 +252,17 @@ func (p *Pi) Functions(ctx context.Context) ([]Function, error) {
 	return functions, nil
 }
 
+// SetFunction makes a line what it was before somebody took it.
+func (p *Pi) SetFunction(ctx context.Context, line int, f Function) error {
+	register := p.peripherals + gpioSelect + uint32(line/10)*4
+	value, err := p.test.read(ctx, register)
+	if err != nil {
+		return err
+	}
+	shift := line % 10 * 3
+	return p.test.write(ctx, register, value&^(7<<shift)|uint32(f)<<shift)
+}
+
 // Drive sets the level of an input from outside.
 func (p *Pi) Drive(ctx context.Context, line int, high bool) error {
 	register := uint32(gpioClear)
