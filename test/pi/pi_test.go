@@ -10,61 +10,71 @@ import (
 	"example.org/dormouse/test/rig"
 )
 
-func TestBoot(t *testing.T) {
-	for _, c := range []struct {
-		model           rig.Model
-		board, release  string
-		board1, console rig.Function // of GPIO2, which is SDA1, and of GPIO14, TXD
-	}{
-		{rig.Zero, "Raspberry Pi Zero", "-rpi", rig.Alt0, rig.Alt0},
-		{rig.Two, "Raspberry Pi 2 Model B", "-armmp", rig.Alt0, rig.Alt0},
-		{rig.Three, "Raspberry Pi 3 Model B", "-arm64", rig.Alt0, rig.Alt5},
-	} {
-		t.Run(c.model.Name, func(t *testing.T) {
-			p, err := rig.BootPi(t.Context(), c.model, rig.Options{})
-			kit.Must(t, err)
-			defer func() { kit.Must(t, p.Close()) }()
-			t.Logf("kernel %s served %s after its start", p.Release, p.BootTime)
-			board, err := p.ReadFile(t.Context(), "/proc/device-tree/model")
-			if err != nil || strings.TrimRight(string(board), "\x00") != c.board || !strings.HasSuffix(p.Release, c.release) {
-				t.Errorf("this is %q with kernel %s (%v), want %s with %s", board, p.Release, err, c.board, c.release)
-			}
-			kit.Must(t, p.LoadDrivers(t.Context()))
-			functions, err := p.Functions(t.Context())
-			kit.Must(t, err)
-			if functions[2] != c.board1 || functions[14] != c.console || functions[17] != rig.Input {
-				t.Errorf("the lines are %v", functions)
-			}
-			for _, path := range []string{"/dev/gpiochip0", "/dev/i2c-1", "/dev/ttyS1", "/sys/class/thermal/thermal_zone0/temp", "/dev/watchdog0"} {
-				if e := kit.Exec(t, p.Machine, "test", "-e", path); e.Status != 0 {
-					t.Errorf("there is no %s", path)
-				}
-			}
-		})
-	}
+// The tests run two at a time, those that take longest first.
+
+func TestThree(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, rig.Three, rig.Options{})
+	b.run(t, "board", board)
+	b.run(t, "commands", commands)
+	b.run(t, "temperatures", temperatures)
+	b.run(t, "oracles", oracles)
+	b.run(t, "switches", switches)
+	b.run(t, "rails", rails)
+	b.run(t, "pins", pins)
+	b.run(t, "forced", forced)
+	b.run(t, "spi", spi)
+	b.run(t, "serial", serial)
+	b.run(t, "pulses", pulses)
+	b.run(t, "oneWire", oneWire)
+	b.run(t, "asleep", asleep)
 }
 
 func TestZero(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, rig.Zero, rig.Options{})
-	b.run(t, "everyday", everyday)
+	b.run(t, "board", board)
+	b.run(t, "commands", commands)
 	b.run(t, "temperatures", temperatures)
 	b.run(t, "switches", switches)
 	b.run(t, "rails", rails)
+	b.run(t, "pins", pins)
+	b.run(t, "forced", forced)
 	b.run(t, "spi", spi)
+	b.run(t, "serial", serial)
 	b.run(t, "asleep", asleep)
 }
 
-func TestThree(t *testing.T) {
+// TestTwo shows that the third kernel boots with the board's devices.
+func TestTwo(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, rig.Three, rig.Options{})
-	b.run(t, "everyday", everyday)
+	b := newBench(t, rig.Two, rig.Options{})
+	b.run(t, "board", board)
 	b.run(t, "temperatures", temperatures)
-	b.run(t, "oracles", oracles)
-	b.run(t, "switches", switches)
-	b.run(t, "rails", rails)
-	b.run(t, "spi", spi)
-	b.run(t, "pulses", pulses)
-	b.run(t, "oneWire", oneWire)
-	b.run(t, "asleep", asleep)
+}
+
+// board looks at what was booted: its model, kernel, devices, and what SDA1,
+// TXD and a plain line are.
+func board(t *testing.T, b *bench) {
+	want := map[string]struct {
+		board, kernel string
+		console       rig.Function // of GPIO14, TXD
+	}{
+		rig.Zero.Name:  {"Raspberry Pi Zero", "-rpi", rig.Alt0},
+		rig.Two.Name:   {"Raspberry Pi 2 Model B", "-armmp", rig.Alt0},
+		rig.Three.Name: {"Raspberry Pi 3 Model B", "-arm64", rig.Alt5},
+	}[b.pi.Name]
+	t.Logf("kernel %s served %s after its start", b.Release, b.BootTime)
+	model, err := b.ReadFile(t.Context(), "/proc/device-tree/model")
+	if err != nil || strings.TrimRight(string(model), "\x00") != want.board || !strings.HasSuffix(b.Release, want.kernel) {
+		t.Errorf("this is %q with kernel %s (%v), want %s with %s", model, b.Release, err, want.board, want.kernel)
+	}
+	if f := b.booted; f[2] != rig.Alt0 || f[3] != rig.Alt0 || f[14] != want.console || f[17] != rig.Input {
+		t.Errorf("the lines are %v", f)
+	}
+	for _, path := range []string{"/dev/gpiochip0", "/dev/i2c-1", "/dev/spidev0.0", "/dev/ttyS1", "/sys/class/thermal/thermal_zone0/temp", "/dev/watchdog0"} {
+		if e := kit.Exec(t, b.pi.Machine, "test", "-e", path); e.Status != 0 {
+			t.Errorf("there is no %s", path)
+		}
+	}
 }

@@ -20,9 +20,9 @@ const (
 	processor   = "--sensor=cpu=thermal"
 )
 
-// everyday is what everybody does with a daemon: each command once, with what
-// it has to say.
-func everyday(t *testing.T, b *bench) {
+// commands runs each command beside a daemon, which it starts, reloads and
+// stops, and compares what it prints.
+func commands(t *testing.T, b *bench) {
 	b.set(t, "tmp105", "temperature", 42500)
 	config := "sensors:\n  - {name: air, driver: tmp102, model: tmp75, addr: 0x48}\n"
 	file := b.Config(t, config)
@@ -148,18 +148,28 @@ func asleep(t *testing.T, b *bench) {
 	}
 }
 
-// temperatures sets what the chip measures from outside and reads it by the
-// board's own controller.
+// temperatures sets from outside what two chips measure, and reads them by the
+// board's own controller: the one by dormouse's driver, the other by the
+// kernel's.
 func temperatures(t *testing.T, b *bench) {
-	d := b.Daemon(t, thermometer)
+	kit.Must(t, b.Modprobe(t.Context(), "tmp421", ""))
+	dir, release := b.bind(t, "tmp421", addresses["tmp421"])
+	defer release()
+	d := b.Daemon(t, thermometer, "--sensor=two=hwmon,device=1-004c")
 	for _, want := range []float64{-40, -8.25, 0, 42.5, 125} {
 		b.set(t, "tmp105", "temperature", int(want*1000))
-		air := d.Read()["air"]
+		b.set(t, "tmp421", "temperature0", int(want*1000))
+		b.set(t, "tmp421", "temperature1", int((85-want)*1000))
+		b.waitFor(t, dir, "temp1_input", want)
+		b.waitFor(t, dir, "temp2_input", 85-want)
+		sensors := d.Read()
+		air := sensors["air"]
 		if !*air.Up || len(air.Readings) != 1 || *air.Readings[0].Value != want {
 			t.Errorf("at %v °C it reads %+v", want, air)
 		}
 		if got := d.Value(`sensor_temperature_celsius{sensor="air"}`); got != want {
 			t.Errorf("at %v °C the page has %v", want, got)
 		}
+		b.agrees(t, sensors["two"], dir, map[string]float64{"temp1": want, "temp2": 85 - want})
 	}
 }
