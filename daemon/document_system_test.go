@@ -7,10 +7,12 @@ import (
 	"testing"
 )
 
-// What needs Python, which a machine that builds Go programs may lack, is run as
-// a user without rights.
-func TestDocumentCommandsInPython(t *testing.T) {
-	runDemos(t, "python3", &syscall.Credential{Uid: 65534, Gid: 65534})
+// What a machine that builds Go programs may lack, Python and util-linux, is run
+// as a user without rights.
+func TestDocumentCommandsOfDebian(t *testing.T) {
+	for _, needs := range []string{"python3", "utilities"} {
+		runDemos(t, needs, &syscall.Credential{Uid: 65534, Gid: 65534})
+	}
 }
 
 // What mounts file systems needs a kernel that grants user namespaces.

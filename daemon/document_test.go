@@ -159,7 +159,7 @@ func TestDocumentPictures(t *testing.T) {
 
 // A demo is a block of commands and what they print.
 type demo struct {
-	needs    string // the block's second word: python3, namespaces, or nothing
+	needs    string // the block's second word: python3, utilities, namespaces, or nothing
 	commands string
 	prints   string
 }
