@@ -193,6 +193,9 @@ func init() {
 		"tsl2561": {chipCase{model: "tsl2561", world: world{"illuminance": {500, 320}}, step: 0.05, Case: sensortest.Case{
 			Others: asks(raw(0x8a), raw(0x80, 0x00), raw(0x80, 0x03), raw(0x81, 0x02), raw(0x81, 0x11)),
 		}}.chip()},
+		"bmp388": {chipCase{model: "bmp388", world: air, Case: sensortest.Case{
+			Others: asks(raw(0x00), raw(0x03), raw(0x1b, 0x13), raw(0x1b, 0x33), raw(0x1b, 0x00), raw(0x1c, 0x00), raw(0x1f, 0x0e), raw(0x7e, 0xb6)),
+		}}.chip()},
 		"veml7700": {chipCase{model: "veml7700", world: world{"illuminance": {500, 320}}, Case: sensortest.Case{
 			Others: asks(raw(0x07), raw(0x05), raw(0x00, 0x00, 0x00), raw(0x00, 0x01, 0x00), raw(0x00, 0x00, 0x18), raw(0x03, 0x07, 0x00)),
 		}}.chip()},
