@@ -27,7 +27,7 @@ func BusOpenError(number sensors.Bus, here []sensors.Bus, err error) error {
 		}
 		return sensors.Errorf(sensors.IO, "%s: there is no %s: enable I2C with raspi-config or dtparam=i2c_arm=on in config.txt, and load the module i2c-dev (%s): %w", number, node, buses, err)
 	case errors.Is(err, fs.ErrPermission):
-		return sensors.Errorf(sensors.IO, "%s: %s may not be opened: add the daemon's user to the group i2c (a systemd unit may also need DeviceAllow=char-i2c): %w", number, node, err)
+		return sensors.Errorf(sensors.IO, "%s: %s may not be opened: add the daemon's user to the group i2c (sudo usermod -aG i2c USER, then log in again or restart the service; a systemd unit may also need DeviceAllow=char-i2c): %w", number, node, err)
 	}
 	return fmt.Errorf("%s: open %s: %w", number, node, err)
 }

@@ -205,7 +205,7 @@ func (k *kernel) find(ref sensors.LineRef) (place, error) {
 func notFound(ref sensors.LineRef, others []place, known []string, failed []chipError) error {
 	for _, f := range failed {
 		if errors.Is(f.err, fs.ErrPermission) {
-			return sensors.Errorf(sensors.IO, "line %s: %s may not be opened: add the daemon's user to the group gpio (a systemd unit may also need DeviceAllow=char-gpiochip): %w", ref, f.path, f.err)
+			return sensors.Errorf(sensors.IO, "line %s: %s may not be opened: add the daemon's user to the group gpio (sudo usermod -aG gpio USER, then log in again or restart the service; a systemd unit may also need DeviceAllow=char-gpiochip): %w", ref, f.path, f.err)
 		}
 	}
 	if len(failed) > 0 {

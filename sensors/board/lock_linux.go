@@ -43,5 +43,5 @@ func (l *linux) lockLines() (io.Closer, error) {
 		}
 		failed = errors.Join(failed, err)
 	}
-	return nil, sensors.Errorf(sensors.IO, "lock the GPIO lines: no GPIO chip can be opened; add the daemon's user to the group gpio: %w", errors.Join(failed, os.ErrNotExist))
+	return nil, sensors.Errorf(sensors.IO, "lock the GPIO lines: no GPIO chip can be opened; add the daemon's user to the group gpio (sudo usermod -aG gpio USER, then log in again or restart the service): %w", errors.Join(failed, os.ErrNotExist))
 }

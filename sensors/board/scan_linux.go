@@ -60,7 +60,7 @@ func (l *linux) Lines() ([]LineInfo, error) {
 	})
 	for _, f := range failed {
 		if errors.Is(f.err, fs.ErrPermission) {
-			errs = append(errs, sensors.Errorf(sensors.IO, "%s may not be opened: add the user to the group gpio, or do it as root: %w", f.path, f.err))
+			errs = append(errs, sensors.Errorf(sensors.IO, "%s may not be opened: add the user to the group gpio (sudo usermod -aG gpio USER, then log in again or restart the service), or do it as root: %w", f.path, f.err))
 		} else {
 			errs = append(errs, fmt.Errorf("look at %s: %w", f.path, f.err))
 		}

@@ -265,7 +265,7 @@ func SPIOpenError(d sensors.SPIDevice, here []string, err error) error {
 		}
 		return sensors.Errorf(sensors.IO, "%s: there is no %s: enable SPI with raspi-config or dtparam=spi=on in config.txt; a third chip select needs an overlay such as spi0-2cs or spi1-3cs (%s): %w", d, d.Node(), nodes, err)
 	case errors.Is(err, fs.ErrPermission):
-		return sensors.Errorf(sensors.IO, "%s: %s may not be opened: add the daemon's user to the group spi (a systemd unit may also need DeviceAllow=char-spi): %w", d, d.Node(), err)
+		return sensors.Errorf(sensors.IO, "%s: %s may not be opened: add the daemon's user to the group spi (sudo usermod -aG spi USER, then log in again or restart the service; a systemd unit may also need DeviceAllow=char-spi): %w", d, d.Node(), err)
 	}
 	return fmt.Errorf("%s: open %s: %w", d, d.Node(), err)
 }

@@ -45,10 +45,10 @@ func (s *scanner) scanBuses(ctx context.Context) {
 func (s *scanner) adviseBus() {
 	nodes, err := s.Board.Files().Glob("/sys/bus/i2c/devices/i2c-*")
 	if err == nil && len(nodes) > 0 {
-		s.advise("the kernel has I2C buses, but there is no /dev/i2c-*: load its module (modprobe i2c-dev), and in a container let it have the devices")
+		s.advise("the kernel has I2C buses, but there is no /dev/i2c-*: load its module (sudo modprobe i2c-dev), and in a container let it have the devices")
 		return
 	}
-	s.advise("there is no I2C bus: enable it with raspi-config (Interface Options, I2C) or dtparam=i2c_arm=on in config.txt and restart; then modprobe i2c-dev, if there is still no /dev/i2c-1")
+	s.advise("there is no I2C bus: enable it (sudo raspi-config nonint do_i2c 0, or dtparam=i2c_arm=on in config.txt) and restart; then sudo modprobe i2c-dev, if there is still no /dev/i2c-1")
 }
 
 func (s *scanner) scanBus(ctx context.Context, number sensors.Bus) Bus {

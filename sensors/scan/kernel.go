@@ -21,7 +21,7 @@ func (s *scanner) scanOneWire() {
 		s.found.OneWire = append(s.found.OneWire, Find{What: id, Flag: flag("w1-" + id + "=w1,id=" + id)})
 	}
 	if len(masters) == 0 {
-		s.advise("there is no 1-Wire bus: for a DS18B20 add dtoverlay=w1-gpio to config.txt and restart")
+		s.advise("there is no 1-Wire bus: for a DS18B20 enable it (sudo raspi-config nonint do_onewire 0, or dtoverlay=w1-gpio in config.txt) and restart")
 	} else if len(chips) == 0 {
 		s.advise("there is a 1-Wire bus without devices: check the wiring and the pull-up of 4.7 kΩ; the kernel looks for new devices every few seconds")
 	}

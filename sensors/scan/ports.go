@@ -10,7 +10,7 @@ func (s *scanner) scanPorts() {
 	// serial0 is Raspberry Pi OS's link to the header's UART.
 	s.found.Serial = append(s.nodes("serial ports", "/dev/serial/by-id/*"), s.nodes("serial ports", "/dev/serial0")...)
 	if len(s.found.SPI) == 0 {
-		s.advise("there is no SPI device: for chips on SPI add dtparam=spi=on to config.txt and restart")
+		s.advise("there is no SPI device: for chips on SPI enable it (sudo raspi-config nonint do_spi 0, or dtparam=spi=on in config.txt) and restart")
 	}
 }
 

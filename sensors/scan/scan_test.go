@@ -98,7 +98,7 @@ func TestFaults(t *testing.T) {
 		says     []string
 		not      []string
 	}{
-		{"no bus", func(b *bench) { b.buses = nil }, 0, []string{"there is no I2C bus: enable it with raspi-config", "dtparam=i2c_arm=on"}, []string{"0x"}},
+		{"no bus", func(b *bench) { b.buses = nil }, 0, []string{"there is no I2C bus: enable it (sudo raspi-config nonint do_i2c 0", "dtparam=i2c_arm=on"}, []string{"0x"}},
 		{"no device nodes", func(b *bench) {
 			b.buses = nil
 			b.SetFile("/sys/bus/i2c/devices/i2c-1/name", nil)

@@ -61,6 +61,11 @@ func newFileTree(b *Board) *fileTree {
 		t.files["/sys/bus/w1/devices/w1_bus_master1/"+Probe1Wire+"/"+name] = f
 		t.files["/sys/bus/w1/devices/"+Probe1Wire+"/"+name] = f
 	}
+	// The nodes of the board's SPI device and serial port, which are no files to
+	// be read.
+	for _, node := range []string{"/dev/spidev0.0", ParticlePort} {
+		t.files[node] = file{read: func(context.Context) ([]byte, error) { return nil, unix.EINVAL }}
+	}
 	t.addDevices()
 	return t
 }
