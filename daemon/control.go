@@ -39,9 +39,9 @@ func Status(pidFile string) State {
 // An inquiry is what could be found out about the daemon of a pidfile.
 type inquiry struct {
 	State
-	file    *os.File // nil: there is none
-	trusted []uint32 // whose process may hold the pidfile
-	told    bool     // the kernel told the process; else its number is that in the file
+	file     *os.File // nil: there is none
+	trusted  []uint32 // whose process may hold the pidfile
+	reported bool     // the kernel reported the process; else its number is that in the file
 }
 
 func (q *inquiry) close() {
@@ -64,10 +64,10 @@ func inquire(pidFile string) *inquiry {
 		return unknown(fmt.Errorf("pidfile %s: %w", pidFile, err))
 	}
 	h, ok := holderOf(pidFile)
-	q.told = ok && slices.Contains(q.trusted, h.UID)
+	q.reported = ok && slices.Contains(q.trusted, h.UID)
 	switch {
 	case q.file != nil:
-	case q.told:
+	case q.reported:
 		q.State = State{StatusRunning, h.PID, false, fmt.Sprintf("process %d runs, but its pidfile %s was removed", h.PID, pidFile)}
 		return q
 	case ok: // the daemon, whose user can't be known without the file, or anybody else
@@ -84,7 +84,7 @@ func inquire(pidFile string) *inquiry {
 	switch {
 	case held:
 		q.State = q.running(h, pid, err)
-	case q.told: // the file may be a new one, beside the one the daemon holds
+	case q.reported: // the file may be a new one, beside the one the daemon holds
 		q.State = State{StatusRunning, h.PID, false, fmt.Sprintf("process %d runs, but its pidfile %s was replaced", h.PID, pidFile)}
 	case err == nil && pid == 0: // emptied at its end
 		q.State = State{Code: StatusStopped, Text: "not running"}
@@ -99,13 +99,13 @@ func inquire(pidFile string) *inquiry {
 func (q *inquiry) running(h holder, pid int, err error) State {
 	switch {
 	case err == nil && pid == 0:
-		if !q.told {
+		if !q.reported {
 			h.PID = 0
 		}
 		return State{StatusRunning, h.PID, true, "being started"}
-	case q.told && err != nil:
+	case q.reported && err != nil:
 		return State{StatusRunning, h.PID, false, fmt.Sprintf("running as process %d, but %v", h.PID, err)}
-	case q.told && pid != h.PID:
+	case q.reported && pid != h.PID:
 		return State{StatusRunning, h.PID, false, fmt.Sprintf("running as process %d, but %s names process %d", h.PID, q.file.Name(), pid)}
 	case err != nil:
 		return State{Code: StatusRunning, Text: fmt.Sprintf("running, but %v", err)}
@@ -186,7 +186,7 @@ func tryDaemon(pidFile string) (*handle, State, error) {
 	}
 	var h *handle
 	var err error
-	if q.told {
+	if q.reported {
 		h, err = openHolder(pidFile, q.trusted)
 	} else {
 		h, err = openByFile(q.file, s.PID)

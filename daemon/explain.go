@@ -137,7 +137,7 @@ func (r *reporter) explainSignals(signals map[syscall.Signal]Event, terminal boo
 	for _, sig := range inOrder(all) {
 		event, name := all[sig], unix.SignalName(sig)
 		topic, why := reasonFor(sig)
-		s := step{Topic: topic, What: "catch " + name, Why: why, Choice: fmt.Sprintf("the program is told of it as the event %q", event)}
+		s := step{Topic: topic, What: "catch " + name, Why: why, Choice: fmt.Sprintf("the program receives it as the event %q", event)}
 		switch {
 		case sig == syscall.SIGPIPE:
 			s.Choice = "caught and dropped: the write fails instead; ignoring it would be inherited by children"
@@ -178,15 +178,15 @@ func (r *reporter) explainChildren(strangers bool) {
 
 // explainReadiness says who is told that the daemon works.
 func (p *Process) explainReadiness() {
-	told := "no starter waits: the process was not detached, and no supervisor listens (NOTIFY_SOCKET)"
+	ready := "no starter waits: the process was not detached, and no supervisor listens (NOTIFY_SOCKET)"
 	switch {
 	case p.plan.Detached:
-		told = "the command that was typed exits with status 0"
+		ready = "the command that was typed exits with status 0"
 	case p.notifier.active:
-		told = "the supervisor is told by NOTIFY_SOCKET"
+		ready = "the supervisor is notified by NOTIFY_SOCKET"
 	}
 	p.report.step(aboutReadiness, "report that the daemon works",
-		told+"; the program reports it when its sockets listen and its files are open")
+		ready+"; the program reports it when its sockets listen and its files are open")
 }
 
 // directoryChoice says what the working directory keeps in use.

@@ -29,17 +29,17 @@ func TestExplain(t *testing.T) {
 	if rest := explained.ReplaceAllString(steps, ""); strings.Contains(rest, "§") || !strings.HasPrefix(rest, "warning: ") && !strings.HasPrefix(rest, "ready ") {
 		t.Errorf("besides the steps it says\n%s", rest)
 	}
-	var told []string
+	var choices []string
 	for _, step := range explained.FindAllStringSubmatch(steps, -1) {
-		told = append(told, step[2])
+		choices = append(choices, step[2])
 		if topic := topicOf(step[2]); fmt.Sprint(topic.Section) != step[1] || topic.Why == "" {
-			t.Errorf("%s isn't told under its topic", step[0])
+			t.Errorf("%s isn't listed under its topic", step[0])
 		}
 	}
 	for _, topic := range topics {
 		// "mounts" follows from descriptors, executable and working directory; the
 		// root directory is changed only where that is asked for.
-		if !slices.Contains(told, topic.Name) && topic.Name != aboutMounts && topic.Name != aboutRoot {
+		if !slices.Contains(choices, topic.Name) && topic.Name != aboutMounts && topic.Name != aboutRoot {
 			t.Errorf("%s isn't explained", topic.Name)
 		}
 	}

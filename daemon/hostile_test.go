@@ -20,20 +20,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tormentVariable makes the test binary set up all that an inherited process can
-// suffer from, and then execute the helper in its place.
-const tormentVariable = "DAEMON_TEST_TORMENT"
+// hostileVariable makes the test binary set up all that a process can
+// inherit, and then execute the helper in its place.
+const hostileVariable = "DAEMON_TEST_HOSTILE"
 
 func init() {
-	if os.Getenv(tormentVariable) == "" {
+	if os.Getenv(hostileVariable) == "" {
 		return
 	}
-	_ = os.Unsetenv(tormentVariable)
-	fmt.Fprintln(os.Stderr, "torment:", torment())
+	_ = os.Unsetenv(hostileVariable)
+	fmt.Fprintln(os.Stderr, "set up a hostile start:", setUpHostile())
 	os.Exit(98)
 }
 
-func torment() error {
+func setUpHostile() error {
 	runtime.LockOSThread()
 	junk, err := unix.Open(os.Getenv("JUNK"), unix.O_RDONLY, 0)
 	if err != nil {
@@ -111,7 +111,7 @@ func (h *helper) hostile() *exec.Cmd {
 	}
 	cmd := h.command()
 	cmd.Dir = h.dir
-	cmd.Env = append(cmd.Env, tormentVariable+"=1", "JUNK="+junk, "LD_PRELOAD=", "IFS=x", "DISPLAY=:0",
+	cmd.Env = append(cmd.Env, hostileVariable+"=1", "JUNK="+junk, "LD_PRELOAD=", "IFS=x", "DISPLAY=:0",
 		stageVariable+"=daemon:20:1", "LISTEN_FDS=3", "LISTEN_PID=1", "LC_TIME=C")
 	return cmd
 }

@@ -173,7 +173,7 @@ func supervisor(t *testing.T) (*net.UnixConn, string) {
 	return conn, socket
 }
 
-func told(t *testing.T, conn *net.UnixConn) string {
+func received(t *testing.T, conn *net.UnixConn) string {
 	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
@@ -193,8 +193,8 @@ func TestSupervisorIsNotified(t *testing.T) {
 	cmd := h.command()
 	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+socket, "WATCHDOG_USEC=2000000")
 	h.stay(cmd)
-	if got := told(t, conn); got != "READY=1\nSTATUS=serving" {
-		t.Errorf("told %q", got)
+	if got := received(t, conn); got != "READY=1\nSTATUS=serving" {
+		t.Errorf("received %q", got)
 	}
 	if s := Status(h.pidFile); s.PID != cmd.Process.Pid {
 		t.Errorf("it detached under its supervisor: %+v", s)
@@ -207,18 +207,18 @@ func TestSupervisorIsNotified(t *testing.T) {
 		t.Errorf("a child could speak to the supervisor:\n%s", d.ChildEnvironment)
 	}
 	h.signal(syscall.SIGHUP)
-	if got := told(t, conn); !strings.HasPrefix(got, "RELOADING=1\nMONOTONIC_USEC=") {
-		t.Errorf("told %q", got)
+	if got := received(t, conn); !strings.HasPrefix(got, "RELOADING=1\nMONOTONIC_USEC=") {
+		t.Errorf("received %q", got)
 	}
-	if got := told(t, conn); got != "READY=1\nSTATUS=reloaded  twice" {
-		t.Errorf("told %q", got)
+	if got := received(t, conn); got != "READY=1\nSTATUS=reloaded  twice" {
+		t.Errorf("received %q", got)
 	}
-	if got := told(t, conn); got != "WATCHDOG=1" {
-		t.Errorf("told %q", got)
+	if got := received(t, conn); got != "WATCHDOG=1" {
+		t.Errorf("received %q", got)
 	}
 	h.finish(cmd)
-	if got := told(t, conn); got != "STOPPING=1" {
-		t.Errorf("told %q", got)
+	if got := received(t, conn); got != "STOPPING=1" {
+		t.Errorf("received %q", got)
 	}
 	if log, err := os.ReadFile(h.log); err != nil || !strings.Contains(string(log), "watchdog 2s") {
 		t.Errorf("the watchdog's interval isn't 2s: %v\n%.500s", err, log)

@@ -174,8 +174,8 @@ func (s *strangers) helloActivated() {
 	if err := errors.Join(cmd.Start(), f.Close(), l.Close()); err != nil {
 		s.Fatal(err)
 	}
-	if got := told(s.T, conn); got != "READY=1\nSTATUS=serving" {
-		s.Errorf("systemd is told %q", got)
+	if got := received(s.T, conn); got != "READY=1\nSTATUS=serving" {
+		s.Errorf("systemd received %q", got)
 	}
 	s.answers(address)
 	s.wants(0, "", "hello", "stop")

@@ -23,7 +23,7 @@ import (
 )
 
 // stick mounts a file system and copies the test binary there.
-func stick(t *testing.T, kind string) (point, binary string) {
+func usbDrive(t *testing.T, kind string) (point, binary string) {
 	t.Helper()
 	point = filepath.Join(t.TempDir(), "stick")
 	if err := os.Mkdir(point, 0o755); err != nil {
@@ -71,13 +71,13 @@ func TestStickIsReleased(t *testing.T) {
 		for _, foreground := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s foreground %v", kind, foreground), func(t *testing.T) {
 				h := newHelper(t)
-				point, binary := stick(t, kind)
+				point, binary := usbDrive(t, kind)
 				// Everything is on the stick: executable, working directory, what
 				// the starter reads, and the junk it inherits.
 				if err := os.WriteFile(filepath.Join(point, "junk"), []byte("junk"), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				h.plan.Handover = []byte("from the stick")
+				h.plan.Handover = []byte("from the drive")
 				cmd := h.hostile()
 				cmd.Path, cmd.Args[0], cmd.Dir = binary, binary, point
 				cmd.Env = append(cmd.Env, "JUNK="+filepath.Join(point, "junk"))
@@ -106,7 +106,7 @@ func TestStickIsReleased(t *testing.T) {
 					}
 				}
 				d := h.describe() // it lives on
-				if d.Copied != "memory" || d.Handover != "from the stick" {
+				if d.Copied != "memory" || d.Handover != "from the drive" {
 					t.Errorf("copied to %q, handed over %q", d.Copied, d.Handover)
 				}
 				for _, p := range d.Inspection.Points {
@@ -127,7 +127,7 @@ func TestStickIsReleased(t *testing.T) {
 func TestStickIsKeptWhereAskedTo(t *testing.T) {
 	h := newHelper(t)
 	h.plan.ReleaseExecutable = ReleaseNever
-	point, binary := stick(t, "tmpfs")
+	point, binary := usbDrive(t, "tmpfs")
 	cmd := h.command()
 	cmd.Path, cmd.Args[0] = binary, binary
 	h.ready(h.runCommand(cmd))
@@ -146,7 +146,7 @@ func TestStickIsKeptWhereAskedTo(t *testing.T) {
 func TestMemoryMayNotExecute(t *testing.T) {
 	// The setting is a PID namespace's own, so a new one is used.
 	h := newHelper(t)
-	point, binary := stick(t, "tmpfs")
+	point, binary := usbDrive(t, "tmpfs")
 	cmd := h.command()
 	script := fmt.Sprintf(`echo 2 > /proc/sys/vm/memfd_noexec && %s start && kill -TERM $(cat %s) && umount %s && while test -e %s; do sleep 0.05; done`,
 		binary, h.pidFile, point, h.pidFile)

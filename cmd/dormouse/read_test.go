@@ -15,7 +15,7 @@ import (
 	"example.org/dormouse/exporter"
 )
 
-// With an absent sensor beside a good one, `read NAME` prints and judges the
+// With an absent sensor beside a good one, `read NAME` prints and counts the
 // named one only: without a daemon, and beside one, in each format.
 func TestReadByName(t *testing.T) {
 	p := newPlace(t)

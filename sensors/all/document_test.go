@@ -60,7 +60,7 @@ func describeSensors(tallies map[string]sensortest.Tally) string {
 	s.WriteString("\n")
 	for _, d := range sensors.Drivers() {
 		fmt.Fprintf(&s, "## %s\n%s.\n\n", d.Name, d.Summary)
-		for _, line := range [][2]string{{"wiring", d.Wiring}, {"timing", d.Timing}, {"data sheet", d.Datasheet}, {"the kernel's own", d.Kernel}, {"can't be told", d.Unverifiable}} {
+		for _, line := range [][2]string{{"wiring", d.Wiring}, {"timing", d.Timing}, {"data sheet", d.Datasheet}, {"the kernel's own", d.Kernel}, {"can't be detected", d.Unverifiable}} {
 			if line[1] != "" {
 				fmt.Fprintf(&s, "- %s: %s\n", line[0], line[1])
 			}

@@ -178,7 +178,7 @@ func (p *program) Sense(ctx context.Context, r *sensors.Report) error {
 	if err != nil {
 		return err
 	}
-	err = p.judge(ran, r)
+	err = p.report(ran, r)
 	r.Set(sensors.ExitStatus, float64(ran.status))
 	r.Set(sensors.ExitDuration, ran.took.Seconds())
 	text, cut := ran.said.text()
@@ -186,8 +186,8 @@ func (p *program) Sense(ctx context.Context, r *sensors.Report) error {
 	return err
 }
 
-// judge reports what a run brought, or why it is a failure.
-func (p *program) judge(ran *ran, r *sensors.Report) error {
+// report reports what a run brought, or why it is a failure.
+func (p *program) report(ran *ran, r *sensors.Report) error {
 	words := ran.said.lastWords()
 	switch {
 	case ran.ended != nil:

@@ -154,7 +154,7 @@ func (h *harness) healthy() {
 // mostShown is how many wrong values of one kind are told one by one.
 const mostShown = 5
 
-// hold runs one fault and judges what came of it.
+// hold runs one fault and checks what came of it.
 func (h *harness) hold(f Fault) {
 	h.t.Helper()
 	if f.kind == "" {
@@ -276,7 +276,7 @@ func (r *run) read(s sensors.Sensor, phase int) error {
 		r.want = append(r.want, got)
 		return nil
 	}
-	r.judge(got, failures, r.want[phase])
+	r.compare(got, failures, r.want[phase])
 	return nil
 }
 
@@ -302,8 +302,8 @@ func (r *run) again(phase int) {
 	}
 }
 
-// judge holds readings against those of the healthy world.
-func (r *run) judge(got []sensors.Reading, failures []sensors.Failure, want []sensors.Reading) {
+// compare checks readings against those of the healthy world.
+func (r *run) compare(got []sensors.Reading, failures []sensors.Failure, want []sensors.Reading) {
 	r.t.Helper()
 	for _, g := range got {
 		if !slices.ContainsFunc(want, func(w sensors.Reading) bool { return same(g, w) }) {

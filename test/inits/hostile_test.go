@@ -36,12 +36,12 @@ import (
 	"example.org/dormouse/test/kit"
 )
 
-// tormentVariable makes the test binary set up all that a program can inherit
-// and suffer from, and then execute the program that the variable names, with
+// hostileVariable makes the test binary set up all that a program can
+// inherit, and then execute the program that the variable names, with
 // this process's arguments.
-const tormentVariable = "DORMOUSE_TEST_TORMENT"
+const hostileVariable = "DORMOUSE_TEST_HOSTILE"
 
-func torment() error {
+func setUpHostile() error {
 	runtime.LockOSThread()
 	junk, err := unix.Open(os.Getenv("JUNK"), unix.O_RDONLY, 0)
 	if err != nil {
@@ -67,8 +67,8 @@ func torment() error {
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unlimited); err != nil {
 		return err
 	}
-	program := os.Getenv(tormentVariable)
-	if err := os.Unsetenv(tormentVariable); err != nil {
+	program := os.Getenv(hostileVariable)
+	if err := os.Unsetenv(hostileVariable); err != nil {
 		return err
 	}
 	if os.Getenv("CLOSE_STDIO") != "" {
@@ -151,7 +151,7 @@ func (s *stick) start(p *place, extra ...string) *exec.Cmd {
 	cmd.Args = append([]string{"dormouse", "start", "--board=sim", "--config.file=dormouse.yml", "--web.config.file=web.yml",
 		"--web.listen-address=127.0.0.1:0", "--log.output=" + p.path("log")}, extra...)
 	cmd.Dir = s.point
-	cmd.Env = append(p.command().Env, tormentVariable+"="+filepath.Join(s.point, "dormouse"), "JUNK="+filepath.Join(s.point, "junk"),
+	cmd.Env = append(p.command().Env, hostileVariable+"="+filepath.Join(s.point, "dormouse"), "JUNK="+filepath.Join(s.point, "junk"),
 		"LD_PRELOAD=", "IFS=x", "DISPLAY=:0", "SECRET=acorn", "DAEMON_STAGE=daemon:20", "LISTEN_FDS=3", "LISTEN_PID=1", "LC_TIME=C")
 	return cmd
 }

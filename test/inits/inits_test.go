@@ -28,8 +28,8 @@ var binary string
 const insideVariable = "DORMOUSE_INITS_INSIDE"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(tormentVariable) != "" {
-		fmt.Fprintln(os.Stderr, "torment:", torment())
+	if os.Getenv(hostileVariable) != "" {
+		fmt.Fprintln(os.Stderr, "set up a hostile start:", setUpHostile())
 		os.Exit(98)
 	}
 	if os.Getenv(insideVariable) == "" {

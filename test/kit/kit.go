@@ -1,9 +1,9 @@
 // Package kit holds what the system tests have in common: to stop at an error,
 // to wait, to run programs in a machine of package test/rig, to keep a daemon
-// there, and to read its page.
+// there, and to read its metrics.
 //
-// It judges nothing: what is right is said by the tests. What only one package
-// of tests needs is there.
+// It checks nothing: the tests do. What only one package of tests needs is in
+// that package.
 package kit
 
 import (
@@ -33,9 +33,8 @@ func Must(t testing.TB, err error) {
 	}
 }
 
-// Eventually asks until it is told that all is well. What it waits for comes
-// within moments; only a failure takes the whole of Patience, and says what was
-// amiss the last time.
+// Eventually repeats ask until it returns nil. That takes moments; only a
+// failure takes the whole of Patience, and reports the last error.
 func Eventually(t testing.TB, ask func() error) {
 	t.Helper()
 	eventually(t, Patience, ask)
