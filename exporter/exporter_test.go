@@ -114,7 +114,8 @@ func exampleSnapshot() *sensors.Snapshot {
 			},
 			Failures: []sensors.Failure{{
 				Err: sensors.Errorf(sensors.OutOfRange, "voltage of 9.0000 V is outside -6.1440 V to 6.1440 V"), Labels: []string{"a2"}}},
-			Tried: true, Up: true, Reads: 3,
+			Channels: []sensors.Channel{{Name: "a0", Up: true}, {Name: "battery", Up: true}, {Name: "a2"}},
+			Tried:    true, Up: true, Reads: 3,
 			LastRead: at, LastSuccess: at, NextRead: at.Add(5 * time.Minute), Expires: at.Add(310 * time.Second),
 			Took: 27 * time.Millisecond,
 		}, {

@@ -24,6 +24,8 @@ var (
 		"What the sensor is and how it is connected; always 1.", "sensor", "driver", "wiring")
 	sensorUp = newFamily("dormouse_sensor_up", sensors.Gauge,
 		"Whether the sensor's last due read gave readings (1) or not (0); absent before the first.", "sensor")
+	channelUp = newFamily("dormouse_sensor_channel_up", sensors.Gauge,
+		"Whether the sensor's last read gave a reading of the channel (1) or not (0); absent before the first.", "sensor", "channel")
 	sensorReads = newFamily("dormouse_sensor_reads_total", sensors.Counter,
 		"Due reads of the sensor that were attempted; retries are not counted.", "sensor")
 	sensorTries = newFamily("dormouse_sensor_extra_tries_total", sensors.Counter,
@@ -84,7 +86,7 @@ func newFamily(name string, kind sensors.Kind, help string, labels ...string) *f
 	return &family{name, kind, help, prometheus.NewDesc(name, help, labels, nil)}
 }
 
-var own = []*family{sensorInfo, sensorUp, sensorReads, sensorTries, sensorErrors, skippedRuns, sensorSuccess, sensorNext, sensorTook,
+var own = []*family{sensorInfo, sensorUp, channelUp, sensorReads, sensorTries, sensorErrors, skippedRuns, sensorSuccess, sensorNext, sensorTook,
 	railActive, railOn, buildInfo, rejectedSeries, wakeups, awake, clockJumps, reloadOK, reloadTime,
 	switches, cpuSeconds, residentBytes, startTime}
 
@@ -189,6 +191,9 @@ func (c *collector) sensor(r *sensors.Result) {
 	if r.Tried {
 		up, _, _ := c.up(r)
 		c.one(sensorUp, truth(up), r.Name)
+		for _, ch := range r.Channels {
+			c.one(channelUp, truth(up && ch.Up), r.Name, ch.Name)
+		}
 		c.one(sensorTook, r.Took.Seconds(), r.Name)
 	}
 	c.one(sensorReads, float64(r.Reads), r.Name)

@@ -37,6 +37,9 @@ type SensorJSON struct {
 	Reason string `json:"reason,omitempty"` // why it is down, as the label of dormouse_sensor_read_errors_total
 	Error  string `json:"error,omitempty"`  // the same, for people
 
+	// Channels tells of each channel whether it is up; absent of a sensor without.
+	Channels map[string]bool `json:"channels,omitempty"`
+
 	LastRead     *time.Time        `json:"last_read"`
 	LastSuccess  *time.Time        `json:"last_success"`
 	NextRead     *time.Time        `json:"next_read"`
@@ -124,6 +127,12 @@ func (v *view) sensorJSON(r *sensors.Result) SensorJSON {
 		j.Up, j.Reason = &up, string(reason)
 		if err != nil {
 			j.Error = err.Error()
+		}
+		for _, ch := range r.Channels {
+			if j.Channels == nil {
+				j.Channels = make(map[string]bool, len(r.Channels))
+			}
+			j.Channels[ch.Name] = up && ch.Up
 		}
 	}
 	for reason, n := range r.Errors {

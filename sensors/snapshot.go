@@ -32,6 +32,11 @@ type Result struct {
 	Refused int
 	Expires Instant // the next due read, with its time-out and retries, should have ended
 
+	// Channels are those of a sensor that has some, as of its last read. What is
+	// chosen in the configuration is there from the first read on, the rest once
+	// it was seen.
+	Channels []Channel
+
 	Tried       bool              // false before the first attempt: then there is no "up"
 	Up          bool              // the last read gave readings; some channels may have failed
 	Err         error             // why not, where Up is false
@@ -56,6 +61,12 @@ const (
 	SkipOverlap = "overlap" // the run before was still under way
 	SkipMissed  = "missed"  // the daemon or the machine was off
 )
+
+// A Channel is one input of a sensor.
+type Channel struct {
+	Name string // the value of the label "channel" of its readings
+	Up   bool   // the last read gave a reading of it
+}
 
 // Label is a label of the configuration.
 type Label struct{ Name, Value string }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -26,7 +27,7 @@ import (
 var readCommand = &command{
 	name:    "read",
 	summary: "Read the sensors once, now, and print their readings.",
-	details: `Without a name all sensors are read, and no task is run; with the name of a task or of another program also its exit status and what it printed are shown. Where a daemon has the same sensors it is asked for fresh readings. The exit status is 1 if one of them failed.
+	details: `Without a name all sensors are read, and no task is run; with the name of a task or of another program also its exit status and what it printed are shown. Where a daemon has the same sensors it is asked for fresh readings. The exit status is 1 if one of them failed, or a channel of one.
 
 --plan lists the next wakes instead, up to --until: when, and which sensors are read.`,
 	examples: `
@@ -117,13 +118,19 @@ func (s *settings) unconfigured() bool {
 	return s.ConfigFile == "" && len(s.Sensors) == 0 && len(s.Tasks) == 0
 }
 
-// reportDown reports the sensors that failed, which Prometheus' format can't.
+// reportDown reports the sensors and channels that failed, which Prometheus'
+// format can't.
 func reportDown(stderr io.Writer, snapshot *sensors.Snapshot) error {
 	failed := false
 	for i := range snapshot.Results {
 		if r := &snapshot.Results[i]; r.Tried && !r.Up {
 			failed = true
 			fmt.Fprintf(stderr, "dormouse: sensor %s is down: %v\n", r.Name, r.Err)
+			continue
+		}
+		for _, f := range snapshot.Results[i].Failures {
+			failed = true
+			fmt.Fprintf(stderr, "dormouse: sensor %s %s: %v\n", snapshot.Results[i].Name, strings.Join(f.Labels, " "), f.Err)
 		}
 	}
 	if failed {
@@ -187,7 +194,7 @@ func printReadings(w io.Writer, readings *exporter.Readings, programs []control.
 		return err
 	}
 	for _, sensor := range readings.Sensors {
-		if sensor.Up != nil && !*sensor.Up {
+		if sensor.Up != nil && !*sensor.Up || len(sensor.Failures) > 0 {
 			return silent{exitFailed}
 		}
 	}

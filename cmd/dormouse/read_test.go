@@ -60,6 +60,21 @@ func TestReadReportsFailures(t *testing.T) {
 	}
 }
 
+// A channel that fails alone is a failure of the read, too.
+func TestReadFailsByAChannel(t *testing.T) {
+	p := newPlace(t)
+	args := []string{"read", "--board=sim", `--sensor=beds=ads1115,addr=0x4a,channels="a0 a1",a1.quantity=moisture,a1.points="0:5 1:6"`}
+	for _, format := range []string{"--format=table", "--format=json", "--format=prometheus", "--textfile=out.prom"} {
+		out, stderr, code := p.run(append(args, format)...)
+		if code != 1 || !strings.Contains(out+stderr, "check quantity and calibrate.points") {
+			t.Errorf("%s: exit status %d, %s\n%s", format, code, stderr, out)
+		}
+	}
+	if out, stderr, code := p.run("read", "--board=sim", "--sensor=beds=ads1115,addr=0x4a,channels=a0"); code != 0 {
+		t.Errorf("the good channel alone: exit status %d, %s\n%s", code, stderr, out)
+	}
+}
+
 // A read that is no daemon's neither takes the daemon's counts nor writes any.
 func TestReadLeavesCountsAlone(t *testing.T) {
 	p := newPlace(t)

@@ -29,15 +29,13 @@ func (s *sensor) conclude(now sensors.Instant) {
 	}
 	s.noteRun(report)
 	if s.err == nil {
-		s.failed = 0
 		out = s.series.Process(res.Reads+res.ExtraTries, report, s.faults)
-		if len(out.Failures) > 0 && !anyMeasured(out.Readings) {
-			s.err = out.Failures[0].Err
-		}
+		s.err = out.Failed()
 	}
 	res.Readings, res.Failures, res.Refused = out.Readings, out.Failures, out.Refused
+	res.Channels = s.series.Channels(s.err == nil)
 	if s.err == nil {
-		s.earlier = res.LastSuccess
+		s.earlier, s.failed = res.LastSuccess, 0
 		res.Up, res.Err, res.Reason, res.LastSuccess = true, nil, "", now
 		if !s.extra {
 			s.countAll(res.Failures)
@@ -67,19 +65,14 @@ func (s *sensor) withdraw() {
 	res.Readings, res.Refused = out.Readings, res.Refused+out.Refused
 	res.Failures = append(slices.Clone(res.Failures), out.Failures...)
 	s.countAll(out.Failures)
-	if res.Up && !anyMeasured(res.Readings) {
-		res.Up, res.Err = false, res.Failures[0].Err
+	res.Channels = s.series.Channels(res.Up)
+	if err := out.Failed(); res.Up && err != nil {
+		res.Up, res.Err = false, err
 		res.Reason, res.LastSuccess = sensors.ReasonOf(res.Err), s.earlier
 		s.failed++
 		s.good.Store(nil)
 	}
 	s.logState()
-}
-
-// anyMeasured tells whether any of the readings is about more than the read
-// itself.
-func anyMeasured(readings []sensors.Reading) bool {
-	return slices.ContainsFunc(readings, func(r sensors.Reading) bool { return !r.Quantity.AboutRead() })
 }
 
 func (s *sensor) count(r sensors.Reason) {

@@ -19,13 +19,18 @@ type Table struct {
 
 	published []sensors.Reading
 	origins   []*series // of each of them
+	spare     []*series // is reused
+
+	channels []string // as they are published; none of a program
 
 	unchecked bool // some series are new to the Families
 }
 
 // NewTable is that of a sensor that wasn't read yet.
 func NewTable(cfg *config.Sensor) *Table {
-	return &Table{cfg: cfg, byKey: map[string]*series{}, byOut: map[string]*series{}}
+	t := &Table{cfg: cfg, byKey: map[string]*series{}, byOut: map[string]*series{}}
+	t.configuredChannels()
+	return t
 }
 
 // Len is how many series are remembered.
@@ -44,7 +49,7 @@ type Outcome struct {
 func (t *Table) Process(read uint64, report *sensors.Report, faults []error) Outcome {
 	in := report.Readings()
 	out := Outcome{Readings: make([]sensors.Reading, 0, len(in))}
-	t.origins = t.origins[:0]
+	origins := t.spare[:0]
 	for i, reading := range in {
 		if i < len(faults) && faults[i] != nil {
 			out.fail(faults[i], reading.Labels)
@@ -62,17 +67,29 @@ func (t *Table) Process(read uint64, report *sensors.Report, faults []error) Out
 			continue
 		}
 		out.Readings = append(out.Readings, sensors.Reading{Quantity: e.out, Value: v, Labels: e.outLabels, Dist: reading.Dist, At: reading.At})
-		t.origins = append(t.origins, e)
+		origins = append(origins, e)
 	}
 	for _, f := range report.Failures() {
 		out.fail(f.Err, f.Labels)
 	}
-	t.published = out.Readings
+	if t.spare = origins; out.Failed() == nil {
+		t.published, t.origins, t.spare = out.Readings, origins, t.origins
+	}
+	t.noteChannels(report)
 	if len(t.list) > 2*len(in)+16 {
 		// A program may name its series differently each time.
 		t.forget(func(e *series) bool { return e.read != read })
 	}
 	return out
+}
+
+// Failed is why none of what was to be measured can be published; nil: some of it
+// can, or nothing was to be measured.
+func (o *Outcome) Failed() error {
+	if len(o.Failures) == 0 || slices.ContainsFunc(o.Readings, func(r sensors.Reading) bool { return !r.Quantity.AboutRead() }) {
+		return nil
+	}
+	return o.Failures[0].Err
 }
 
 func (o *Outcome) fail(err error, labels []string) {
