@@ -43,7 +43,7 @@ type SensorJSON struct {
 	LastRead     *time.Time        `json:"last_read"`
 	LastSuccess  *time.Time        `json:"last_success"`
 	NextRead     *time.Time        `json:"next_read"`
-	ReadDuration float64           `json:"read_duration_seconds"`
+	ReadDuration *float64          `json:"read_duration_seconds"` // null before the first read
 	Reads        uint64            `json:"reads"`
 	ExtraTries   uint64            `json:"extra_tries"`            // between the due reads, while it was down
 	ReadErrors   map[string]uint64 `json:"read_errors"`            // by reason; those that happened
@@ -83,11 +83,11 @@ type FailureJSON struct {
 
 // WireJSON is a rail, or a line that is held between polls.
 type WireJSON struct {
-	Kind      string  `json:"kind"` // "rail" or "line"
-	Name      string  `json:"name"`
-	Where     string  `json:"where"`
-	Active    bool    `json:"active"`
-	OnSeconds float64 `json:"on_seconds"` // of a rail
+	Kind      string   `json:"kind"` // "rail" or "line"
+	Name      string   `json:"name"`
+	Where     string   `json:"where"`
+	Active    bool     `json:"active"`
+	OnSeconds *float64 `json:"on_seconds,omitempty"` // of a rail
 }
 
 // JSON is what s says at the clock's present moment: readings that have
@@ -104,7 +104,12 @@ func JSON(s *sensors.Snapshot, clock Clock) *Readings {
 		doc.Sensors = append(doc.Sensors, v.sensorJSON(&s.Results[i]))
 	}
 	for _, w := range s.Wires {
-		doc.Wires = append(doc.Wires, WireJSON{w.Kind, w.Name, w.Where, w.Active, w.OnTime.Seconds()})
+		wire := WireJSON{Kind: w.Kind, Name: w.Name, Where: w.Where, Active: w.Active}
+		if w.Kind == "rail" {
+			on := w.OnTime.Seconds()
+			wire.OnSeconds = &on
+		}
+		doc.Wires = append(doc.Wires, wire)
 	}
 	return doc
 }
@@ -114,7 +119,7 @@ func (v *view) sensorJSON(r *sensors.Result) SensorJSON {
 		Name: r.Name, Driver: r.Driver, Wiring: r.Wiring, Claims: append([]sensors.Claim{}, r.Claims...),
 		Labels:   make(map[string]string, len(r.Labels)),
 		LastRead: v.stamp(r.LastRead), LastSuccess: v.stamp(r.LastSuccess), NextRead: v.stamp(r.NextRead),
-		ReadDuration: r.Took.Seconds(), Reads: r.Reads, ExtraTries: r.ExtraTries, SkippedRuns: r.Skipped,
+		Reads: r.Reads, ExtraTries: r.ExtraTries, SkippedRuns: r.Skipped,
 		ReadErrors: make(map[string]uint64, len(r.Errors)),
 		Readings:   make([]ReadingJSON, 0, len(r.Readings)),
 		Failures:   make([]FailureJSON, 0, len(r.Failures)),
@@ -124,7 +129,8 @@ func (v *view) sensorJSON(r *sensors.Result) SensorJSON {
 	}
 	if r.Tried {
 		up, reason, err := v.up(r)
-		j.Up, j.Reason = &up, string(reason)
+		took := r.Took.Seconds()
+		j.Up, j.Reason, j.ReadDuration = &up, string(reason), &took
 		if err != nil {
 			j.Error = err.Error()
 		}
@@ -175,10 +181,10 @@ func (v *view) readingJSON(g sensors.Reading) ReadingJSON {
 		return j
 	}
 	j.Distribution = &DistributionJSON{Count: g.Dist.Count, Sum: number(g.Dist.Sum)}
+	if q.Kind == sensors.Histogram {
+		j.Distribution.Buckets = map[string]uint64{formatFloat(math.Inf(1)): g.Dist.Count}
+	}
 	for bound, n := range g.Dist.Buckets {
-		if j.Distribution.Buckets == nil {
-			j.Distribution.Buckets = make(map[string]uint64)
-		}
 		j.Distribution.Buckets[formatFloat(bound)] = n
 	}
 	for quantile, value := range g.Dist.Quantiles {

@@ -68,8 +68,6 @@ func (r *runs) add(snapshot *sensors.Snapshot, clock *alarm.Clock) {
 	}
 	for i := range snapshot.Results {
 		result := &snapshot.Results[i]
-		// The next read is known only to the scheduler of these runs.
-		result.NextRead = 0
 		before := r.Sensors[result.Name]
 		if before.Driver != result.Driver {
 			before = sensorRuns{}

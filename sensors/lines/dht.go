@@ -15,25 +15,6 @@ import (
 	"example.org/dormouse/sensors"
 )
 
-// dhtModel is what tells the models apart. No air has 0 % humidity: that is
-// what a broken one sends.
-type dhtModel struct {
-	start       time.Duration // the host pulls the line low
-	pause       time.Duration // between reads, and after power-up
-	temperature *sensors.Quantity
-	humidity    *sensors.Quantity
-	decode      func(frame [5]byte) (celsius, ratio float64, err error)
-}
-
-var dhtModels = map[string]*dhtModel{
-	// DHT11 data sheet, sections "technical specification" and "communication
-	// process"; the ranges are those of the newer chips.
-	"dht11": {20 * time.Millisecond, time.Second, sensors.Temperature.Within(-20, 60), sensors.Humidity.Within(0.05, 0.95), decodeDHT11},
-	// AM2302 product manual, sections 6 "electrical characteristics" and 7
-	// "single-bus communication".
-	"dht22": {2 * time.Millisecond, 2 * time.Second, sensors.Temperature.Within(-40, 80), sensors.Humidity.Within(0.001, 1), decodeDHT22},
-}
-
 func init() {
 	sensors.Register(&sensors.Driver{
 		Name:      "dht",
@@ -47,8 +28,10 @@ func init() {
 			pinOption("the line: GPIO4, BOARD7, CHIP:OFFSET or a line's name"),
 			{Name: "model", Type: sensors.EnumOption, Choices: []string{"dht11", "dht22", "am2302"}, Default: "dht22", Help: "the chip: blue cases are DHT11, white ones DHT22, which is an AM2302"},
 			pullOption(),
+			{Name: "timeout", Type: sensors.DurationOption, Default: "10s", Help: "of one attempt: 2.5 s at least, of a DHT11 1.5 s, for the pause before the frame and the frame"},
 		},
 		Measures: []*sensors.Quantity{sensors.Temperature, sensors.Humidity},
+		Check:    checkDHT,
 		New:      newDHT,
 	})
 }
@@ -64,11 +47,7 @@ type dht struct {
 }
 
 func newDHT(_ context.Context, e sensors.Env) (sensors.Sensor, error) {
-	name := e.Options().Text("model")
-	if name == "am2302" {
-		name = "dht22"
-	}
-	m := dhtModels[name]
+	m := dhtModelOf(e.Options())
 	return &dht{env: e, model: m, bias: bias(e.Options()), ready: e.Now().Add(m.pause), edges: make([]sensors.Edge, 0, dhtBuffer)}, nil
 }
 

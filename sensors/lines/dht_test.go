@@ -407,3 +407,22 @@ func FuzzDHTTrain(f *testing.F) {
 		}
 	})
 }
+
+// A time-out that is shorter than the pause before a frame is refused.
+func TestDHTTimeout(t *testing.T) {
+	d, _ := sensors.DriverByName("dht")
+	for _, tt := range []struct {
+		model, timeout, err string
+	}{
+		{"dht22", "2.5s", ""},
+		{"am2302", "2.4s", "2.4s is too short for the AM2302, which is left alone for 2s before each frame: give 2.5s or more"},
+		{"dht22", "2s", "give 2.5s or more"},
+		{"dht11", "1.5s", ""},
+		{"dht11", "1s", "give 1.5s or more"},
+	} {
+		_, err := sensors.NewOptions(d, map[string]string{"pin": "GPIO4", "model": tt.model, "timeout": tt.timeout})
+		if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%s with timeout=%s: %v, want %q", tt.model, tt.timeout, err, tt.err)
+		}
+	}
+}

@@ -246,7 +246,10 @@ func (l *loop) show(now sensors.Instant, over bool) {
 
 func (l *loop) snapshot(now sensors.Instant) *sensors.Snapshot {
 	all := l.set.Load().sensors
-	shot := &sensors.Snapshot{At: now, NextWake: l.agenda.Next(), Results: make([]sensors.Result, len(all))}
+	shot := &sensors.Snapshot{At: now, Results: make([]sensors.Result, len(all))}
+	if l.running {
+		shot.NextWake = l.agenda.Next()
+	}
 	shot.Wires = l.wires.rails.Wires()
 	for i, s := range all {
 		shot.Results[i] = s.result

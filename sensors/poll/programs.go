@@ -157,7 +157,9 @@ func (l *loop) planCalendar(s *sensor, now sensors.Instant, wall time.Time) {
 		s.entry.Replan(now, wall)
 	}
 	l.agenda.Add(&s.entry)
-	s.result.NextRead = s.entry.Next
+	if l.running {
+		s.result.NextRead = s.entry.Next
+	}
 }
 
 // recordOf is the planned time that a run which begins now is for, where that

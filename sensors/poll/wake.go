@@ -18,10 +18,14 @@ func (l *loop) begin() {
 			l.enlist(s)
 			soon[s.cfg.Power] = true
 		}
-		if s.entry.Calendar() && !s.active {
+		if s.active {
+			continue
+		}
+		if s.entry.Calendar() {
 			l.agenda.Remove(&s.entry)
 			l.planCalendar(s, l.clock.Now(), l.wall())
 		}
+		s.result.NextRead = s.entry.Next // of one that was read on request before
 	}
 	l.wires.rest(soon)
 	l.wake(sensors.WakeStart)
@@ -180,7 +184,9 @@ func (l *loop) plan(s *sensor, now sensors.Instant) {
 	}
 	s.planTry(now)
 	l.agenda.Add(&s.entry)
-	s.result.NextRead = s.entry.Next
+	if l.running {
+		s.result.NextRead = s.entry.Next
+	}
 }
 
 // backOff is how long after each failure in a row a sensor that is down is tried

@@ -626,6 +626,9 @@ func TestOneShot(t *testing.T) {
 			if err == nil && (!find(t, s, "a").Up || !find(t, s, "b").Up || !find(t, s, "c").Up) {
 				err = fmt.Errorf("%+v", s)
 			}
+			if err == nil && (!s.NextWake.IsZero() || !find(t, s, "a").NextRead.IsZero() || !find(t, s, "c").NextRead.IsZero()) {
+				err = fmt.Errorf("nothing is planned, and the snapshot says %+v", s)
+			}
 			done <- err
 		}()
 		w.pass(time.Second)
