@@ -61,7 +61,7 @@ func (c Calibration) Apply(v float64) (float64, error) {
 // Filter smooths over the last successful reads. The zero value changes nothing.
 type Filter struct {
 	Median  int // of so many reads, an odd number: throws outliers away
-	Average int // of so many reads, after the median: calms noise
+	Average int // of so many reads, after the median: reduces noise
 }
 
 // parseBounds reads LOW:HIGH, with or without a unit; an end that is left out
