@@ -17,7 +17,7 @@ import (
 // ended, whose place this one is to take. That a daemon holds the pidfile is no
 // error. Each error in the tree is a [*FieldError].
 func (c *Context) Check() error {
-	if err := c.check(); err != nil {
+	if err := errors.Join(c.check(), needsProc()); err != nil {
 		return err
 	}
 	who, err := c.identity()
@@ -36,6 +36,15 @@ func (c *Context) Check() error {
 		errs = append(errs, inField("PIDFile", checkPIDFile(c.PIDFile, who)))
 	}
 	return errors.Join(errs...)
+}
+
+// needsProc fails where the process file system isn't mounted: by it a program
+// executes itself again, and finds out what it has inherited.
+func needsProc() error {
+	if _, err := os.Stat("/proc/thread-self/status"); err != nil {
+		return fmt.Errorf("become a daemon: %w: /proc has to be mounted: mount -t proc proc /proc", err)
+	}
+	return nil
 }
 
 func isDirectory(path string) error {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"io"
 	"os"
 	"syscall"
@@ -155,7 +156,7 @@ func (c *Context) Open() (*Process, error) {
 	if resumed != nil {
 		return arrive(resumed, resumed.Files.open(resumed.PIDFile), c.Explain)
 	}
-	if err := c.check(); err != nil {
+	if err := errors.Join(c.check(), needsProc()); err != nil {
 		return nil, err
 	}
 	situation := Detect()

@@ -95,7 +95,7 @@ func TestWhatATaskIsGivenUnderTheUnit(t *testing.T) {
 	}
 	// Root and the daemon's user are told, and nobody else.
 	for user, code := range map[string]int{"dormouse": 0, "nobody": 1} {
-		out, got := m.exec("su", "-s", "/bin/sh", "-c", "dormouse status given", user)
+		out, got := m.exec("su", "-s", "/bin/sh", "-c", "dormouse status --pid-file=/run/dormouse/dormouse.pid given", user)
 		if got != code || strings.Contains(out, "s3 cret") != (code == 0) {
 			t.Errorf("%s: exit status %d\n%s", user, got, out)
 		}
