@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/common/version"
 
 	"example.org/dormouse/daemon"
+	"example.org/dormouse/daemon/logging"
 	"example.org/dormouse/exporter/control"
 
 	_ "example.org/dormouse/sensors/all" // the drivers register themselves
@@ -89,7 +90,7 @@ func start() int {
 	// The processes of a start are executed with the same arguments, and the
 	// files may be out of their reach.
 	os.Args = append(os.Args[:1:1], args...)
-	return run(args, os.Stdout, os.Stderr)
+	return run(args, os.Stdout, logging.Errors(os.Stderr))
 }
 
 func run(args []string, stdout, stderr io.Writer) int {

@@ -170,3 +170,15 @@ func TestJournalSeverities(t *testing.T) {
 		}
 	}
 }
+
+// An error in several lines has its priority in each.
+func TestErrorsInTheJournal(t *testing.T) {
+	b := &strings.Builder{}
+	if _, err := fmt.Fprintf(errorLines{b}, "dormouse: %s\n", "a: wrong\nb: wrong"); err != nil || b.String() != "<3>dormouse: a: wrong\n<3>b: wrong\n" {
+		t.Errorf("%q, %v", b, err)
+	}
+	t.Setenv("JOURNAL_STREAM", "")
+	if w := Errors(os.Stderr); w != os.Stderr {
+		t.Errorf("without a journal: %v", w)
+	}
+}

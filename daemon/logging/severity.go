@@ -102,3 +102,23 @@ func isJournal(f *os.File) bool {
 	err := unix.Fstat(int(f.Fd()), &st)
 	return err == nil && uint64(st.Dev) == device && st.Ino == inode
 }
+
+// Errors is where to write lines that tell of an error: the file, with the
+// priority before each line where it is the stream to the journal.
+func Errors(f *os.File) io.Writer {
+	if isJournal(f) {
+		return errorLines{f}
+	}
+	return f
+}
+
+type errorLines struct{ w io.Writer }
+
+func (e errorLines) Write(text []byte) (int, error) {
+	for line := range strings.Lines(string(text)) {
+		if err := (journal{e.w}).Err(strings.TrimSuffix(line, "\n")); err != nil {
+			return 0, err
+		}
+	}
+	return len(text), nil
+}

@@ -172,6 +172,9 @@ func TestSystemd(t *testing.T) {
 	}
 	// Started anew it ends, and isn't tried again.
 	m.wants(1, ctl, "restart", "dormouse")
+	if log := m.do("journalctl", "--no-pager", "-o", "cat", "-q", "-p", "err", "-u", "dormouse"); !strings.Contains(log, "\ndormouse: ") {
+		t.Errorf("why it ended is no error:\n%s", log)
+	}
 	if state := m.show("SubState"); state != "failed" || m.show("ExecMainStatus") != "6" || m.show("NRestarts") != "0" {
 		t.Errorf("with a wrong configuration: %s, exit status %s, %s restarts", state, m.show("ExecMainStatus"), m.show("NRestarts"))
 	}
