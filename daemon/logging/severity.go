@@ -116,7 +116,7 @@ type errorLines struct{ w io.Writer }
 
 func (e errorLines) Write(text []byte) (int, error) {
 	for line := range strings.Lines(string(text)) {
-		if err := (journal{e.w}).Err(strings.TrimSuffix(line, "\n")); err != nil {
+		if err := journal(e).Err(strings.TrimSuffix(line, "\n")); err != nil {
 			return 0, err
 		}
 	}
