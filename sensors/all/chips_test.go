@@ -199,6 +199,9 @@ func init() {
 		"tsl2591": {chipCase{model: "tsl2591", world: world{"illuminance": {500, 320}}, Case: sensortest.Case{
 			Others: asks(raw(0xb2), raw(0xa0, 0x00), raw(0xa0, 0x03), raw(0xa1, 0x05), raw(0xa1, 0x30), raw(0xa1, 0x80)),
 		}}.chip()},
+		"ltr559": {chipCase{model: "ltr559", world: world{"illuminance": {500, 320}}, Case: sensortest.Case{
+			Others: asks(raw(0x86), raw(0x88), raw(0x80, 0x00), raw(0x80, 0x01), raw(0x80, 0x1d), raw(0x80, 0x02), raw(0x85, 0x03), raw(0x85, 0x08)),
+		}}.chip()},
 		"veml7700": {chipCase{model: "veml7700", world: world{"illuminance": {500, 320}}, Case: sensortest.Case{
 			Others: asks(raw(0x07), raw(0x05), raw(0x00, 0x00, 0x00), raw(0x00, 0x01, 0x00), raw(0x00, 0x00, 0x18), raw(0x03, 0x07, 0x00)),
 		}}.chip()},
