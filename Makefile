@@ -91,6 +91,10 @@ export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct 2>/dev/null || echo 0
 DEB_VERSION ?= $(shell packaging/version 2>/dev/null || echo 0~unknown)
 nfpm = go tool -modfile=packaging/tools.mod nfpm
 
+.PHONY: generate
+generate: ## docs/sensors.md, from the drivers' tables and from what faults do to them
+	go test $(TESTFLAGS) ./sensors/all -run '^TestFaults$$' -update
+
 .PHONY: generated
 generated: ## man pages, completions, copyright and changelog of the packages, in dist/generated
 	packaging/generate '$(DEB_VERSION)'

@@ -1,9 +1,6 @@
 package sensors
 
-import (
-	"context"
-	"strings"
-)
+import "context"
 
 // An Identification is how a chip is recognised: by an ID register, or by a
 // checksummed answer that only this family gives. A driver whose chip offers
@@ -45,15 +42,16 @@ type Variant interface {
 // Found is what a Probe has recognised.
 type Found struct {
 	Family string // the driver's name
-	Model  string // "BMP280", as on the part; empty: unknown
+	Model  string // "BMP280", as on the part; empty: several models say the same
 	Serial string // empty: it has none, or it isn't read
 }
 
-// String is the model or the family, with the serial number where there is one.
+// String is the model, or that it is one of the family, with the serial number
+// where there is one.
 func (f Found) String() string {
 	name := f.Model
 	if name == "" {
-		name = strings.ToUpper(f.Family)
+		name = "a chip of the family " + f.Family
 	}
 	if f.Serial != "" {
 		return name + ", serial number " + f.Serial

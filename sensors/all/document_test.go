@@ -37,16 +37,16 @@ func compareDocument(t *testing.T, tallies map[string]sensortest.Tally) {
 	theirs, ours := strings.Split(string(got), "\n"), strings.Split(want, "\n")
 	for i := range min(len(theirs), len(ours)) {
 		if theirs[i] != ours[i] {
-			t.Fatalf("docs/sensors.md:%d is not what the drivers say: write it by `go test ./sensors/all -run TestFaults -update`\n%s\nshould be\n%s", i+1, theirs[i], ours[i])
+			t.Fatalf("docs/sensors.md:%d is not what the drivers say: write it by `make generate`\n%s\nshould be\n%s", i+1, theirs[i], ours[i])
 		}
 	}
-	t.Fatalf("docs/sensors.md has %d lines and should have %d: write it by `go test ./sensors/all -run TestFaults -update`", len(theirs), len(ours))
+	t.Fatalf("docs/sensors.md has %d lines and should have %d: write it by `make generate`", len(theirs), len(ours))
 }
 
 const documentHead = `# Sensors
 
 What each driver reads, how it knows its chip, and what faults do to it. This file is written from the drivers' own tables by
-` + "`go test ./sensors/all -run TestFaults -update`" + `, and a test holds it to them. ` + "`dormouse drivers NAME`" + ` tells all of one driver, with its options.
+` + "`make generate`" + `, and a test holds it to them. ` + "`dormouse drivers NAME`" + ` tells all of one driver, with its options.
 
 `
 

@@ -160,7 +160,7 @@ func TestProbe(t *testing.T) {
 		{"sht3x", nil, []io{{nil, b(0x00)}}, sensors.Found{}, "it answers to a read, as no idle SHT3x does"},
 		{"sht3x", map[string]string{"model": "shtc3", "addr": "0x70"}, []io{silent, shtc3Wake, {b(0xef, 0xc8), crcs(0x0887)}, shtc3Sleep}, sensors.Found{Family: "sht3x", Model: "SHTC3"}, ""},
 		{"hdc302x", nil, seq([]io{silent}, hdc302xProbe[1:5]), sensors.Found{Family: "hdc302x", Model: "HDC302x", Serial: "112233445566"}, ""},
-		{"htu21d", nil, []io{{b(0xf3), nil}, {nil, word0(0x6648)}}, sensors.Found{Family: "htu21d", Model: "HTU21D"}, ""},
+		{"htu21d", nil, []io{{b(0xf3), nil}, {nil, word0(0x6648)}}, sensors.Found{Family: "htu21d"}, ""},
 		{"ina260", nil, []io{{b(0xfe), b(0x54, 0x49)}, {b(0xff), b(0x22, 0x70)}}, sensors.Found{Family: "ina260", Model: "INA260"}, ""},
 		{"hdc1080", nil, []io{{b(0xfe), b(0x54, 0x49)}, {b(0xff), b(0x10, 0x00)}}, sensors.Found{Family: "hdc1080", Model: "HDC1000"}, ""},
 	} {

@@ -203,7 +203,11 @@ func (f *family) probe(ctx context.Context, e sensors.Env) (sensors.Found, error
 		s.others = "" // who asks knows that something answers here
 		err := s.probe(ctx)
 		if err == nil {
-			return sensors.Found{Family: f.name, Model: s.part, Serial: s.serial}, nil
+			found := sensors.Found{Family: f.name, Model: s.part, Serial: s.serial}
+			if s.part == c.part && f.ambiguous(c) {
+				found.Model = ""
+			}
+			return found, nil
 		}
 		if first == nil {
 			first = err
@@ -213,6 +217,18 @@ func (f *family) probe(ctx context.Context, e sensors.Env) (sensors.Found, error
 		}
 	}
 	return sensors.Found{}, first
+}
+
+// ambiguous tells whether another model of the family is known by the same.
+func (f *family) ambiguous(c *chip) bool {
+	for i := range f.models {
+		o := &f.models[i]
+		same := slices.EqualFunc(c.identity, o.identity, func(a, b identity) bool { return a.by == b.by })
+		if o != c && same && slices.ContainsFunc(f.addressesOf(c), func(addr string) bool { return slices.Contains(f.addressesOf(o), addr) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // probe wakes the chip where that is needed, identifies it, and leaves it as

@@ -58,36 +58,50 @@ func (s *scanner) candidates(ctx context.Context, number sensors.Bus, addr uint1
 	a := Address{Could: []Find{}, Refused: []string{}}
 	var unasked []Find
 	for _, d := range byProbe() {
-		for _, m := range s.modelsAt(d, number, addr) {
-			if !identify || d.Identity == nil {
+		models := s.modelsAt(d, number, addr)
+		switch {
+		case len(models) == 0 || identify && d.Identity != nil && d.Identity.Command && a.Identified:
+			continue
+		case !identify || d.Identity == nil:
+			for _, m := range models {
 				unasked = append(unasked, m.find)
-				continue
 			}
-			if d.Identity.Command && a.Identified {
-				continue
-			}
-			found, err := Identify(ctx, m.config.Sensors[0], nil, s.Board, s.Clock)
-			text := fmt.Sprintf("%s: %v", d.Name, err)
-			switch {
-			case err == nil:
-				a.Identified = true
-				if found.Model != "" && !strings.EqualFold(found.Model, m.find.What) {
-					m.find.What = found.Model
-				}
-				m.find.Serial = found.Serial
-				a.Could = append(a.Could, m.find)
-			case !slices.Contains(refusals, sensors.ReasonOf(err)):
-				return a, fmt.Errorf("%s: %w", d.Name, err)
-			case !slices.Contains(a.Refused, text):
-				a.Refused = append(a.Refused, text)
-				a.mayBeStuck = a.mayBeStuck || errors.Is(err, sensors.ErrStuck)
-			}
+			continue
+		}
+		found, err := Identify(ctx, models[0].config.Sensors[0], nil, s.Board, s.Clock)
+		switch {
+		case err == nil:
+			a.Identified = true
+			a.Could = append(a.Could, offers(models, found)...)
+		case !slices.Contains(refusals, sensors.ReasonOf(err)):
+			return a, fmt.Errorf("%s: %w", d.Name, err)
+		default:
+			a.Refused = append(a.Refused, fmt.Sprintf("%s: %v", d.Name, err))
+			a.mayBeStuck = a.mayBeStuck || errors.Is(err, sensors.ErrStuck)
 		}
 	}
 	if !a.Identified {
 		a.Could = append(a.Could, unasked...)
 	}
 	return a, nil
+}
+
+// offers are the models that a chip can be that was recognised: the one that it
+// has named, or all where several say the same.
+func offers(models []modelAt, found sensors.Found) []Find {
+	named := slices.IndexFunc(models, func(m modelAt) bool { return strings.EqualFold(m.find.What, found.Model) })
+	if named >= 0 {
+		models = models[named : named+1]
+	}
+	var list []Find
+	for _, m := range models {
+		if named < 0 && found.Model != "" {
+			m.find.What = found.Model // no model of the option, as a BMP280
+		}
+		m.find.Serial = found.Serial
+		list = append(list, m.find)
+	}
+	return list
 }
 
 // byProbe are the drivers by name, those whose probe writes a command last.
@@ -129,6 +143,9 @@ func (s *scanner) modelsAt(d *sensors.Driver, number sensors.Bus, addr uint16) [
 		what, flag := d.Name, fmt.Sprintf("%s=%s,bus=%d,addr=%s", name, d.Name, int(number), sensors.Address(addr))
 		if model != "" {
 			what, flag = model, flag+",model="+model
+			if _, ok := sensors.DriverByName(model); !ok { // not a chip's name
+				what = d.Name + " " + model
+			}
 		}
 		cfg, err := config.Load(config.Source{SensorFlags: []string{flag}})
 		if err != nil {

@@ -35,6 +35,14 @@ const Nack = unix.EREMOTEIO
 // models makes each kind of chip by its name; each model's file adds its own.
 var models = map[string]func(w World) Chip{}
 
+// Add adds a model that isn't one of this package's: that of a test.
+func Add(model string, build func(w World) Chip) {
+	if _, ok := models[model]; ok {
+		panic(fmt.Sprintf("chips: there are two models of %s", model))
+	}
+	models[model] = build
+}
+
 // New makes a chip, which needs a Reset before it is used. A model that doesn't
 // exist is a mistake in the calling program: New panics.
 func New(model string, w World) Chip {
