@@ -70,6 +70,7 @@ func init() {
 				return []sensors.Claim{{Kind: sensors.ProgramWire, Path: o.List("argv")[0]}}
 			}}),
 		fake("dust", sensors.Driver{Options: []sensors.Option{sensors.PortOpt()}, Measures: []*sensors.Quantity{sensors.ParticulateMatter}}),
+		fake("pms5003", sensors.Driver{Options: []sensors.Option{sensors.PortOpt()}, Measures: []*sensors.Quantity{sensors.ParticulateMatter}}),
 		fake("mcp3008", sensors.Driver{Options: append(sensors.SPIOpts(), sensors.Option{Name: "reference", Type: sensors.NumberOption, Unit: units.Volts, Default: "3.3V", Help: "volts"}),
 			Channels: []string{"ch0", "ch1"}, Measures: []*sensors.Quantity{sensors.Voltage.With("channel")}}),
 		fake("thermal", sensors.Driver{Options: []sensors.Option{{Name: "zone", Type: sensors.TextOption, Default: "cpu-thermal", Help: "the zone's type"}}, Measures: []*sensors.Quantity{sensors.Temperature}}),
