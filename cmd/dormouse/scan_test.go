@@ -101,7 +101,7 @@ func TestScanBesideADaemon(t *testing.T) {
 	}
 	stdout, _, code := p.run("scan", "--board=sim", "--pid-file="+pid)
 	if code != exitFailed || !strings.Contains(stdout, "so nothing was identified") || strings.Contains(stdout, "looks like") ||
-		!strings.Contains(stdout, "0x76  answers; by its address it could be bme280\n") {
+		!strings.Contains(stdout, "0x76  answers; by its address it could be bme280") {
 		t.Errorf("where the daemon can't be asked, exit status %d:\n%s", code, stdout)
 	}
 }
