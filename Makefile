@@ -52,8 +52,9 @@ test-pi: compiler ## as root on Debian: emulated Raspberry Pis, a Zero, a 2B and
 	go test -tags system -count=1 -timeout 20m $(TESTFLAGS) ./test/pi
 
 .PHONY: soak
-soak: ## as root: the tests that take their time, at full length (the daemon stopped for a minute)
+soak: ## as root: the tests that take their time, at full length (the daemon stopped for a minute; 500 contents of each chip)
 	DORMOUSE_SOAK=1 go test -tags system -count=1 $(TESTFLAGS) -run StoppedAndContinued ./test/inits
+	DORMOUSE_SOAK=1 go test -tags system -count=1 -timeout 40m $(TESTFLAGS) -run TheKernelsDevices -v ./test/system
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (30s)

@@ -85,8 +85,10 @@ func (s *sht4x) Read(now time.Time, p []byte) bool {
 }
 
 // crc8 is polynomial 0x31, initial value 0xFF (section 4.4).
-func crc8(p []byte) byte {
-	crc := byte(0xff)
+func crc8(p []byte) byte { return crc8From(0xff, p) }
+
+// crc8From has another initial value.
+func crc8From(crc byte, p []byte) byte {
 	for _, b := range p {
 		crc ^= b
 		for range 8 {

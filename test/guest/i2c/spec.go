@@ -6,7 +6,7 @@ import "fmt"
 // with a chip's power-on content; Registers and Values may be changed after.
 type Spec struct {
 	// Model is one of "registers", "words", "bmp280", "bme280", "tmp102",
-	// "lm75", "sht4x" and "ads1115".
+	// "lm75", "sht4x", "ads1115", "sht3x", "htu21d", "mcp9808" and "bh1750".
 	Model string
 	// Registers overlays the power-on content: bytes from a register on (for
 	// word registers two bytes each, most significant first).
@@ -47,11 +47,16 @@ func newModel(s Spec) (Chip, error) {
 	case "ads1115":
 		a := newADS1115()
 		return a, a.preset(s.Registers)
-	case "sht4x":
-		if len(s.Registers) != 0 {
-			return nil, fmt.Errorf("an SHT4x has no registers to preset")
-		}
-		return &sht4x{}, nil
+	case "mcp9808":
+		m := newMCP9808()
+		return m, m.preset(s.Registers)
+	}
+	chip, ok := map[string]Chip{"sht4x": &sht4x{}, "sht3x": &sht3x{}, "htu21d": &htu21d{}, "bh1750": &bh1750{}}[s.Model]
+	switch {
+	case ok && len(s.Registers) != 0:
+		return nil, fmt.Errorf("an %s has no registers to preset", s.Model)
+	case ok:
+		return chip, nil
 	}
 	return nil, fmt.Errorf("no chip model is called %q", s.Model)
 }
@@ -95,6 +100,27 @@ func LM75(halves int) Spec {
 // to 1 and both checksums are wrong.
 func SHT4x(temperature, humidity int) Spec {
 	return Spec{Model: "sht4x", Values: map[string]int{"temperature": temperature, "humidity": humidity}}
+}
+
+// SHT3x measures temperature and humidity as raw 16-bit ticks.
+func SHT3x(temperature, humidity int) Spec {
+	return Spec{Model: "sht3x", Values: map[string]int{"temperature": temperature, "humidity": humidity}}
+}
+
+// HTU21D measures temperature and humidity as the 16 bits of its answers, of
+// which the two lowest say what it is.
+func HTU21D(temperature, humidity int) Spec {
+	return Spec{Model: "htu21d", Values: map[string]int{"temperature": temperature, "humidity": humidity}}
+}
+
+// MCP9808 measures temperature, in 1/16 °C.
+func MCP9808(sixteenths int) Spec {
+	return Spec{Model: "mcp9808", Values: map[string]int{"temperature": sixteenths}}
+}
+
+// BH1750 measures light, in counts of its usual resolution.
+func BH1750(light int) Spec {
+	return Spec{Model: "bh1750", Values: map[string]int{"light": light}}
 }
 
 // ADS1115 measures four inputs, in microvolts: ain0 to ain3.
