@@ -19,6 +19,8 @@ func tolerated(m Mount, pins []string) string {
 		return "tolerated: the system itself runs from it"
 	case system("/proc", "/sys", "/dev") && slices.Contains([]string{"proc", "sysfs", "devtmpfs", "tmpfs"}, m.Type):
 		return "tolerated: the kernel's own, which stays mounted"
+	case m.Type == "devtmpfs" && strings.HasPrefix(m.Point, "/dev/"): // a container has single devices mounted
+		return "tolerated: a device, which the kernel provides"
 	case (m.Type == "cgroup" || m.Type == "cgroup2") && strings.HasPrefix(m.Point, "/sys/fs/cgroup"):
 		return "tolerated: the kernel's own, where the Go runtime keeps the files of its processor limit open"
 	case m.Type == "tmpfs" && !slices.ContainsFunc(pins, func(pin string) bool { return !strings.HasPrefix(pin, aPIDFile) }):

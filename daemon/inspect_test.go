@@ -171,6 +171,8 @@ func TestTolerated(t *testing.T) {
 		{Mount{Point: "/usr", Type: "ext4", Removable: true}, []string{"executable"}, "the system itself"},
 		{Mount{Point: "/dev", Type: "devtmpfs"}, []string{"descriptor 0"}, "the kernel's own"},
 		{Mount{Point: "/dev", Type: "ext4"}, []string{"descriptor 0"}, ""},
+		{Mount{Point: "/dev/null", Type: "devtmpfs"}, []string{"descriptor 0"}, "a device"},
+		{Mount{Point: "/dev/shm", Type: "tmpfs"}, []string{"executable"}, ""},
 		{Mount{Point: "/sys/fs/cgroup", Type: "cgroup2"}, []string{"descriptor 7"}, "the kernel's own"},
 		{Mount{Point: "/sys/fs/cgroup/cpu", Type: "cgroup"}, []string{"descriptor 7"}, "the kernel's own"},
 		{Mount{Point: "/sys/fs/cgroup", Type: "ext4"}, []string{"descriptor 7"}, ""},
