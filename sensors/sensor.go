@@ -48,6 +48,15 @@ type Watch struct {
 	Changed bool
 }
 
+// A Reconfigurer is a Holder that can go on with other options: with those that
+// only say what the counted edges mean.
+type Reconfigurer interface {
+	Holder
+	// Reconfigure takes the options, or returns false and changes nothing where
+	// the wire would have to be taken anew. It isn't called during Sense.
+	Reconfigure(o *Options) bool
+}
+
 // A Keeper is a Sensor whose count outlives the process. State is the count as
 // of the last Sense, or of Close, which brings it up to date; it isn't asked
 // for during one of them. Restore is called at most once, before the first

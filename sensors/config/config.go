@@ -182,8 +182,13 @@ func (c *Sensor) Wiring() string {
 // same options and supply, so that one that holds a line, or counts, may live
 // on through a reload. Schedule, labels and processing may differ.
 func (c *Sensor) SameDevice(other *Sensor) bool {
+	return c.SamePlace(other) && c.Options.Equal(other.Options)
+}
+
+// SamePlace is SameDevice without its options.
+func (c *Sensor) SamePlace(other *Sensor) bool {
 	sameRail := c.Rail == nil && other.Rail == nil ||
 		c.Rail != nil && other.Rail != nil &&
 			c.Rail.Line.Key() == other.Rail.Line.Key() && c.Rail.ActiveLow == other.Rail.ActiveLow
-	return c.Name == other.Name && c.Driver.Name == other.Driver.Name && sameRail && c.Options.Equal(other.Options)
+	return c.Name == other.Name && c.Driver.Name == other.Driver.Name && sameRail
 }

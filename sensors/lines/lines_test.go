@@ -436,6 +436,48 @@ func TestCloseCountsTheRest(t *testing.T) {
 	}
 }
 
+// Another meaning of the pulses doesn't need the line anew, and the total goes on.
+func TestPulsesOfAnotherMeaning(t *testing.T) {
+	d, e, line := world(t, "pulse", map[string]string{"quantity": "precipitation", "per-pulse": "0.2mm"})
+	s := build(t, d, e)
+	pulses(line, 1000)
+	sense(t, d, s)
+	options := func(texts map[string]string) *sensors.Options {
+		texts["pin"] = "GPIO27"
+		o, err := sensors.NewOptions(d, texts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	r := s.(sensors.Reconfigurer)
+	for _, other := range []map[string]string{{"edge": "both"}, {"debounce": "5ms"}, {"pull": "up"}, {"active": "low"}} {
+		if r.Reconfigure(options(other)) {
+			t.Errorf("%v is taken without the line", other)
+		}
+	}
+	for _, tt := range []struct {
+		options map[string]string
+		total   string
+		want    float64 // ten pulses later
+	}{
+		{map[string]string{"quantity": "precipitation", "per-pulse": "0.5mm", "gap": "yes"}, "precipitation", 0.205},
+		{map[string]string{"quantity": "volume", "per-pulse": "1l"}, "volume", 0.010},
+		{map[string]string{"gap": "yes"}, "pulses", 1030},
+	} {
+		if !r.Reconfigure(options(tt.options)) {
+			t.Fatalf("%v isn't taken", tt.options)
+		}
+		pulses(line, 10)
+		if got := sense(t, d, s); math.Abs(got[tt.total]-tt.want) > 1e-12 {
+			t.Errorf("%v gives %v, want %v", tt.options, got, tt.want)
+		}
+	}
+	if line.Opened != 1 || line.Closed != 0 {
+		t.Errorf("the line was opened %d times and closed %d times", line.Opened, line.Closed)
+	}
+}
+
 func TestKeptCount(t *testing.T) {
 	rain := map[string]string{"quantity": "precipitation", "per-pulse": "0.2mm"}
 	d, e, line := world(t, "pulse", rain)

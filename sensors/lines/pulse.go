@@ -124,9 +124,7 @@ func newPulse(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 	config := input(o)
 	config.Debounce = o.Duration("debounce")
 	config.Edges = map[string]sensors.EdgeKind{"rising": sensors.RisingEdge, "falling": sensors.FallingEdge, "both": sensors.BothEdges}[o.Text("edge")]
-	if o.Bool("gap") {
-		config.Buffer = mostGaps
-	}
+	config.Buffer = buffer(o)
 	n, err := newCounter(ctx, e, config)
 	if err != nil {
 		return nil, err
@@ -214,11 +212,15 @@ const keptVersion = 1
 
 // State is the count as of the last Sense.
 func (p *pulse) State() ([]byte, error) {
+	return json.Marshal(p.kept())
+}
+
+func (p *pulse) kept() kept {
 	k := kept{Version: keptVersion, Pulses: p.count, Each: p.each, Offset: p.offset}
 	if p.total != nil {
 		k.Quantity = p.total.Name
 	}
-	return json.Marshal(k)
+	return k
 }
 
 // Restore goes on from an earlier count. Where per-pulse is another now, the
@@ -236,6 +238,13 @@ func (p *pulse) Restore(state []byte) error {
 		return fmt.Errorf("kept count of %s can't be true: %d pulses of %v", p.env.Name(), k.Pulses, k.Each)
 	}
 	p.count = k.Pulses
+	p.adopt(k)
+	return nil
+}
+
+// adopt makes the total go on from a count: that of k, which is p's too.
+func (p *pulse) adopt(k kept) {
+	p.offset = 0
 	switch {
 	case p.total == nil:
 	case p.total.Name != k.Quantity:
@@ -245,5 +254,33 @@ func (p *pulse) Restore(state []byte) error {
 	default:
 		p.offset = k.Offset + float64(k.Pulses)*(k.Each-p.each)
 	}
-	return nil
+}
+
+// Reconfigure goes on with another meaning of the pulses on the same line. The
+// total goes on as after Restore. Gaps are told from what the kernel's buffer
+// holds, which stays as short as it is until the line is taken again.
+func (p *pulse) Reconfigure(o *sensors.Options) bool {
+	old := p.env.Options()
+	for _, name := range []string{"pin", "pull", "active", "edge", "debounce", "force"} {
+		if !old.EqualValue(o, name) {
+			return false
+		}
+	}
+	each, err := perPulse(o)
+	if err != nil {
+		return false
+	}
+	k := p.kept()
+	p.meaning, p.each, p.gaps = meanings[o.Text("quantity")], each, o.Bool("gap")
+	p.config.Buffer = buffer(o)
+	p.adopt(k)
+	return true
+}
+
+// buffer is how many edges the kernel is to keep; 0: its default.
+func buffer(o *sensors.Options) int {
+	if o.Bool("gap") {
+		return mostGaps
+	}
+	return 0
 }

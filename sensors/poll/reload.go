@@ -85,7 +85,7 @@ func (l *loop) install(next *set) {
 			next.sensors[i], next.byName[n.cfg.Name] = o, o
 			o.successor, o.fresh = n, false
 			continue
-		case o != nil && o.cfg.SameDevice(n.cfg):
+		case o != nil && (o.cfg.SameDevice(n.cfg) || o.reconfigure(n.cfg)):
 			n.inherit(o)
 			l.agenda.Remove(&o.entry)
 		}
@@ -103,6 +103,16 @@ func (l *loop) install(next *set) {
 	l.set.Store(next)
 	next.order()
 	l.resetFamilies(next)
+}
+
+// reconfigure lets a sensor that holds a line go on with the options of another
+// configuration, where it can.
+func (s *sensor) reconfigure(cfg *config.Sensor) bool {
+	if s.active || s.reader == nil || !s.cfg.SamePlace(cfg) {
+		return false
+	}
+	r, ok := s.reader.sensor.(sensors.Reconfigurer)
+	return ok && r.Reconfigure(cfg.Options)
 }
 
 // resetFamilies has all series checked again, with those that the drivers of the

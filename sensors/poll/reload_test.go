@@ -179,6 +179,64 @@ func TestReloadOfRails(t *testing.T) {
 
 // A rail that settles longer is another rail; who holds a line on it gets its
 // power back at once.
+// A sensor that can go on with other options keeps its line and its counts.
+func TestReloadOfWhatIsCounted(t *testing.T) {
+	for _, takes := range []string{"meaning", ""} {
+		in(t, func(w *world) {
+			a := w.sensor("a", holding("GPIO22"), func(f *fake) { f.takes = takes })
+			a.cfg.Driver.Options = append(a.cfg.Driver.Options, sensors.Option{Name: "meaning", Type: sensors.TextOption, Help: "what is counted"})
+			w.run(a.cfg)
+			w.pass(2 * time.Minute)
+			w.reload(a.again(func(c *config.Sensor) {
+				c.Options = w.options(c.Driver, map[string]string{"pin": "GPIO22", "meaning": "rain"})
+			}))
+			builds, reads := 2, uint64(1)
+			if takes != "" {
+				builds, reads = 1, 4
+			}
+			if r := w.result("a"); a.builds != builds || r.Reads != reads {
+				t.Errorf("with %q: built %d times, %d reads, want %d and %d", takes, a.builds, r.Reads, builds, reads)
+			}
+			w.want("a", 4)
+		})
+	}
+}
+
+// A rail goes on with its on-time when another is added or it gets another key.
+func TestReloadKeepsOnTimes(t *testing.T) {
+	in(t, func(w *world) {
+		vcc := supply("vcc", "GPIO17")
+		a := w.sensor("a", powered(vcc, time.Second))
+		w.run(a.cfg)
+		w.pass(2 * time.Second)
+		onTime := func(name string) time.Duration {
+			for _, wire := range w.shot().Wires {
+				if wire.Kind == "rail" && wire.Name == name {
+					return wire.OnTime
+				}
+			}
+			t.Fatalf("no rail %s", name)
+			return 0
+		}
+		if got := onTime("vcc"); got != time.Second {
+			t.Fatalf("on for %v", got)
+		}
+		settles, moved := *vcc, *vcc
+		settles.Settle, moved.Line = 20*time.Millisecond, supply("x", "GPIO18").Line
+		b := w.sensor("b", powered(supply("more", "GPIO19"), 0))
+		w.reload(a.again(func(c *config.Sensor) { c.Rail = &settles }), b.cfg)
+		w.pass(2 * time.Second)
+		if got, other := onTime("vcc"), onTime("more"); got != time.Second || other != 10*time.Millisecond {
+			t.Errorf("after the reload: on for %v, the new one for %v", got, other)
+		}
+		w.reload(a.again(func(c *config.Sensor) { c.Rail = &moved }), b.cfg)
+		w.pass(2 * time.Second)
+		if got := onTime("vcc"); got != time.Second {
+			t.Errorf("on another line: on for %v", got)
+		}
+	})
+}
+
 func TestReloadOfARailThatIsHeld(t *testing.T) {
 	in(t, func(w *world) {
 		old := supply("vcc", "GPIO17")

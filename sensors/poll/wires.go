@@ -37,6 +37,7 @@ func (w *wires) swapRails(rails *rails.Rails) {
 	if err := w.rails.AllDown(); err != nil {
 		w.log.Error("can't switch the rails off", "err", err)
 	}
+	rails.Succeed(w.rails)
 	w.rails = rails
 	clear(w.use)
 	for _, s := range w.set.Load().sensors {

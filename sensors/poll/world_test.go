@@ -247,7 +247,8 @@ type fake struct {
 	reads  []time.Duration // when, since boot
 	closed int
 
-	changed, lost bool // of one that is watched
+	changed, lost bool   // of one that is watched
+	takes         string // of one that holds a line: the option that may change
 }
 
 // fakeSensor is one object of a fake.
@@ -268,6 +269,11 @@ type heldSensor struct {
 	fakeSensor
 	line  sensors.Line
 	count byte
+}
+
+// Reconfigure says whether another option of the fake is one that it can take.
+func (s *heldSensor) Reconfigure(o *sensors.Options) bool {
+	return s.f.takes != "" && s.e.Options().EqualValue(o, "pin") && o.Given(s.f.takes)
 }
 
 func (s *heldSensor) Sense(ctx context.Context, r *sensors.Report) error {

@@ -73,6 +73,23 @@ func New(configs []*sensors.Rail, b board.Board, c board.Clock) *Rails {
 	return r
 }
 
+// Succeed goes on with the on-times of the rails before, which are off: of those
+// that have the same name on the same line.
+func (r *Rails) Succeed(before *Rails) {
+	for _, one := range r.order {
+		o := before.byName[one.config.Name]
+		if o == nil || o.config.Line.Key() != one.config.Line.Key() {
+			continue
+		}
+		o.mu.Lock()
+		spent := o.onTime
+		o.mu.Unlock()
+		one.mu.Lock()
+		one.onTime = spent
+		one.mu.Unlock()
+	}
+}
+
 // Up switches the rail on, if it isn't, and returns when it has been on for
 // its settling time and for warmup, whichever is longer: who comes later
 // waits for the rest of it only. The rails that it comes after are up and
