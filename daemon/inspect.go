@@ -78,11 +78,11 @@ func Inspect(pid int) (*Inspection, error) {
 		x.mounts = nil
 	}
 	result := &Inspection{PID: pid, Name: status["Name"], Situation: x.situation(), Document: Document}
-	for _, look := range []func() Point{
+	for _, check := range []func() Point{
 		x.descriptors, x.directory, x.files, x.pinned, x.umask, x.session, x.terminal,
 		x.terminalSignals, x.blocked, x.childSignal, x.core, x.privileges,
 	} {
-		result.Points = append(result.Points, look())
+		result.Points = append(result.Points, check())
 	}
 	return result, nil
 }

@@ -15,6 +15,7 @@ import (
 	"example.org/dormouse/cmd/dormouse/internal/selftest"
 	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 )
 
@@ -38,7 +39,7 @@ func defineSelftest(c *kingpin.CmdClause) action {
 		if err := s.fromHere(); err != nil {
 			return err
 		}
-		fmt.Fprintf(stderr, "This takes %s.\n", *asleep+5*time.Second)
+		fmt.Fprintf(stderr, "This takes %s.\n", duration.Format(*asleep+5*time.Second))
 		report, err := s.selftest(*asleep)
 		if err != nil {
 			return err
@@ -51,9 +52,9 @@ func defineSelftest(c *kingpin.CmdClause) action {
 }
 
 func (s *settings) selftest(asleep time.Duration) (*selftest.Report, error) {
-	look := *s
-	look.Rails = nil // no supply is switched for the scan
-	found, err := look.scan(nil, true)
+	scanned := *s
+	scanned.Rails = nil // no supply is switched for the scan
+	found, err := scanned.scan(nil, true)
 	if err != nil {
 		return nil, err
 	}

@@ -115,7 +115,7 @@ func TestPages(t *testing.T) {
 		for _, width := range []int{375, 1280} {
 			for _, scheme := range []string{"light", "dark"} {
 				name := fmt.Sprintf("page-%d-sensors-%d-%s", n, width, scheme)
-				b.look(width, scheme)
+				b.setWindow(width, scheme)
 				b.open(url)
 				var page struct {
 					Title                               string
@@ -158,7 +158,7 @@ func TestPages(t *testing.T) {
 // first, and a narrow window shows it whole.
 func TestWiresAndKeyboard(t *testing.T) {
 	b := newBrowser(t)
-	b.look(1280, "light")
+	b.setWindow(1280, "light")
 	b.open(serve(t, 12))
 	var titles []string
 	b.run(`return [...document.querySelectorAll('svg.pinout g')].filter(g => g.querySelector('path')).map(g => g.querySelector('title').textContent)`, &titles)
@@ -216,7 +216,7 @@ func TestAnOpenPage(t *testing.T) {
 	d := startDaemon(t)
 	alone := d.fourWakes(t)
 	b := newBrowser(t)
-	b.look(1280, "light")
+	b.setWindow(1280, "light")
 	b.open(d.url)
 	b.requests()
 	open := d.fourWakes(t)

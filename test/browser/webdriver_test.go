@@ -105,8 +105,8 @@ func (b *browser) command(name string, parameters map[string]any) {
 	b.call("/goog/cdp/execute", map[string]any{"cmd": name, "params": parameters}, nil)
 }
 
-// look makes the window so wide, and light or dark.
-func (b *browser) look(width int, scheme string) {
+// setWindow sets the width of the window and its colour scheme.
+func (b *browser) setWindow(width int, scheme string) {
 	b.Helper()
 	b.command("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600})
 	b.command("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}})

@@ -58,34 +58,34 @@ func start(t *testing.T, m *rig.Machine, every time.Duration, flags ...string) *
 			t.Logf("dormouse said:\n%s", exit.Stderr)
 		}
 	})
-	kit.Eventually(t, func() error { _, err := s.look(); return err })
+	kit.Eventually(t, func() error { _, err := s.sample(); return err })
 	return s
 }
 
-// A look is the page and the clocks of the moment.
-type look struct {
+// A sample is /metrics and the clocks at one moment.
+type sample struct {
 	kit.Page
 	rig.Clocks
 }
 
-func (s *sleeper) look() (look, error) {
+func (s *sleeper) sample() (sample, error) {
 	page, err := kit.Fetch(s.Context(), s.m.Transport(""), "http://127.0.0.1:9367/metrics")
 	if err != nil {
-		return look{}, err
+		return sample{}, err
 	}
 	clocks, err := s.m.Clocks(s.Context())
-	return look{page, clocks}, err
+	return sample{page, clocks}, err
 }
 
-func (s *sleeper) see() look {
+func (s *sleeper) see() sample {
 	s.Helper()
-	l, err := s.look()
+	l, err := s.sample()
 	kit.Must(s.T, err)
 	return l
 }
 
 // get is a series, NaN where there is none.
-func (l look) get(name string) float64 {
+func (l sample) get(name string) float64 {
 	v, ok := l.Value(name)
 	if !ok {
 		return math.NaN()
@@ -99,24 +99,24 @@ func reads(sensor string) string {
 	return fmt.Sprintf("dormouse_sensor_reads_total{sensor=%q}", sensor)
 }
 
-func (l look) age(sensor string) float64 {
+func (l sample) age(sensor string) float64 {
 	return seconds(l.Realtime) - l.get(fmt.Sprintf("dormouse_sensor_last_success_timestamp_seconds{sensor=%q}", sensor))
 }
 
-func (l look) next(sensor string) float64 {
+func (l sample) next(sensor string) float64 {
 	return l.get(fmt.Sprintf("dormouse_sensor_next_read_timestamp_seconds{sensor=%q}", sensor)) - seconds(l.Realtime)
 }
 
 func seconds(t time.Time) float64 { return float64(t.UnixNano()) / 1e9 }
 
 // set sets the guest's wall clock, and returns when the daemon has noticed.
-func (s *sleeper) set(to time.Time) look {
+func (s *sleeper) set(to time.Time) sample {
 	s.Helper()
 	before := s.see()
 	setClock(s.T, s.m, to)
-	var after look
+	var after sample
 	kit.Eventually(s.T, func() (err error) {
-		if after, err = s.look(); err == nil && after.get(jumps) != before.get(jumps)+1 {
+		if after, err = s.sample(); err == nil && after.get(jumps) != before.get(jumps)+1 {
 			err = fmt.Errorf("%v clock jumps after %v", after.get(jumps), before.get(jumps))
 		}
 		return err
@@ -175,14 +175,14 @@ func TestClockIsSetDuringASleep(t *testing.T) {
 			after := s.set(step.to(before.Realtime))
 			hourly += step.due
 			kit.Eventually(t, func() (err error) {
-				if after, err = s.look(); err == nil && after.get(reads("hourly")) != hourly {
+				if after, err = s.sample(); err == nil && after.get(reads("hourly")) != hourly {
 					err = fmt.Errorf("%v reads at full hours, want %v", after.get(reads("hourly")), hourly)
 				}
 				return err
 			})
 			// The interval goes on as if nothing had happened, for three more reads.
 			kit.Eventually(t, func() (err error) {
-				if after, err = s.look(); err == nil && after.get(reads("often")) < before.get(reads("often"))+3 {
+				if after, err = s.sample(); err == nil && after.get(reads("often")) < before.get(reads("often"))+3 {
 					err = fmt.Errorf("%v reads after %v", after.get(reads("often")), before.get(reads("often")))
 				}
 				return err
@@ -225,9 +225,9 @@ func TestClockIsSlewed(t *testing.T) {
 			if exit := kit.Exec(t, m, "adjtimex"); !strings.Contains(string(exit.Stdout), tick) {
 				t.Fatalf("the clock isn't slewed: %s", exit.Stdout)
 			}
-			var l look
+			var l sample
 			kit.Eventually(t, func() (err error) {
-				if l, err = s.look(); err == nil && l.get(reads("hourly")) != 1 {
+				if l, err = s.sample(); err == nil && l.get(reads("hourly")) != 1 {
 					err = fmt.Errorf("not read at the full hour, at %v", l.Realtime)
 				}
 				return err
@@ -248,17 +248,17 @@ func TestAlarmWakesASuspendedMachine(t *testing.T) {
 	m := boot(t, rig.Options{Suspends: true})
 	s := start(t, m, every, "--wake-suspended")
 	kit.Must(t, m.WriteFile(t.Context(), "/sys/power/mem_sleep", []byte("deep"), 0o644))
-	var before look
+	var before sample
 	kit.Eventually(t, func() (err error) { // until it has just been read
-		if before, err = s.look(); err == nil && !(before.next("often") > 8) {
+		if before, err = s.sample(); err == nil && !(before.next("often") > 8) {
 			err = fmt.Errorf("the next read is in %.1f s", before.next("often"))
 		}
 		return err
 	})
 	kit.Must(t, m.WriteFile(t.Context(), "/sys/power/state", []byte("mem"), 0o644)) // returns when it is awake
-	var after look
+	var after sample
 	kit.Eventually(t, func() (err error) {
-		if after, err = s.look(); err == nil && after.get(reads("often")) == before.get(reads("often")) {
+		if after, err = s.sample(); err == nil && after.get(reads("often")) == before.get(reads("often")) {
 			err = errors.New("no read since")
 		}
 		return err
