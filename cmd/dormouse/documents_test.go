@@ -89,3 +89,32 @@ func TestPortedSensors(t *testing.T) {
 		p.must("check", "--config.file=dormouse.yml")
 	}
 }
+
+// The commands of docs/install.md, "By hand", are typed as they stand; the board
+// is the simulated one.
+func TestByHand(t *testing.T) {
+	text, err := os.ReadFile("../../docs/install.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\n## By hand\n\n")
+	p := newPlace(t)
+	p.write("dormouse.yml", "sensors:\n  - {name: cellar, driver: tmp102}\n")
+	var typed []string
+	for line := range strings.Lines(rest) {
+		command, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), "    dormouse ")
+		if !ok {
+			break
+		}
+		command, _, _ = strings.Cut(command, " #")
+		args := strings.Fields(command)
+		if args[0] == "start" {
+			args = append(args, "--board=sim", "--web.listen-address=127.0.0.1:0")
+		}
+		p.must(args...)
+		typed = append(typed, args[0])
+	}
+	if !slices.Equal(typed, []string{"start", "status", "reload", "stop"}) {
+		t.Errorf("typed were %q", typed)
+	}
+}

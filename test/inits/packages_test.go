@@ -369,3 +369,58 @@ func TestLintian(t *testing.T) {
 		t.Errorf("lintian: %v\n%s", err, out)
 	}
 }
+
+// documented are the commands of a document's first block after a heading,
+// fenced or indented.
+func documented(t testing.TB, file, heading string) []string {
+	t.Helper()
+	text, err := os.ReadFile(kit.Source(file))
+	kit.Must(t, err)
+	_, rest, ok := strings.Cut(string(text), "\n"+heading+"\n")
+	if !ok {
+		t.Fatalf("%s has no %q", file, heading)
+	}
+	var commands []string
+	fenced := false
+	for line := range strings.Lines(rest) {
+		line = strings.TrimRight(line, "\n")
+		switch indented, ok := strings.CutPrefix(line, "    "); {
+		case line == "```sh":
+			fenced = true
+		case fenced && line != "```":
+			commands = append(commands, line)
+		case ok:
+			commands = append(commands, indented)
+		case len(commands) > 0:
+			return commands
+		}
+	}
+	return commands
+}
+
+// The commands with which README and docs/install.md install are typed as they
+// stand, by root, for whom sudo does nothing.
+func TestDocumentedInstallation(t *testing.T) {
+	on := installed[0]
+	for file, heading := range map[string]string{"README.md": "## Installing", "docs/install.md": "## The Debian package"} {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			m := bareMachine(t, on.rootFS)
+			m.inside("/etc/machine-id", "")
+			architecture := "amd64" // the only one that this machine's package has
+			m.install(buildPackage(t, architecture, newVersion), "/root/dormouse_"+architecture+".deb", 0o644)
+			on.start(m)
+			commands := documented(t, file, heading)
+			if len(commands) < 3 || !strings.Contains(commands[0], "apt install") {
+				t.Fatalf("the commands are %q", commands)
+			}
+			commands[0] = strings.ReplaceAll(commands[0], "dormouse_armhf.deb", "dormouse_"+architecture+".deb") // README names the Pi's
+			for _, command := range commands {
+				m.do("bash", "-ec", `sudo() { "$@"; }; export DEBIAN_FRONTEND=noninteractive; cd /root; `+command)
+			}
+			if text := m.do("cat", "/etc/dormouse/dormouse.yml"); !strings.Contains(text, "sensors:") {
+				t.Errorf("the configuration is now\n%s", text)
+			}
+			m.do("dormouse", "status")
+		})
+	}
+}
