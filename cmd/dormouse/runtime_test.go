@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	bits "encoding/binary"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ func init() {
 	}
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt)
+	fmt.Println("waiting")
 	<-interrupted
 	os.Exit(0)
 }
@@ -57,6 +59,10 @@ func TestMonitorThread(t *testing.T) {
 		p := newPlace(t)
 		cmd := exec.Command(tt.binary)
 		cmd.Env = append(os.Environ(), idleVariable+"=1", "GOMAXPROCS=1")
+		said, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -64,6 +70,10 @@ func TestMonitorThread(t *testing.T) {
 			_ = cmd.Process.Kill() // has ended, where the test passed
 			_ = cmd.Wait()
 		})
+		// From then on an interrupt ends it without an error.
+		if line, err := bufio.NewReader(said).ReadString('\n'); err != nil {
+			t.Fatalf("%s said %q: %v", tt.binary, line, err)
+		}
 		p.eventually(func() error {
 			got, err := longestFutex(cmd.Process.Pid)
 			if err == nil && (got < tt.least || got > tt.most) {
