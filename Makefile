@@ -49,7 +49,7 @@ test-system: compiler lint race ## as root on Debian: a real kernel, Prometheus,
 
 .PHONY: test-pi
 test-pi: compiler ## as root on Debian: emulated Raspberry Pis, a Zero, a 2B and a 3B; fetches 600 MB once
-	go test -tags system -count=1 -timeout 20m $(TESTFLAGS) ./test/pi
+	go test -tags system -count=1 -timeout 20m -parallel 2 -skip TestInstructions $(TESTFLAGS) ./test/pi
 
 .PHONY: soak
 soak: ## as root: the tests that take their time, at full length (the daemon stopped for a minute; 500 contents of each chip)
@@ -64,9 +64,10 @@ fuzz: ## each fuzz target for FUZZTIME (30s)
 	  done; done
 
 .PHONY: bench
-bench: ## what sleeping, a wake and a scrape cost, beside a C floor and installed peers: as root, 8 minutes (DORMOUSE_BENCH=long: 90)
+bench: ## what sleeping, a wake and a scrape cost, beside a C floor and installed peers; instructions on an emulated Pi Zero: as root, 11 minutes (DORMOUSE_BENCH=long: 90)
 	go test -run '^$$' -bench 'Wake10|Scrape' -benchtime 200ms -benchmem ./sensors/poll ./exporter
 	go run ./test/bench
+	go test -tags system -count=1 -timeout 20m -v -run TestInstructions ./test/pi
 
 releases = $(addprefix dist/dormouse-linux-,armv6 armv7 arm64 amd64)
 
