@@ -3,10 +3,7 @@ package sensors
 import (
 	"context"
 	"errors"
-	"time"
 )
-
-const minute = time.Minute
 
 // fake is a driver in the shape of a real one that measures nothing.
 func fake(name string, d Driver) *Driver {
