@@ -7,18 +7,15 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 
 	"github.com/alecthomas/kingpin/v2"
 
 	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/alarm"
-	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/pinout"
-	"example.org/dormouse/sensors/scan"
 )
 
 var checkCommand = &command{
@@ -97,26 +94,7 @@ func (s *settings) lineWarnings(cfg *config.Config) ([]string, error) {
 	if !ok {
 		return nil, nil
 	}
-	var warnings []string
-	warn := func(subject string, where config.Origin, c sensors.Claim) {
-		if what := pinout.Peripheral(inspector, c); what != "" {
-			p := &config.Problem{Origin: where, Subject: subject, Key: c.Option, Err: errors.New(what)}
-			warnings = append(warnings, p.Error())
-		}
-	}
-	for _, r := range cfg.Rails {
-		c := r.Claim()
-		if !r.Implicit {
-			c.Option = "line"
-		}
-		warn("rail "+r.Name, r.Origin, c)
-	}
-	for _, sensor := range cfg.Sensors {
-		for _, c := range sensor.Options.Claims() {
-			warn("sensor "+sensor.Name, sensor.Origin, c)
-		}
-	}
-	return warnings, nil
+	return pinout.PeripheralWarnings(inspector, cfg), nil
 }
 
 // checkHardware reads everything once and reports what fails, and of programs, by
@@ -151,38 +129,13 @@ func (s *settings) checkHardware(ctx context.Context, stdout io.Writer, cfg *con
 		return err
 	}
 	defer clock.Close()
-	b := openBoard(s.board, clock)
-	for _, result := range snapshot.Results {
-		text := "answers"
-		if !result.Up {
-			failed++
-			text = fmt.Sprintf("is down: %v", result.Err)
-		} else if chip := recognised(ctx, cfg, result.Name, b, clock); chip != "" {
-			text += ": " + chip
-		}
-		if _, err := fmt.Fprintf(stdout, "%s %s\n", result.Name, text); err != nil {
-			return err
-		}
-		for _, f := range result.Failures {
-			failed++
-			if _, err := fmt.Fprintf(stdout, "%s %v: %v\n", result.Name, f.Labels, f.Err); err != nil {
-				return err
-			}
-		}
+	down, err := service.ReportHardware(ctx, stdout, cfg, snapshot, openBoard(s.board, clock), clock)
+	if err != nil {
+		return err
 	}
+	failed += down
 	if failed > 0 {
 		return silent{exitFailed}
 	}
 	return nil
-}
-
-// recognised is what the chip of a sensor that answers says of itself; empty:
-// nothing.
-func recognised(ctx context.Context, cfg *config.Config, name string, b board.Board, clock *alarm.Clock) string {
-	i := slices.IndexFunc(cfg.Sensors, func(s *config.Sensor) bool { return s.Name == name })
-	found, err := scan.Identify(ctx, cfg.Sensors[i], cfg.Rails, b, clock)
-	if err != nil || found == (sensors.Found{}) {
-		return ""
-	}
-	return found.String()
 }

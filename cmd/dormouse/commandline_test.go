@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/version"
 
+	"example.org/dormouse/cmd/dormouse/internal/cli"
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/sensors"
@@ -92,7 +93,7 @@ func TestFlags(t *testing.T) {
 func TestArgumentsFromFile(t *testing.T) {
 	p := newPlace(t)
 	p.write("args", "# a comment\n\n--board=sim\n--sensor=a=sht4x, addr=0x44\n--sensor=b=switch,pin=@17\n")
-	got, err := expandFiles([]string{"read", "@" + filepath.Join(p.dir, "args"), "--", "@x"})
+	got, err := cli.ExpandFiles([]string{"read", "@" + filepath.Join(p.dir, "args"), "--", "@x"})
 	if want := []string{"read", "--board=sim", "--sensor=a=sht4x, addr=0x44", "--sensor=b=switch,pin=@17", "--", "@x"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("%q, %v, want %q", got, err, want)
 	}

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 
+	"example.org/dormouse/cmd/dormouse/internal/demo"
 	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/exporter"
@@ -452,7 +453,7 @@ func TestDemo(t *testing.T) {
 		return strings.Join(said, "\n")
 	}
 	text := until("end it with ^C")
-	cfg, err := (&service.Source{ConfigFile: "demo.yml", Builtin: demoConfig}).Load()
+	cfg, err := (&service.Source{ConfigFile: "demo.yml", Builtin: demo.Config}).Load()
 	if err != nil {
 		t.Fatal(err)
 	}

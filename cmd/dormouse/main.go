@@ -18,6 +18,7 @@ import (
 
 	"github.com/prometheus/common/version"
 
+	"example.org/dormouse/cmd/dormouse/internal/cli"
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/logging"
 	"example.org/dormouse/exporter/control"
@@ -83,9 +84,9 @@ func start() int {
 	if daemon.SetID() {
 		return report(os.Stderr, errSetID)
 	}
-	args, err := expandFiles(os.Args[1:])
+	args, err := cli.ExpandFiles(os.Args[1:])
 	if err != nil {
-		return report(os.Stderr, err)
+		return report(os.Stderr, usageError{err})
 	}
 	// The processes of a start are executed with the same arguments, and the
 	// files may be out of their reach.

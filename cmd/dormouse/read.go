@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -65,7 +64,11 @@ func defineRead(c *kingpin.CmdClause) action {
 
 func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format string, names []string) error {
 	if format != "prometheus" && s.textfile == "" {
-		readings, err := s.askDaemon(ctx, names)
+		load := s.Load
+		if s.unconfigured() {
+			load = nil
+		}
+		readings, err := service.AskDaemon(ctx, s.pidFile, load, names)
 		switch {
 		case err == nil:
 			var programs []control.Program
@@ -137,45 +140,6 @@ func reportDown(stderr io.Writer, snapshot *sensors.Snapshot) error {
 		return silent{exitFailed}
 	}
 	return nil
-}
-
-// askDaemon asks a running daemon for fresh readings: of all its sensors where
-// nothing is configured here, else of those that are, if it has them all with
-// the same wiring.
-func (s *settings) askDaemon(ctx context.Context, names []string) (*exporter.Readings, error) {
-	theirs, err := control.Readings(ctx, s.pidFile)
-	if errors.Is(err, control.ErrNotYet) {
-		theirs, err = control.Read(ctx, s.pidFile, nil) // waits for the first wake
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !s.unconfigured() {
-		cfg, err := s.Load()
-		if err != nil {
-			return nil, err
-		}
-		for _, ours := range cfg.Sensors {
-			same := func(t exporter.SensorJSON) bool {
-				return t.Name == ours.Name && t.Driver == ours.Driver.Name && sensors.SameClaims(t.Claims, ours.Claims())
-			}
-			if !slices.ContainsFunc(theirs.Sensors, same) {
-				return nil, fmt.Errorf("%w that has sensor %s as it is configured here", control.ErrNoDaemon, ours.Name)
-			}
-		}
-		if len(names) == 0 {
-			for _, ours := range cfg.Sensors {
-				if programs := ours.Driver.Programs; programs == nil || !programs.Task(ours.Options) {
-					names = append(names, ours.Name)
-				}
-			}
-		}
-	}
-	readings, err := control.Read(ctx, s.pidFile, names)
-	if err == nil && len(names) > 0 { // the daemon answers with all of its sensors
-		readings.Sensors = slices.DeleteFunc(readings.Sensors, func(t exporter.SensorJSON) bool { return !slices.Contains(names, t.Name) })
-	}
-	return readings, err
 }
 
 // printReadings prints the readings and, in the table for people, what the

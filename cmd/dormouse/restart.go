@@ -1,19 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"io"
-	"os"
-	"os/user"
-	"strconv"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 
 	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
-	"example.org/dormouse/exporter/control"
-	"example.org/dormouse/exporter/web"
 )
 
 var restartCommand = &command{
@@ -79,31 +73,10 @@ func (s *settings) checkStart(d *daemon.Context) error {
 		}
 		clock.Close()
 	}
-	return s.checkListen()
-}
-
-// checkListen checks the addresses of the page: each has to be free, or the
-// daemon's that is about to end, which tells its own.
-func (s *settings) checkListen() error {
-	switch {
-	case !s.serve:
-		return nil
-	case s.systemdSocket:
-		if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
-			return service.ErrNoSocket
-		}
+	if !s.serve {
 		return nil
 	}
 	ctx, cancel := within(10 * time.Second)
 	defer cancel()
-	theirs, err := control.Addresses(ctx, s.pidFile)
-	if err != nil && daemon.Status(s.pidFile).Running() {
-		return nil // whose they are can't be told
-	}
-	account, err := user.Lookup(s.user)
-	root := s.user == "" || s.user == "0" || err == nil && account.Uid == "0"
-	if err := web.CheckListen(s.addresses, theirs, !root); err != nil {
-		return fmt.Errorf("--web.listen-address: %w", err)
-	}
-	return nil
+	return service.CheckListen(ctx, s.pidFile, s.addresses, s.systemdSocket, s.user)
 }

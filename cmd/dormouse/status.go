@@ -59,7 +59,7 @@ func status(pidFile string, timeout time.Duration, format string, stdout io.Writ
 			doc.ReadingsError = err.Error()
 		}
 		if len(names) > 0 {
-			if doc.Programs, err = programsOf(ctx, pidFile, names); err != nil {
+			if doc.Programs, err = service.ProgramsOf(ctx, pidFile, names); err != nil {
 				return err
 			}
 		}

@@ -5,6 +5,7 @@
 package pinout
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -303,6 +304,30 @@ func Peripheral(b board.Inspector, c sensors.Claim) string {
 		return fmt.Sprintf("line %s %s", c.Line, info.Function.Forced())
 	}
 	return fmt.Sprintf("line %s %s", c.Line, info.Function.Refusal())
+}
+
+// PeripheralWarnings are about the lines of a configuration that peripherals of
+// the board have, with file, line and key.
+func PeripheralWarnings(b board.Inspector, cfg *config.Config) (warnings []string) {
+	warn := func(subject string, where config.Origin, c sensors.Claim) {
+		if what := Peripheral(b, c); what != "" {
+			p := &config.Problem{Origin: where, Subject: subject, Key: c.Option, Err: errors.New(what)}
+			warnings = append(warnings, p.Error())
+		}
+	}
+	for _, r := range cfg.Rails {
+		c := r.Claim()
+		if !r.Implicit {
+			c.Option = "line"
+		}
+		warn("rail "+r.Name, r.Origin, c)
+	}
+	for _, sensor := range cfg.Sensors {
+		for _, c := range sensor.Options.Claims() {
+			warn("sensor "+sensor.Name, sensor.Origin, c)
+		}
+	}
+	return warnings
 }
 
 // sameConsumer compares names of which the kernel keeps 31 bytes
