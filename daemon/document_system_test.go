@@ -1,4 +1,4 @@
-//go:build system && !emulated
+//go:build system
 
 package daemon
 

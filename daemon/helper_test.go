@@ -1,8 +1,3 @@
-//go:build !emulated
-
-// The tag "emulated" leaves out the tests that execute the test binary or look at
-// processes: emulation of another processor in user mode (qemu-user) has neither.
-
 package daemon
 
 import (

@@ -1,4 +1,4 @@
-//go:build system && !emulated
+//go:build system
 
 // Tests that need root: they mount file systems, change users and make
 // namespaces. Run them on a machine that can spare it.

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -61,6 +63,24 @@ func Source(name string) string {
 		panic(err) // the working directory is gone
 	}
 	return path
+}
+
+// OnTheZero are the packages, as patterns of go list, that talk to the kernel or
+// compute what depends on the processor: test/pi runs their unit tests as ARMv6
+// code on a Pi Zero's own kernel.
+var OnTheZero = []string{"./daemon", "./daemon/alarm", "./sensors/board/...", "./sensors/chips/...",
+	"./sensors/kernel/...", "./sensors/lines/...", "./sensors/poll/..."}
+
+// Packages lists the module's packages that have unit tests, by their paths
+// below its root.
+func Packages(t testing.TB, patterns ...string) []string {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "go", append([]string{"list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}"}, patterns...)...)
+	list.Dir = Source(".")
+	list.Env = append(os.Environ(), "GOFLAGS=")
+	out, err := list.Output()
+	Must(t, err)
+	return strings.Fields(strings.ReplaceAll(string(out), "example.org/dormouse/", ""))
 }
 
 // Exec runs a program in a machine to its end.
