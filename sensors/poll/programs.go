@@ -18,8 +18,8 @@ import (
 // nobody names them, a run that is under way keeps the next one away, and what
 // was missed is caught up.
 
-// told is the last outcome that a driver was told of.
-type told struct {
+// A reported is the last outcome that a driver got.
+type reported struct {
 	failed bool
 	output string // of the last failure
 }
@@ -48,16 +48,16 @@ func (w *workers) ended(s *sensor, err error) {
 	if p == nil || s.ctx.Err() != nil || s.reader == nil {
 		return
 	}
-	out := sensors.Outcome{Err: err, Run: s.reader.report.Run(), Changed: (err != nil) != s.told.failed}
+	out := sensors.Outcome{Err: err, Run: s.reader.report.Run(), Changed: (err != nil) != s.reported.failed}
 	if err != nil {
 		text := err.Error()
 		if out.Run != nil {
 			text = out.Run.Output
 		}
-		out.Repeated = s.told.output == text && (s.told.failed || text != "")
-		s.told.output = text
+		out.Repeated = s.reported.output == text && (s.reported.failed || text != "")
+		s.reported.output = text
 	}
-	s.told.failed = err != nil
+	s.reported.failed = err != nil
 	p.Ended(s.ctx, s.reader, out)
 }
 

@@ -61,16 +61,16 @@ type sensor struct {
 	byEdge bool            // an edge has asked for the read under way
 
 	// While active the goroutine of the read owns these.
-	reader *reader
-	stuck  *reader // hung and was left behind
-	since  sensors.Instant
-	raised bool // its rail
-	began  sensors.Instant
-	err    error
-	faults []error      // of each reading in the report, nil where it is good
-	worker chan *sensor // is free again; nil: it was left behind
-	told   told         // the driver, of the last outcome
-	runFor time.Time    // the planned time to be recorded; zero: none
+	reader   *reader
+	stuck    *reader // hung and was left behind
+	since    sensors.Instant
+	raised   bool // its rail
+	began    sensors.Instant
+	err      error
+	faults   []error      // of each reading in the report, nil where it is good
+	worker   chan *sensor // is free again; nil: it was left behind
+	reported reported     // the driver, of the last outcome
+	runFor   time.Time    // the planned time to be recorded; zero: none
 }
 
 // good is what other sensors may know of one.
@@ -114,7 +114,7 @@ func (s *sensor) inherit(o *sensor) {
 		s.watch.sensor = s
 	}
 	s.failed, s.down, s.panicked = o.failed, o.down, o.panicked
-	s.told, s.overlaps = o.told, o.overlaps
+	s.reported, s.overlaps = o.reported, o.overlaps
 	r := o.result
 	r.Readings, r.Failures, r.Expires = nil, nil, 0
 	r.Wiring, r.Claims, r.Labels, r.NextRead = s.result.Wiring, s.result.Claims, s.result.Labels, 0
