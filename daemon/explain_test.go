@@ -54,6 +54,7 @@ func TestExplainInPlace(t *testing.T) {
 	h := newHelper(t)
 	h.plan.DetachProcess = DetachNever
 	h.plan.Tell = true
+	h.plan.ReleaseExecutable = ReleaseNever // where the test's directory is a mount of its own, too
 	// Signals that this test inherited ignored, as from GNU make or nohup, are a
 	// reason to execute the program again, too.
 	dirty, err := dirtySignals()

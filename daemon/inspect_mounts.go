@@ -23,14 +23,24 @@ func tolerated(m Mount, pins []string) string {
 		return "tolerated: a device, which the kernel provides"
 	case (m.Type == "cgroup" || m.Type == "cgroup2") && strings.HasPrefix(m.Point, "/sys/fs/cgroup"):
 		return "tolerated: the kernel's own, where the Go runtime keeps the files of its processor limit open"
-	case m.Type == "tmpfs" && !slices.ContainsFunc(pins, func(pin string) bool { return !strings.HasPrefix(pin, aPIDFile) }):
-		return "tolerated: in memory, and the pidfile has to be somewhere"
+	case m.Type == "tmpfs" && hasPIDFile(pins) && !slices.ContainsFunc(pins, isProgram):
+		return "tolerated: in memory, and the pidfile, which has to be somewhere, keeps it busy anyway"
 	case m.Type == "tmpfs" && system("/run"):
 		return "tolerated: in memory, for what runs until the machine is switched off"
 	case system("/opt", "/home", "/var", "/root", "/srv") && !m.Removable:
 		return "tolerated: of the system, on a disk that is neither removable nor on USB"
 	}
 	return ""
+}
+
+func hasPIDFile(pins []string) bool {
+	return slices.ContainsFunc(pins, func(pin string) bool { return strings.HasPrefix(pin, aPIDFile) })
+}
+
+// isProgram tells a pin that a daemon needn't have: its executable, a library, a
+// directory.
+func isProgram(pin string) bool {
+	return !strings.HasPrefix(pin, aPIDFile) && !strings.HasPrefix(pin, "descriptor ")
 }
 
 // holdsPID tells whether the open file is a regular one that holds a number, as a

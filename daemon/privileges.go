@@ -36,9 +36,10 @@ func (c *Context) CheckAccount() error {
 	return nil
 }
 
-// Account tells as whom the daemon will run.
+// Account tells as whom the daemon will run, also to somebody who may not start
+// it as that user.
 func (c *Context) Account() (uid, gid int, groups []int, err error) {
-	who, err := c.identity()
+	who, err := c.resolve()
 	if err != nil {
 		return 0, 0, nil, err
 	}
@@ -52,9 +53,22 @@ func (c *Context) Account() (uid, gid int, groups []int, err error) {
 	return int(who.UID), int(who.GID), groups, nil
 }
 
-// identity resolves the names while the starter's files are there. It is nil
-// where the process stays who it is.
+// identity is resolve where the process may become that user.
 func (c *Context) identity() (*identity, error) {
+	who, err := c.resolve()
+	if err != nil || who == nil || who.Lent || os.Geteuid() == 0 {
+		return who, err
+	}
+	name := c.User
+	if name == "" {
+		name = strconv.Itoa(os.Getuid())
+	}
+	return nil, inField("User", WithExitCode(fmt.Errorf("become user %s: only root may; start as root, or without a user", name), ExitPrivileges))
+}
+
+// resolve resolves the names while the starter's files are there. It is nil
+// where the process stays who it is.
+func (c *Context) resolve() (*identity, error) {
 	if c.User == "" && c.Group == "" {
 		if len(c.AmbientCapabilities) > 0 {
 			return nil, inField("AmbientCapabilities", errors.New("daemon: ambient capabilities are for a user other than root: set User"))
@@ -101,9 +115,6 @@ func (c *Context) identity() (*identity, error) {
 	same, err := who.isSelf()
 	if err != nil || same {
 		return nil, err
-	}
-	if os.Geteuid() != 0 {
-		return nil, inField("User", WithExitCode(fmt.Errorf("become user %s: only root may; start as root, or without a user", name), ExitPrivileges))
 	}
 	return who, nil
 }

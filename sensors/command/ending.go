@@ -71,9 +71,12 @@ func (x *execution) emptied(until sensors.Instant) bool {
 		if left <= 0 {
 			return false
 		}
-		tick := make(chan error, 1)
+		tick := make(chan struct{})
 		ctx, cancel := context.WithCancel(context.Background())
-		go func() { tick <- x.env.Sleep(ctx, min(left, lookAgain)) }()
+		go func() {
+			_ = x.env.Sleep(ctx, min(left, lookAgain)) // cancelled, it is of no interest
+			close(tick)
+		}()
 		select {
 		case <-tick:
 		case err := <-x.read:
@@ -85,6 +88,7 @@ func (x *execution) emptied(until sensors.Instant) bool {
 			}
 		}
 		cancel()
+		<-tick
 	}
 }
 
