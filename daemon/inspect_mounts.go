@@ -24,7 +24,7 @@ func tolerated(m Mount, pins []string) string {
 	case (m.Type == "cgroup" || m.Type == "cgroup2") && strings.HasPrefix(m.Point, "/sys/fs/cgroup"):
 		return "tolerated: the kernel's own, where the Go runtime keeps the files of its processor limit open"
 	case m.Type == "tmpfs" && hasPIDFile(pins) && !slices.ContainsFunc(pins, isProgram):
-		return "tolerated: in memory, and the pidfile, which has to be somewhere, keeps it busy anyway"
+		return "tolerated: in memory, and the pidfile has to be somewhere"
 	case m.Type == "tmpfs" && system("/run"):
 		return "tolerated: in memory, for what runs until the machine is switched off"
 	case system("/opt", "/home", "/var", "/root", "/srv") && !m.Removable:

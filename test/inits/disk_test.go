@@ -58,10 +58,10 @@ func TestStartOnASpoiledDisk(t *testing.T) {
 		wants      []string
 		log        string // also in the log
 	}{
-		{"full", "--pid-file=%s/x.pid", 1, []string{"pidfile", full, "make room there"}, ""},
+		{"full", "--pid-file=%s/x.pid", 1, []string{"pidfile", full, "free space there"}, ""},
 		{"read-only", "--pid-file=%s/x.pid", 1, []string{"pidfile", readOnly, "name another place"}, ""},
 		{"vanished", "--pid-file=%s/x.pid", 1, []string{"pidfile", vanished, "make the directory"}, ""},
-		{"full", "--log.output=%s/log", 0, []string{"warning: --log.output", full, "make room there"}, ""},
+		{"full", "--log.output=%s/log", 0, []string{"warning: --log.output", full, "free space there"}, ""},
 		{"read-only", "--log.output=%s/log", 1, []string{"--log.output", readOnly, "choose a file"}, ""},
 		{"vanished", "--log.output=%s/log", 1, []string{"--log.output", vanished, "choose a file"}, ""},
 		{"full", "--state.directory=%s", 0, []string{"warning: --state.directory", full, "choose a directory"}, "won't be kept"},
