@@ -182,6 +182,9 @@ func TestTwoDozenLines(t *testing.T) {
 		default:
 			yaml += fmt.Sprintf("  - {name: s%d, driver: pulse, pin: %d}\n", line, line)
 		}
+		if line == 14 || line == 15 { // usually the serial port's, and nothing says that they aren't here
+			yaml = strings.TrimSuffix(yaml, "}\n") + ", force: yes}\n"
+		}
 	}
 	d := b.start(t, yaml)
 	cost := func() (fds, threads, gos int) {
