@@ -54,20 +54,23 @@ func TestExplainInPlace(t *testing.T) {
 	h := newHelper(t)
 	h.plan.DetachProcess = DetachNever
 	h.plan.Tell = true
-	h.plan.ReleaseExecutable = ReleaseNever // where the test's directory is a mount of its own, too
-	// Signals that this test inherited ignored, as from GNU make or nohup, are a
-	// reason to execute the program again, too.
+	h.plan.ReleaseExecutable, h.plan.NoNewPrivileges = ReleaseNever, false // other reasons for it
+	// Ignored signals are a reason to execute the program again. This test may
+	// have inherited some, as from GNU make or nohup.
 	dirty, err := dirtySignals()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, asked := range []bool{true, false} {
-		h.plan.NoNewPrivileges = asked
-		anew := asked || dirty
+	for _, ignoring := range []bool{true, false} {
+		anew := ignoring || dirty
 		if err := os.RemoveAll(h.log); err != nil {
 			t.Fatal(err)
 		}
 		cmd := h.command()
+		if ignoring {
+			cmd.Args = append([]string{"sh", "-c", `trap "" USR2; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+			cmd.Path = "/bin/sh"
+		}
 		var out strings.Builder
 		cmd.Stdout = &out
 		h.stay(cmd)
