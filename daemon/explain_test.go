@@ -55,8 +55,8 @@ func TestExplainInPlace(t *testing.T) {
 	h.plan.DetachProcess = DetachNever
 	h.plan.Tell = true
 	h.plan.ReleaseExecutable, h.plan.NoNewPrivileges = ReleaseNever, false // other reasons for it
-	// Ignored signals are a reason to execute the program again. This test may
-	// have inherited some, as from GNU make or nohup.
+	// An ignored signal that Go's runtime leaves so is a reason to execute the
+	// program again. This test may have inherited some, as from GNU make or nohup.
 	dirty, err := dirtySignals()
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestExplainInPlace(t *testing.T) {
 		}
 		cmd := h.command()
 		if ignoring {
-			cmd.Args = append([]string{"sh", "-c", `trap "" USR2; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+			cmd.Args = append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
 			cmd.Path = "/bin/sh"
 		}
 		var out strings.Builder
