@@ -144,8 +144,9 @@ func TestEdgeStorm(t *testing.T) {
 	took := (to.Monotonic - from.Monotonic).Seconds()
 	polled, woken = reads()-polled, wakes()-woken
 	t.Logf("%.0f edges a second for %.1f s: %v polls, %v wakes, %d scrapes, the slowest %s", edges/took, took, polled, woken, scrapes, slowest)
-	// An idle host makes more than 10 000 under emulation, a busy one fewer.
-	if rate := edges / took; rate < 5_000 {
+	// An idle host makes more than 10 000 under emulation, a busy one fewer; a
+	// daemon that woke for each would be busy with a thousand.
+	if rate := edges / took; rate < 1_000 {
 		t.Errorf("the guest made %.0f edges a second only: no storm", rate)
 	}
 	if polled < took-2 {
