@@ -14,9 +14,11 @@ import (
 	"example.org/dormouse/test/kit"
 )
 
+// Emulated beside another machine, the first read of a line takes some ten
+// seconds: all of the device tree is looked through for what the pin is.
 const (
 	thermometer = "--sensor=air=tmp102,model=tmp75,addr=0x48"
-	door        = "--sensor=door=switch,pin=GPIO17,transitions=no"
+	door        = "--sensor=door=switch,pin=GPIO17,transitions=no,timeout=1m"
 	processor   = "--sensor=cpu=thermal"
 )
 
