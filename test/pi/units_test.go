@@ -25,6 +25,9 @@ var notOnTheZero = map[string]map[string]string{
 		"TestExamplesInAModuleOfTheirOwn": "builds programs, and no Go is on the machine",
 		"TestDocumentCommands":            "types the commands of docs/daemon.md, which are for a distribution's programs, not busybox's",
 	},
+	"sensors/poll": {
+		"TestAMonthOfTasks": "makes some 20,000 runs, minutes of emulation: it is the agenda's and the calendar's arithmetic, which TestAYear has",
+	},
 	"sensors/poll/agenda": {
 		"TestAYear": "takes 38 thousand million instructions, minutes of emulation: QEMU's user mode runs it, in test/system",
 	},

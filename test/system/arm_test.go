@@ -27,7 +27,7 @@ func TestTheUnitTestsPassOn32BitARM(t *testing.T) {
 	kit.Must(t, err)
 	elsewhere := append(kit.Packages(t, kit.OnTheZero...), "cmd/dormouse", "test/howto")
 	elsewhere = slices.DeleteFunc(elsewhere, func(p string) bool { return p == "sensors/poll/agenda" })
-	args := []string{"test", "-exec=" + qemu, "-timeout=4m"}
+	args := []string{"test", "-exec=" + qemu, "-timeout=12m"}
 	packages := 0
 	for _, p := range kit.Packages(t, "./...") {
 		if !slices.Contains(elsewhere, p) {
