@@ -29,7 +29,7 @@ type identity struct {
 // CheckAccount looks the daemon's user and group up. The error is nil, or a
 // [*FieldError]: whether this process may become them isn't checked.
 func (c *Context) CheckAccount() error {
-	_, err := c.identity()
+	_, err := c.resolve()
 	if ExitCode(err) == ExitUsage {
 		return err
 	}

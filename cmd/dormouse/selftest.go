@@ -104,11 +104,11 @@ func (s *settings) selftestRead(ctx context.Context, clock *alarm.Clock, o *self
 		return nil
 	}
 	o.Read = func(ctx context.Context) (*sensors.Snapshot, error) {
-		log, err := s.openLog("stderr")
+		snapshot, clock, err := s.oneWake(ctx, cfg, names)
 		if err != nil {
 			return nil, err
 		}
-		return service.ReadOnce(ctx, cfg, openBoard(s.board, clock), clock, log.Logger, names)
+		return snapshot, clock.Close()
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,14 +23,8 @@ type daemon struct {
 
 func startDaemon(t *testing.T) daemon {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "dormouse")
-	build := exec.Command("make", "-s", "executable", "OUT="+binary)
-	build.Dir = kit.Source("")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	cmd := exec.Command(binary, "run", "--board=sim", "--every=5s", "--sensor=cellar=tmp102", "--web.listen-address=127.0.0.1:0", "--state.directory="+t.TempDir())
-	log := &said{}
+	cmd := exec.Command(kit.Executable(t, "./cmd/dormouse"), "run", "--board=sim", "--every=5s", "--sensor=cellar=tmp102", "--web.listen-address=127.0.0.1:0", "--state.directory="+t.TempDir())
+	log := &kit.Output{}
 	cmd.Stderr = log
 	kit.Must(t, cmd.Start())
 	t.Cleanup(func() {
@@ -39,24 +32,6 @@ func startDaemon(t *testing.T) daemon {
 		kit.Must(t, cmd.Wait())
 	})
 	return daemon{url: "http://" + kit.Address(t, log.String, kit.Listening) + "/", pid: cmd.Process.Pid}
-}
-
-// said is what a program has said so far.
-type said struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (s *said) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(p)
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
 }
 
 // fourWakes counts the wake-ups of the process in 20 s, which are four wakes: the

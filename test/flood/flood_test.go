@@ -21,18 +21,6 @@ import (
 	"example.org/dormouse/test/kit"
 )
 
-// build builds a program with the release's flags.
-func build(t *testing.T, pkg string) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), filepath.Base(pkg))
-	cmd := exec.Command("make", "-s", "executable", "OUT="+binary, "PKG="+pkg)
-	cmd.Dir = kit.Source("")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", pkg, err, out)
-	}
-	return binary
-}
-
 // A server is one of those that are attacked.
 type server struct {
 	name string
@@ -41,7 +29,7 @@ type server struct {
 }
 
 func servers(t *testing.T, peers bool) []server {
-	dormouse := build(t, "./cmd/dormouse")
+	dormouse := kit.Executable(t, "./cmd/dormouse")
 	all := []server{
 		{name: "dormouse", ours: true, args: func(address string) []string {
 			// The settings that a start gives itself.
@@ -52,7 +40,7 @@ func servers(t *testing.T, peers bool) []server {
 	if !peers {
 		return all
 	}
-	promhttp, toolkit := build(t, "./test/bench/usual"), build(t, "./test/flood/toolkit")
+	promhttp, toolkit := kit.Executable(t, "./test/bench/usual"), kit.Executable(t, "./test/flood/toolkit")
 	number := filepath.Join(t.TempDir(), "temp")
 	kit.Must(t, os.WriteFile(number, []byte("21000\n"), 0o644))
 	return append(all,

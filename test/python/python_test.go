@@ -3,7 +3,6 @@
 package python
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,28 +19,10 @@ import (
 	"example.org/dormouse/test/rig"
 )
 
-// output is what a program has written so far.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
 // start runs a program until the test ends.
-func start(t *testing.T, argv ...string) (pid int, said *output) {
+func start(t *testing.T, argv ...string) (pid int, said *kit.Output) {
 	t.Helper()
-	said = &output{}
+	said = &kit.Output{}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = said, said
 	kit.Must(t, cmd.Start())
@@ -161,12 +141,7 @@ func TestExamples(t *testing.T) {
 	})
 
 	t.Run("dormouse", func(t *testing.T) {
-		binary, old := filepath.Join(dir, "dormouse"), filepath.Join(dir, "pictures")
-		build := exec.Command("make", "-s", "executable", "OUT="+binary)
-		build.Dir = kit.Source("")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build: %v\n%s", err, out)
-		}
+		binary, old := kit.Executable(t, "./cmd/dormouse"), filepath.Join(dir, "pictures")
 		kit.Must(t, os.Mkdir(old, 0o755))
 		kit.Must(t, os.WriteFile(filepath.Join(old, "old.jpg"), nil, 0o644))
 		kit.Must(t, os.Chtimes(filepath.Join(old, "old.jpg"), time.Time{}, time.Now().Add(-8*24*time.Hour)))
