@@ -9,11 +9,8 @@ import (
 	"example.org/dormouse/sensors"
 )
 
-// await reads, again and again where the step says so.
+// await reads again and again, as the step says.
 func (s *engine) await(ctx context.Context, o *op) ([]byte, error) {
-	if o.until == nil && o.patience == 0 {
-		return s.receive(ctx, o)
-	}
 	within, every := o.patience, max(o.patience/5, 2*time.Millisecond)
 	if o.until != nil {
 		within, every = o.until.within, o.until.every
@@ -53,11 +50,7 @@ func (u *until) met(data []byte) bool { return (number(data)&u.mask == u.is) != 
 
 // receive reads the answer of a step and checks it.
 func (s *engine) receive(ctx context.Context, o *op) ([]byte, error) {
-	w := o.w
-	if o.split {
-		w = nil
-	}
-	return s.readChecked(ctx, w, o.sum, o.n)
+	return s.readChecked(ctx, o.asks, o.sum, o.n)
 }
 
 // raw is the last answer as it came.
@@ -66,9 +59,6 @@ func (s *engine) raw(o *op) []byte { return s.in[:o.sum.raw(o.n)] }
 // busy refuses what the chip answers to another command: another program asked
 // between our command and our read.
 func (s *engine) busy(o *op) error {
-	if o.result == 0 || !o.split {
-		return nil
-	}
 	raw := s.raw(o)
 	for _, known := range s.known {
 		if bytes.HasPrefix(known, raw) || bytes.HasPrefix(raw, known) {
@@ -79,12 +69,8 @@ func (s *engine) busy(o *op) error {
 }
 
 // verify reads back what a phase has set.
-func (s *engine) verify(ctx context.Context, ph phase) error {
-	for i := range ph.ops {
-		o := &ph.ops[i]
-		if o.back == nil {
-			continue
-		}
+func (s *engine) verify(ctx context.Context, ph *phase) error {
+	for _, o := range ph.sets {
 		data, err := s.readChecked(ctx, o.from, o.sum, len(o.back))
 		if err != nil {
 			return fmt.Errorf("%s: %w", o.label, err)

@@ -28,6 +28,9 @@ type engine struct {
 	awake  bool            // something was sent that sleep has to end
 	op     *op             // of the poll under way
 	polled func() (bool, error)
+
+	doubtful bool // as chip.doubtful
+	agrees   bool // as chip.agrees
 }
 
 // An input is a channel, or all that a chip without channels measures.
@@ -66,23 +69,23 @@ func (s *engine) set(ctx context.Context) error {
 	if len(s.chip.identity)+len(s.prepare.ops)+len(s.constants.ops) == 0 {
 		return nil
 	}
-	if err := s.run(ctx, s.release); err != nil {
+	if err := s.run(ctx, &s.release); err != nil {
 		return err
 	}
-	if err := s.run(ctx, s.wake); err != nil {
+	if err := s.run(ctx, &s.wake); err != nil {
 		return err
 	}
 	if err := s.identify(ctx, false); err != nil {
 		return err
 	}
-	if err := s.run(ctx, s.prepare); err != nil {
+	if err := s.run(ctx, &s.prepare); err != nil {
 		return err
 	}
-	if err := s.verify(ctx, s.prepare); err != nil {
+	if err := s.verify(ctx, &s.prepare); err != nil {
 		return err
 	}
 	s.frame.data = s.frame.data[:0]
-	if err := s.run(ctx, s.constants); err != nil {
+	if err := s.run(ctx, &s.constants); err != nil {
 		return err
 	}
 	s.frame.constants = append(s.frame.constants, s.frame.data...)
@@ -91,7 +94,7 @@ func (s *engine) set(ctx context.Context) error {
 
 // Sense measures all inputs and reports them, or fails.
 func (s *engine) Sense(ctx context.Context, r *sensors.Report) error {
-	err := s.run(ctx, s.wake)
+	err := s.run(ctx, &s.wake)
 	for i := range s.inputs {
 		if err == nil {
 			err = s.take(ctx, &s.inputs[i])
@@ -114,7 +117,7 @@ func (s *engine) Sense(ctx context.Context, r *sensors.Report) error {
 func (s *engine) take(ctx context.Context, in *input) error {
 	in.failed = nil
 	err := s.takeRanged(ctx, in)
-	if err == nil && s.chip.agrees() {
+	if err == nil && s.agrees {
 		copy(in.before, in.values)
 		if err = s.takeRanged(ctx, in); err == nil {
 			err = in.ranges[in.at].agree(in.before, in.values)
@@ -146,14 +149,14 @@ func (s *engine) takeRanged(ctx context.Context, in *input) error {
 
 func (s *engine) takeOnce(ctx context.Context, p *program) error {
 	err := s.measure(ctx, p)
-	for tries := 1; tries < mostLate && errors.As(err, new(late)); tries++ {
+	for tries := 1; err != nil && tries < mostLate && errors.As(err, new(late)); tries++ {
 		err = s.measure(ctx, p)
 	}
-	if err != nil || !s.chip.doubtful() || !stuck(s.frame.data) {
+	if err != nil || !s.doubtful || !stuck(s.frame.data) {
 		return err
 	}
 	// A chip that was reset reads so, too.
-	if err := s.run(ctx, s.wake); err != nil {
+	if err := s.run(ctx, &s.wake); err != nil {
 		return err
 	}
 	return s.measure(ctx, p)
@@ -180,15 +183,15 @@ func (s *engine) measure(ctx context.Context, p *program) error {
 	s.frame.data, s.last = s.frame.data[:0], s.last[:0]
 	s.frame.chosen = p.chosen
 	s.awake = len(s.sleep.ops) > 0
-	if err := s.run(ctx, p.measure); err != nil {
+	if err := s.run(ctx, &p.measure); err != nil {
 		return err
 	}
-	if err := s.verify(ctx, p.measure); err != nil {
+	if err := s.verify(ctx, &p.measure); err != nil {
 		return err
 	}
 	// What was set once is still so, and where nothing set proves that the bus
 	// wasn't stuck, the identity does.
-	if err := s.verify(ctx, s.prepare); err != nil {
+	if err := s.verify(ctx, &s.prepare); err != nil {
 		return err
 	}
 	return s.recognise(ctx, p)
@@ -197,17 +200,17 @@ func (s *engine) measure(ctx context.Context, p *program) error {
 // rest puts the chip to sleep.
 func (s *engine) rest(ctx context.Context) error {
 	s.awake = false
-	if err := s.run(ctx, s.sleep); err != nil {
+	if err := s.run(ctx, &s.sleep); err != nil {
 		return err
 	}
-	return s.verify(ctx, s.sleep)
+	return s.verify(ctx, &s.sleep)
 }
 
 // lieDown puts a chip to sleep whose measurement failed, even where the
 // context has ended. The failure is told; what this one says adds nothing.
 func (s *engine) lieDown() {
 	if s.awake || len(s.wake.ops) > 0 {
-		_ = s.run(context.Background(), s.sleep)
+		_ = s.run(context.Background(), &s.sleep)
 	}
 	s.awake = false
 }

@@ -244,7 +244,7 @@ func (s *engine) probe(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.run(ctx, s.wake); err != nil {
+	if err := s.run(ctx, &s.wake); err != nil {
 		return err
 	}
 	err := s.identify(ctx, true)

@@ -56,6 +56,7 @@ func (c *chip) auto() *auto {
 // compile makes all that a measurement needs, so that it doesn't allocate.
 func (s *engine) compile(o *sensors.Options) {
 	s.frame = frame{options: o, chip: s.chip}
+	s.doubtful, s.agrees = s.chip.doubtful(), s.chip.agrees()
 	common := s.program(o, nil, 0)
 	s.frame.chosen = common.chosen
 	s.release = s.compilePhase(s.chip.release, common)

@@ -63,10 +63,14 @@ func (d *device) tx(ctx context.Context, w, r []byte) error {
 	if d.trace != nil {
 		d.trace.Debug("I2C transaction", "wrote", fmt.Sprintf("% x", w), "read", fmt.Sprintf("% x", r), "err", err)
 	}
+	if d.others == "" {
+		return err
+	}
 	if err == nil {
 		d.others = ""
+		return nil
 	}
-	if d.others != "" && sensors.ReasonOf(err) == sensors.NoAnswer {
+	if sensors.ReasonOf(err) == sensors.NoAnswer {
 		return fmt.Errorf("%w; the chip can also be set to %s", err, d.others)
 	}
 	return err

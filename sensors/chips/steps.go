@@ -10,7 +10,10 @@ import (
 )
 
 // A phase is a list of steps with the settings put in.
-type phase struct{ ops []op }
+type phase struct {
+	ops  []op
+	sets []*op // those of ops that are read back
+}
 
 // An op is a step as it is done for one sensor.
 type op struct {
@@ -23,6 +26,8 @@ type op struct {
 	sum   *checksum // over the answer
 	n     int       // bytes of data to be read
 	split bool      // the read is a transaction of its own
+	asks  hex       // what is written in one transaction with the read; nil: nothing
+	polls bool      // the read may have to be repeated
 	twice bool
 	label string
 }
@@ -46,6 +51,11 @@ func (s *engine) compilePhase(steps []step, p *program) phase {
 			ph.ops[len(ph.ops)-1].timed = true
 		}
 		ph.ops = append(ph.ops, o)
+	}
+	for i := range ph.ops {
+		if ph.ops[i].back != nil {
+			ph.sets = append(ph.sets, &ph.ops[i])
+		}
 	}
 	return ph
 }
@@ -84,6 +94,10 @@ func (s *engine) compileStep(st *step, p *program) op {
 		o.sum = s.chip.sum
 	}
 	o.split = o.n > 0 && (len(o.w) == 0 || st.wait > 0 || len(st.times) > 0)
+	if !o.split {
+		o.asks = o.w
+	}
+	o.polls = st.until != nil || st.patience > 0
 	o.twice = st.result > 0 && o.sum == nil && st.once == ""
 	switch {
 	case len(o.w) == 0:
@@ -128,7 +142,7 @@ func number(p []byte) uint64 {
 	return v
 }
 
-func (s *engine) run(ctx context.Context, ph phase) error {
+func (s *engine) run(ctx context.Context, ph *phase) error {
 	for i := range ph.ops {
 		o := &ph.ops[i]
 		if err := s.do(ctx, o); err != nil {
@@ -149,8 +163,10 @@ func (s *engine) do(ctx context.Context, o *op) error {
 	switch {
 	case err != nil || o.n == 0:
 		return err
-	case o.result == 0:
+	case o.result == 0 && o.sum != nil:
 		return s.notAResult(o)
+	case o.result == 0:
+		return nil
 	}
 	at := len(s.frame.data)
 	s.frame.data = append(s.frame.data, data...)
@@ -170,6 +186,8 @@ func (s *engine) readAgain(ctx context.Context, o *op, held []byte) error {
 		switch {
 		case err != nil:
 			return err
+		case again == 0 && bytes.Equal(held, data):
+			return nil // fetch has checked it
 		case bytes.Equal(held, data):
 			return o.check(&s.device, data)
 		case again == 1:
@@ -183,7 +201,7 @@ func (s *engine) readAgain(ctx context.Context, o *op, held []byte) error {
 // notAResult refuses a result that is what the chip answers to the question of
 // this step: another program asked it between our command and our read.
 func (s *engine) notAResult(o *op) error {
-	if raw := s.raw(o); o.sum != nil && bytes.Equal(raw, s.last) {
+	if raw := s.raw(o); bytes.Equal(raw, s.last) {
 		return sensors.Errorf(sensors.Busy, "it is % x, as the result was: another program uses the chip", raw)
 	}
 	return nil
@@ -243,11 +261,17 @@ func (s *engine) fetch(ctx context.Context, o *op) ([]byte, error) {
 	if o.n == 0 {
 		return nil, nil
 	}
-	data, err := s.await(ctx, o)
-	if err != nil {
-		return nil, err
+	var data []byte
+	var err error
+	if o.polls {
+		data, err = s.await(ctx, o)
+	} else {
+		data, err = s.receive(ctx, o)
 	}
-	if err := s.busy(o); err != nil {
+	if err == nil && o.result > 0 && o.split {
+		err = s.busy(o)
+	}
+	if err != nil {
 		return nil, err
 	}
 	err = o.check(&s.device, data)
