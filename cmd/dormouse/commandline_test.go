@@ -204,7 +204,7 @@ func TestCompletion(t *testing.T) {
 		"sta":               "start status",
 		"run --web.conf":    "--web.config.file",
 		"run --board ":      "auto sim",
-		"drivers bme":       "bme280",
+		"drivers bme2":      "bme280",
 		"read --format jso": "json",
 	} {
 		script := `. ./completion; COMP_WORDS=(dormouse ` + words + `); [ "${1: -1}" != " " ] || COMP_WORDS+=(""); ` +

@@ -196,6 +196,21 @@ func init() {
 		"bmp388": {chipCase{model: "bmp388", world: air, Case: sensortest.Case{
 			Others: asks(raw(0x00), raw(0x03), raw(0x1b, 0x13), raw(0x1b, 0x33), raw(0x1b, 0x00), raw(0x1c, 0x00), raw(0x1f, 0x0e), raw(0x7e, 0xb6)),
 		}}.chip()},
+		"bme680": {
+			chipCase{model: "bme680", world: gassy, Case: sensortest.Case{Others: bme680Others}}.chip(),
+			chipCase{model: "bme688", driver: "bme680", world: gassy, Case: sensortest.Case{Options: options("addr", "0x77"), Others: bme680Others, Faults: []sensortest.Fault{
+				answering("measures for ever", func(w, r []byte) {
+					if w[0] == 0x1d && len(r) > 1 {
+						r[0] |= 1 << 6
+					}
+				}),
+				answering("its heater stays cold", func(w, r []byte) {
+					if w[0] == 0x1d && len(r) > 1 {
+						r[16] &^= 1 << 4
+					}
+				}),
+			}}}.chip(),
+		},
 		"tsl2591": {chipCase{model: "tsl2591", world: world{"illuminance": {500, 320}}, Case: sensortest.Case{
 			Others: asks(raw(0xb2), raw(0xa0, 0x00), raw(0xa0, 0x03), raw(0xa1, 0x05), raw(0xa1, 0x30), raw(0xa1, 0x80)),
 		}}.chip()},
@@ -225,6 +240,10 @@ var (
 	}
 
 	breath = world{"carbon_dioxide": {612, 950}, "temperature": {21.5, 24.25}, "humidity": {0.48, 0.61}}
+	gassy  = world{"temperature": {21.5, 24.25}, "humidity": {0.48, 0.61}, "pressure": {100800, 99500}, "resistance": {52_000, 810_000}}
+
+	bme680Others = asks(raw(0xd0), raw(0x1d), raw(0x74, 0x25), raw(0x74, 0x24), raw(0x74, 0x49), raw(0x5a, 0x30), raw(0x64, 0x05), raw(0x70, 0x08), raw(0x71, 0x00), raw(0x72, 0x00), raw(0x75, 0x08), raw(0xe0, 0xb6))
+
 	// For 5 s after another program's single shot an SCD41 answers nothing: so it
 	// isn't among these.
 	scd4xOthers = asks(raw(0x36, 0x82), raw(0xe4, 0xb8), raw(0xec, 0x05), raw(0x3f, 0x86), raw(0x21, 0xb1), raw(0x36, 0x46))

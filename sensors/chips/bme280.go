@@ -130,9 +130,9 @@ func (s *bme280) identify(ctx context.Context) error {
 		s.humid = true
 	case 0x58, 0x56, 0x57: // BMP280; 0x56 and 0x57 are its samples
 	case 0x55:
-		return sensors.Errorf(sensors.Identity, "the chip's ID is 0x55: it looks like a BMP180 or BMP085, which this driver doesn't read")
+		return sensors.Errorf(sensors.Identity, "the chip's ID is 0x55: it looks like a BMP180 or BMP085, which the driver bmp180 reads")
 	case 0x61:
-		return sensors.Errorf(sensors.Identity, "the chip's ID is 0x61: it looks like a BME680 or BME688, which this driver doesn't read")
+		return sensors.Errorf(sensors.Identity, "the chip's ID is 0x61: it looks like a BME680 or BME688, which the driver bme680 reads")
 	case 0x00, 0xff:
 		return s.errStuck("the chip's ID", id)
 	default:

@@ -107,3 +107,15 @@ func TestZerosBesideAnIdentifiedChip(t *testing.T) {
 		t.Errorf("a chip of zeros alone:\n%s", text)
 	}
 }
+
+// A stranger reads 0x42 everywhere.
+type stranger struct{}
+
+func (stranger) Reset(sensors.Instant)               {}
+func (stranger) Write(sensors.Instant, []byte) error { return nil }
+func (stranger) Read(_ sensors.Instant, r []byte) error {
+	for i := range r {
+		r[i] = 0x42
+	}
+	return nil
+}

@@ -123,8 +123,8 @@ func TestFaults(t *testing.T) {
 			}
 		}, 4, []string{"I2C bus 1 hung at 0x44: a chip holds SDA or SCL low"}, []string{"looks like"}},
 		{"stuck", func(b *bench) { b.Stick(0) }, 1, []string{"I2C bus 1 is stuck: every address answers", "is incomplete"}, []string{"0x44", "no chip answers"}},
-		{"a chip that nobody knows", func(b *bench) { b.SetFault(sim.BME280, sim.Fault{Corrupt: true}) }, 0,
-			[]string{"0x76  answers, and is no chip that a driver knows:\n          bme280: ", "chip's ID is 0x61"}, []string{"--sensor=bme280"}},
+		{"a chip that nobody knows", func(b *bench) { b.Connect(sim.BME280, stranger{}) }, 0,
+			[]string{"0x76  answers, and is no chip that a driver knows:\n          bme280: ", "chip's ID is 0x42"}, []string{"--sensor=bme280"}},
 		{"nobody is there", func(b *bench) {
 			for _, addr := range []uint16{sim.SHT4x, sim.TMP102, sim.ADS1115, sim.BME280} {
 				b.Remove(addr)
