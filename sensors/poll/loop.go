@@ -107,8 +107,8 @@ func (l *loop) run(ctx context.Context, only *request) (*sensors.Snapshot, error
 			}
 		case s := <-l.workers.done:
 			l.finish(s)
-		case <-jumps:
-			l.jumped()
+		case j := <-jumps:
+			l.jumped(j)
 		case w := <-woken:
 			l.edge(w)
 		case r := <-accepting:

@@ -96,16 +96,24 @@ func (s *sensor) skip(cause string, n uint64) {
 	s.result.Skipped[cause] += n
 }
 
-// skipOverlapping counts and logs the times that passed while the program ran.
-func (s *sensor) skipOverlapping(now sensors.Instant, wall time.Time) {
+// skipLeftOut counts and logs the planned runs that weren't made: those that
+// came while the program ran, and those that had passed when it began.
+func (l *loop) skipLeftOut(s *sensor, now sensors.Instant, wall time.Time) {
 	if s.programs() == nil {
 		return
 	}
-	n := s.entry.Overlapped(s.began, now, wall)
+	passed, n := s.entry.LeftOut(s.began, now, wall)
+	if passed > 0 {
+		s.skip(sensors.SkipMissed, passed)
+		s.log.Warn("runs were missed: the wall clock was set past them, or the machine was suspended", "runs", passed)
+	}
 	var late error
 	if n > 0 {
 		s.skip(sensors.SkipOverlap, n)
 		late = fmt.Errorf("it ran for %s", duration.Format(now.Sub(s.began).Round(time.Second)))
+		if s.cfg.Schedule.CatchUp > 0 { // which isn't for those
+			l.records.Note(s.cfg.Name, s.cfg.Schedule.At.String(), s.entry.Latest(wall))
+		}
 	}
 	s.overlaps.Note(s.log, "the program", now, late, func(bad bool) {
 		if !bad {
@@ -143,8 +151,9 @@ func (l *loop) catchUp(s *sensor, now sensors.Instant, wall time.Time) bool {
 		l.records.Note(s.cfg.Name, at, latest)
 		return false
 	}
-	if len(missed) > 1 {
-		s.skip(sensors.SkipMissed, uint64(len(missed)-1))
+	if others := missed[:len(missed)-1]; len(others) > 0 {
+		s.skip(sensors.SkipMissed, uint64(len(others)))
+		l.records.Note(s.cfg.Name, at, others[len(others)-1]) // an end before the run doesn't have them counted again
 	}
 	s.log.Info("runs were missed: the latest is caught up", append(attrs, "in", duration.Format(s.cfg.Schedule.Moved))...)
 	s.entry.CatchUp(latest, now)
@@ -162,13 +171,13 @@ func (l *loop) planCalendar(s *sensor, now sensors.Instant, wall time.Time) {
 	}
 }
 
-// recordOf is the planned time that a run which begins now is for, where that
-// is to be recorded.
+// recordOf is the last planned time that a run which begins now is for, where
+// that is to be recorded.
 func (s *sensor) recordOf(wall time.Time) time.Time {
 	if s.cfg.Schedule.CatchUp == 0 || s.entry.Target().IsZero() || wall.IsZero() || !s.entry.Passed(wall) {
 		return time.Time{}
 	}
-	return s.entry.Target()
+	return s.entry.Latest(wall)
 }
 
 // parentOf is the context that the read of a sensor ends with: that of the
@@ -247,11 +256,7 @@ func (l *loop) succeed(s *sensor, now sensors.Instant) {
 	l.set.Store(next)
 	next.order()
 	l.resetFamilies(next)
-	if !n.entry.Calendar() {
-		l.plan(n, now)
-		return
-	}
-	l.planCalendar(n, now, l.wall())
+	l.plan(n, now)
 }
 
 // newLasting is a context that doesn't end with ctx.

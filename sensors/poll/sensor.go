@@ -88,7 +88,7 @@ func newSensor(cfg *config.Sensor, log *slog.Logger) (*sensor, error) {
 	s.result = sensors.Result{Name: cfg.Name, Driver: cfg.Driver.Name, Wiring: cfg.Wiring(), Claims: cfg.Claims(), Labels: cfg.Labels, Errors: noErrors(cfg)}
 	if s.programs() != nil {
 		s.result.Skipped = map[string]uint64{sensors.SkipOverlap: 0}
-		if cfg.Schedule.CatchUp > 0 {
+		if s.entry.Calendar() {
 			s.result.Skipped[sensors.SkipMissed] = 0
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 )
 
@@ -66,9 +68,16 @@ func (l *loop) enlist(s *sensor) {
 	l.due = append(l.due, s)
 }
 
+// toldJump is the smallest step of the wall clock that is logged: NTP may make
+// smaller ones often.
+const toldJump = time.Second
+
 // jumped plans the calendar's times again after a step of the wall clock.
-func (l *loop) jumped() {
+func (l *loop) jumped(j alarm.Jump) {
 	now, wall := l.clock.Now(), l.wall()
+	if !wall.IsZero() && j.By.Abs() >= toldJump {
+		l.log.Info("the wall clock was set", "to", wall.Format(time.DateTime), "by", duration.Format(j.By.Round(time.Second)))
+	}
 	for _, s := range l.set.Load().sensors {
 		if !s.entry.Calendar() || s.active {
 			continue
@@ -172,11 +181,12 @@ func (l *loop) plan(s *sensor, now sensors.Instant) {
 	if s.entry.Calendar() {
 		wall = l.wall()
 	}
-	s.skipOverlapping(now, wall)
+	l.skipLeftOut(s, now, wall)
 	if s.extra {
 		s.entry.PlanPoint()
 	} else {
 		s.entry.Plan(s.began, now, wall)
+		l.catchUp(s, now, wall) // the clock may have been set during a run that was asked for
 	}
 	s.result.Expires = 0
 	if !s.entry.Next.IsZero() {

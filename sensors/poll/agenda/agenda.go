@@ -146,7 +146,7 @@ func (e *Entry[T]) Plan(began, now sensors.Instant, wall time.Time) {
 		e.PlanAfter(max(began.Add(e.slack), now))
 		return
 	}
-	if wall.IsZero() || e.Passed(wall) {
+	if !e.target.IsZero() && (wall.IsZero() || e.Passed(wall)) {
 		e.served, e.due = e.target, e.target.Add(e.moved) // else it was read for another reason
 	}
 	if wall.IsZero() {
@@ -264,27 +264,40 @@ func (h *heap[T]) down(i int) {
 // mostTimes bounds what is counted of a calendar.
 const mostTimes = 10_000
 
-// Overlapped is how many of the entry's times came while it was read.
-func (e *Entry[T]) Overlapped(began, now sensors.Instant, wall time.Time) uint64 {
+// LeftOut counts the entry's times that a read which began at the time began
+// and has ended now leaves out: overlapped came while it was read. passed, of a
+// calendar only, had come before it began, besides the one that it was for: the
+// wall clock was set past them, or the machine was suspended.
+func (e *Entry[T]) LeftOut(began, now sensors.Instant, wall time.Time) (passed, overlapped uint64) {
 	if e.cron == nil {
 		first := e.slot(began.Add(e.slack))
 		if first.After(now) {
-			return 0
+			return 0, 0
 		}
-		return 1 + uint64(now.Sub(first)/e.every)
+		return 0, 1 + uint64(now.Sub(first)/e.every)
 	}
 	if wall.IsZero() || e.target.IsZero() {
-		return 0
+		return 0, 0
 	}
-	from := e.target
-	if !from.Add(e.moved).After(wall.Add(began.Sub(now)).Add(early)) {
-		t, ok := e.cron.Next(from) // the read was for the target itself
-		if !ok {
-			return 0
+	begin := wall.Add(began.Sub(now)).Add(early)
+	for _, t := range e.until(e.target, wall) {
+		if t.Add(e.moved).After(begin) {
+			overlapped++
+		} else {
+			passed++
 		}
-		from = t
 	}
-	return uint64(len(e.until(from, wall)))
+	return max(passed, 1) - 1, overlapped // the first is the read's own
+}
+
+// Latest is the last of the calendar's times, from the target on, that has come
+// by the wall clock; zero: none has.
+func (e *Entry[T]) Latest(wall time.Time) time.Time {
+	times := e.until(e.target, wall.Add(early))
+	if len(times) == 0 {
+		return time.Time{}
+	}
+	return times[len(times)-1]
 }
 
 // Missed lists the calendar's times after last that have come by the wall
