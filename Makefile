@@ -68,6 +68,7 @@ fuzz: ## each fuzz target for FUZZTIME (30s)
 bench: ## what sleeping, a wake and a scrape cost, beside a C floor and installed peers; instructions on an emulated Pi Zero: as root, 11 minutes (DORMOUSE_BENCH=long: 90)
 	go test -run '^$$' -bench 'Wake10|Scrape' -benchtime 200ms -benchmem ./sensors/poll ./exporter
 	go test -run '^$$' -bench '^BenchmarkTable$$' -benchtime 2s ./sensors/chips
+	go test -count=1 -v -run '^TestAwakeForTenChips$$' ./sensors/all
 	go run ./test/bench
 	go test -tags system -count=1 -timeout 20m -v -run TestInstructions ./test/pi
 
