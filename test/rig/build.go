@@ -15,9 +15,10 @@ type Architecture struct{ GOARCH, GOARM string }
 // AMD64 is that of the machine of Boot.
 var AMD64 = Architecture{GOARCH: "amd64"}
 
-// Environ is the environment in which go build builds for the architecture.
+// Environ is the environment in which go build builds for the architecture, as
+// the Makefile does, so that nothing is compiled twice.
 func (a Architecture) Environ() []string {
-	return append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+a.GOARCH, "GOARM="+a.GOARM, "GOFLAGS=")
+	return append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+a.GOARCH, "GOARM="+a.GOARM, "GOFLAGS=-trimpath")
 }
 
 // Build compiles a program of this module for the guest, static: the path of its

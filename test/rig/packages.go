@@ -106,10 +106,28 @@ func withLists(ctx context.Context, f func() error) error {
 	if first == nil || ctx.Err() != nil || os.Geteuid() != 0 {
 		return first
 	}
-	if _, err := command(ctx, "", "apt-get", "update"); err != nil {
+	if err := updateLists(ctx); err != nil {
 		return errors.Join(first, err)
 	}
 	return f()
+}
+
+// updateLists fetches apt's package lists. Two processes can't at once: apt
+// waits for dpkg's lock, but not for that of the lists.
+func updateLists(ctx context.Context) error {
+	cache, err := cacheDir()
+	if err != nil {
+		return err
+	}
+	// Not the cache's own lock, which callers may hold.
+	dir := filepath.Join(cache, "lists")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return locked(dir, func() error {
+		_, err := command(ctx, "", "apt-get", "update")
+		return err
+	})
 }
 
 // download fetches packages into dir and returns each one's file.
