@@ -211,6 +211,13 @@ func init() {
 				}),
 			}}}.chip(),
 		},
+		"dps310": {
+			chipCase{model: "dps310", world: air, Case: sensortest.Case{Others: dps310Others}}.chip(),
+			chipCase{model: "dps310-internal", driver: "dps310", world: air, Case: sensortest.Case{Options: options("addr", "0x76"), Others: dps310Others}}.chip(),
+			chipCase{model: "dps310-fuse", driver: "dps310", world: air, Case: sensortest.Case{Others: dps310Others, Excused: map[sensortest.Kind]string{
+				sensortest.WrittenBit: "the correction of a wrong fuse can't be read back",
+			}}}.chip(),
+		},
 		"tsl2591": {chipCase{model: "tsl2591", world: world{"illuminance": {500, 320}}, Case: sensortest.Case{
 			Others: asks(raw(0xb2), raw(0xa0, 0x00), raw(0xa0, 0x03), raw(0xa1, 0x05), raw(0xa1, 0x30), raw(0xa1, 0x80)),
 		}}.chip()},
@@ -243,6 +250,8 @@ var (
 	gassy  = world{"temperature": {21.5, 24.25}, "humidity": {0.48, 0.61}, "pressure": {100800, 99500}, "resistance": {52_000, 810_000}}
 
 	bme680Others = asks(raw(0xd0), raw(0x1d), raw(0x74, 0x25), raw(0x74, 0x24), raw(0x74, 0x49), raw(0x5a, 0x30), raw(0x64, 0x05), raw(0x70, 0x08), raw(0x71, 0x00), raw(0x72, 0x00), raw(0x75, 0x08), raw(0xe0, 0xb6))
+
+	dps310Others = asks(raw(0x0d), raw(0x08), raw(0x08, 0x07), raw(0x08, 0x00), raw(0x06, 0x00), raw(0x07, 0x40), raw(0x09, 0x00), raw(0x0c, 0x09))
 
 	// For 5 s after another program's single shot an SCD41 answers nothing: so it
 	// isn't among these.
