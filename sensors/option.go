@@ -89,7 +89,7 @@ func (o *Options) Channels() []string { return o.channels }
 
 // Equal tells whether both have the same values, in whichever spelling.
 func (o *Options) Equal(p *Options) bool {
-	return o.driver.Name == p.driver.Name && maps.Equal(o.given, p.given) &&
+	return o.driver.Name == p.driver.Name && o.driver.Description == p.driver.Description && maps.Equal(o.given, p.given) &&
 		slices.Equal(o.channels, p.channels) && maps.EqualFunc(o.values, p.values, sameValue)
 }
 

@@ -54,6 +54,10 @@ func (d *Driver) as(model string) *Driver {
 	return &c
 }
 
+// Validate finds a mistake in the table of a driver that isn't registered: one
+// that was made from a description.
+func (d *Driver) Validate() error { return d.check() }
+
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
 // ValidName tells whether s may be the name of a sensor, a rail, a driver or an
@@ -72,7 +76,7 @@ var overridable = []string{"every", "phase", "timeout", "retries", "keep-failed"
 func (o Option) OverridesCommon() bool { return slices.Contains(overridable, o.Name) }
 
 func (d *Driver) check() error {
-	if !ValidName(d.Name) || d.Summary == "" || d.Datasheet == "" || d.New == nil {
+	if !ValidName(d.Name) || d.Summary == "" || d.Datasheet == "" || d.New == nil && d.Describe == nil {
 		return errors.New("lacks a valid name, a summary, a data sheet or New")
 	}
 	seen := map[string]bool{}

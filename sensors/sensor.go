@@ -102,6 +102,13 @@ type Driver struct {
 	// those who prefer them; empty: none.
 	Kernel string
 
+	// Describe makes the driver of a sensor from the file that its option
+	// description names: file is the name for messages, and data the content. Such
+	// a driver has no other options and no New of its own. nil: the driver is as
+	// it stands here. Description is the content that this driver was made from.
+	Describe    func(file string, data []byte) (*Driver, error)
+	Description string
+
 	// Programs is what a driver has that runs programs; nil: it runs none.
 	Programs *Programs
 

@@ -8,6 +8,7 @@ package all
 import (
 	_ "example.org/dormouse/sensors/chips"
 	_ "example.org/dormouse/sensors/command"
+	_ "example.org/dormouse/sensors/describe"
 	_ "example.org/dormouse/sensors/kernel"
 	_ "example.org/dormouse/sensors/lines"
 	_ "example.org/dormouse/sensors/serial"

@@ -24,6 +24,9 @@ func FuzzChipAnswers(f *testing.F) {
 				continue
 			}
 			for _, c := range cases[d.Name] {
+				if c.Driver != nil {
+					d = c.Driver
+				}
 				e := sensortest.New(t, d, c.Options, c.Channels...)
 				at, transactions := 0, 0
 				e.Bus = sensortest.Chip(func(w, r []byte) error {

@@ -44,6 +44,9 @@ func parseKind(text string) (kind, error) {
 	if size == 0 || size > 64 || size%8 != 0 || bits == 0 || bits+shift > size {
 		return kind{}, fmt.Errorf("%q is no type: %d bits shifted by %d don't fit into %d, which must be a multiple of 8 up to 64", text, bits, shift, size)
 	}
+	if bits == 64 && m[2] == "u" {
+		return kind{}, fmt.Errorf("%q is no type: an unsigned number has 63 bits at most", text)
+	}
 	return kind{little: m[1] == "le", signed: m[2] == "s", bits: bits, shift: shift, bytes: int(size / 8)}, nil
 }
 

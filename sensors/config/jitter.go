@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"example.org/dormouse/daemon/duration"
-	"example.org/dormouse/sensors/config/internal/syntax"
+	"example.org/dormouse/sensors/internal/document"
 )
 
 // mostJitter bounds the jitter of a cron expression, which has no interval.
@@ -55,7 +55,7 @@ func (d *sensorDraft) jitter(s *Schedule) error {
 	}
 	if byHostName && !d.machine.warned {
 		d.machine.warned = true
-		d.warn(d.common["jitter"].Origin, d.stanza.Subject(), "jitter", fmt.Errorf("is computed from the host name, %s, because /etc/machine-id contains no id: machines with the same name read at the same time", syntax.Printable(key)))
+		d.warn(d.common["jitter"].Origin, d.stanza.Subject(), "jitter", fmt.Errorf("is computed from the host name, %s, because /etc/machine-id contains no id: machines with the same name read at the same time", document.Printable(key)))
 	}
 	s.Moved = moved(key, s.Jitter)
 	return nil

@@ -3,11 +3,12 @@ package config
 import (
 	"errors"
 
+	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config/internal/syntax"
 )
 
-// Source is what a configuration is made from. Load reads no file: the caller
-// has read it, perhaps in an earlier process, and serves it from memory.
+// Source is what a configuration is made from. Load reads no file by itself: the
+// caller has read it, perhaps in an earlier process, and serves it from memory.
 type Source struct {
 	File        string // its name, for messages; empty: there is none
 	Data        []byte
@@ -18,6 +19,9 @@ type Source struct {
 	// What distinguishes the machine from others, for jitter.
 	MachineID string // the content of /etc/machine-id; empty: it can't be read
 	HostName  string // instead, where that holds no id
+	// Read gives the content of a file that a sensor's option description names.
+	// nil: there are none.
+	Read func(path string) ([]byte, error)
 	// Identify is what the board at hand calls a wire, so that two names of one
 	// are one; ok is false where it can't tell. nil: there is no board.
 	Identify Identifier
@@ -42,7 +46,8 @@ func Draft(src Source) (*Config, error) {
 	d.readEvery(r, src.Every)
 	rails := readRails(r, stanzas, src.Identify)
 	l := &loader{report: r, defaults: d, rails: rails, machine: &machine{id: src.MachineID, hostName: src.HostName},
-		names: map[string]Origin{}, origins: map[*Sensor]map[string]Origin{}}
+		descriptions: descriptions{read: src.Read, made: map[string]*sensors.Driver{}},
+		names:        map[string]Origin{}, origins: map[*Sensor]map[string]Origin{}}
 	var list []*Sensor
 	for _, s := range stanzas {
 		if s.Kind != "rail" && r.named(s, l.names) {
@@ -56,8 +61,8 @@ func Draft(src Source) (*Config, error) {
 	}
 	(&conflicts{report: r, sensors: list, rails: rails, names: l.names, origins: l.origins, identify: src.Identify}).find()
 	rails.warnOfUnused()
-	r.problems.Sort()
-	r.warnings.Sort()
+	r.problems.Sort(src.File)
+	r.warnings.Sort(src.File)
 	cfg := &Config{Sensors: list, Rails: rails.list, WaitForTasks: file.WaitForTasks, Warnings: r.warnings}
 	if len(r.problems) > 0 {
 		return cfg, r.problems

@@ -16,8 +16,9 @@ type loader struct {
 	defaults defaults
 	rails    *rails
 	machine  *machine
-	names    map[string]Origin             // of the sensors, broken ones too
-	origins  map[*Sensor]map[string]Origin // where their keys were given
+	descriptions
+	names   map[string]Origin             // of the sensors, broken ones too
+	origins map[*Sensor]map[string]Origin // where their keys were given
 }
 
 // A sensorDraft is one sensor while it is read: its settings, sorted by what
@@ -70,6 +71,9 @@ func (l *loader) driver(s *stanza) *sensors.Driver {
 	if !ok {
 		l.add(s.Origin, s.Subject(), "driver", sensors.UnknownDriver(s.Value))
 		return nil
+	}
+	if d.Describe != nil {
+		return l.described(s, d)
 	}
 	return d
 }

@@ -37,6 +37,11 @@ type Case struct {
 	Excused map[Kind]string
 	// Faults are the driver's own, besides those of its wiring.
 	Faults []Fault
+	// Driver is the one that a description made; nil: the one that is tested.
+	Driver *sensors.Driver
+	// Outcome is told what came of each fault, for the comparison of two drivers:
+	// the readings of each read, and the error that ended them. May be nil.
+	Outcome func(fault string, readings [][]sensors.Reading, failures [][]sensors.Failure, err error)
 }
 
 // A Transaction is what another program does with the chip.
@@ -102,6 +107,9 @@ type Tally map[Kind]Count
 // right.
 func Faults(t testing.TB, d *sensors.Driver, c Case) Tally {
 	t.Helper()
+	if c.Driver != nil {
+		d = c.Driver
+	}
 	h := &harness{t: t, driver: d, c: c, tally: Tally{}, shown: map[Kind]int{}}
 	h.healthy()
 	for _, f := range slices.Concat(h.contextFaults(), c.Faults, h.fileFaults(), h.lineFaults(), h.wireFaults(), h.busFaults()) {
@@ -169,6 +177,9 @@ func (h *harness) hold(f Fault) {
 	}()
 	f.Break(r.env)
 	err := r.readAll()
+	if h.c.Outcome != nil {
+		h.c.Outcome(f.Name, r.got, r.failures, err)
+	}
 	if f.after != nil {
 		if err := f.after(err); err != nil {
 			h.t.Errorf("%s: %s: %v", h.driver.Name, f.Name, err)
@@ -199,6 +210,9 @@ type run struct {
 	fault   string
 	wrong   string // a value that the healthy world doesn't give
 	partial bool   // a part is missing, and a failure says why
+
+	got      [][]sensors.Reading // of each read
+	failures [][]sensors.Failure
 }
 
 func (h *harness) newRun() *run {
@@ -271,6 +285,7 @@ func (r *run) read(s sensors.Sensor, phase int) error {
 	for _, f := range failures {
 		r.declared(f.Err)
 	}
+	r.got, r.failures = append(r.got, got), append(r.failures, failures)
 	if r.fault == "" {
 		r.partial = len(failures) > 0 || len(got) == 0
 		r.want = append(r.want, got)

@@ -33,7 +33,7 @@ func TestMachineIsHandedOver(t *testing.T) {
 	const flag = "a=thermal,jitter=1h,every=1d"
 	moved := func(s *Source) time.Duration {
 		t.Helper()
-		cfg, err := s.parseConfig(nil)
+		cfg, err := s.parseConfig(nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -36,10 +36,11 @@ type Files struct {
 // may have another root, another user, and no more access to the medium that
 // they are on.
 type Inputs struct {
-	Directory string    `json:"directory"` // where the command was typed
-	Config    []byte    `json:"config"`
-	WebFiles  web.Files `json:"web_files"` // the web configuration with certificates and keys; nil: none
-	Machine   *Machine  `json:"machine"`
+	Directory string            `json:"directory"` // where the command was typed
+	Config    []byte            `json:"config"`
+	Described map[string][]byte `json:"described"` // the descriptions of chips by path
+	WebFiles  web.Files         `json:"web_files"` // the web configuration with certificates and keys; nil: none
+	Machine   *Machine          `json:"machine"`
 	// Defaults that depend on the user: root's hold for the daemon, which may
 	// have another.
 	StateDirectory string `json:"state_directory"`
@@ -56,7 +57,7 @@ func (s *Source) Load() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.parseConfig(data)
+	return s.parseConfig(data, nil)
 }
 
 // Draft makes the configuration as far as it is valid; configErr is what is
@@ -69,7 +70,7 @@ func (s *Source) Draft() (cfg *config.Config, configErr, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg, err = config.Draft(s.source(data))
+	cfg, err = config.Draft(s.source(data, nil))
 	if err != nil {
 		configErr = &control.ConfigError{Err: err}
 	}
@@ -104,7 +105,12 @@ func (s *Source) Read() (*Inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Inputs{Config: content}
+	in := &Inputs{Config: content, Described: map[string][]byte{}}
+	for _, path := range config.Descriptions(s.source(content, nil)) {
+		if data, err := regular.ReadFile(path, mostDescription); err == nil { // else Parse tells
+			in.Described[path] = data
+		}
+	}
 	if s.WebConfigFile == "" {
 		return in, nil
 	}
@@ -116,7 +122,7 @@ func (s *Source) Read() (*Inputs, error) {
 
 // Parse makes the configurations of the sensors and of the server.
 func (s *Source) Parse(in *Inputs) (files Files, err error) {
-	if files.Config, err = s.parseConfig(in.Config); err != nil || in.WebFiles == nil {
+	if files.Config, err = s.parseConfig(in.Config, in.Described); err != nil || in.WebFiles == nil {
 		return files, err
 	}
 	files.Web, err = web.Parse(s.WebConfigFile, in.WebFiles)
@@ -138,13 +144,16 @@ func ParseInputs(handover []byte) (*Inputs, error) {
 	return in, nil
 }
 
-func (s *Source) parseConfig(data []byte) (*config.Config, error) {
-	cfg, err := config.Load(s.source(data))
+func (s *Source) parseConfig(data []byte, described map[string][]byte) (*config.Config, error) {
+	cfg, err := config.Load(s.source(data, described))
 	if err != nil {
 		return nil, &control.ConfigError{Err: err}
 	}
 	return cfg, nil
 }
+
+// mostDescription is how many bytes the description of a chip may have.
+const mostDescription = 64 << 10
 
 func (s *Source) readConfig() ([]byte, error) {
 	if s.ConfigFile == "" || s.Builtin != nil {
@@ -157,13 +166,20 @@ func (s *Source) readConfig() ([]byte, error) {
 	return data, nil
 }
 
-// source is all that a configuration is made from, with the file's content.
-func (s *Source) source(data []byte) config.Source {
+// source is all that a configuration is made from, with the file's content and
+// those descriptions of chips that were read with it.
+func (s *Source) source(data []byte, described map[string][]byte) config.Source {
 	if s.Machine == nil {
 		s.Machine = FindMachine()
 	}
 	return config.Source{
 		File: s.ConfigFile, Data: data, SensorFlags: s.Sensors, RailFlags: s.Rails, TaskFlags: s.Tasks, Every: s.Every,
 		MachineID: s.Machine.ID, HostName: s.Machine.Name, Identify: s.Identify,
+		Read: func(path string) ([]byte, error) {
+			if data, ok := described[path]; ok {
+				return data, nil
+			}
+			return regular.ReadFile(path, mostDescription)
+		},
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"example.org/dormouse/sensors/internal/document"
 )
 
 // ReadFlag takes apart NAME=WHAT[,KEY=VALUE]….
@@ -15,12 +17,12 @@ func ReadFlag(kind, text string, number int) (*Stanza, Problems) {
 	name, rest, ok := strings.Cut(text, "=")
 	s.Name = strings.TrimSpace(name)
 	if !ok || strings.ContainsAny(name, `,"`) {
-		return s, Problems{{s.Origin, s.Subject(), "", fmt.Errorf("is not NAME=%s[,KEY=VALUE]…", what)}}
+		return s, Problems{{Origin: s.Origin, Subject: s.Subject(), Err: fmt.Errorf("is not NAME=%s[,KEY=VALUE]…", what)}}
 	}
-	s.Origin.Flag = fmt.Sprintf("--%s %s=…", kind, Printable(s.Name))
+	s.Origin.Flag = fmt.Sprintf("--%s %s=…", kind, document.Printable(s.Name))
 	var problems Problems
 	complain := func(key, format string, args ...any) {
-		problems = append(problems, &Problem{s.Origin, s.Subject(), key, fmt.Errorf(format, args...)})
+		problems = append(problems, &Problem{Origin: s.Origin, Subject: s.Subject(), Key: key, Err: fmt.Errorf(format, args...)})
 	}
 	value, rest, err := cutValue(rest)
 	if err != nil {

@@ -1,82 +1,10 @@
 package syntax
 
-import (
-	"cmp"
-	"fmt"
-	"slices"
-	"strings"
+import "example.org/dormouse/sensors/internal/document"
+
+// What is said of what is written.
+type (
+	Origin   = document.Origin
+	Problem  = document.Problem
+	Problems = document.Problems
 )
-
-// Origin is where something was written, for messages.
-type Origin struct {
-	File string // empty: on the command line
-	Line int    // of the file; of a flag, which of them it is, from 1
-	Flag string // "--sensor greenhouse=…"
-}
-
-func (o Origin) String() string {
-	if o.File != "" {
-		return fmt.Sprintf("%s:%d", o.File, o.Line)
-	}
-	return o.Flag
-}
-
-// A Problem is one thing that is wrong in the configuration: where, with what,
-// and in its error what to do about it.
-type Problem struct {
-	Origin  Origin // never empty
-	Subject string // "sensor greenhouse", "rail vcc"; empty: none in particular
-	Key     string // "addr", "a0.points"; empty: none in particular
-	Err     error
-}
-
-// Error is the problem in one line: dormouse.yml:4: sensor a: addr: "x" is …
-func (p *Problem) Error() string {
-	parts := []string{p.Origin.String()}
-	if p.Subject != "" && p.Origin.File != "" { // a flag shows its name itself
-		parts = append(parts, p.Subject)
-	}
-	if p.Key != "" {
-		parts = append(parts, Printable(p.Key))
-	}
-	return strings.Join(append(parts, p.Err.Error()), ": ")
-}
-
-func (p *Problem) Unwrap() error { return p.Err }
-
-// Problems is everything that is wrong in a configuration, in the order in
-// which it is written: the file's lines, then the flags.
-type Problems []*Problem
-
-// Error gives each problem a line of its own.
-func (ps Problems) Error() string {
-	lines := make([]string, len(ps))
-	for i, p := range ps {
-		lines[i] = p.Error()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Unwrap makes errors.Is and errors.As look at each.
-func (ps Problems) Unwrap() []error {
-	errs := make([]error, len(ps))
-	for i, p := range ps {
-		errs[i] = p
-	}
-	return errs
-}
-
-// Sort sorts them as they are written.
-func (ps Problems) Sort() {
-	slices.SortStableFunc(ps, func(a, b *Problem) int {
-		if (a.Origin.File == "") != (b.Origin.File == "") {
-			if a.Origin.File != "" {
-				return -1
-			}
-			return 1
-		}
-		kind, _, _ := strings.Cut(a.Origin.Flag, " ")
-		other, _, _ := strings.Cut(b.Origin.Flag, " ")
-		return cmp.Or(strings.Compare(kind, other), a.Origin.Line-b.Origin.Line)
-	})
-}

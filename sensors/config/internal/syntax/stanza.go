@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"example.org/dormouse/sensors/internal/document"
 )
 
 // A Stanza is one sensor, task or rail, or the defaults, as written in a flag or in
@@ -28,7 +29,7 @@ func (s *Stanza) Subject() string {
 	case s.Name == "":
 		return fmt.Sprintf("%s %d", s.Kind, s.Number)
 	}
-	return s.Kind + " " + Printable(s.Name)
+	return s.Kind + " " + document.Printable(s.Name)
 }
 
 // A Setting is one key with its value.
@@ -39,14 +40,6 @@ type Setting struct {
 	IsList bool
 	Null   bool // the key has no value
 	Origin Origin
-}
-
-// Printable is a name as a message shows it.
-func Printable(name string) string {
-	if strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) {
-		return strconv.Quote(name)
-	}
-	return name
 }
 
 // Has tells whether a key is given.

@@ -1,81 +1,40 @@
 package syntax
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-	"io"
-	"regexp"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"example.org/dormouse/sensors"
-	"go.yaml.in/yaml/v3"
+	"example.org/dormouse/sensors/internal/document"
+	"example.org/dormouse/sensors/internal/document/fromyaml"
 )
-
-// The file is read as YAML's nodes, and each scalar keeps the text in which it
-// is written: to YAML 1.1 an unquoted 017 is fifteen, 1e3 a thousand and on a
-// truth, but here they are a line, a name and a word.
 
 // A Document is the file taken apart.
 type Document struct {
-	Problems Problems
+	*document.File
 	Defaults *Stanza // nil: there are none
 	Stanzas  []*Stanza
 	Listed   bool // it has the key sensors
 	// WaitForTasks is what stop-tasks says.
 	WaitForTasks bool
-
-	file string
-}
-
-func (d *Document) at(n *yaml.Node) Origin { return Origin{File: d.file, Line: max(n.Line, 1)} }
-
-func (d *Document) complain(o Origin, subject, key, format string, args ...any) {
-	d.Problems = append(d.Problems, &Problem{o, subject, key, fmt.Errorf(format, args...)})
 }
 
 // ReadYAML takes the file apart; what the words in it mean isn't looked at.
 func ReadYAML(file string, data []byte) *Document {
-	d := &Document{file: file}
-	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) || bytes.IndexByte(data, 0) >= 0 {
-		d.complain(Origin{File: file, Line: 1}, "", "", "is UTF-16 text, or no text at all: save it as UTF-8")
-		return d
+	f, top := fromyaml.Read(file, data, "put what sensors have in common into defaults")
+	d := &Document{File: f}
+	if top != nil {
+		d.top(top)
 	}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	var root, second yaml.Node
-	err := dec.Decode(&root)
-	if errors.Is(err, io.EOF) {
-		return d
-	}
-	if err == nil {
-		if err = dec.Decode(&second); err == nil {
-			d.complain(d.at(&second), "", "", "a second document begins here (---): the configuration is one")
-		} else if errors.Is(err, io.EOF) {
-			err = nil
-		}
-	}
-	if err != nil {
-		line, advice := yamlAdvice(err.Error(), string(data))
-		d.complain(Origin{File: file, Line: line}, "", "", "is not YAML: %s", advice)
-		return d
-	}
-	top := root.Content[0]
-	if top.Kind == yaml.ScalarNode && top.Value == "" && top.Anchor == "" {
-		return d // nothing but comments
-	}
-	d.top(top)
 	return d
 }
 
 var topKeys = []string{"defaults", "sensors", "tasks", "rails", "stop-tasks"}
 
-func (d *Document) top(n *yaml.Node) {
-	d.each(n, "", "the file", func(key, value *yaml.Node) {
+func (d *Document) top(n *document.Node) {
+	d.Each(n, "", "the file", func(key, value *document.Node) {
 		switch key.Value {
 		case "defaults":
-			d.Defaults = &Stanza{Kind: "defaults", Origin: d.at(key)}
+			d.Defaults = &Stanza{Kind: "defaults", Origin: d.At(key)}
 			d.flatten(d.Defaults, "", key, value)
 		case "sensors":
 			d.Listed = true
@@ -86,30 +45,30 @@ func (d *Document) top(n *yaml.Node) {
 			d.list("rail", key, value)
 		case "stop-tasks":
 			switch {
-			case value.Kind == yaml.ScalarNode && value.Value == "wait":
+			case value.Kind == document.Scalar && value.Value == "wait":
 				d.WaitForTasks = true
-			case value.Kind != yaml.ScalarNode || value.Value != "term":
-				d.complain(d.at(value), "", key.Value, "is neither wait nor term: whether tasks that run when the daemon is to end are waited for, or ended")
+			case value.Kind != document.Scalar || value.Value != "term":
+				d.Complain(d.At(value), "", key.Value, "is neither wait nor term: whether tasks that run when the daemon is to end are waited for, or ended")
 			}
 		default:
-			d.complain(d.at(key), "", key.Value, "is none of %s%s", strings.Join(topKeys, ", "), sensors.DidYouMean(key.Value, topKeys))
+			d.Complain(d.At(key), "", key.Value, "is none of %s%s", strings.Join(topKeys, ", "), sensors.DidYouMean(key.Value, topKeys))
 		}
 	})
 }
 
-func (d *Document) list(kind string, key, n *yaml.Node) {
+func (d *Document) list(kind string, key, n *document.Node) {
 	valueKey := map[string]string{"sensor": "driver", "rail": "line", "task": "argv"}[kind]
-	if d.unsupported(n, "", key.Value) || isNull(n) {
+	if d.Unsupported(n, "", key.Value) || n.IsNull() {
 		return
 	}
-	if n.Kind != yaml.SequenceNode {
-		d.complain(d.at(key), "", key.Value, "is a list, each %s an item: - {name: …, %s: …}", kind, valueKey)
+	if n.Kind != document.Sequence {
+		d.Complain(d.At(key), "", key.Value, "is a list, each %s an item: - {name: …, %s: …}", kind, valueKey)
 		return
 	}
 	for i, item := range n.Content {
-		s := &Stanza{Kind: kind, Number: i + 1, Origin: d.at(item)}
-		if item.Kind != yaml.MappingNode {
-			d.complain(d.at(item), s.Subject(), "", "is not a mapping: write - {name: …, %s: …}", valueKey)
+		s := &Stanza{Kind: kind, Number: i + 1, Origin: d.At(item)}
+		if item.Kind != document.Mapping {
+			d.Complain(d.At(item), s.Subject(), "", "is not a mapping: write - {name: …, %s: …}", valueKey)
 			continue
 		}
 		if kind == "task" { // argv is a setting as others are
@@ -122,7 +81,7 @@ func (d *Document) list(kind string, key, n *yaml.Node) {
 }
 
 // item reads one sensor or rail of a list.
-func (d *Document) item(s *Stanza, key, n *yaml.Node, valueKey string) {
+func (d *Document) item(s *Stanza, key, n *document.Node, valueKey string) {
 	before := len(d.Problems)
 	d.flatten(s, "", key, n)
 	rest := s.Settings[:0]
@@ -132,7 +91,7 @@ func (d *Document) item(s *Stanza, key, n *yaml.Node, valueKey string) {
 		case target == nil:
 			rest = append(rest, set)
 		case set.IsList:
-			d.complain(set.Origin, s.Subject(), set.Key, "takes one value, not a list")
+			d.Complain(set.Origin, s.Subject(), set.Key, "takes one value, not a list")
 		default:
 			*target = set.Text
 		}
@@ -148,73 +107,26 @@ func (d *Document) item(s *Stanza, key, n *yaml.Node, valueKey string) {
 	}
 }
 
-// each calls f with the keys and values of a mapping.
-func (d *Document) each(n *yaml.Node, subject, what string, f func(key, value *yaml.Node)) {
-	if d.unsupported(n, subject, "") {
-		return
-	}
-	if n.Kind != yaml.MappingNode {
-		d.complain(d.at(n), subject, "", "%s is not a mapping of KEY: VALUE", what)
-		return
-	}
-	seen := map[string]int{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], n.Content[i+1]
-		if d.unsupported(key, subject, key.Value) {
-			continue
-		}
-		if key.Kind != yaml.ScalarNode || key.Value == "" {
-			d.complain(d.at(key), subject, "", "a key is not a word; put it in double quotes if it begins with { or [")
-			continue
-		}
-		if first, ok := seen[key.Value]; ok {
-			d.complain(d.at(key), subject, key.Value, "is given twice, first in line %d", first)
-			continue
-		}
-		seen[key.Value] = d.at(key).Line
-		f(key, value)
-	}
-}
-
-// unsupported reports what YAML can do and the configuration doesn't: the text
-// would not mean what it says.
-func (d *Document) unsupported(n *yaml.Node, subject, key string) bool {
-	quoted := "; if the text begins with this character, put it in double quotes"
-	switch {
-	case n.Kind == yaml.AliasNode:
-		d.complain(d.at(n), subject, key, "*%s is a YAML alias, which is not supported: write the value out%s", n.Value, quoted)
-	case n.Anchor != "":
-		d.complain(d.at(n), subject, key, "&%s is a YAML anchor, which is not supported: put what sensors have in common into defaults%s", n.Anchor, quoted)
-	case n.Style&yaml.TaggedStyle != 0:
-		d.complain(d.at(n), subject, key, "%s is a YAML tag, which is not supported%s", n.Tag, quoted)
-	case n.Tag == "!!merge":
-		d.complain(d.at(n), subject, key, "merge keys are not supported: put what sensors have in common into defaults")
-	default:
-		return false
-	}
-	return true
-}
-
 // flatten turns nested mappings into the dotted keys of the flags.
-func (d *Document) flatten(s *Stanza, prefix string, at, n *yaml.Node) {
+func (d *Document) flatten(s *Stanza, prefix string, at, n *document.Node) {
 	what := strings.TrimSuffix(prefix, ".")
 	if what == "" {
 		what = s.Kind
 	}
-	d.each(n, s.Subject(), what, func(k, v *yaml.Node) {
-		set := Setting{Key: prefix + k.Value, Origin: d.at(k)}
-		if d.unsupported(v, s.Subject(), set.Key) {
+	d.Each(n, s.Subject(), what, func(k, v *document.Node) {
+		set := Setting{Key: prefix + k.Value, Origin: d.At(k)}
+		if d.Unsupported(v, s.Subject(), set.Key) {
 			return
 		}
 		switch v.Kind {
-		case yaml.MappingNode:
+		case document.Mapping:
 			if len(v.Content) == 0 { // channels: {a0: {}} chooses a channel
 				set.Null = true
 				s.Settings = append(s.Settings, set)
 			}
 			d.flatten(s, set.Key+".", k, v)
 			return
-		case yaml.SequenceNode:
+		case document.Sequence:
 			set.IsList = true
 			for _, item := range v.Content {
 				text, ok := d.element(s, set.Key, item)
@@ -228,7 +140,7 @@ func (d *Document) flatten(s *Stanza, prefix string, at, n *yaml.Node) {
 			}
 		default:
 			set.Text = v.Value
-			set.Null = isNull(v)
+			set.Null = v.IsNull()
 		}
 		s.Settings = append(s.Settings, set)
 	})
@@ -236,93 +148,26 @@ func (d *Document) flatten(s *Stanza, prefix string, at, n *yaml.Node) {
 
 // element is the text of an element of a list: a scalar, or a pair as in
 // points: [[0, 0], [1, 5]], which a flag writes 0:0 1:5.
-func (d *Document) element(s *Stanza, key string, n *yaml.Node) (string, bool) {
-	if d.unsupported(n, s.Subject(), key) {
+func (d *Document) element(s *Stanza, key string, n *document.Node) (string, bool) {
+	if d.Unsupported(n, s.Subject(), key) {
 		return "", false
 	}
-	if n.Kind == yaml.ScalarNode {
-		if isNull(n) {
-			d.complain(d.at(n), s.Subject(), key, "has an element without a value")
+	if n.Kind == document.Scalar {
+		if n.IsNull() {
+			d.Complain(d.At(n), s.Subject(), key, "has an element without a value")
 			return "", false
 		}
 		return n.Value, true
 	}
-	if n.Kind == yaml.SequenceNode && len(n.Content) == 2 {
+	if n.Kind == document.Sequence && len(n.Content) == 2 {
 		x, y := n.Content[0], n.Content[1]
-		if d.unsupported(x, s.Subject(), key) || d.unsupported(y, s.Subject(), key) {
+		if d.Unsupported(x, s.Subject(), key) || d.Unsupported(y, s.Subject(), key) {
 			return "", false
 		}
-		if x.Kind == yaml.ScalarNode && y.Kind == yaml.ScalarNode {
+		if x.Kind == document.Scalar && y.Kind == document.Scalar {
 			return x.Value + ":" + y.Value, true
 		}
 	}
-	d.complain(d.at(n), s.Subject(), key, "takes a list of words, or of pairs as in [[0, 0], [1, 5]]; put a word that begins with { or [ in double quotes")
+	d.Complain(d.At(n), s.Subject(), key, "takes a list of words, or of pairs as in [[0, 0], [1, 5]]; put a word that begins with { or [ in double quotes")
 	return "", false
-}
-
-// isNull tells whether nothing is written; the word null is a word.
-func isNull(n *yaml.Node) bool {
-	return n.Kind == yaml.ScalarNode && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) == 0 && (n.Value == "" || n.Value == "~")
-}
-
-var (
-	yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
-	// The library counts the lines of these errors, its parser's, from 0; those
-	// of its scanner from 1.
-	yamlParserError = regexp.MustCompile(`^did not find expected (<|node content|key|'-' indicator|',' or)`)
-	yamlAnchor      = regexp.MustCompile(`^unknown anchor '(.*)' referenced`)
-)
-
-// yamlAdvice says where YAML's syntax is broken and what was probably meant.
-func yamlAdvice(message, data string) (line int, advice string) {
-	lines := strings.Split(strings.TrimRight(data, "\n"), "\n")
-	line = 1
-	if m := yamlLine.FindStringSubmatch(message); m != nil {
-		message = m[2]
-		if n, err := strconv.Atoi(m[1]); err == nil {
-			line = n
-			if yamlParserError.MatchString(message) {
-				line++
-			}
-		}
-	}
-	find := func(in func(string) bool) {
-		for i, l := range lines {
-			if in(l) {
-				line = i + 1
-				return
-			}
-		}
-	}
-	star := `a value that begins with * is a YAML alias: put it in double quotes, as in at: "*/5 * * * *"`
-	if m := yamlAnchor.FindStringSubmatch(message); m != nil {
-		find(func(l string) bool { return strings.Contains(l, "*"+m[1]) })
-		return line, star
-	}
-	if !utf8.ValidString(data) {
-		find(func(l string) bool { return !utf8.ValidString(l) })
-		return line, message + ": the file must be UTF-8 text"
-	}
-	line = min(max(line, 1), len(lines))
-	if tab := regexp.MustCompile(`^ *\t`); strings.Contains(message, "tab character") && !tab.MatchString(lines[line-1]) {
-		find(tab.MatchString)
-	}
-	text := lines[line-1]
-	switch {
-	case strings.Contains(message, "alphabetic or numeric") && strings.Contains(text, "*"):
-		return line, star
-	case strings.HasPrefix(strings.TrimLeft(text, " "), "\t"), strings.Contains(message, "tab character"):
-		return line, "the line is indented with a tab: use spaces"
-	case strings.Contains(message, "cannot start any token"):
-		return line, message + ": a value that begins with @, % or ` must stand in double quotes"
-	case strings.Contains(message, "mapping values are not allowed"):
-		return line, message + ": put a value that contains a colon and a space in double quotes; keys of one sensor begin in the same column"
-	case strings.Contains(message, "',' or"):
-		return line, message + ": close what { or [ opens, and put a value that contains one of { } [ ] , : in double quotes"
-	case strings.Contains(message, "unexpected end of stream"):
-		return line, message + ": a quote is not closed"
-	case strings.Contains(message, "could not find expected ':'"):
-		return line, message + ": write KEY: VALUE, with a space after the colon"
-	}
-	return line, message + ": look at the indentation, and put values with special characters in double quotes"
 }
