@@ -180,13 +180,10 @@ func (l *loop) accept(r *request, running bool) {
 		r.reply <- answer{err: err}
 		return
 	}
-	r.await = make(map[*sensor]bool, len(chosen))
+	r.await = make(map[*sensor]int, len(chosen))
 	l.waiting = append(l.waiting, r)
 	for _, s := range chosen {
-		r.await[s] = true
-		if !s.active {
-			l.enlist(s)
-		}
+		r.await[s] = l.ask(s)
 	}
 	if running && len(l.due) > 0 {
 		l.enlistDue(l.clock.Now()) // awake anyway

@@ -64,9 +64,9 @@ type shared struct {
 
 // A request comes from another goroutine.
 type request struct {
-	names  []string // to be read; none: all
-	reload *reload  // instead: the configuration is to change
-	await  map[*sensor]bool
+	names  []string        // to be read; none: all
+	reload *reload         // instead: the configuration is to change
+	await  map[*sensor]int // how many ends of reads are to be seen
 	reply  chan answer
 }
 

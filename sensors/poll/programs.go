@@ -252,7 +252,12 @@ func (l *loop) succeed(s *sensor, now sensors.Instant) {
 	next := &set{config: old.config, sensors: slices.Clone(old.sensors), byName: maps.Clone(old.byName)}
 	next.sensors[slices.Index(next.sensors, s)], next.byName[s.cfg.Name] = n, n
 	n.inherit(s)
-	n.began = s.began
+	n.began, n.again, s.again = s.began, s.again, false
+	for _, r := range l.waiting {
+		if ends := r.await[s]; ends > 1 {
+			r.await[n] = ends - 1
+		}
+	}
 	l.set.Store(next)
 	next.order()
 	l.resetFamilies(next)

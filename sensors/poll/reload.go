@@ -56,7 +56,7 @@ func (l *loop) finishReload() {
 	l.install(r.reload.next)
 	set := l.set.Load()
 	for _, w := range l.waiting { // for a sensor that is no longer configured
-		maps.DeleteFunc(w.await, func(s *sensor, _ bool) bool { return set.byName[s.cfg.Name] != s })
+		maps.DeleteFunc(w.await, func(s *sensor, _ int) bool { return set.byName[s.cfg.Name] != s })
 	}
 	for _, s := range set.sensors {
 		if s.fresh && !s.entry.Calendar() {
@@ -65,7 +65,8 @@ func (l *loop) finishReload() {
 	}
 	l.change()
 	l.wake(sensors.WakeReload)
-	r.await = map[*sensor]bool{}
+	l.readAgain(set.sensors...)
+	r.await = map[*sensor]int{}
 	l.waiting = append(l.waiting, r)
 }
 

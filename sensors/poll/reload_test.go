@@ -3,6 +3,7 @@ package poll
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -272,6 +273,31 @@ func TestRequestsForASensorThatGoes(t *testing.T) {
 		if err := <-answered; err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// What was asked for during a read is read after the reload, by the sensor that
+// is there then.
+func TestRequestsDuringAReload(t *testing.T) {
+	in(t, func(w *world) {
+		asked := w.sensor("asked", converting(time.Second/2), on(1, "0x20"))
+		task := w.sensor("task", converting(time.Second/2), on(1, "0x21"))
+		w.run(asked.cfg, task.cfg)
+		answers := make(chan error, 1)
+		go func() {
+			s, err := w.poll.ReadNow(context.Background())
+			if err == nil && (find(t, s, "asked").LastRead != boot.Add(time.Second) || len(s.Results) != 1) {
+				err = fmt.Errorf("%+v", s)
+			}
+			answers <- err
+		}()
+		w.pass(time.Second / 4)
+		w.reload(asked.again())
+		w.pass(time.Second)
+		if err := <-answers; err != nil {
+			t.Error(err)
+		}
+		equal(t, "asked", asked.moments(), seconds(0, 0.5))
 	})
 }
 

@@ -45,6 +45,7 @@ type sensor struct {
 	active     bool
 	gone       bool // cancelled by a reload
 	extra      bool // a further try of a sensor that is down, and no due read
+	again      bool // another was asked for after it had begun
 	ctx        *alarm.Context
 	pending    int       // reads it waits for
 	dependents []*sensor // reads that wait for it

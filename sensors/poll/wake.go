@@ -68,6 +68,37 @@ func (l *loop) enlist(s *sensor) {
 	l.due = append(l.due, s)
 }
 
+// ask has s read with values from after this moment, and tells how many of its
+// reads end until then: one that has begun may have its values from before.
+func (l *loop) ask(s *sensor) (ends int) {
+	switch {
+	case !s.active:
+		l.enlist(s)
+	case s.pending == 0 && !slices.Contains(l.due, s):
+		s.again = true
+		return 2
+	}
+	return 1
+}
+
+// readAgain begins the reads that were asked for during the last of the sensors;
+// a reload comes first.
+func (l *loop) readAgain(all ...*sensor) {
+	if l.reload != nil {
+		return
+	}
+	for _, s := range all {
+		if !s.again || s.active {
+			continue
+		}
+		s.again = false
+		if l.reading.Err() == nil {
+			l.enlist(s)
+		}
+	}
+	l.launch()
+}
+
 // toldJump is the smallest step of the wall clock that is logged: NTP may make
 // smaller ones often.
 const toldJump = time.Second
@@ -97,9 +128,14 @@ func (l *loop) wall() time.Time {
 
 // wake begins to read those that were enlisted.
 func (l *loop) wake(cause string) {
+	l.awake.begin(cause, l.clock.Now())
+	l.launch()
+}
+
+// launch begins to read them, each when those that it waits for have ended.
+func (l *loop) launch() {
 	due := l.due
 	l.due = l.due[:0]
-	l.awake.begin(cause, l.clock.Now())
 	if len(due) == 0 {
 		return
 	}
@@ -168,7 +204,12 @@ func (l *loop) finish(s *sensor) {
 	}
 	s.dependents = s.dependents[:0]
 	for _, r := range l.waiting {
-		delete(r.await, s)
+		if r.await[s]--; r.await[s] <= 0 {
+			delete(r.await, s)
+		}
+	}
+	if now := l.set.Load().byName[s.cfg.Name]; now != nil && now.again { // s, or its successor
+		l.readAgain(now)
 	}
 }
 

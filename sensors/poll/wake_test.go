@@ -559,19 +559,22 @@ func TestReadNow(t *testing.T) {
 		}
 		go ask("a")
 		synctest.Wait()
-		go ask("a") // is being read already
-		w.pass(time.Second)
-		for range 2 {
+		// It is being read already, with values from before: two that ask then share
+		// the read that follows.
+		go ask("a")
+		go ask("a")
+		w.pass(1100 * time.Millisecond)
+		for _, at := range []time.Duration{10500, 11000, 11000} {
 			got := <-answers
-			if got.err != nil || find(t, got.s, "a").LastRead != boot.Add(10500*time.Millisecond) {
+			if got.err != nil || find(t, got.s, "a").LastRead != boot.Add(at*time.Millisecond) {
 				t.Errorf("%+v", got)
 			}
 		}
-		equal(t, "a", a.moments(), seconds(0, 10))
+		equal(t, "a", a.moments(), seconds(0, 10, 10.5))
 		equal(t, "b", b.moments(), seconds(0))
 		go ask()
 		w.pass(time.Second)
-		if got := <-answers; got.err != nil || find(t, got.s, "b").LastRead != boot.Add(11*time.Second) || got.s.Stats.Wakes[sensors.WakeRequest] != 3 {
+		if got := <-answers; got.err != nil || find(t, got.s, "b").LastRead != boot.Add(11100*time.Millisecond) || got.s.Stats.Wakes[sensors.WakeRequest] != 4 {
 			t.Errorf("%+v", got)
 		}
 		go ask("nobody")

@@ -110,8 +110,13 @@ func (l *loop) edge(w *watch) {
 		l.enlist(s)
 	}
 	for _, name := range s.wakes {
-		if other := set.byName[name]; other != nil && !other.active {
-			l.enlist(other)
+		switch other := set.byName[name]; {
+		case other == nil:
+		case other.active && other.programs() != nil:
+			other.skip(sensors.SkipOverlap, 1)
+			other.log.Warn("an edge asked for a run while one is under way: it was left out", "line", s.cfg.Name)
+		default:
+			l.ask(other)
 		}
 	}
 	l.enlistDue(l.clock.Now()) // awake anyway

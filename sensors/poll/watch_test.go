@@ -125,6 +125,28 @@ func TestEdgeWhileTheSensorIsRead(t *testing.T) {
 	})
 }
 
+// What another sensor reads may be from before the edge: it is read again. A
+// program isn't.
+func TestEdgeWhileAnotherIsRead(t *testing.T) {
+	in(t, func(w *world) {
+		door := w.sensor("door", every(time.Hour), waking("GPIO27", time.Second, "room", "photo"))
+		room := w.sensor("room", every(time.Hour), converting(time.Second/2), on(1, "0x20"))
+		photo := w.task("photo", every(time.Hour))
+		photo.lasts = time.Second / 2
+		w.run(door.cfg, room.cfg, photo.cfg)
+		w.pass(time.Second / 4)
+		if !w.edge("GPIO27", nil) {
+			t.Fatal("nobody waits for an edge")
+		}
+		w.pass(time.Minute)
+		equal(t, "room", room.moments(), seconds(0, 0.5))
+		equal(t, "photo", photo.moments(), seconds(0))
+		if n := w.result("photo").Skipped[sensors.SkipOverlap]; n != 1 || len(w.lines("an edge asked", "sensor=photo", "line=door")) != 1 {
+			t.Errorf("%d runs were left out, and the log says %q", n, w.lines())
+		}
+	})
+}
+
 func TestWatchOfALineThatGoes(t *testing.T) {
 	in(t, func(w *world) {
 		door := w.sensor("door", waking("GPIO27", time.Second, "door"))
