@@ -25,6 +25,14 @@ type Address uint16
 // String is the address as it is written: 0x76.
 func (a Address) String() string { return fmt.Sprintf("0x%02x", uint16(a)) }
 
+// An ExclusiveBus is an i2c.Bus whose transactions from Acquire to Release are not
+// interrupted by other sensors of this process: for transactions between which
+// no time may pass.
+type ExclusiveBus interface {
+	Acquire()
+	Release()
+}
+
 // BusOpt is the bus of an I2C chip.
 func BusOpt() Option {
 	return Option{Name: "bus", Type: BusOption, Default: "1", Help: "I2C bus: 1 is /dev/i2c-1, pins 3 and 5 of the header"}

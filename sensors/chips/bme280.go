@@ -3,7 +3,6 @@ package chips
 import (
 	"bytes"
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -18,6 +17,7 @@ const (
 	bme280CtrlHum  = 0xf2
 	bme280Status   = 0xf3 // then ctrl_meas, config, one unused, and the data from 0xF7
 	bme280CtrlMeas = 0xf4
+	bme280Data     = 0xf7
 	bme280Calib    = 0x88 // 24 bytes T1…P9, one unused, H1
 	bme280CalibHum = 0xe1 // H2…H6
 
@@ -32,6 +32,10 @@ const (
 	bme280Skipped    = 0x80000 // what pressure and temperature read that weren't measured: sections 5.4.3 and 5.4.5
 	bme280SkippedHum = 0x8000
 )
+
+// bme280Empty is what pressure, temperature and humidity read after a reset:
+// table 18.
+var bme280Empty = []byte{0x80, 0x00, 0x00, 0x80, 0x00, 0x00, 0x80, 0x00}
 
 var (
 	bme280Addresses = []string{"0x76", "0x77"}           // section 6.2
@@ -84,13 +88,7 @@ func newBME280(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 		return nil, err
 	}
 	// What another program set (a filter, normal mode) ends here.
-	if err := s.write(ctx, bme280Reset, bme280ResetWord); err != nil {
-		return nil, err
-	}
-	if err := e.Sleep(ctx, bme280Startup); err != nil {
-		return nil, err
-	}
-	if err := e.Poll(ctx, 10*bme280Startup, bme280Startup, s.started); err != nil {
+	if err := s.reset(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.calibrate(ctx); err != nil {
@@ -141,6 +139,17 @@ func (s *bme280) identify(ctx context.Context) error {
 	return nil
 }
 
+// reset has the chip begin as after power-up: section 4.3 (BMP280), 5.4.2.
+func (s *bme280) reset(ctx context.Context) error {
+	if err := s.write(ctx, bme280Reset, bme280ResetWord); err != nil {
+		return err
+	}
+	if err := s.env.Sleep(ctx, bme280Startup); err != nil {
+		return err
+	}
+	return s.env.Poll(ctx, 10*bme280Startup, bme280Startup, s.started)
+}
+
 // started tells whether the calibration is loaded.
 func (s *bme280) started() (bool, error) {
 	p, err := s.read(context.Background(), bme280Status, 1)
@@ -150,40 +159,7 @@ func (s *bme280) started() (bool, error) {
 	return p[0]&bme280Copying == 0, nil
 }
 
-// calibrate reads the trimming parameters: section 4.2.2. They have no
-// checksum, and a wrong one would spoil every value from now on.
-func (s *bme280) calibrate(ctx context.Context) error {
-	p, err := s.readTwice(ctx, bme280Calib, 26)
-	if err != nil {
-		return err
-	}
-	if stuck(p[:24]) {
-		return s.errStuck("the calibration", p[0])
-	}
-	s.cal.load(p)
-	if s.cal.t1 == 0 || s.cal.p1 == 0 {
-		return sensors.Errorf(sensors.Identity, "the calibration has T1 %d and P1 %d, which no chip has: the bus is disturbed or the chip is broken", s.cal.t1, s.cal.p1)
-	}
-	if !s.humid {
-		return nil
-	}
-	if p, err = s.readTwice(ctx, bme280CalibHum, 7); err != nil {
-		return err
-	}
-	if stuck(p) {
-		return s.errStuck("the calibration of humidity", p[0])
-	}
-	s.cal.loadHumidity(p)
-	return nil
-}
-
 func (s *bme280) Sense(ctx context.Context, r *sensors.Report) error {
-	if s.humid {
-		// It takes effect with the write of ctrl_meas: section 5.4.3.
-		if err := s.write(ctx, bme280CtrlHum, s.osrs); err != nil {
-			return err
-		}
-	}
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
@@ -210,24 +186,75 @@ func (s *bme280) Sense(ctx context.Context, r *sensors.Report) error {
 }
 
 // begin begins a measurement. Asleep the chip reads as when it has measured: so
-// it must be seen awake, and is begun again where the machine was too busy to
-// look in time.
+// it must be seen awake, and is begun again where the machine or the bus was too
+// slow to look in time.
 func (s *bme280) begin(ctx context.Context) error {
-	for tries := 1; ; tries++ {
-		at := s.env.Now()
-		if err := s.write(ctx, bme280CtrlMeas, s.osrs<<5|s.osrs<<2|bme280Forced); err != nil {
+	for range bme280Tries {
+		if awake, err := s.beginSeen(ctx); awake || err != nil {
 			return err
-		}
-		p, err := s.read(ctx, bme280CtrlMeas, 1)
-		switch {
-		case err != nil:
-			return err
-		case p[0]&3 == bme280Forced:
-			return nil
-		case tries == mostLate || s.env.Now().Sub(at) < inTime:
-			return sensors.Errorf(sensors.Identity, "ctrl_meas reads 0x%02x: no measurement was begun", p[0])
 		}
 	}
+	return s.beginEmpty(ctx)
+}
+
+// bme280Tries is how often a measurement is begun that is seen too late.
+const bme280Tries = 3
+
+// beginSeen is false where the measurement may have ended before the chip was
+// looked at.
+func (s *bme280) beginSeen(ctx context.Context) (awake bool, err error) {
+	if err := s.setHumidity(ctx); err != nil {
+		return false, err
+	}
+	s.keep()
+	defer s.leave()
+	at := s.env.Now()
+	if err := s.write(ctx, bme280CtrlMeas, s.osrs<<5|s.osrs<<2|bme280Forced); err != nil {
+		return false, err
+	}
+	p, err := s.read(ctx, bme280CtrlMeas, 1)
+	switch {
+	case err != nil:
+		return false, err
+	case p[0]&3 == bme280Forced:
+		return true, nil
+	case p[0]&3 != 0 || s.env.Now().Sub(at) < inTime:
+		return false, sensors.Errorf(sensors.Identity, "ctrl_meas reads 0x%02x: no measurement was begun", p[0])
+	}
+	return false, nil
+}
+
+// beginEmpty begins a measurement of a chip that holds no result, as it does
+// after a reset: so what it holds afterwards was measured, however late it is
+// looked at.
+func (s *bme280) beginEmpty(ctx context.Context) error {
+	if err := s.reset(ctx); err != nil {
+		return err
+	}
+	empty := bme280Empty[:6]
+	if s.humid {
+		empty = bme280Empty
+	}
+	p, err := s.read(ctx, bme280Data, len(empty))
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(p, empty) {
+		return sensors.Errorf(sensors.Identity, "after a reset it holds the result % x, not % x: the chip wasn't reset", p, empty)
+	}
+	if err := s.setHumidity(ctx); err != nil {
+		return err
+	}
+	return s.write(ctx, bme280CtrlMeas, s.osrs<<5|s.osrs<<2|bme280Forced)
+}
+
+// setHumidity sets how often humidity is sampled. It takes effect with the write
+// of ctrl_meas: section 5.4.3.
+func (s *bme280) setHumidity(ctx context.Context) error {
+	if !s.humid {
+		return nil
+	}
+	return s.write(ctx, bme280CtrlHum, s.osrs)
 }
 
 // Lacks says that a BMP280 measures no humidity.
@@ -236,33 +263,6 @@ func (s *bme280) Lacks() (model string, quantities []*sensors.Quantity) {
 		return "BME280", nil
 	}
 	return "BMP280", []*sensors.Quantity{bme280Humidity}
-}
-
-// report computes the quantities of one measurement, which stand or fall
-// together: pressure and humidity hang on the temperature.
-func (s *bme280) report(r *sensors.Report, adcT, adcP int32) error {
-	t, fine := s.cal.temperature(adcT)
-	p, err := s.cal.pressure(adcP, fine)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(bme280Temperature.Check(t), bme280Pressure.Check(p)); err != nil {
-		return err
-	}
-	if s.humid {
-		adcH := int32(s.data[10])<<8 | int32(s.data[11])
-		if adcH == bme280SkippedHum {
-			return sensors.Errorf(sensors.NotReady, "the chip has not measured humidity: it was reset during the measurement: check its supply")
-		}
-		h := s.cal.humidity(adcH, fine)
-		if err := overshoot.Check(h); err != nil {
-			return err
-		}
-		r.Set(bme280Humidity, min(max(h, 0), 1))
-	}
-	r.Set(bme280Temperature, t)
-	r.Set(bme280Pressure, p)
-	return nil
 }
 
 // measured reads status, settings and data in one burst, and tells whether
@@ -286,5 +286,3 @@ func (s *bme280) measured() (bool, error) {
 	}
 	return status&bme280Measuring == 0 && ctrl&3 == 0, nil
 }
-
-func uint20(p []byte) int32 { return int32(p[0])<<12 | int32(p[1])<<4 | int32(p[2])>>4 }

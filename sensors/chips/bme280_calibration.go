@@ -1,7 +1,9 @@
 package chips
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 
 	"example.org/dormouse/sensors"
 )
@@ -68,3 +70,59 @@ func (c *bme280Calibration) humidity(adc, fine int32) float64 {
 	v -= (v >> 15) * (v >> 15) >> 7 * int64(c.h1) >> 4
 	return float64(v>>12) / 1024 / 100
 }
+
+// calibrate reads the trimming parameters: section 4.2.2. They have no
+// checksum, and a wrong one would spoil every value from now on.
+func (s *bme280) calibrate(ctx context.Context) error {
+	p, err := s.readTwice(ctx, bme280Calib, 26)
+	if err != nil {
+		return err
+	}
+	if stuck(p[:24]) {
+		return s.errStuck("the calibration", p[0])
+	}
+	s.cal.load(p)
+	if s.cal.t1 == 0 || s.cal.p1 == 0 {
+		return sensors.Errorf(sensors.Identity, "the calibration has T1 %d and P1 %d, which no chip has: the bus is disturbed or the chip is broken", s.cal.t1, s.cal.p1)
+	}
+	if !s.humid {
+		return nil
+	}
+	if p, err = s.readTwice(ctx, bme280CalibHum, 7); err != nil {
+		return err
+	}
+	if stuck(p) {
+		return s.errStuck("the calibration of humidity", p[0])
+	}
+	s.cal.loadHumidity(p)
+	return nil
+}
+
+// report computes the quantities of one measurement, which stand or fall
+// together: pressure and humidity hang on the temperature.
+func (s *bme280) report(r *sensors.Report, adcT, adcP int32) error {
+	t, fine := s.cal.temperature(adcT)
+	p, err := s.cal.pressure(adcP, fine)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(bme280Temperature.Check(t), bme280Pressure.Check(p)); err != nil {
+		return err
+	}
+	if s.humid {
+		adcH := int32(s.data[10])<<8 | int32(s.data[11])
+		if adcH == bme280SkippedHum {
+			return sensors.Errorf(sensors.NotReady, "the chip has not measured humidity: it was reset during the measurement: check its supply")
+		}
+		h := s.cal.humidity(adcH, fine)
+		if err := overshoot.Check(h); err != nil {
+			return err
+		}
+		r.Set(bme280Humidity, min(max(h, 0), 1))
+	}
+	r.Set(bme280Temperature, t)
+	r.Set(bme280Pressure, p)
+	return nil
+}
+
+func uint20(p []byte) int32 { return int32(p[0])<<12 | int32(p[1])<<4 | int32(p[2])>>4 }

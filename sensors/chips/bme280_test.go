@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -289,4 +290,45 @@ func BenchmarkBME280(bm *testing.B) {
 	p := playback(0x76, ops)
 	e.Bus = p
 	sensortest.Bench(bm, d, e, func() { p.Count = len(ops) - 5 })
+}
+
+// A bus on which a transaction takes longer than a measurement never shows the
+// chip awake: then it is emptied first.
+func TestBME280OnASlowBus(t *testing.T) {
+	begin, asleep := []io{{b(0xf2, 0x01), nil}, {b(0xf4, 0x25), nil}}, io{b(0xf4), b(0x24)}
+	late := seq(begin, []io{asleep})
+	reset := []io{{b(0xe0, 0xb6), nil}, {b(0xf3), b(0x00)}}
+	empty, full := io{b(0xf7), b(0x80, 0, 0, 0x80, 0, 0, 0x80, 0)}, append(bytes.Clone(bmp280Data), 0x6e, 0x00)
+	result := func(data []byte) []io { return twice(io{b(0xf3), after(0x00, 0x24, data...)}) }
+	for _, tc := range []struct {
+		name string
+		ops  []io
+		says string
+	}{
+		{"seen the third time", seq(late, late, begin, []io{{b(0xf4), b(0x25)}}, result(full)), ""},
+		{"never seen", seq(late, late, late, reset, []io{empty}, begin, result(full)), ""},
+		{"and not reset", seq(late, late, late, reset, []io{{b(0xf7), full}}), "after a reset it holds the result 65 5a c0"},
+		{"and not begun", seq(late, late, late, reset, []io{empty}, begin, result(empty.r)), "the chip has measured nothing"},
+		{"another program's mode", seq(begin, []io{{b(0xf4), b(0x27)}}), "no measurement was begun"},
+	} {
+		d := sensortest.Driver(t, "bme280")
+		e := sensortest.New(t, d, nil)
+		p := playback(0x76, bme280Probe(0x60), tc.ops)
+		e.Bus = sensortest.Chip(func(w, r []byte) error {
+			e.NextWake(10 * time.Millisecond)
+			return p.Tx(0x76, w, r)
+		})
+		got, _, err := sensortest.Read(t, d, e)
+		played(t, p)
+		switch {
+		case tc.says != "":
+			if err == nil || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("%s: %v", tc.name, err)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", tc.name, err)
+		default:
+			near(t, tc.name, sensortest.Value(t, got, sensors.Temperature), 25.08, 0)
+		}
+	}
 }

@@ -76,6 +76,20 @@ func (d *device) tx(ctx context.Context, w, r []byte) error {
 	return err
 }
 
+// keep keeps the bus for the transactions until leave, where that can be: else
+// the others' transactions come between, those of nine sensors at the worst.
+func (d *device) keep() {
+	if bus, ok := d.dev.Bus.(sensors.ExclusiveBus); ok {
+		bus.Acquire()
+	}
+}
+
+func (d *device) leave() {
+	if bus, ok := d.dev.Bus.(sensors.ExclusiveBus); ok {
+		bus.Release()
+	}
+}
+
 // read reads n bytes from reg on. They are valid until the next read.
 func (d *device) read(ctx context.Context, reg byte, n int) ([]byte, error) {
 	d.out[0] = reg

@@ -145,7 +145,14 @@ func number(p []byte) uint64 {
 func (s *engine) run(ctx context.Context, ph *phase) error {
 	for i := range ph.ops {
 		o := &ph.ops[i]
-		if err := s.do(ctx, o); err != nil {
+		if o.timed {
+			s.keep()
+		}
+		err := s.do(ctx, o)
+		if i > 0 && ph.ops[i-1].timed || o.timed && err != nil {
+			s.leave()
+		}
+		if err != nil {
 			if o.n == 0 && len(o.w) == 0 {
 				return err
 			}

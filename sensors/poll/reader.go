@@ -15,6 +15,7 @@ import (
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board/lock"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/poll/buses"
 	"periph.io/x/conn/v3/i2c"
 	"periph.io/x/conn/v3/physic"
 )
@@ -31,12 +32,13 @@ type reader struct {
 	report sensors.Report
 	done   chan struct{}   // sent to when an attempt ends that is waited for, or was left behind
 	batch  *batch          // those it is read with
-	bus    *bus            // nil: its driver has none
+	bus    *buses.Bus      // nil: its driver has none
 	ctx    context.Context // of the attempt
 	lines  []*line         // taken and not closed
 	opened []openedWire    // in the attempt, whether they were closed or not
 	locks  lock.Held       // of the attempt
 	alone  bool            // with its chip
+	keeps  *buses.Bus      // is kept from the other sensors; nil: none is
 
 	awaited atomic.Bool // the attempt or overdue, whichever sets it to false, ends the sensor's read
 }
@@ -153,6 +155,7 @@ func (r *reader) attempt(ctx context.Context) error {
 		r.log.Warn("can't unlock a wire", "err", err)
 	}
 	r.alone = false
+	(*readerBus)(r).Release() // where the driver panicked
 	return err
 }
 
@@ -260,8 +263,8 @@ func (r *reader) leaveBus() {
 	if r.bus == nil {
 		return
 	}
-	if err := r.bus.release(); err != nil {
-		r.log.Warn("can't close a bus", "bus", r.bus.number.String(), "err", err)
+	if err := r.bus.Leave(); err != nil {
+		r.log.Warn("can't close a bus", "bus", r.bus.String(), "err", err)
 	}
 	r.bus = nil
 }
@@ -286,30 +289,63 @@ func (l *line) Close() error {
 // readerBus is the bus as a sensor sees it: that of the read under way.
 type readerBus reader
 
-func (b *readerBus) String() string { return b.bus.number.String() }
+func (b *readerBus) String() string { return b.bus.String() }
 
 func (b *readerBus) Tx(addr uint16, w, r []byte) error {
+	if err := b.aloneWithChip(); err != nil {
+		return err
+	}
+	if b.keeps == nil {
+		b.Acquire()
+		defer b.Release()
+	}
 	if err := b.ctx.Err(); err != nil {
 		return err
 	}
-	dev, err := b.bus.open(b.shared.board)
+	dev, err := b.bus.Open(b.shared.board)
 	if err != nil {
 		return err
-	}
-	// For the whole measurement: what another process writes between a command
-	// and the read of its result changes the result.
-	if !b.alone {
-		if err := (*reader)(b).Alone(b.ctx, sensors.I2CWire); err != nil {
-			return err
-		}
-		b.alone = true
 	}
 	return dev.Tx(addr, w, r)
 }
 
+// aloneWithChip keeps other processes from the chip for the whole measurement:
+// what they write between a command and the read of its result changes the
+// result.
+func (b *readerBus) aloneWithChip() error {
+	if b.alone {
+		return nil
+	}
+	// Where there is no bus, that is the error.
+	if _, err := b.bus.Open(b.shared.board); err != nil {
+		return err
+	}
+	if err := (*reader)(b).Alone(b.ctx, sensors.I2CWire); err != nil {
+		return err
+	}
+	b.alone = true
+	return nil
+}
+
+// Acquire keeps the bus from the other sensors. It gives up when the read is
+// cancelled or another process has the chip; then the transactions fail, too.
+func (b *readerBus) Acquire() {
+	if b.aloneWithChip() == nil && b.bus.Acquire(b.ctx) {
+		b.keeps = b.bus
+	}
+}
+
+// Release ends what Acquire began.
+func (b *readerBus) Release() {
+	if b.keeps != nil {
+		b.keeps.Release()
+		b.keeps = nil
+	}
+}
+
 // Witness asks the bus, if it can tell.
 func (b *readerBus) Witness(than uint16) (addr uint16, ok bool) {
-	dev, err := b.bus.open(b.shared.board)
+	dev, err := b.bus.Open(b.shared.board)
 	if w, can := dev.(sensors.Witness); can && err == nil && b.ctx.Err() == nil {
 		return w.Witness(than)
 	}

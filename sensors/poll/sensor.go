@@ -11,6 +11,7 @@ import (
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll/agenda"
+	"example.org/dormouse/sensors/poll/buses"
 	"example.org/dormouse/sensors/poll/flaps"
 	"example.org/dormouse/sensors/poll/series"
 )
@@ -50,7 +51,7 @@ type sensor struct {
 	pending    int       // reads it waits for
 	dependents []*sensor // reads that wait for it
 	batch      *batch
-	bus        *bus
+	bus        *buses.Bus
 	rail       *rail
 	keepsRail  bool // between reads too: it holds a line
 	unpowered  bool // its rail was switched off under it

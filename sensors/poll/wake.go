@@ -154,7 +154,7 @@ func (l *loop) launch() {
 			}
 			s.chip.last = s
 			if c := s.chip.claim; c.Kind == sensors.I2CWire {
-				s.bus = l.wires.useBus(sensors.Bus(c.Bus))
+				s.bus = l.wires.buses.Use(sensors.Bus(c.Bus))
 			}
 		}
 		l.wires.useRail(s)

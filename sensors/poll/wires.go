@@ -1,14 +1,9 @@
 package poll
 
 import (
-	"sync"
-	"sync/atomic"
-
-	"example.org/dormouse/sensors"
-	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/board/rails"
 	"example.org/dormouse/sensors/config"
-	"periph.io/x/conn/v3/i2c"
+	"example.org/dormouse/sensors/poll/buses"
 )
 
 // wires are the buses and rails that reads use. They are the loop's; a read
@@ -17,11 +12,11 @@ type wires struct {
 	*shared
 	rails *rails.Rails
 	use   map[string]*rail
-	buses map[sensors.Bus]*bus
+	buses buses.Set
 }
 
 func newWires(s *shared, cfg *config.Config) *wires {
-	w := &wires{shared: s, use: map[string]*rail{}, buses: map[sensors.Bus]*bus{}}
+	w := &wires{shared: s, use: map[string]*rail{}, buses: buses.Set{}}
 	w.rails = w.newRails(cfg)
 	return w
 }
@@ -55,55 +50,6 @@ func (w *wires) rest(soon map[string]bool) {
 	}
 }
 
-// A bus is opened by the first transaction of a wake and closed by the last
-// sensor that may use it.
-type bus struct {
-	number sensors.Bus
-	users  atomic.Int32
-
-	mu  sync.Mutex
-	dev i2c.BusCloser
-}
-
-func (b *bus) open(from board.Board) (i2c.Bus, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.dev == nil {
-		dev, err := from.OpenBus(b.number)
-		if err != nil {
-			return nil, err
-		}
-		b.dev = dev
-	}
-	return b.dev, nil
-}
-
-// release lets one user go.
-func (b *bus) release() error {
-	if b.users.Add(-1) > 0 {
-		return nil
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	dev := b.dev
-	if dev == nil {
-		return nil
-	}
-	b.dev = nil
-	return dev.Close()
-}
-
-// useBus finds the handle of a bus for one more user.
-func (w *wires) useBus(n sensors.Bus) *bus {
-	b := w.buses[n]
-	if b == nil {
-		b = &bus{number: n}
-		w.buses[n] = b
-	}
-	b.users.Add(1)
-	return b
-}
-
 // leaveBus ends a sensor's use of its bus. A transaction that hangs keeps its
 // handle until it returns, and no other sensor gets that one.
 func (w *wires) leaveBus(s *sensor, hung bool) {
@@ -113,13 +59,11 @@ func (w *wires) leaveBus(s *sensor, hung bool) {
 	}
 	s.bus = nil
 	if hung {
-		if w.buses[b.number] == b {
-			delete(w.buses, b.number)
-		}
+		w.buses.Drop(b)
 		return
 	}
-	if err := b.release(); err != nil {
-		w.log.Warn("can't close a bus", "bus", b.number.String(), "err", err)
+	if err := b.Leave(); err != nil {
+		w.log.Warn("can't close a bus", "bus", b.String(), "err", err)
 	}
 }
 

@@ -103,3 +103,61 @@ func TestWithTimeout(t *testing.T) {
 		}
 	})
 }
+
+// What a sensor sends between Acquire and Release isn't interrupted by others on the
+// same bus, and one that panics there doesn't keep the bus.
+func TestTransactionsThatBelongTogether(t *testing.T) {
+	in(t, func(w *world) {
+		var order []uint16
+		w.tx = func(_ sensors.Bus, addr uint16, _, _ []byte) error {
+			order = append(order, addr)
+			return nil
+		}
+		sending := func(send func(e sensors.Env, bus sensors.ExclusiveBus)) func(*fake) {
+			return func(f *fake) {
+				f.sense = func(ctx context.Context, e sensors.Env, r *sensors.Report) error {
+					for range 3 {
+						send(e, e.I2C().Bus.(sensors.ExclusiveBus))
+					}
+					r.Set(sensors.Temperature, 1)
+					return nil
+				}
+			}
+		}
+		transfer := func(e sensors.Env) {
+			err := errors.Join(e.I2C().Tx([]byte{0}, nil), e.Sleep(context.Background(), time.Millisecond))
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		together := func(e sensors.Env, bus sensors.ExclusiveBus) {
+			bus.Acquire()
+			defer bus.Release()
+			transfer(e)
+			transfer(e)
+		}
+		alone := func(e sensors.Env, _ sensors.ExclusiveBus) { transfer(e) }
+		panics := func(e sensors.Env, bus sensors.ExclusiveBus) {
+			bus.Acquire()
+			panic("the bus is kept")
+		}
+		w.run(w.sensor("panics", on(1, "0x1f"), sending(panics)).cfg, w.sensor("a", on(1, "0x20"), sending(together)).cfg,
+			w.sensor("b", on(1, "0x21"), sending(together)).cfg, w.sensor("alone", on(1, "0x22"), sending(alone)).cfg)
+		w.pass(time.Second)
+		w.want("a", 1)
+		w.want("b", 1)
+		w.want("alone", 1)
+		w.wantDown("panics", sensors.IO, "the bus is kept")
+		if len(order) != 15 {
+			t.Fatalf("the transactions are %#x", order)
+		}
+		for i := 0; i < len(order); i++ {
+			if order[i] == 0x22 {
+				continue
+			}
+			if i++; i == len(order) || order[i] != order[i-1] {
+				t.Fatalf("another sensor came between: %#x", order)
+			}
+		}
+	})
+}
