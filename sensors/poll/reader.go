@@ -118,7 +118,7 @@ func (r *reader) Poll(ctx context.Context, most, step time.Duration, done func()
 }
 
 func (r *reader) Once(key string, f func(context.Context) error) error {
-	return r.batch.once(r.ctx, key, f)
+	return r.batch.Do(r.ctx, key, f)
 }
 
 func (r *reader) Value(name, quantity string) (v float64, at sensors.Instant, ok bool) {

@@ -8,6 +8,7 @@ import (
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/poll/once"
 )
 
 // begin is the first wake: everything with an interval that wasn't read yet.
@@ -165,6 +166,12 @@ func (l *loop) launch() {
 			l.workers.launch(s)
 		}
 	}
+}
+
+// A batch is the sensors that one wake set out to read.
+type batch struct {
+	once.Set
+	left int // reads that haven't ended; the loop's
 }
 
 // finish is the end of a due read.
