@@ -49,8 +49,8 @@ func TestWordsDecideNothing(t *testing.T) {
 			t.Errorf("%q isn't told, or is told in the same words", words)
 		}
 	}
-	if observe(t) != before {
-		t.Error("the words weren't put back")
+	if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(observe(t), "\n")); diff != "" {
+		t.Errorf("the words weren't put back (-):\n%s", diff)
 	}
 }
 

@@ -55,6 +55,10 @@ func New(clock board.Clock, seed uint64) *Board {
 	b.Attach(SHT4x, "sht4x", b.world(func(v Values) (t, h, p float64) { return v.OfficeTemperature, v.OfficeHumidity, 0 }))
 	b.Attach(TMP102, "tmp102", b.world(func(v Values) (t, h, p float64) { return v.CellarTemperature, 0, 0 }))
 	b.Attach(ADS1115, "ads1115", b.measured)
+	// They were switched on before the program began: none is still starting.
+	for _, s := range b.slots {
+		s.chip.Reset(b.start.Add(-time.Minute))
+	}
 	b.locked = map[string]bool{}
 	b.spiSlots = map[sensors.SPIDevice]*spiSlot{SPIConverter: {chip: spiModels["mcp3008"](b.measured)}}
 	b.serialSlots = map[string]*serialSlot{}
