@@ -34,7 +34,7 @@ lint: ## staticcheck, and vet for the Pi Zero
 
 .PHONY: race
 race: ## the tests under the race detector (needs gcc); but for test/howto, which only runs other programs
-	CGO_ENABLED=1 go test -race -vet=off $(TESTFLAGS) $$(go list ./... | grep -v /test/howto$$)
+	DORMOUSE_FAULTS_THIN=8 CGO_ENABLED=1 go test -race -vet=off $(TESTFLAGS) $$(go list ./... | grep -v /test/howto$$)
 
 # The race detector links with libc.
 .PHONY: compiler

@@ -40,7 +40,7 @@ func TestFaults(t *testing.T) {
 			tallies[d.Name] = sum
 		})
 	}
-	if len(tallies) == len(sensors.Drivers()) && !t.Failed() {
+	if len(tallies) == len(sensors.Drivers()) && !t.Failed() && sensortest.Thin(t) == 1 {
 		compareDocument(t, tallies)
 	}
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -84,6 +86,37 @@ const (
 // Kinds lists them in the order in which they are shown.
 var Kinds = []Kind{ContextEnds, NoAnswer, StuckBus, OneBit, TwoBits, Shifted, Short, Random, Guessed, LostWrite, WrittenBit, ChipReset, Another, Wire, Own}
 
+// ThinVariable is a variable of the environment: where it is n, Faults tries each
+// nth of those faults that differ only in which bits are wrong. It is
+// for machines on which all take minutes: race detectors and emulators.
+const ThinVariable = "DORMOUSE_FAULTS_THIN"
+
+// thinned are the kinds of which each nth is tried, the first among them.
+var thinned = []Kind{OneBit, TwoBits, Random, Guessed, WrittenBit}
+
+// Thin is n of ThinVariable; 1: all faults are tried.
+func Thin(t testing.TB) int {
+	t.Helper()
+	text := os.Getenv(ThinVariable)
+	if text == "" {
+		return 1
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("%s is %q: give a positive number", ThinVariable, text)
+	}
+	return n
+}
+
+// thin leaves each nth of the thinned kinds, and all others.
+func thin(faults []Fault, n int) []Fault {
+	seen := map[Kind]int{}
+	return slices.DeleteFunc(faults, func(f Fault) bool {
+		seen[f.kind]++
+		return slices.Contains(thinned, f.kind) && (seen[f.kind]-1)%n != 0
+	})
+}
+
 // A Count is what came of the faults of one kind.
 type Count struct{ Tries, Refused, Right, Wrong int }
 
@@ -112,7 +145,8 @@ func Faults(t testing.TB, d *sensors.Driver, c Case) Tally {
 	}
 	h := &harness{t: t, driver: d, c: c, tally: Tally{}, shown: map[Kind]int{}}
 	h.healthy()
-	for _, f := range slices.Concat(h.contextFaults(), c.Faults, h.fileFaults(), h.lineFaults(), h.wireFaults(), h.busFaults()) {
+	faults := slices.Concat(h.contextFaults(), c.Faults, h.fileFaults(), h.lineFaults(), h.wireFaults(), h.busFaults())
+	for _, f := range thin(faults, Thin(t)) {
 		h.hold(f)
 	}
 	h.checkUndetected()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -13,6 +15,14 @@ import (
 
 	"example.org/dormouse/sensors"
 )
+
+// These tests count faults: all are tried, whatever thins them elsewhere.
+func TestMain(m *testing.M) {
+	if err := os.Unsetenv(ThinVariable); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // A recorder is a test that keeps its failures to itself.
 type recorder struct {
@@ -438,5 +448,32 @@ func TestPollEnds(t *testing.T) {
 	err := e.Poll(t.Context(), 10*time.Millisecond, 4*time.Millisecond, func() (bool, error) { asked++; return false, nil })
 	if sensors.ReasonOf(err) != sensors.NotReady || asked != 4 || e.Waited() != 10*time.Millisecond {
 		t.Errorf("asked %d times in %v, error %v: want 4 in 10ms and not_ready", asked, e.Waited(), err)
+	}
+}
+
+// Of faults that differ in bits only each nth is tried, and at least one; of the
+// others all.
+func TestThin(t *testing.T) {
+	var faults []Fault
+	for range 9 {
+		faults = append(faults, Fault{kind: OneBit}, Fault{kind: NoAnswer}, Fault{})
+	}
+	faults = append(faults, Fault{kind: Random})
+	for n, want := range map[int]map[Kind]int{1: {OneBit: 9, NoAnswer: 9, "": 9, Random: 1}, 4: {OneBit: 3, NoAnswer: 9, "": 9, Random: 1}} {
+		got := map[Kind]int{}
+		for _, f := range thin(slices.Clone(faults), n) {
+			got[f.kind]++
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("each %dth: %v, want %v", n, got, want)
+		}
+	}
+	for text, want := range map[string]string{"": "1 ", "8": "8 ", "0": "give a positive number", "x": "give a positive number"} {
+		t.Setenv(ThinVariable, text)
+		n := 0
+		said := record(t, func(tb testing.TB) { n = Thin(tb) })
+		if got := fmt.Sprint(n, " ", said); !strings.Contains(got, want) {
+			t.Errorf("%s=%q: %s", ThinVariable, text, got)
+		}
 	}
 }
