@@ -143,8 +143,12 @@ func (r *inputReader) scale(set setting) error {
 
 func (r *inputReader) offset(set setting) error {
 	text, err := r.calibration(set, "calibrate.offset")
-	if err == nil {
-		r.p.Calibrate.Offset, err = r.toUnit.ParseDifference(text)
+	if err != nil {
+		return err
+	}
+	r.p.Calibrate.Offset, err = r.toUnit.ParseDifference(text)
+	if err == nil && r.p.Calibrate.Offset < 0 && r.counts() {
+		return fmt.Errorf("%q would have a counter begin below 0", text)
 	}
 	return err
 }

@@ -53,12 +53,13 @@ func (r *report) repeated(s *stanza, set setting, seen map[string]Origin) bool {
 	return twice
 }
 
-// named tells whether a stanza has a usable name, and adds what is wrong with
-// it. seen is where each name was given so far.
+// named adds what is wrong with the name of a stanza, and tells whether the rest
+// of it can be read. seen is where each name was given so far.
 func (r *report) named(s *stanza, seen map[string]Origin) bool {
 	if s.Name == "" {
 		if s.Origin.File != "" {
 			r.add(s.Origin, s.Subject(), "name", errors.New("is missing: give it one, such as name: garden"))
+			return true
 		} else if s.Value != "" {
 			r.add(s.Origin, s.Subject(), "", errors.New("has no name before the =: give it one, such as garden"))
 		}
@@ -68,7 +69,7 @@ func (r *report) named(s *stanza, seen map[string]Origin) bool {
 		if s.Origin.File != "" || s.Value != "" {
 			r.add(s.Origin, s.Subject(), "", fmt.Errorf("%q is not a valid name: use letters, digits, _ . and -, at most 64", s.Name))
 		}
-		return false
+		return s.Origin.File != ""
 	}
 	if first, ok := seen[s.Name]; ok {
 		r.add(s.Origin, s.Subject(), "", fmt.Errorf("there are two of this name, the first at %s: rename one", first))
