@@ -72,11 +72,12 @@ func hidden(path string) string {
 
 // covered tells whether something of systemd's own is mounted over a
 // directory: /proc/PID/mountinfo, proc(5), has the root of a mount in field 4
-// and its place in field 5.
+// and its place in field 5. The directory that hides is in /run/systemd, and in
+// a container of systemd-nspawn in /run/host.
 func covered(mountinfo, directory string) bool {
 	for line := range strings.Lines(mountinfo) {
 		fields := strings.Fields(line)
-		if len(fields) > 5 && fields[4] == directory && strings.HasPrefix(fields[3], "/systemd/inaccessible/") {
+		if len(fields) > 5 && fields[4] == directory && strings.HasSuffix(fields[3], "/inaccessible/dir") {
 			return true
 		}
 	}

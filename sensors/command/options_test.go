@@ -315,8 +315,10 @@ func TestHidden(t *testing.T) {
 	const mounts = `22 28 0:21 / /sys rw - sysfs sysfs rw
 90 60 0:24 /systemd/inaccessible/dir /home ro,nosuid - tmpfs tmpfs rw
 91 60 0:24 /systemd/inaccessible/dir /root ro - tmpfs tmpfs rw
+92 60 0:48 /host/inaccessible/dir /run/user ro,nosuid shared:69 master:6 - tmpfs tmpfs rw
+93 60 0:48 /home /srv rw - ext4 /dev/sda rw
 `
-	for dir, want := range map[string]bool{"/home": true, "/root": true, "/run/user": false, "/sys": false} {
+	for dir, want := range map[string]bool{"/home": true, "/root": true, "/run/user": true, "/srv": false, "/sys": false} {
 		if got := covered(mounts, dir); got != want {
 			t.Errorf("%s: %v", dir, got)
 		}

@@ -107,3 +107,26 @@ func TestWhatATaskIsGivenUnderTheUnit(t *testing.T) {
 		t.Errorf("the journal has what the task printed:\n%s", fmt.Sprint(last(log, 2000)))
 	}
 }
+
+// The unit's sandbox hides a task below /home: its failure names the drop-in that
+// ships, and with that the task is run by the user who owns it.
+func TestATaskInHomeUnderTheUnit(t *testing.T) {
+	m := bootSystemd(t, func(m *machine) {
+		m.host("chroot", m.root, "useradd", "--create-home", "pi")
+		m.inside("/home/pi/backup", "#!/bin/sh\nid -un; echo kept >/home/pi/copy && cat /home/pi/copy\n")
+		m.host("chmod", "755", m.root+"/home/pi/backup")
+		m.inside("/etc/dormouse/dormouse.yml", "tasks: [{name: backup, argv: [/home/pi/backup], at: \"0 0 29 2 *\"}]\n")
+	}, "dormouse.service")
+	if out := m.wants(1, "dormouse", "read", "backup"); !strings.Contains(out, "ProtectHome= hides /home") || !strings.Contains(out, "tasks-in-home.conf") {
+		t.Errorf("the failure doesn't name the drop-in:\n%s", out)
+	}
+	m.install(kit.Source("systemd/tasks-in-home.conf"), unitDirectory+"dormouse.service.d/tasks-in-home.conf", 0o644)
+	m.do("systemctl", "daemon-reload")
+	m.do("systemctl", "restart", "dormouse")
+	if out := m.do("dormouse", "read", "backup"); !strings.Contains(out, "exit status 0\n  | pi\n  | kept") {
+		t.Errorf("with the drop-in:\n%s", out)
+	}
+	if owner := strings.TrimSpace(m.do("stat", "-c", "%U", "/var/lib/dormouse")); owner != "pi" {
+		t.Errorf("the state belongs to %s", owner)
+	}
+}
