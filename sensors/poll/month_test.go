@@ -5,57 +5,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/test/crontab"
 )
-
-// matches tells whether a minute is one of a cron expression's, by crontab(5)
-// alone: numbers, lists, ranges and steps; where neither day field begins with a
-// star, either will do.
-func matches(t *testing.T, expr string, at time.Time) bool {
-	fields := strings.Fields(expr)
-	field := func(i, value int) bool {
-		for part := range strings.SplitSeq(fields[i], ",") {
-			span, text, stepped := strings.Cut(part, "/")
-			step, low, high := 1, 0, 100
-			if stepped {
-				step = number(t, text)
-			}
-			if i == 2 || i == 3 { // days and months are counted from 1
-				low = 1
-			}
-			if from, to, ok := strings.Cut(span, "-"); ok {
-				low, high = number(t, from), number(t, to)
-			} else if span != "*" {
-				low = number(t, span)
-				high = low
-			}
-			if value >= low && value <= high && (value-low)%step == 0 {
-				return true
-			}
-		}
-		return false
-	}
-	day, weekday := field(2, at.Day()), field(4, int(at.Weekday()))
-	onDay := day && weekday
-	if !strings.HasPrefix(fields[2], "*") && !strings.HasPrefix(fields[4], "*") {
-		onDay = day || weekday
-	}
-	return field(0, at.Minute()) && field(1, at.Hour()) && field(3, int(at.Month())) && onDay
-}
-
-func number(t *testing.T, s string) int {
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
 
 // expression makes one up.
 func expression(r *rand.Rand) string {
@@ -124,7 +81,7 @@ func TestAMonthOfTasks(t *testing.T) {
 			var busy time.Time
 			for m := begin.Truncate(time.Minute).Add(time.Minute); m.Before(begin.Add(month)); m = m.Add(time.Minute) {
 				switch {
-				case !matches(t, one.expr, m.Local()):
+				case !crontab.Matches(t, one.expr, m.Local()):
 				case m.Before(busy):
 					skipped++
 				default:
