@@ -220,6 +220,11 @@ func init() {
 				sensortest.WrittenBit: "the correction of a wrong fuse can't be read back",
 			}}}.chip(),
 		},
+		"scd30": {
+			chipCase{model: "scd30", world: breath, Case: sensortest.Case{Others: scd30Others}}.chip(),
+			chipCase{model: "scd30-new", driver: "scd30", world: breath, Case: sensortest.Case{Others: scd30Others}}.chip(),
+			chipCase{model: "scd30-slow", driver: "scd30", world: breath, Case: sensortest.Case{Others: scd30Others}}.chip(),
+		},
 		"tsl2591": {chipCase{model: "tsl2591", world: world{"illuminance": {500, 320}}, Case: sensortest.Case{
 			Others: asks(raw(0xb2), raw(0xa0, 0x00), raw(0xa0, 0x03), raw(0xa1, 0x05), raw(0xa1, 0x30), raw(0xa1, 0x80)),
 		}}.chip()},
@@ -254,6 +259,8 @@ var (
 	bme680Others = asks(raw(0xd0), raw(0x1d), raw(0x74, 0x25), raw(0x74, 0x24), raw(0x74, 0x49), raw(0x5a, 0x30), raw(0x64, 0x05), raw(0x70, 0x08), raw(0x71, 0x00), raw(0x72, 0x00), raw(0x75, 0x08), raw(0xe0, 0xb6))
 
 	dps310Others = asks(raw(0x0d), raw(0x08), raw(0x08, 0x07), raw(0x08, 0x00), raw(0x06, 0x00), raw(0x07, 0x40), raw(0x09, 0x00), raw(0x0c, 0x09))
+
+	scd30Others = asks(raw(0xd1, 0x00), raw(0x46, 0x00), raw(0x02, 0x02), raw(0x03, 0x00), raw(0x53, 0x06), raw(0x01, 0x04), raw(0xd3, 0x04), raw(0x00, 0x10, 0x00, 0x00, 0x81))
 
 	// For 5 s after another program's single shot an SCD41 answers nothing: so it
 	// isn't among these.

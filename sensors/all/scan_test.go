@@ -4,10 +4,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board/sim"
+	"example.org/dormouse/sensors/board/sim/chips"
 	"example.org/dormouse/sensors/scan"
 	"example.org/dormouse/sensors/sensortest"
 )
@@ -37,12 +39,17 @@ func TestScanOffersEveryChip(t *testing.T) {
 		}
 		boards[i][addr] = place{c, addr}
 	}
-	for _, chips := range boards {
-		scanOffers(t, chips)
+	for _, places := range boards {
+		scanOffers(t, places)
 	}
 }
 
-func scanOffers(t *testing.T, chips map[string]place) {
+// booted is a chip whose supply rose long ago.
+type booted struct{ chips.Chip }
+
+func (b booted) Reset(now sensors.Instant) { b.Chip.Reset(now.Add(-time.Minute)) }
+
+func scanOffers(t *testing.T, places map[string]place) {
 	t.Helper()
 	clock, err := alarm.New()
 	if err != nil {
@@ -53,22 +60,22 @@ func scanOffers(t *testing.T, chips map[string]place) {
 	for _, addr := range []uint16{sim.BME280, sim.SHT4x, sim.TMP102, sim.ADS1115} {
 		b.Remove(addr)
 	}
-	for _, p := range chips {
+	for _, p := range places {
 		addr, err := (sensors.Option{Type: sensors.I2CAddrOption}).Parse(p.addr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.Attach(uint16(addr.(sensors.Address)), p.model, p.world.at)
+		b.Connect(uint16(addr.(sensors.Address)), booted{chips.New(p.model, p.world.at)})
 	}
 	if err := clock.Sleep(t.Context(), scan.PowerUp); err != nil {
 		t.Fatal(err)
 	}
 	doc := scan.Run(t.Context(), scan.Options{Board: b, Clock: clock, Identify: true})
-	if n := len(doc.Buses[0].Addresses); n != len(chips) || len(doc.Problems) > 0 {
-		t.Errorf("%d chips answer, want %d; problems: %q", n, len(chips), doc.Problems)
+	if n := len(doc.Buses[0].Addresses); n != len(places) || len(doc.Problems) > 0 {
+		t.Errorf("%d chips answer, want %d; problems: %q", n, len(places), doc.Problems)
 	}
 	for _, found := range doc.Buses[0].Addresses {
-		p := chips[found.Address]
+		p := places[found.Address]
 		offers := func(f scan.Find) bool {
 			_, flag, _ := strings.Cut(f.Flag, "=") // the sensor's name
 			_, flag, _ = strings.Cut(flag, "=")

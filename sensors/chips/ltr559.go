@@ -15,7 +15,7 @@ var ltr559 = family{
 	datasheet: "Lite-On LTR-559ALS-01, appendix A for the formula",
 	wiring:    "I2C at 3.3 V; 0x23",
 	timing:    "130 ms, and as much again for each change of the gain with gain=auto: one integration of 100 ms, then standby",
-	kernel:    "ltr501 (iio)",
+	kernel:    "ltr501 (iio), which computes lux with the coefficients of an LTR-501: another value where infrared is 45 % and more",
 	addresses: []string{"0x23"},
 	models: []chip{{
 		part: "LTR-559", startup: 100 * time.Millisecond,

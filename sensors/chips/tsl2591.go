@@ -12,7 +12,7 @@ import (
 var tsl2591 = family{
 	name:      "tsl2591",
 	summary:   "ams TSL2591: illuminance 0.0002 to 88000 lx, from visible and infrared light",
-	datasheet: "ams DS000338 (TSL2591), which gives no lux; the formula is that of ams's and Adafruit's libraries, device factor 408",
+	datasheet: "ams DS000338 (TSL2591), which gives no lux; the formula is that of the kernel's driver and of Adafruit's Arduino library, device factor 408",
 	wiring:    "I2C at 3.3 V; 0x29",
 	timing:    "110 ms, and as much again for each change of the gain with gain=auto: one integration of 100 ms, then the chip is powered down",
 	kernel:    "tsl2591 (iio)",
