@@ -87,7 +87,7 @@ const scd30Longest = 30 * time.Second
 // and the chip writes it into its memory.
 func (s *scd30Sensor) Sense(ctx context.Context, r *sensors.Report) error {
 	err := s.within(ctx, r)
-	if sensors.ReasonOf(err) != sensors.NotReady {
+	if err == nil || sensors.ReasonOf(err) != sensors.NotReady {
 		return err
 	}
 	// Continuous measurement without compensation of the ambient pressure.
@@ -105,7 +105,7 @@ func (s *scd30Sensor) within(ctx context.Context, r *sensors.Report) error {
 	begin := s.env.Now()
 	for {
 		err := s.engine.Sense(ctx, r)
-		if sensors.ReasonOf(err) != sensors.NotReady || s.env.Now().Sub(begin) >= most {
+		if err == nil || sensors.ReasonOf(err) != sensors.NotReady || s.env.Now().Sub(begin) >= most {
 			return err
 		}
 	}
