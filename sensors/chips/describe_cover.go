@@ -19,10 +19,10 @@ import (
 func (d *describer) coverSteps(root *document.Node, tries []*try) {
 	c := d.chip
 	told := func(as func(t *try) bool) bool {
-		return slices.ContainsFunc(tries, func(t *try) bool { return t.writes != nil && as(t) })
+		return slices.ContainsFunc(tries, func(t *try) bool { return t.bus != nil && as(t) })
 	}
 	if !told(func(*try) bool { return true }) {
-		d.Complain(d.At(root), "examples", "writes", "is in none of them: one at least tells all that is written, and in waits how long is waited, from the data sheet and not from the steps")
+		d.Complain(d.At(root), "examples", "bus", "is in none of them: one at least tells all that is written, and how long is waited, from the data sheet and not from the steps")
 		return
 	}
 	var used []string
@@ -33,13 +33,13 @@ func (d *describer) coverSteps(root *document.Node, tries []*try) {
 		st := &c.settings[i]
 		for j, v := range st.values {
 			if slices.Contains(used, st.name) && !told(func(t *try) bool { return t.chosen(st.name) == j }) {
-				d.Complain(d.places[fmt.Sprintf("setting %d", i+1)], fmt.Sprintf("setting %d", i+1), "values", "no example with writes has %s=%s", st.name, v.name)
+				d.Complain(d.places[fmt.Sprintf("setting %d", i+1)], fmt.Sprintf("setting %d", i+1), "values", "no example with bus has %s=%s", st.name, v.name)
 			}
 		}
 	}
 	for _, ch := range c.channels {
 		if slices.Contains(used, "channel") && !told(func(t *try) bool { return t.channel == ch.name }) {
-			d.Complain(d.At(root), "channels", ch.name, "no example with writes has this channel")
+			d.Complain(d.At(root), "channels", ch.name, "no example with bus has this channel")
 		}
 	}
 	for _, o := range d.family.options {

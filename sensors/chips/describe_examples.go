@@ -1,7 +1,6 @@
 package chips
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/internal/document"
@@ -29,8 +27,7 @@ type example struct {
 	values  map[string]string
 	fails   sensors.Reason // instead of values
 
-	writes []hex // of all steps in order; nil: not told
-	waits  time.Duration
+	bus []busStep // what all steps write and wait, in order; nil: not told
 }
 
 func (d *describer) example(n *document.Node, i int) {
@@ -38,12 +35,15 @@ func (d *describer) example(n *document.Node, i int) {
 	fails := ""
 	d.mapping(n, ex.subject, map[string]reader{
 		"channel": d.text(&ex.channel), "set": d.table(&ex.set), "read": d.bytes(&ex.read), "values": d.table(&ex.values), "fails": d.text(&fails),
-		"writes": d.list(func(n *document.Node, _ int) {
-			var p hex
-			d.bytes(&p)(n)
-			ex.writes = append(ex.writes, p)
+		"bus": d.list(func(n *document.Node, _ int) {
+			b := busStep{}
+			if n.Kind == document.Scalar && strings.HasSuffix(n.Value, "s") { // 300ms, 1s
+				d.duration(&b.wait)(n)
+			} else {
+				d.bytes(&b.write)(n)
+			}
+			ex.bus = append(ex.bus, b)
 		}),
-		"waits": d.duration(&ex.waits),
 	}, "read")
 	ex.fails = d.reason(n, fails)
 	if (len(ex.values) > 0) == (fails != "") {
@@ -71,8 +71,8 @@ func (d *describer) tryExamples(root *document.Node) {
 	for i := range d.examples {
 		ex := &d.examples[i]
 		t, err := d.family.try(ex)
-		if err == nil && ex.writes != nil {
-			err = t.engine.holdWrites(ex, t.input)
+		if err == nil && ex.bus != nil {
+			err = t.holdBus()
 		}
 		if err == nil {
 			err = t.hold(&t.input.ranges[0])
@@ -196,43 +196,6 @@ func (s *engine) decodeExample(p *program, values []float64) error {
 		return errExampleLong
 	}
 	return s.decode(p, values)
-}
-
-// holdWrites compares what the steps write and wait with the example.
-func (s *engine) holdWrites(ex *example, in *input) error {
-	var writes []hex
-	waits := s.chip.startup
-	add := func(ops []op) {
-		for i := range ops {
-			if waits += ops[i].wait; len(ops[i].w) > 0 {
-				writes = append(writes, ops[i].w)
-			}
-		}
-	}
-	add(s.release.ops)
-	add(s.wake.ops)
-	for i := range s.chip.identity {
-		if id := &s.chip.identity[i]; !id.probe {
-			add([]op{s.compileStep(&id.step, nil)})
-		}
-	}
-	add(s.prepare.ops)
-	add(in.ranges[0].measure.ops)
-	add(s.sleep.ops)
-	for i := range max(len(writes), len(ex.writes)) {
-		switch {
-		case i >= len(writes):
-			return fmt.Errorf("writes: it has %d, and the steps make %d (in the order release, wake, identity, prepare, measure, sleep)", len(ex.writes), len(writes))
-		case i >= len(ex.writes):
-			return fmt.Errorf("writes: it has %d, and the steps make %d, the next being % x (in the order release, wake, identity, prepare, measure, sleep)", len(ex.writes), len(writes), writes[i])
-		case !bytes.Equal(writes[i], ex.writes[i]):
-			return fmt.Errorf("writes: number %d is % x, and the steps write % x", i+1, ex.writes[i], writes[i])
-		}
-	}
-	if waits != ex.waits {
-		return fmt.Errorf("waits: it has %s, and startup and the steps wait %s together", ex.waits, waits)
-	}
-	return nil
 }
 
 // name is what an example calls the field: its quantity, and its label.

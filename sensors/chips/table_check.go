@@ -146,20 +146,36 @@ func (st *step) checkBits(c *chip) error {
 	default:
 		room = allBits(len(st.write))
 	}
-	base := number(append(hex(nil), append(st.write, st.set...)...))
+	taken := number(append(hex(nil), append(st.write, st.set...)...))
 	for _, name := range st.with {
-		for i := range c.settings {
-			if c.settings[i].name != name {
-				continue
+		var all uint64
+		for what, bits := range c.bitsOf(name) {
+			if bits&^room != 0 || bits&taken != 0 {
+				return fmt.Errorf("the bits of %s=%s don't fit", name, what)
 			}
-			for _, v := range c.settings[i].values {
-				if v.bits&^room != 0 || v.bits&base != 0 {
-					return fmt.Errorf("the bits of %s=%s don't fit", name, v.name)
-				}
+			all |= bits
+		}
+		taken |= all // another's bits there would change the value
+	}
+	return nil
+}
+
+// bitsOf are the bits of each value of a setting, or of each channel.
+func (c *chip) bitsOf(name string) map[string]uint64 {
+	all := map[string]uint64{}
+	if name == "channel" {
+		for _, ch := range c.channels {
+			all[ch.name] = ch.bits
+		}
+	}
+	for i := range c.settings {
+		for _, v := range c.settings[i].values {
+			if c.settings[i].name == name {
+				all[v.name] = v.bits
 			}
 		}
 	}
-	return nil
+	return all
 }
 
 func (st *setting) check() error {

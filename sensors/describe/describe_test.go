@@ -144,8 +144,8 @@ func TestWrongDescription(t *testing.T) {
 		{"range: [-40, 125]", "range: [-400, 125]", "x.yml:24: field 1: range: is beyond what temperature can be"},
 		{"scale: 0.0625", "scale: 0.0626", "x.yml:26: example 1: values: temperature should be 25.25, and the table gives 25.2904 in the base unit, 25.29 °C"},
 		{"be:s13/16>>0", "le:s13/16>>0", "x.yml:26: example 1: fails (range): temperature of -179.94 °C"},
-		{"set: [0x08, 0x03]", "set: [0x08, 0x02]", "x.yml:26: example 1: writes: number 3 is 08 03, and the steps write 08 02"},
-		{"wait: 300ms", "wait: 30ms", "x.yml:26: example 1: waits: it has 300ms, and startup and the steps wait 30ms together"},
+		{"set: [0x08, 0x03]", "set: [0x08, 0x02]", "x.yml:26: example 1: bus: number 3 is 08 03, and the steps have 08 02"},
+		{"wait: 300ms", "wait: 30ms", "x.yml:26: example 1: bus: number 5 is 300ms, and the steps have 30ms"},
 		{"read: [0xc1, 0x94]", "read: [0xc1]", "x.yml:26: example 1: read has fewer bytes than the results"},
 		{"read: [0xc1, 0x94]", "read: [0xc1, 0x94, 0]", "x.yml:26: example 1: read has more bytes than the results"},
 		{"values: {temperature: 25.25}", "values: {humidity: 25.25}", `x.yml:26: example 1: values: there is no field "humidity"`},
@@ -178,8 +178,8 @@ func TestExamplesThatShowTooLittle(t *testing.T) {
 	}{
 		{"mcp9808.yml", "  - {read: [0x1e, 0x6c], values: {temperature: -25.25}}\n", "", "x.yml:24: field 1: type: no example shows that the type is be:s13/16>>0 and not be:u13/16>>0"},
 		{"mcp9808.yml", "  - {read: [0x8f, 0x64], fails: range}\n", "", "x.yml:24: field 1: type: no example shows that the type is be:s13/16>>0 and not be:s12/16>>0"},
-		{"mcp9808.yml", "    writes: [0x06, 0x07, [0x08, 0x03], [0x01, 0x06, 0x00], 0x05, [0x01, 0x07, 0x00]]\n    waits: 300ms\n", "", "x.yml:3: examples: writes: is in none of them"},
-		{"sht3x.yml", "set: {precision: medium}", "set: {precision: high}", "x.yml:41: example 2: writes: number 4 is 24 0b, and the steps write 24 00"},
+		{"mcp9808.yml", "    bus: [0x06, 0x07, [0x08, 0x03], [0x01, 0x06, 0x00], 300ms, 0x05, [0x01, 0x07, 0x00]]\n", "", "x.yml:3: examples: bus: is in none of them"},
+		{"sht3x.yml", "set: {precision: medium}", "set: {precision: high}", "x.yml:40: example 2: bus: number 7 is 24 0b, and the steps have 24 00"},
 		{"ads1015.yml", "  - {channel: a0, read: [0x7f, 0xf0], fails: range}\n", "", "field 1: saturated: no example shows that 32752 is saturated"},
 	} {
 		old := text(t, tt.file)
