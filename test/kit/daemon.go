@@ -46,6 +46,13 @@ func Share(binary string, setUp func(context.Context, *Machine) error) error {
 	return setUp(ctx, booted)
 }
 
+// Boot boots a machine of a test's own, with a binary of the host's.
+func Boot(t testing.TB, binary string, o rig.Options) *Machine {
+	t.Helper()
+	o.Files = map[string]string{program[1:]: binary}
+	return &Machine{Machine: rig.Start(t, o)}
+}
+
 // Main runs a package's tests, and ends the machine that they share.
 func Main(m *testing.M) {
 	status := m.Run()

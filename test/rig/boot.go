@@ -25,6 +25,8 @@ import (
 // Options say what machine to boot. The zero value is a machine of 256 MB with
 // one processor.
 type Options struct {
+	// Kernel is what boots; none is Linux61.
+	Kernel Kernel
 	// Memory in MB; 96 is the least that boots.
 	Memory int
 	// Files are put into the initramfs: path in the guest → path on the host.
@@ -37,6 +39,13 @@ type Options struct {
 	Suspends bool
 	// QEMU adds to QEMU's arguments.
 	QEMU []string
+}
+
+func (o Options) kernel() Kernel {
+	if o.Kernel.Series == "" {
+		return Linux61
+	}
+	return o.Kernel
 }
 
 // Machine is a running guest. Its methods may be used by several goroutines.
@@ -115,7 +124,7 @@ const bootPatience = 4 * time.Minute
 // Boot starts a machine and returns when it serves. The cache is built first
 // where there is none, which takes up to a minute.
 func Boot(ctx context.Context, o Options) (*Machine, error) {
-	im, err := prepare(ctx)
+	im, err := prepare(ctx, o.kernel())
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,9 @@
 package rig
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -81,6 +83,14 @@ func (q qemuTree) command(name string, args ...string) *exec.Cmd {
 	libraries := filepath.Join(root, "usr/lib/x86_64-linux-gnu")
 	argv := []string{"--library-path", libraries, filepath.Join(root, "usr/bin", name)}
 	return exec.Command(filepath.Join(root, "usr/lib64/ld-linux-x86-64.so.2"), append(argv, args...)...)
+}
+
+// startsItself replaces a program that picks another in its directory, and
+// starts it by the host's dynamic linker, by a script that uses the tree's.
+func (q qemuTree) startsItself(program, real string) error {
+	start := q.command("")
+	script := fmt.Sprintf("#!/bin/sh\nexec %s %s %s \"$@\"\n", start.Path, strings.Join(start.Args[1:3], " "), filepath.Join(filepath.Dir(program), real))
+	return errors.Join(os.Remove(program), os.WriteFile(program, []byte(script), 0o755))
 }
 
 // output is what a program of the tree prints.

@@ -1,7 +1,5 @@
 package rig
 
-import "context"
-
 // gpioSim is a GPIO chip whose lines' other ends are in sysfs. Debian's kernel
 // has neither the module nor the simulated interrupts that it stands on.
 var gpioSim = ownModule{
@@ -19,14 +17,4 @@ var gpioSim = ownModule{
 		"MODULE_DEVICE_TABLE(of, gpio_sim_of_match);": "",
 	},
 	makefile: "obj-m := gpio-sim.o\ngpio-sim-y := gpio-sim-core.o irq_sim.o\nccflags-y := -DCONFIG_IRQ_SIM=1\n",
-}
-
-// unpackGPIOSim is gpioSim.unpack.
-func unpackGPIOSim(ctx context.Context, deb, version, dir string) error {
-	return gpioSim.unpack(ctx, deb, version, dir)
-}
-
-// buildGPIOSim builds gpio-sim.ko in a directory with its sources.
-func buildGPIOSim(ctx context.Context, dir string, kit kernelKit) ([]byte, error) {
-	return gpioSim.build(ctx, dir, kit)
 }

@@ -17,12 +17,11 @@ import (
 
 // baseContent is what an initramfs is made of, without the guest's program.
 type baseContent struct {
-	busybox string   // the guest's
-	lister  string   // the same in the host's architecture, which tells its applets
-	kernel  string   // directory of the kernel's modules
-	modules []string // those that the guest may load
-	gpioSim []byte
-	built   map[string][]byte // other modules that were built here, by the kernel's names for them
+	busybox string            // the guest's
+	lister  string            // the same in the host's architecture, which tells its applets
+	kernel  string            // directory of the kernel's modules
+	modules []string          // those that the guest may load
+	built   map[string][]byte // modules that were built here, by the kernel's names for them
 }
 
 // writeBase writes the initramfs: modules, busybox, and the few files of /etc
@@ -89,8 +88,11 @@ func addModules(ctx context.Context, archive *cpio, c baseContent) error {
 	if err != nil {
 		return err
 	}
-	loaded := map[string][]byte{"gpio_sim": c.gpioSim}
-	maps.Copy(loaded, c.built)
+	builtin, err := builtins(c.kernel)
+	if err != nil {
+		return err
+	}
+	loaded := maps.Clone(c.built)
 	needs := map[string][]string{}
 	var visit func(name string) error
 	visit = func(name string) error {
@@ -121,6 +123,10 @@ func addModules(ctx context.Context, archive *cpio, c baseContent) error {
 		return nil
 	}
 	for _, name := range c.modules {
+		if builtin[name] {
+			archive.File("lib/modules/"+name+".dep", 0o644, nil)
+			continue
+		}
 		if err := visit(name); err != nil {
 			return err
 		}
@@ -131,6 +137,19 @@ func addModules(ctx context.Context, archive *cpio, c baseContent) error {
 		archive.File("lib/modules/"+name+".ko", 0o644, loaded[name])
 	}
 	return nil
+}
+
+// builtins are the modules that are part of the kernel itself.
+func builtins(kernel string) (map[string]bool, error) {
+	list, err := os.ReadFile(filepath.Join(kernel, "modules.builtin"))
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	for _, path := range strings.Fields(string(list)) {
+		names[moduleName(strings.TrimSuffix(filepath.Base(path), ".ko"))] = true
+	}
+	return names, nil
 }
 
 // readModule reads a module, which may be packed by xz.

@@ -8,29 +8,68 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
+
+	"github.com/klauspost/compress/zstd"
 )
 
-// modules are what the guest may load, with what they depend on. The models'
-// own drivers come first, then those that read the same chips as an oracle.
-var modules = []string{
-	"virtio_pci", "virtio_console", "configfs",
-	"gpio_sim", "i2c_dev", "vhci_hcd", "i2c_tiny_usb", "ds2490", "wire", "w1_therm",
-	"spi_ch341", "mcp320x", "xhci_pci", "ftdi_sio",
-	"bmp280_i2c", "lm75", "tmp102", "sht4x", "ti_ads1015",
-	"dps310", "sht3x", "sht21", "jc42", "mcp3422", "bh1750", "mlx90614", "veml6030", "tsl2772",
-	"max17042_battery", "ds1621", "ina2xx_adc", "st_pressure_i2c", "tsl2563",
-	"loop", "vfat", "nls_ascii", "nls_cp437",
-	"virtio_blk", "crc32c_generic", "ext4", "overlay",
+// A Kernel is one of Debian's for PCs that the rig boots.
+type Kernel struct {
+	// Series is the kernel's version without the last number: "6.1".
+	Series string
+
+	release string                 // of Debian, that has it; empty: the host's
+	modules []string               // what the guest may load, with what they depend on
+	own     map[string][]ownModule // further modules, by the series whose sources they are built from
+	make    []string               // arguments for make where they are built
 }
 
+var (
+	// Linux61 is Debian 12's: the host's own release. Of the modules, those that
+	// make the rig's buses come first, then the kernel's drivers that read the same
+	// chips as an oracle.
+	Linux61 = Kernel{
+		Series: "6.1",
+		modules: slices.Concat(busModules, oracles, []string{
+			"gpio_sim", "ds2490", "wire", "w1_therm",
+			"spi_ch341", "mcp320x", "xhci_pci", "ftdi_sio",
+			"max17042_battery",
+			"loop", "vfat", "nls_ascii", "nls_cp437",
+			"virtio_blk", "crc32c_generic", "ext4", "overlay",
+		}),
+		own: map[string][]ownModule{"6.1": {gpioSim}, "6.12": {spiCH341}},
+	}
+	// Linux612 is Debian 13's. It has nothing but I2C, for the kernel's drivers of
+	// chips, of which some aren't in Debian's package: they are built from its
+	// sources.
+	Linux612 = Kernel{
+		Series: "6.12", release: "trixie",
+		modules: slices.Concat(busModules, oracles, chipDrivers.names()),
+		own:     map[string][]ownModule{"6.12": {chipDrivers}},
+		// Debian's compiler of that release knows an option that this one doesn't.
+		make: []string{"CC=gcc-12", "CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT="},
+	}
+)
+
+var (
+	busModules = []string{"virtio_pci", "virtio_console", "configfs", "i2c_dev", "vhci_hcd", "i2c_tiny_usb"}
+	oracles    = []string{
+		"bmp280_i2c", "lm75", "tmp102", "sht4x", "ti_ads1015",
+		"dps310", "sht3x", "sht21", "jc42", "mcp3422", "bh1750", "mlx90614", "veml6030", "tsl2772",
+		"ds1621", "ina2xx_adc", "st_pressure_i2c", "tsl2563", "ltr501",
+	}
+)
+
 // recipe is part of the cache's key: raise it when what is built changes.
-const recipe = "5"
+const recipe = "6"
 
 // image is what QEMU boots.
 type image struct {
@@ -41,12 +80,12 @@ type image struct {
 }
 
 // prepare returns the image from the cache, or builds it.
-func prepare(ctx context.Context) (image, error) {
+func prepare(ctx context.Context, k Kernel) (image, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return image{}, err
 	}
-	sum := sha256.Sum256([]byte(recipe + strings.Join(modules, " ")))
+	sum := sha256.Sum256([]byte(recipe + k.Series + strings.Join(k.modules, " ")))
 	key := fmt.Sprintf("%x", sum[:4])
 	current := filepath.Join(cache, "kernel", "current-"+key)
 	if im, err := cached(current); err == nil {
@@ -58,7 +97,7 @@ func prepare(ctx context.Context) (image, error) {
 		if im, err = cached(current); err == nil {
 			return nil // another process built it meanwhile
 		}
-		release, err := buildKernel(ctx, cache, key)
+		release, err := buildKernel(ctx, k, cache, key)
 		if err != nil {
 			return err
 		}
@@ -69,7 +108,7 @@ func prepare(ctx context.Context) (image, error) {
 		return err
 	})
 	if err != nil {
-		return image{}, fmt.Errorf("preparing the rig's kernel: %w", err)
+		return image{}, fmt.Errorf("preparing Linux %s for the rig: %w", k.Series, err)
 	}
 	return im, nil
 }
@@ -97,8 +136,8 @@ func cached(current string) (image, error) {
 }
 
 // buildKernel fetches Debian's kernel and builds the image of it.
-func buildKernel(ctx context.Context, cache, key string) (release string, err error) {
-	err = install(ctx, "qemu-system-x86", "gcc-12", "make", "xz-utils", "libelf1")
+func buildKernel(ctx context.Context, k Kernel, cache, key string) (release string, err error) {
+	err = install(ctx, "qemu-system-x86", "gcc-12", "make", "xz-utils", "libelf1", "debian-archive-keyring")
 	if err != nil {
 		return "", err
 	}
@@ -107,18 +146,7 @@ func buildKernel(ctx context.Context, cache, key string) (release string, err er
 		return "", err
 	}
 	defer os.RemoveAll(work)
-
-	var debs map[string]string
-	err = withLists(ctx, func() error {
-		var err error
-		if release, err = (apt{}).dependency(ctx, "linux-image-amd64", regexp.MustCompile(`6\.1\.\S+-amd64`)); err != nil {
-			return err
-		}
-		common := strings.TrimSuffix(release, "amd64") + "common"
-		debs, err = download(ctx, filepath.Join(work, "debs"), "linux-image-"+release,
-			"linux-headers-"+release, "linux-headers-"+common, "linux-kbuild-6.1", "linux-source-6.1", "linux-source-6.12", "busybox-static")
-		return err
-	})
+	f, err := k.fetch(ctx, work)
 	if err != nil {
 		return "", err
 	}
@@ -129,17 +157,17 @@ func buildKernel(ctx context.Context, cache, key string) (release string, err er
 	var both sync.WaitGroup
 	both.Go(func() {
 		unpacked = errors.Join(
-			extract(ctx, debs["linux-image-"+release], root),
-			extract(ctx, debs["busybox-static"], root))
+			extract(ctx, f.debs["linux-image-"+f.linux], root),
+			extract(ctx, f.debs["busybox-static"], root))
 	})
 	both.Go(func() {
-		ours, built = buildModules(ctx, work, release, debs)
+		ours, built = k.buildModules(ctx, work, f)
 	})
 	both.Wait()
 	if err := errors.Join(unpacked, built); err != nil {
 		return "", err
 	}
-	bzImage, err := os.ReadFile(filepath.Join(root, "boot/vmlinuz-"+release))
+	bzImage, err := os.ReadFile(filepath.Join(root, "boot/vmlinuz-"+f.linux))
 	if err != nil {
 		return "", err
 	}
@@ -147,57 +175,129 @@ func buildKernel(ctx context.Context, cache, key string) (release string, err er
 	if err != nil {
 		return "", err
 	}
-	return release, build(filepath.Join(cache, "kernel", release+"-"+key), func(dir string) error {
+	busybox, err := merged(filepath.Join(root, "bin/busybox"))
+	if err != nil {
+		return "", err
+	}
+	modules, err := merged(filepath.Join(root, "lib/modules", f.linux))
+	if err != nil {
+		return "", err
+	}
+	return f.linux, build(filepath.Join(cache, "kernel", f.linux+"-"+key), func(dir string) error {
 		for name, content := range map[string][]byte{"vmlinux": vmlinux, "bzImage": bzImage} {
 			if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
 				return err
 			}
 		}
 		return writeBase(ctx, filepath.Join(dir, "base.cpio"), baseContent{
-			busybox: filepath.Join(root, "bin/busybox"), lister: filepath.Join(root, "bin/busybox"),
-			kernel: filepath.Join(root, "lib/modules", release), modules: modules, built: ours,
+			busybox: busybox, lister: busybox, kernel: modules, modules: k.modules, built: ours,
 		})
 	})
 }
 
-// buildModules builds the modules that Debian's kernel lacks, with everything
+// fetched is what was fetched to build an image.
+type fetched struct {
+	linux string            // the kernel's release, as uname -r tells
+	debs  map[string]string // packages' files
+	tools []string          // packages with the libraries of the programs that build modules
+}
+
+// kbuild is the package with the programs that build modules: one for a series
+// in bookworm, one for each kernel in trixie.
+func (k Kernel) kbuild(linux string) string {
+	if k.release == "" {
+		return "linux-kbuild-" + k.Series
+	}
+	return "linux-kbuild-" + strings.TrimSuffix(linux, "-amd64")
+}
+
+func commonHeaders(linux string) string {
+	return "linux-headers-" + strings.TrimSuffix(linux, "amd64") + "common"
+}
+
+// fetch fetches the kernel's packages below work.
+func (k Kernel) fetch(ctx context.Context, work string) (f fetched, err error) {
+	debian := apt{}
+	if k.release != "" {
+		if debian, err = newApt(ctx, filepath.Join(work, "apt"), source{k.release, []string{"amd64"}}); err != nil {
+			return f, err
+		}
+		f.tools = []string{"libc6", "libelf1t64", "libzstd1", "zlib1g"}
+	}
+	return f, withLists(ctx, func() error {
+		pattern := regexp.MustCompile(regexp.QuoteMeta(k.Series) + `\.\S+-amd64`)
+		if f.linux, err = debian.dependency(ctx, "linux-image-amd64", pattern); err != nil {
+			return err
+		}
+		names := append([]string{"linux-image-" + f.linux, "linux-headers-" + f.linux, commonHeaders(f.linux), k.kbuild(f.linux), "busybox-static"}, f.tools...)
+		for series := range k.own {
+			names = append(names, "linux-source-"+series)
+		}
+		f.debs, err = debian.download(ctx, filepath.Join(work, "debs"), names...)
+		return err
+	})
+}
+
+// buildModules builds the modules that Debian's package lacks, with everything
 // below work, and returns them by the kernel's names for them.
-func buildModules(ctx context.Context, work, release string, debs map[string]string) (map[string][]byte, error) {
+func (k Kernel) buildModules(ctx context.Context, work string, f fetched) (map[string][]byte, error) {
 	root := filepath.Join(work, "headers")
-	common := strings.TrimSuffix(release, "amd64") + "common"
-	for _, name := range []string{"linux-headers-" + release, "linux-headers-" + common, "linux-kbuild-6.1"} {
-		if err := extract(ctx, debs[name], root); err != nil {
+	for _, name := range []string{"linux-headers-" + f.linux, commonHeaders(f.linux), k.kbuild(f.linux)} {
+		if err := extract(ctx, f.debs[name], root); err != nil {
 			return nil, err
 		}
 	}
-	headers := filepath.Join(root, "usr/src/linux-headers-")
-	kit := kernelKit{headers: headers + release, common: headers + common, strip: "strip"}
+	if err := k.ownLibraries(ctx, root, f); err != nil {
+		return nil, err
+	}
+	headers := filepath.Join(root, "usr/src")
+	kit := kernelKit{headers: filepath.Join(headers, "linux-headers-"+f.linux), common: filepath.Join(headers, commonHeaders(f.linux)), make: k.make, strip: "strip"}
 	built := map[string][]byte{}
 	var failed error
 	var mu sync.Mutex // guards both
 	var all sync.WaitGroup
-	for version, m := range map[string]ownModule{"6.1": gpioSim, "6.12": spiCH341} {
-		all.Go(func() {
-			dir := filepath.Join(work, m.name)
-			err := m.unpack(ctx, debs["linux-source-"+version], version, dir)
-			var content []byte
-			if err == nil {
-				content, err = m.build(ctx, dir, kit)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			built[moduleName(m.name)] = content
-			if err != nil {
-				failed = errors.Join(failed, fmt.Errorf("building %s: %w", m.name, err))
-			}
-		})
+	for series, list := range k.own {
+		for _, m := range list {
+			all.Go(func() {
+				dir := filepath.Join(work, m.name)
+				err := m.unpack(ctx, f.debs["linux-source-"+series], series, dir)
+				var content map[string][]byte
+				if err == nil {
+					content, err = m.build(ctx, dir, kit)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				maps.Copy(built, content)
+				if err != nil {
+					failed = errors.Join(failed, fmt.Errorf("building %s: %w", m.name, err))
+				}
+			})
+		}
 	}
 	all.Wait()
 	return built, failed
 }
 
+// ownLibraries has the programs that build modules run with the libraries of
+// their own release, where those of the host are older.
+func (k Kernel) ownLibraries(ctx context.Context, root string, f fetched) error {
+	if k.release == "" {
+		return nil
+	}
+	tree := qemuTree(filepath.Join(root, "libraries"))
+	for _, name := range f.tools {
+		if err := extract(ctx, f.debs[name], string(tree)); err != nil {
+			return err
+		}
+	}
+	kbuild := filepath.Join(root, "usr/lib", k.kbuild(f.linux))
+	return errors.Join(
+		tree.startsItself(filepath.Join(kbuild, "scripts/mod/modpost"), "modpost.real-lsb-64"),
+		tree.startsItself(filepath.Join(kbuild, "tools/objtool/objtool"), "objtool.real-x86"))
+}
+
 // unpackKernel takes the ELF kernel out of a bzImage, where it is packed by xz
-// (Documentation/x86/boot.rst, payload_offset and payload_length).
+// or zstd (Documentation/arch/x86/boot.rst, payload_offset and payload_length).
 func unpackKernel(ctx context.Context, bzImage []byte) ([]byte, error) {
 	const (
 		setupSectors  = 0x1f1
@@ -215,13 +315,7 @@ func unpackKernel(ctx context.Context, bzImage []byte) ([]byte, error) {
 		return nil, fmt.Errorf("the kernel's payload, bytes %d to %d, lies outside its %d bytes", start, end, len(bzImage))
 	}
 	payload := bzImage[start:end]
-	if string(payload[:6]) != "\xfd7zXZ\x00" {
-		return nil, fmt.Errorf("the kernel isn't packed by xz: it begins with % x", payload[:6])
-	}
-	// The unpacked size follows the stream.
-	xz := exec.CommandContext(ctx, "xz", "-dc", "--single-stream")
-	xz.Stdin = bytes.NewReader(payload)
-	vmlinux, err := xz.Output()
+	vmlinux, err := unpackPayload(ctx, payload)
 	if err != nil {
 		return nil, fmt.Errorf("unpacking the kernel: %w", err)
 	}
@@ -229,4 +323,22 @@ func unpackKernel(ctx context.Context, bzImage []byte) ([]byte, error) {
 		return nil, errors.New("the unpacked kernel is no ELF file")
 	}
 	return vmlinux, nil
+}
+
+// unpackPayload unpacks a kernel. Its unpacked size follows, in four bytes.
+func unpackPayload(ctx context.Context, payload []byte) ([]byte, error) {
+	switch {
+	case bytes.HasPrefix(payload, []byte("\xfd7zXZ\x00")):
+		xz := exec.CommandContext(ctx, "xz", "-dc", "--single-stream")
+		xz.Stdin = bytes.NewReader(payload)
+		return xz.Output()
+	case bytes.HasPrefix(payload, []byte("\x28\xb5\x2f\xfd")):
+		zstd, err := zstd.NewReader(bytes.NewReader(payload[:len(payload)-4]))
+		if err != nil {
+			return nil, err
+		}
+		defer zstd.Close()
+		return io.ReadAll(zstd)
+	}
+	return nil, fmt.Errorf("it is packed by neither xz nor zstd: it begins with % x", payload[:6])
 }

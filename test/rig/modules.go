@@ -7,13 +7,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // An ownModule is a module that Debian's kernel lacks, built out of tree from
-// the sources in one of Debian's packages.
+// the sources in one of Debian's packages; or several at once.
 type ownModule struct {
-	name     string            // its file's, without .ko
+	name     string            // its file's, without .ko; of several, of the lot
+	several  []string          // their files', without .ko
 	sources  map[string]string // path in the kernel's tree → name here
 	changes  map[string]string // to the sources: from → to
 	makefile string
@@ -32,6 +36,35 @@ var spiCH341 = ownModule{
 		"devm_spi_alloc_host(": "devm_spi_alloc_master(",
 	},
 	makefile: "obj-m := spi-ch341.o\n",
+}
+
+// chipDrivers are the kernel's drivers of chips that Debian's package for PCs
+// leaves out.
+var chipDrivers = ownModule{
+	name: "chips",
+	several: []string{
+		"hts221", "hts221_i2c", "hdc100x", "hdc3020", "tmp117", "adt7x10", "adt7410", "aht10", "ina2xx", "ina3221", "scd4x", "tsl2591",
+		"scd30_core", "scd30_i2c", "bme680_core", "bme680_i2c",
+	},
+	sources: byBaseName(
+		"drivers/hwmon/adt7410.c", "drivers/hwmon/adt7x10.c", "drivers/hwmon/adt7x10.h",
+		"drivers/hwmon/aht10.c", "drivers/hwmon/ina2xx.c", "drivers/hwmon/ina3221.c",
+		"drivers/iio/chemical/bme680.h", "drivers/iio/chemical/bme680_core.c", "drivers/iio/chemical/bme680_i2c.c",
+		"drivers/iio/chemical/scd30.h", "drivers/iio/chemical/scd30_core.c", "drivers/iio/chemical/scd30_i2c.c", "drivers/iio/chemical/scd4x.c",
+		"drivers/iio/humidity/hdc100x.c", "drivers/iio/humidity/hdc3020.c",
+		"drivers/iio/humidity/hts221.h", "drivers/iio/humidity/hts221_buffer.c", "drivers/iio/humidity/hts221_core.c", "drivers/iio/humidity/hts221_i2c.c",
+		"drivers/iio/light/tsl2591.c", "drivers/iio/temperature/tmp117.c"),
+	makefile: "obj-m := hts221.o hts221_i2c.o hdc100x.o hdc3020.o tmp117.o adt7x10.o adt7410.o aht10.o ina2xx.o ina3221.o scd4x.o tsl2591.o" +
+		" scd30_core.o scd30_i2c.o bme680_core.o bme680_i2c.o\nhts221-y := hts221_core.o hts221_buffer.o\n",
+}
+
+// byBaseName are sources that keep the last part of their path as their name.
+func byBaseName(paths ...string) map[string]string {
+	names := map[string]string{}
+	for _, path := range paths {
+		names[path] = filepath.Base(path)
+	}
+	return names
 }
 
 // unpack takes the sources out of Debian's package with the kernel's, by its
@@ -79,18 +112,45 @@ type kernelKit struct {
 	strip   string   // the architecture's strip
 }
 
-// build builds the module in a directory with its sources.
-func (m *ownModule) build(ctx context.Context, dir string, kit kernelKit) ([]byte, error) {
-	args := slices.Concat(kit.env, []string{"make", "-C", kit.common, "O=" + kit.headers,
+// names are the modules', as the kernel calls them.
+func (m *ownModule) names() []string {
+	if m.several == nil {
+		return []string{moduleName(m.name)}
+	}
+	var names []string
+	for _, name := range m.several {
+		names = append(names, moduleName(name))
+	}
+	return names
+}
+
+// build builds the modules in a directory with their sources, and returns them
+// by the kernel's names for them.
+func (m *ownModule) build(ctx context.Context, dir string, kit kernelKit) (map[string][]byte, error) {
+	args := slices.Concat(kit.env, []string{"make", "-j" + strconv.Itoa(runtime.NumCPU()), "-C", kit.common, "O=" + kit.headers,
 		"M=" + dir, "CONFIG_DEBUG_INFO_BTF_MODULES="}, kit.make, []string{"modules"})
 	if _, err := command(ctx, "", "env", args...); err != nil {
 		return nil, err
 	}
-	module := filepath.Join(dir, m.name+".ko")
-	if _, err := command(ctx, "", "env", slices.Concat(kit.env, []string{kit.strip, "--strip-debug", module})...); err != nil {
+	files, err := filepath.Glob(filepath.Join(dir, "*.ko"))
+	if err != nil {
 		return nil, err
 	}
-	return os.ReadFile(module)
+	built := map[string][]byte{}
+	for _, file := range files {
+		if _, err := command(ctx, "", "env", slices.Concat(kit.env, []string{kit.strip, "--strip-debug", file})...); err != nil {
+			return nil, err
+		}
+		if built[moduleName(strings.TrimSuffix(filepath.Base(file), ".ko"))], err = os.ReadFile(file); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range m.names() {
+		if built[name] == nil {
+			return nil, fmt.Errorf("make left no %s.ko in %s", name, dir)
+		}
+	}
+	return built, nil
 }
 
 // pipeline runs commands, each reading what the one before it writes. Only the

@@ -147,7 +147,7 @@ func (b *piBuild) fetch(ctx context.Context) (err error) {
 	for _, m := range Models {
 		b.sources[b.source(m)] = sync.OnceValues(func() (string, error) {
 			dir := filepath.Join(b.work, "source-"+b.version(m))
-			return dir, unpackGPIOSim(ctx, b.debs[b.source(m)], b.version(m), dir)
+			return dir, gpioSim.unpack(ctx, b.debs[b.source(m)], b.version(m), dir)
 		})
 	}
 	return b.fetchQEMU(ctx)
@@ -271,7 +271,7 @@ func (b *piBuild) build(ctx context.Context, m Model) error {
 	}
 	content := baseContent{modules: m.modules}
 	var err error
-	if content.gpioSim, err = b.gpioSim(ctx, m); err != nil {
+	if content.built, err = b.gpioSim(ctx, m); err != nil {
 		return fmt.Errorf("building gpio-sim: %w", err)
 	}
 	for to, name := range map[*string]string{&content.busybox: b.root(m) + "/bin/busybox", &content.lister: b.host(m) + "/bin/busybox",
@@ -314,7 +314,7 @@ func merged(path string) (string, error) {
 }
 
 // gpioSim builds gpio-sim for the model's kernel.
-func (b *piBuild) gpioSim(ctx context.Context, m Model) ([]byte, error) {
+func (b *piBuild) gpioSim(ctx context.Context, m Model) (map[string][]byte, error) {
 	sources, err := b.sources[b.source(m)]()
 	if err != nil {
 		return nil, err
@@ -329,7 +329,7 @@ func (b *piBuild) gpioSim(ctx context.Context, m Model) ([]byte, error) {
 	if err := b.ownModpost(m); err != nil {
 		return nil, err
 	}
-	return buildGPIOSim(ctx, dir, kernelKit{
+	return gpioSim.build(ctx, dir, kernelKit{
 		headers: headers + b.linux[m.Name], common: headers + b.common(m),
 		env:   cross.environ(),
 		make:  append([]string{"CROSS_COMPILE=" + m.cross + "-", "CC=" + m.cross + "-gcc-12"}, m.make...),
@@ -365,9 +365,5 @@ func (b *piBuild) ownModpost(m Model) error {
 	if m.release == "bookworm" {
 		return nil
 	}
-	dir := filepath.Join(b.root(m), "usr/lib", b.kbuild(m), "scripts/mod")
-	start := b.qemu().command("")
-	script := fmt.Sprintf("#!/bin/sh\nexec %s %s %s/modpost.real-lsb-64 \"$@\"\n", start.Path, strings.Join(start.Args[1:3], " "), dir)
-	path := filepath.Join(dir, "modpost")
-	return errors.Join(os.Remove(path), os.WriteFile(path, []byte(script), 0o755))
+	return b.qemu().startsItself(filepath.Join(b.root(m), "usr/lib", b.kbuild(m), "scripts/mod/modpost"), "modpost.real-lsb-64")
 }

@@ -199,7 +199,8 @@ func TestUnpackKernelRefuses(t *testing.T) {
 		"no bzImage":            []byte("MZ"),
 		"lies outside its 1024": image(0, 5000, ""),
 		"lies outside its 1027": image(0, 3, "\xfd7z"),
-		"isn't packed by xz":    image(0, 8, "\x1f\x8b345678"),
+		"neither xz nor zstd":   image(0, 8, "\x1f\x8b345678"),
+		"unknown dictionary":    image(0, 12, "\x28\xb5\x2f\xfdabcdefgh"),
 		"unpacking the kernel":  image(0, 10, "\xfd7zXZ\x00abcd"),
 	} {
 		if _, err := unpackKernel(t.Context(), p); err == nil || !strings.Contains(err.Error(), want) {
