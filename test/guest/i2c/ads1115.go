@@ -74,7 +74,6 @@ func (a *ads1115) settle(now time.Time) {
 	}
 	config := a.word(1)
 	a.converting = config&adsSingleShot == 0 // continuous mode goes on
-	a.ready = now.Add(a.duration())
 	in := adsInputs[config>>12&7]
 	microvolts := a.ain[in[0]]
 	if in[1] >= 0 {

@@ -117,7 +117,6 @@ func (b *bosch) settle(now time.Time) {
 	if b.converting && !now.Before(b.ready) {
 		ctrl := b.now[boschCtrlMeas]
 		b.converting = ctrl&3 == 3 // normal mode goes on
-		b.ready = now.Add(b.duration())
 		if !b.converting {
 			b.now[boschCtrlMeas] = ctrl &^ 3 // forced mode falls asleep
 		}

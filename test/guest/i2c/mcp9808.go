@@ -58,9 +58,6 @@ func (m *mcp9808) settle(now time.Time) {
 		return
 	}
 	m.measured = m.temperature
-	for !now.Before(m.ready) {
-		m.ready = m.ready.Add(mcp9808Conversion)
-	}
 }
 
 // Read: three bits above the temperature compare it with the limits (section

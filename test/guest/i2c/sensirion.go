@@ -30,6 +30,19 @@ func (a *answerer) Read(now time.Time, p []byte) bool {
 	return true
 }
 
+// busy tells whether a question is still to be answered.
+func (a *answerer) busy(now time.Time) bool { return a.answer != nil && now.Before(a.ready) }
+
+// command is the command of 16 bits in a message. What wasn't fetched before is
+// gone. Without ok there is none, or the chip is busy.
+func (a *answerer) command(now time.Time, p []byte) (command uint16, ok bool) {
+	if a.busy(now) || len(p) < 2 {
+		return 0, false
+	}
+	a.answer = nil
+	return binary.BigEndian.Uint16(p), true
+}
+
 // give has the chip answer words, each with its checksum, after a while.
 func (a *answerer) give(at time.Time, initial byte, words ...uint16) {
 	a.answer, a.ready = nil, at
@@ -74,14 +87,10 @@ func (s *sht3x) Reset(now time.Time) {
 }
 
 func (s *sht3x) Write(now time.Time, p []byte) bool {
-	if s.answer != nil && now.Before(s.ready) {
-		return false // it measures
+	command, ok := s.command(now, p)
+	if !ok {
+		return len(p) == 0 && !s.busy(now)
 	}
-	if len(p) < 2 {
-		return len(p) == 0
-	}
-	command := binary.BigEndian.Uint16(p)
-	s.answer = nil
 	if d, measures := sht3xDurations[command]; measures {
 		s.give(now.Add(d), 0xff, uint16(s.temperature), uint16(s.humidity))
 		return true

@@ -5,8 +5,8 @@ import "fmt"
 // Spec describes a chip for the guest to build. The constructors below fill it
 // with a chip's power-on content; Registers and Values may be changed after.
 type Spec struct {
-	// Model is one of "registers", "words", "bmp280", "bme280", "tmp102",
-	// "lm75", "sht4x", "ads1115", "sht3x", "htu21d", "mcp9808" and "bh1750".
+	// Model is "registers", "words", or a chip's name as its constructor has it, in
+	// lower case.
 	Model string
 	// Registers overlays the power-on content: bytes from a register on (for
 	// word registers two bytes each, most significant first).
@@ -27,31 +27,20 @@ func New(s Spec) (Chip, error) {
 	return c, nil
 }
 
+// A presetter is a model whose registers can be preset.
+type presetter interface {
+	Chip
+	preset(map[int][]byte) error
+}
+
 func newModel(s Spec) (Chip, error) {
-	switch s.Model {
-	case "registers":
-		r := &registers{}
-		return r, r.preset(s.Registers)
-	case "bmp280", "bme280":
-		b := newBosch(s.Model == "bme280")
-		return b, b.preset(s.Registers)
-	case "words":
-		w := &words{}
-		return w, w.preset(s.Registers)
-	case "tmp102":
-		t := newTMP102()
-		return t, t.preset(s.Registers)
-	case "lm75":
-		l := newLM75()
-		return l, l.preset(s.Registers)
-	case "ads1115":
-		a := newADS1115()
-		return a, a.preset(s.Registers)
-	case "mcp9808":
-		m := newMCP9808()
-		return m, m.preset(s.Registers)
+	if p := newPresettable(s.Model); p != nil {
+		return p, p.preset(s.Registers)
 	}
-	chip, ok := map[string]Chip{"sht4x": &sht4x{}, "sht3x": &sht3x{}, "htu21d": &htu21d{}, "bh1750": &bh1750{}}[s.Model]
+	chip, ok := map[string]Chip{
+		"sht4x": &sht4x{}, "sht3x": &sht3x{}, "htu21d": &htu21d{}, "bh1750": &bh1750{}, "hdc302x": &hdc302x{}, "scd4x": &scd4x{},
+		"aht20": &aht20{begins: 0xbe, sums: true}, "aht10": &aht20{begins: 0xe1},
+	}[s.Model]
 	switch {
 	case ok && len(s.Registers) != 0:
 		return nil, fmt.Errorf("an %s has no registers to preset", s.Model)
@@ -59,6 +48,52 @@ func newModel(s Spec) (Chip, error) {
 		return chip, nil
 	}
 	return nil, fmt.Errorf("no chip model is called %q", s.Model)
+}
+
+func newPresettable(model string) presetter {
+	switch model {
+	case "registers":
+		return &registers{}
+	case "words":
+		return &words{}
+	case "bmp280", "bme280":
+		return newBosch(model == "bme280")
+	case "tmp102":
+		return newTMP102()
+	case "lm75":
+		return newLM75()
+	case "ads1115":
+		return newADS1115()
+	case "mcp9808":
+		return newMCP9808()
+	case "ina219", "ina226", "ina260", "ina3221":
+		return newINA(model)
+	case "lps22hb", "lps25h", "hts221":
+		return newST(model)
+	case "ds1621":
+		return newDS1621()
+	case "tmp117":
+		return newTMP117()
+	case "adt7410":
+		return newADT7410()
+	case "tsl2561", "tsl2591":
+		return newTSL(model)
+	case "ltr559":
+		return newLTR559()
+	case "veml7700":
+		return newVEML7700()
+	case "hdc1080":
+		return newHDC1080()
+	case "bmp180":
+		return newBMP180()
+	case "bmp388":
+		return newBMP388()
+	case "dps310":
+		return newDPS310()
+	case "bme680":
+		return newBME680()
+	}
+	return nil
 }
 
 // Registers is a chip of up to 256 byte registers with an auto-incrementing

@@ -59,7 +59,6 @@ func (t *tmp102) Write(now time.Time, p []byte) bool {
 func (t *tmp102) settle(now time.Time) {
 	if t.converting && !now.Before(t.ready) {
 		t.converting = t.word(1)&tmp102Shutdown == 0 // continuous mode goes on
-		t.ready = now.Add(tmp102Conversion)
 		if t.word(1)&tmp102Extended != 0 {
 			t.setWord(0, uint16(t.temperature<<3)|1)
 		} else {
