@@ -206,19 +206,26 @@ func (s *bme280) beginSeen(ctx context.Context) (awake bool, err error) {
 	if err := s.setHumidity(ctx); err != nil {
 		return false, err
 	}
-	s.keep()
-	defer s.leave()
-	at := s.env.Now()
-	if err := s.write(ctx, bme280CtrlMeas, s.osrs<<5|s.osrs<<2|bme280Forced); err != nil {
+	return s.force(ctx, s.env, bme280CtrlMeas, s.osrs<<5|s.osrs<<2|bme280Forced, inTime)
+}
+
+// force begins a measurement of a Bosch chip and looks whether it is awake. That
+// is false where it was looked at later than soon after the command: the
+// measurement may have ended.
+func (d *device) force(ctx context.Context, e sensors.Env, ctrlMeas, forced byte, soon time.Duration) (awake bool, err error) {
+	d.keep()
+	defer d.leave()
+	at := e.Now()
+	if err := d.write(ctx, ctrlMeas, forced); err != nil {
 		return false, err
 	}
-	p, err := s.read(ctx, bme280CtrlMeas, 1)
+	p, err := d.read(ctx, ctrlMeas, 1)
 	switch {
 	case err != nil:
 		return false, err
 	case p[0]&3 == bme280Forced:
 		return true, nil
-	case p[0]&3 != 0 || s.env.Now().Sub(at) < inTime:
+	case p[0]&3 != 0 || e.Now().Sub(at) < soon:
 		return false, sensors.Errorf(sensors.Identity, "ctrl_meas reads 0x%02x: no measurement was begun", p[0])
 	}
 	return false, nil

@@ -48,32 +48,11 @@ func (s *bme680) Sense(ctx context.Context, r *sensors.Report) error {
 // too slow to look in time.
 func (s *bme680) begin(ctx context.Context) error {
 	for range mostLate {
-		if awake, err := s.beginSeen(ctx); awake || err != nil {
+		if awake, err := s.force(ctx, s.env, bme680CtrlMeas, s.osrs<<5|s.osrs<<2|bme680Forced, s.duration/2); awake || err != nil {
 			return err
 		}
 	}
 	return sensors.Errorf(sensors.Identity, "ctrl_meas shows no measurement: each of %d had ended, or wasn't begun", mostLate)
-}
-
-// beginSeen is false where the measurement may have ended before the chip was
-// looked at.
-func (s *bme680) beginSeen(ctx context.Context) (awake bool, err error) {
-	s.keep()
-	defer s.leave()
-	at := s.env.Now()
-	if err := s.write(ctx, bme680CtrlMeas, s.osrs<<5|s.osrs<<2|bme680Forced); err != nil {
-		return false, err
-	}
-	p, err := s.read(ctx, bme680CtrlMeas, 1)
-	switch {
-	case err != nil:
-		return false, err
-	case p[0]&3 == bme680Forced:
-		return true, nil
-	case p[0]&3 != 0 || s.env.Now().Sub(at) < s.duration/2:
-		return false, sensors.Errorf(sensors.Identity, "ctrl_meas reads 0x%02x: no measurement was begun", p[0])
-	}
-	return false, nil
 }
 
 // runGas is the bit that has the gas measured.

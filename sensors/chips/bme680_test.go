@@ -303,6 +303,20 @@ func TestBME680Begins(t *testing.T) {
 	}
 	played(t, p)
 
+	// Never seen in time.
+	e = sensortest.New(t, d, nil)
+	p = playback(0x76, bme680Probe(0), good[:1])
+	e.Bus = sensortest.Chip(func(w, r []byte) error {
+		if p.Count < len(p.Ops) {
+			return p.Tx(0x76, w, r)
+		}
+		e.NextWake(time.Second)
+		copy(r, b(0x24))
+		return nil
+	})
+	_, _, err := sensortest.Read(t, d, e)
+	isError(t, err, sensors.Identity, "ctrl_meas shows no measurement: each of 50 had ended")
+
 	e = sensortest.New(t, d, nil)
 	p = playback(0x76, bme680Probe(0), good[:3])
 	e.Bus = sensortest.Chip(func(w, r []byte) error {
@@ -312,7 +326,7 @@ func TestBME680Begins(t *testing.T) {
 		copy(r, append(b(0x60), result[1:]...))
 		return nil
 	})
-	_, _, err := sensortest.Read(t, d, e)
+	_, _, err = sensortest.Read(t, d, e)
 	isError(t, err, sensors.NotReady, "not ready after")
 	if e.Waited() > 400*time.Millisecond {
 		t.Errorf("it waits %v", e.Waited())
