@@ -128,7 +128,7 @@ tarballs = $(addprefix dist/dormouse-$(DEB_VERSION)-linux-,$(addsuffix .tar.gz,a
 
 .PHONY: release $(tarballs)
 release: $(packages) $(tarballs) ## what a release publishes: packages, tarballs, dist/SHA256SUMS
-	cd dist && sha256sum *.deb *.tar.gz > SHA256SUMS
+	cd dist && sha256sum $(notdir $^) > SHA256SUMS
 $(tarballs): dist/dormouse-$(DEB_VERSION)-linux-%.tar.gz: dist/dormouse-linux-% generated
 	packaging/tarball $< $@
 

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"example.org/dormouse/test/kit"
 )
 
 // taskDocuments are the documents by task. What they show is executed.
@@ -93,21 +95,12 @@ func TestPortedSensors(t *testing.T) {
 // The commands of docs/install.md, "By hand", are typed as they stand; the board
 // is the simulated one.
 func TestByHand(t *testing.T) {
-	text, err := os.ReadFile("../../docs/install.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), "\n## By hand\n\n")
 	p := newPlace(t)
 	p.write("dormouse.yml", "sensors:\n  - {name: cellar, driver: tmp102}\n")
 	var typed []string
-	for line := range strings.Lines(rest) {
-		command, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), "    dormouse ")
-		if !ok {
-			break
-		}
-		command, _, _ = strings.Cut(command, " #")
-		args := strings.Fields(command)
+	for line := range strings.Lines(kit.BlockOf(t, "docs/install.md, By hand")) {
+		command, _, _ := strings.Cut(line, " #")
+		args := strings.Fields(command)[1:]
 		if args[0] == "start" {
 			args = append(args, "--board=sim", "--web.listen-address=127.0.0.1:0")
 		}

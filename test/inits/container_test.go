@@ -3,96 +3,164 @@
 package inits
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"example.org/dormouse/test/kit"
+	"example.org/dormouse/test/rig"
 )
 
-// An image is what packaging/container/Containerfile says of the process.
-type image struct {
-	env, argv []string
-}
+// engine gives the commands of docs/install.md a container engine: Debian's
+// podman, which takes docker's command line.
+const engine = `export CONTAINERS_CONF=$PWD/containers.conf CONTAINERS_STORAGE_CONF=$PWD/storage.conf
+docker() { podman "$@"; }; cd context; `
 
-func readImage(t *testing.T) image {
+// What the engine would want of its host, and namespaces don't have: a bridge,
+// control groups, and file systems to lay over each other. It stores below DIR.
+const (
+	engineConf = `[containers]
+netns = "host"
+cgroups = "disabled"
+default_sysctls = []
+log_driver = "k8s-file"
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+`
+	engineStorage = `[storage]
+driver = "vfs"
+runroot = "DIR/storage/run"
+graphroot = "DIR/storage/graph"
+`
+	// The engine's host: this machine's programs, and directories of its own.
+	engineHost = `set -e; cd "$0"
+ip link set lo up
+mount -t tmpfs run /run
+umount -R /sys/fs/cgroup 2>/dev/null || true; mount -t cgroup2 -o ro none /sys/fs/cgroup
+mount -t tmpfs upper upper; mkdir upper/etc upper/work
+mount -t overlay -o lowerdir=/etc,upperdir=upper/etc,workdir=upper/work etc /etc
+mkdir -p /etc/dormouse; cp first.yml /etc/dormouse/dormouse.yml; touch /etc/machine-id /etc/localtime
+groupadd -f i2c; groupadd -f gpio
+mount -t tmpfs dev dev; cd dev
+for d in null zero full random urandom tty; do touch $d; mount --bind /dev/$d $d; done
+ln -s /proc/self/fd fd; ln -s pts/ptmx ptmx; mkdir pts shm; mount -t devpts -o newinstance,ptmxmode=0666 devpts pts
+mknod -m 660 i2c-1 c 89 1; chgrp i2c i2c-1; mknod -m 660 gpiochip0 c 254 0; chgrp gpio gpiochip0
+cd ..; mount --move dev /dev
+mount --bind "$1" context/dist
+exec sleep infinity`
+)
+
+// The sensors of the container: a program, for there is one in the image, and a
+// chip on a bus whose device is given to the container and has no driver here.
+const contained = `sensors:
+  - {name: %s, driver: command, output: none, argv: [/dormouse, --version]}
+  - {name: absent, driver: sht4x, addr: 0x44}
+`
+
+// newEngine is this machine in namespaces of its own, with a container engine.
+func newEngine(t *testing.T) *machine {
 	t.Helper()
-	data, err := os.ReadFile(kit.Source("packaging/container/Containerfile"))
-	kit.Must(t, err)
-	var i image
-	for line := range strings.Lines(string(data)) {
-		word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-		switch word {
-		case "ENV":
-			i.env = append(i.env, strings.Fields(rest)...)
-		case "ENTRYPOINT", "CMD":
-			var argv []string
-			kit.Must(t, json.Unmarshal([]byte(rest), &argv))
-			i.argv = append(i.argv, argv...)
-		}
+	kit.Must(t, rig.Install(t.Context(), "podman", "iproute2"))
+	m := &machine{place: newPlace(t)}
+	for _, dir := range []string{"upper", "dev", "storage", "context/dist"} {
+		kit.Must(t, os.MkdirAll(m.path(dir), 0o755))
 	}
-	if len(i.argv) < 2 || len(i.env) == 0 {
-		t.Fatalf("the Containerfile gives %+v", i)
-	}
-	return i
+	kit.Must(t, os.CopyFS(m.path("context/packaging"), os.DirFS(kit.Source("packaging"))))
+	m.mount("storage", m.path("storage"), "tmpfs", 0, "mode=0755")
+	m.write("containers.conf", engineConf)
+	m.write("storage.conf", strings.ReplaceAll(engineStorage, "DIR", m.dir))
+	m.write("first.yml", fmt.Sprintf(contained, "first"))
+	m.start("sleep", "unshare", "--mount", "--uts", "--ipc", "--net", "bash", "-c", engineHost, m.dir, released(t))
+	m.root = fmt.Sprintf("/proc/%d/root", m.leader)
+	return m
 }
 
-// TestAContainer runs the program as the image does: process 1 of a root file
-// system that holds nothing else, as a user of no name. There is no container
-// engine in it, only the namespaces that one makes.
+// docker types a command of docs/install.md.
+func (m *machine) docker(command string) string {
+	m.Helper()
+	return m.types("cd '" + m.dir + "'; " + engine + command)
+}
+
+// TestAContainer builds and runs the image by the commands of docs/install.md: as
+// process 1, as a user of no name in the wires' groups, with its log and signals.
 func TestAContainer(t *testing.T) {
-	i := readImage(t)
-	m := &machine{place: newPlace(t)}
-	m.root = m.path("root")
-	m.mount("image", m.root, "tmpfs", 0, "mode=0755")
-	m.install(binary, "/dormouse", 0o755)
-	m.inside("/etc/dormouse/dormouse.yml", "sensors: [{name: office, driver: sht4x, addr: 0x44}]\n")
-	for _, dir := range []string{"proc", "dev", "run/dormouse", "var/lib/dormouse"} {
-		kit.Must(t, os.MkdirAll(m.root+"/"+dir, 0o755))
-	}
-	for _, dir := range []string{"/run/dormouse", "/var/lib/dormouse"} {
-		kit.Must(t, os.Chmod(m.root+dir, 0o1777))
-	}
-	m.inside("/dev/null", "")
-	const enter = `cd "$0" && mount -t proc proc proc && mount --bind /dev/null dev/null && exec env -i "$@"`
-	argv := append([]string{"unshare", "--mount", "--uts", "--ipc", "--net", "sh", "-c", enter, m.root}, i.env...)
-	argv = append(argv, "/usr/sbin/chroot", "--userspec=65534:65534", ".")
-	m.start("dormouse", append(append(argv, i.argv...), "--board=sim")...)
-	m.host("nsenter", "-t", strconv.Itoa(m.leader), "-n", "ip", "link", "set", "lo", "up")
+	m := newEngine(t)
+	text, err := os.ReadFile(kit.Source("docs/install.md"))
+	kit.Must(t, err)
+	_, section, _ := strings.Cut(string(text), "\n## In a container\n")
+	section, _, _ = strings.Cut(section, "\n## ")
 
-	status := m.procStatus(m.leader)
-	if pids := strings.Fields(status["NSpid"]); pids[len(pids)-1] != "1" {
-		t.Errorf("the program is process %v of its namespace", pids)
+	// The last of the platforms is this machine's.
+	var platforms []string
+	for _, m := range regexp.MustCompile("`(linux/[a-z0-9/]+)`").FindAllStringSubmatch(section, -1) {
+		platforms = append(platforms, m[1])
 	}
-	if !strings.HasPrefix(status["Uid"], "65534") {
-		t.Errorf("it runs as user %s", status["Uid"])
+	if want := []string{"linux/arm64", "linux/arm/v7", "linux/arm/v6", "linux/amd64"}; !slices.Equal(platforms, want) {
+		t.Fatalf("the platforms are %q, want %q", platforms, want)
 	}
-	m.scraped()
-	m.settled("the log on standard error", func() error {
-		if log := m.read("console"); !kit.Listening.MatchString(log) {
-			return fmt.Errorf("it says %q", log)
+	build := kit.BlockOf(t, "docs/install.md, In a container")
+	for _, platform := range platforms {
+		m.docker(strings.Replace(build, platforms[0], platform, 1))
+		_, architecture, _ := strings.Cut(platform, "/")
+		architecture, _, _ = strings.Cut(architecture, "/")
+		if got := m.docker("docker inspect --format '{{.Architecture}}' dormouse"); got != architecture {
+			t.Errorf("the image for %s is for %s", platform, got)
 		}
-		return nil
-	})
+	}
 
-	m.inside("/etc/dormouse/dormouse.yml", "sensors: [{name: kitchen, driver: sht4x, addr: 0x44}]\n")
-	kit.Must(t, syscall.Kill(m.leader, syscall.SIGHUP))
-	kitchen := regexp.MustCompile(`sensor_temperature_celsius\{sensor="kitchen"\}`)
-	m.settled("the reloaded sensor", func() error {
-		page, err := m.page(t.Context())
-		if err == nil && !kitchen.MatchString(string(page)) {
-			err = fmt.Errorf("not on the page:\n%s", page)
+	m.docker(kit.BlockOf(t, "docs/install.md, In a container (2)"))
+	up := func(sensor string) {
+		t.Helper()
+		m.settled("the sensors of the container", func() error {
+			page, err := m.page(t.Context())
+			for series, want := range map[string]float64{sensor: 1, "absent": 0} {
+				if v, ok := page.Value(fmt.Sprintf("dormouse_sensor_up{sensor=%q}", series)); err == nil && (!ok || v != want) {
+					err = fmt.Errorf("%s is not %v on the page:\n%s", series, want, page)
+				}
+			}
+			return err
+		})
+	}
+	up("first")
+	m.contained()
+
+	var commands []string
+	for _, c := range regexp.MustCompile("`(docker (?:stop|kill|logs) [^`|]+)`").FindAllStringSubmatch(section, -1) {
+		commands = append(commands, c[1])
+	}
+	if want := []string{"docker stop dormouse", "docker kill -s HUP dormouse", "docker logs dormouse"}; !slices.Equal(commands, want) {
+		t.Fatalf("docs/install.md has %q, want %q", commands, want)
+	}
+	stop, reload, logs := commands[0], commands[1], commands[2]
+	m.inside("/etc/dormouse/dormouse.yml", fmt.Sprintf(contained, "second"))
+	m.docker(reload)
+	up("second")
+	if log := m.docker(logs); !kit.Listening.MatchString(log) || !strings.Contains(log, "msg=reloaded") {
+		t.Errorf("the log is\n%s", log)
+	}
+	m.docker(stop)
+	if state := m.docker("docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' dormouse"); state != "exited 0" {
+		t.Errorf("after docker stop it is %s", state)
+	}
+	if log := m.docker(logs); !strings.Contains(log, "msg=stopped") {
+		t.Errorf("the log is\n%s", log)
+	}
+}
+
+// contained looks at the process in the container.
+func (m *machine) contained() {
+	m.Helper()
+	pid := m.docker("docker inspect --format '{{.State.Pid}}' dormouse")
+	status := m.do("cat", filepath.Join("/proc", pid, "status"))
+	i2c, gpio := m.do("sh", "-c", "getent group i2c | cut -d: -f3"), m.do("sh", "-c", "getent group gpio | cut -d: -f3")
+	for _, want := range []string{`NSpid:\t.*\t1`, `Uid:\t65534\t65534\t65534\t65534`, `Groups:\t.*\b` + i2c + `\b`, `Groups:\t.*\b` + gpio + `\b`, `CapEff:\t0000000000000000`} {
+		if !regexp.MustCompile(`(?m)^` + want).MatchString(status) {
+			m.Errorf("the process has no %s:\n%s", want, status)
 		}
-		return err
-	})
-
-	kit.Must(t, syscall.Kill(m.leader, syscall.SIGTERM))
-	if err := m.boot.Wait(); err != nil {
-		t.Errorf("after SIGTERM it ended with %v\n%s", err, m.read("console"))
 	}
 }
