@@ -43,6 +43,7 @@ const base = "/sys/firmware/devicetree/base/"
 // header enabled, that tells what pins are for: the pin controller sets up some
 // by itself that no device has.
 var zero = map[string]string{
+	base + "soc/gpio@7e200000/gpio-controller":            "",
 	base + "soc/gpio@7e200000/compatible":                 texts("brcm,bcm2835-gpio"),
 	base + "soc/gpio@7e200000/pinctrl-0":                  cells(1, 2),
 	base + "soc/gpio@7e200000/gpioout/brcm,pins":          cells(6),
@@ -160,6 +161,7 @@ func TestFunctions(t *testing.T) {
 			base + "soc/gpio@7e200000/pwm/brcm,pins": cells(18, 19, 17), base + "soc/gpio@7e200000/pwm/brcm,function": cells(2, 3, 0)}),
 			want: plus(pins{18: {Name: "a pin of pwm@7e20c000 (alt5)", Device: "pwm@7e20c000"}, 19: {Name: "a pin of pwm@7e20c000 (alt4)", Device: "pwm@7e20c000"}})},
 		{name: "a Pi 5", label: "pinctrl-rp1", files: map[string]string{
+			base + "axi/pcie@120000/rp1/gpio@d0000/gpio-controller":    "",
 			base + "axi/pcie@120000/rp1/gpio@d0000/compatible":         texts("raspberrypi,rp1-gpio"),
 			base + "axi/pcie@120000/rp1/gpio@d0000/i2c1/function":      texts("i2c1"),
 			base + "axi/pcie@120000/rp1/gpio@d0000/i2c1/pins":          texts("gpio2", "gpio3"),
