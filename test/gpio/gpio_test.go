@@ -34,7 +34,7 @@ var theBench = sync.OnceValues(func() (*bench, error) {
 	}
 	defer os.RemoveAll(dir)
 	binary := filepath.Join(dir, "dormouse")
-	if err := rig.Build(context.Background(), binary, "cmd/dormouse", "-trimpath"); err != nil {
+	if err := rig.Build(context.Background(), binary, "cmd/dormouse"); err != nil {
 		return nil, err
 	}
 	b := &bench{}

@@ -143,7 +143,9 @@ func bootPi(ctx context.Context, model Model, o Options, im piImage, dir string)
 		return nil, fmt.Errorf("changing the device tree: %w", err)
 	}
 	args := append([]string{
-		"-accel", "tcg", "-M", model.Name, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		// In one thread: processors that wait for each other, as those of a 3B do for
+		// most of its boot, use up the host's where each has a thread of its own.
+		"-accel", "tcg,thread=single", "-M", model.Name, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", im.kernel, "-dtb", tree, "-initrd", initrd,
 		// Half a minute of a boot are self-tests of the kernel's cryptography.
 		"-append", "console=ttyAMA0,115200 panic=-1 quiet cryptomgr.notests " + protocol.SerialParameter + "ttyAMA0 " + o.Append,

@@ -22,13 +22,12 @@ import (
 // mode: those of all packages but the ones that test/pi runs on a Pi Zero's
 // kernel, and but those of cmd/dormouse, each of which starts the binary that it
 // has built, which the host's kernel can't execute (TestReleaseBinaries runs
-// that one in QEMU), and of test/howto, which runs `go test`. TestAYear is too long for the Zero and runs here.
+// that one in QEMU), and of test/howto, which runs `go test`.
 func TestTheUnitTestsPassOn32BitARM(t *testing.T) {
 	qemu, err := rig.QEMUUser(t.Context(), "arm")
 	kit.Must(t, err)
 	elsewhere := append(kit.Packages(t, kit.OnTheZero...), "cmd/dormouse", "test/howto")
-	elsewhere = slices.DeleteFunc(elsewhere, func(p string) bool { return p == "sensors/poll/agenda" })
-	args := []string{"test", "-exec=" + qemu, "-timeout=12m"}
+	args := []string{"test", "-trimpath", "-exec=" + qemu, "-timeout=12m"}
 	packages := 0
 	for _, p := range kit.Packages(t, "./...") {
 		if !slices.Contains(elsewhere, p) {
