@@ -111,25 +111,47 @@ func inspected(t *testing.T, b *bench, d *kit.Daemon) {
 	}
 }
 
-// asleep watches the daemon for a minute in which nothing is due, and prints
-// what memory it has.
-func asleep(t *testing.T, b *bench) {
-	d := b.Daemon(t, thermometer, processor, door)
+// A sleeper is a daemon of which nothing is due while other tests use the same
+// machine.
+type sleeper struct {
+	pid       int
+	voluntary int64 // context switches before
+	since     time.Duration
+}
+
+// fallAsleep starts a daemon and returns when it sleeps. It ends with the test
+// that asks for it.
+func (b *bench) fallAsleep(t *testing.T) sleeper {
+	t.Helper()
+	d := b.Daemon(t, thermometer+",every=24h", processor+",every=24h", door+",every=24h")
 	d.Read()
 	d.Asleep()
-	const watched = time.Minute
-	before, err := b.Clocks(t.Context())
+	before, err := b.Inspect(t.Context(), d.PID)
 	kit.Must(t, err)
-	wakeUps := d.WakeUps(func() { b.Sleep(t, watched) })
-	after, err := b.Clocks(t.Context())
+	clocks, err := b.Clocks(t.Context())
 	kit.Must(t, err)
-	if passed := after.Monotonic - before.Monotonic; passed < watched {
-		t.Errorf("only %s passed on the machine's clock", passed)
-	}
+	return sleeper{d.PID, before.Voluntary, clocks.Monotonic}
+}
+
+// slept tells how long the daemon has slept, a minute at least, that nothing has
+// woken it meanwhile, what memory it has, and that it holds no wire.
+func (s sleeper) slept(t *testing.T, b *bench) {
+	var passed time.Duration
+	kit.Eventually(t, func() error {
+		clocks, err := b.Clocks(t.Context())
+		kit.Must(t, err)
+		if passed = clocks.Monotonic - s.since; passed < time.Minute {
+			return fmt.Errorf("only %s passed on the machine's clock", passed)
+		}
+		return nil
+	})
+	open, err := b.Inspect(t.Context(), s.pid)
+	kit.Must(t, err)
+	wakeUps := open.Voluntary - s.voluntary
 	if wakeUps != 0 {
-		t.Errorf("%d voluntary context switches in %s, want none", wakeUps, watched)
+		t.Errorf("%d voluntary context switches in %s, want none", wakeUps, passed)
 	}
-	status, err := b.ReadFile(t.Context(), fmt.Sprintf("/proc/%d/status", d.PID))
+	status, err := b.ReadFile(t.Context(), fmt.Sprintf("/proc/%d/status", s.pid))
 	kit.Must(t, err)
 	var memory []string
 	for line := range strings.Lines(string(status)) {
@@ -140,9 +162,7 @@ func asleep(t *testing.T, b *bench) {
 	if len(memory) != 5 {
 		t.Errorf("the memory is %q", memory)
 	}
-	t.Logf("asleep for %s: %d voluntary context switches; %s", watched, wakeUps, strings.Join(memory, ", "))
-	open, err := b.Inspect(t.Context(), d.PID)
-	kit.Must(t, err)
+	t.Logf("asleep for %s: %d voluntary context switches; %s", passed.Round(time.Second), wakeUps, strings.Join(memory, ", "))
 	for fd, link := range open.Files {
 		if strings.HasPrefix(link, "/dev/i2c") || strings.Contains(link, "gpio") {
 			t.Errorf("asleep it holds %d → %s", fd, link)

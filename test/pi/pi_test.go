@@ -15,6 +15,7 @@ import (
 func TestThree(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, rig.Three, rig.Options{})
+	sleeper := b.fallAsleep(t)
 	b.run(t, "board", board)
 	b.run(t, "commands", commands)
 	b.run(t, "temperatures", temperatures)
@@ -27,12 +28,13 @@ func TestThree(t *testing.T) {
 	b.run(t, "serial", serial)
 	b.run(t, "pulses", pulses)
 	b.run(t, "oneWire", oneWire)
-	b.run(t, "asleep", asleep)
+	b.run(t, "asleep", sleeper.slept)
 }
 
 func TestZero(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, rig.Zero, rig.Options{})
+	sleeper := b.fallAsleep(t)
 	b.run(t, "board", board)
 	b.run(t, "commands", commands)
 	b.run(t, "temperatures", temperatures)
@@ -42,7 +44,7 @@ func TestZero(t *testing.T) {
 	b.run(t, "forced", forced)
 	b.run(t, "spi", spi)
 	b.run(t, "serial", serial)
-	b.run(t, "asleep", asleep)
+	b.run(t, "asleep", sleeper.slept)
 }
 
 // TestTwo shows that the third kernel boots with the board's devices.
