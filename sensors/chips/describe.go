@@ -37,9 +37,7 @@ func Describe(file *document.File, root *document.Node, text string) (*sensors.D
 	d := &describer{File: file, family: &family{models: []chip{{}}}, places: map[string]document.Origin{}}
 	d.chip = &d.family.models[0]
 	d.top(root)
-	if len(d.Problems) == 0 {
-		d.check(root)
-	}
+	d.check(root)
 	if len(d.Problems) == 0 {
 		d.tryExamples(root)
 	}
@@ -177,8 +175,17 @@ func (d *describer) channel(n *document.Node, i int) {
 }
 
 // check holds the table to the rules of those in Go, each mistake at its place.
+// What was read with a mistake, or depends on what was, isn't looked at.
 func (d *describer) check(root *document.Node) {
 	f, c := d.family, d.chip
+	read := slices.Clone(d.Problems)
+	sound := func(subjects ...string) bool {
+		return !slices.ContainsFunc(read, func(p *document.Problem) bool {
+			return slices.ContainsFunc(subjects, func(s string) bool {
+				return strings.HasPrefix(p.Subject, s) || p.Subject == "" && strings.TrimSuffix(p.Key, "s") == s
+			})
+		})
+	}
 	refuse := func(subject string, err error) {
 		if err != nil {
 			at, ok := d.places[subject]
@@ -189,18 +196,29 @@ func (d *describer) check(root *document.Node) {
 		}
 	}
 	for i := range c.settings {
-		refuse(fmt.Sprintf("setting %d", i+1), c.settings[i].check())
+		if subject := fmt.Sprintf("setting %d", i+1); sound(subject) {
+			refuse(subject, c.settings[i].check())
+		}
+	}
+	if !sound("setting", "channel", "number", "sum") {
+		return
 	}
 	for i := range c.identity {
-		refuse(fmt.Sprintf("identity %d", i+1), c.identity[i].check(c))
+		if subject := fmt.Sprintf("identity %d", i+1); sound(subject) {
+			refuse(subject, c.identity[i].check(c))
+		}
 	}
 	for name, steps := range map[string][]step{"release": c.release, "wake": c.wake, "prepare": c.prepare, "measure": c.measure, "sleep": c.sleep} {
 		for i := range steps {
-			refuse(stepSubject(name, i), steps[i].check(c))
+			if subject := stepSubject(name, i); sound(subject) {
+				refuse(subject, steps[i].check(c))
+			}
 		}
 	}
 	for i := range c.fields {
-		refuse(fmt.Sprintf("field %d", i+1), c.fields[i].check(c, f, sizeOf(c.measure)))
+		if subject := fmt.Sprintf("field %d", i+1); sound("field", "measure") {
+			refuse(subject, c.fields[i].check(c, f, sizeOf(c.measure)))
+		}
 	}
 	if len(d.Problems) > 0 {
 		return
@@ -213,5 +231,5 @@ func (d *describer) check(root *document.Node) {
 }
 
 func stepSubject(name string, i int) string {
-	return fmt.Sprintf("%s, step %d", strings.TrimSpace(name), i+1)
+	return fmt.Sprintf("%s, step %d", name, i+1)
 }

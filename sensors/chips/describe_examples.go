@@ -70,16 +70,20 @@ func (d *describer) tryExamples(root *document.Node) {
 	tries := make([]*try, len(d.examples))
 	for i := range d.examples {
 		ex := &d.examples[i]
+		refuse := func(err error) {
+			if err != nil {
+				d.Complain(ex.at, ex.subject, "", "%w", err)
+			}
+		}
 		t, err := d.family.try(ex)
-		if err == nil && ex.bus != nil {
-			err = t.holdBus()
-		}
-		if err == nil {
-			err = t.hold(&t.input.ranges[0])
-		}
 		if err != nil {
-			d.Complain(ex.at, ex.subject, "", "%w", err)
+			refuse(err)
+			continue
 		}
+		if ex.bus != nil {
+			refuse(t.holdBus())
+		}
+		refuse(t.hold(&t.input.ranges[0]))
 		tries[i] = t
 	}
 	if len(d.Problems) > 0 {

@@ -220,19 +220,26 @@ func (d *describer) amounts(n *document.Node, subject string, f *field, t fieldT
 			d.Complain(d.At(t.scale), subject, "offset", "is missing: 0 of the scale's unit isn't 0 of the quantity's, so say where the scale begins")
 		}
 	}
-	if t.limits != nil {
-		d.key = "range"
-		if r := d.interval(t.limits, q.BaseUnit().Parse); r != nil {
-			if q.Range != nil && (r.Min < q.Range.Min || r.Max > q.Range.Max) {
-				d.complain(t.limits, "is beyond what %s can be, %s to %s", q.Name, q.Format(q.Range.Min), q.Format(q.Range.Max))
-			}
-			f.quantity = q.Within(r.Min, r.Max)
-		}
-	}
 	if t.clamp != nil {
 		d.key = "clamp"
 		f.clamp = d.interval(t.clamp, q.BaseUnit().Parse)
 	}
+	if t.limits == nil {
+		return
+	}
+	d.key = "range"
+	r := d.interval(t.limits, q.BaseUnit().Parse)
+	if r == nil {
+		return
+	}
+	given := r
+	if f.clamp != nil {
+		given = f.clamp // what is reported
+	}
+	if q.Range != nil && (given.Min < q.Range.Min || given.Max > q.Range.Max) {
+		d.complain(t.limits, "is beyond what %s can be, %s to %s: give clamp, too, where the chip's goes beyond", q.Name, q.Format(q.Range.Min), q.Format(q.Range.Max))
+	}
+	f.quantity = q.Within(r.Min, r.Max)
 }
 
 func finite(v float64) bool { return v-v == 0 }
