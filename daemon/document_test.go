@@ -229,11 +229,11 @@ func asScript(t *testing.T, cmd *exec.Cmd, commands string) string {
 	cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", commands}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.WaitDelay = time.Second // for processes that it has left
+	cmd.WaitDelay = 10 * time.Second // for processes that it has left
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() }).Stop() // ended by then, or hangs
+	defer time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() }).Stop() // ended by then, or hangs
 	var exit *exec.ExitError
 	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
 		t.Errorf("the commands have ended: %v", err)
@@ -261,7 +261,7 @@ func pasted(t *testing.T, cmd *exec.Cmd, commands string) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() }).Stop()
+	defer time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() }).Stop()
 	if _, err := io.WriteString(master, commands+"exit\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func pasted(t *testing.T, cmd *exec.Cmd, commands string) string {
 			t.Error(err)
 		}
 		return out
-	case <-time.After(2 * time.Second):
+	case <-time.After(20 * time.Second):
 		return "something has the terminal open, though the shell has ended\n"
 	}
 }
@@ -324,7 +324,7 @@ func (d demo) matches(printed string) bool {
 func nothingLeft(t *testing.T, mark, place string) {
 	t.Helper()
 	left := marked(t, mark)
-	for end := time.Now().Add(2 * time.Second); len(left) > 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); len(left) > 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		left = marked(t, mark)
 	}
 	for _, pid := range left {

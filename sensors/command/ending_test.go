@@ -17,6 +17,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// upTime is how long a program has that doesn't end by itself: a busy machine
+// starts a shell, and what that starts, within it.
+const upTime = 1500 * time.Millisecond
+
 // TestEnding: what a program is given before it is killed, and what becomes of
 // it and of what it started.
 func TestEnding(t *testing.T) {
@@ -42,7 +46,7 @@ func TestEnding(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			w := worldOf(t, "task", shell("echo $$ >$PID; "+tc.script, "kill-after", tc.killAfter, "env", "PID="+filepath.Join(t.TempDir(), "pid")))
-			r, err := w.sense(t, 500*time.Millisecond)
+			r, err := w.sense(t, upTime)
 			if sensors.ReasonOf(err) != sensors.Timeout || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v, want a time-out", err)
 			}
@@ -85,9 +89,10 @@ func TestStrays(t *testing.T) {
 		"one without a parent": "sh -c 'setsid sleep 999 & echo $! >$PID'; sleep 1000",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			pid := filepath.Join(t.TempDir(), "pid")
 			w := worldOf(t, "task", shell(script, "kill-after", "2s", "env", "PID="+pid))
-			_, err := w.sense(t, 500*time.Millisecond)
+			_, err := w.sense(t, 2*upTime)
 			text, readErr := os.ReadFile(pid)
 			if readErr != nil {
 				t.Fatal(readErr)
