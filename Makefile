@@ -42,10 +42,10 @@ compiler:
 	@command -v gcc >/dev/null && test -e /usr/include/stdlib.h || \
 	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends gcc libc6-dev </dev/null; }
 
-# Packages whose tests measure times run one after the other; of the others, two at a time, those first that take longest.
+# Packages whose tests measure times or load run one after the other; of the others, two at a time, those first that take longest.
 # make test runs those without the tag. Their targets are apart, so that make -k runs all of them.
 tagged = $(shell grep -rl --include='*_test.go' '^//go:build system' daemon test | xargs -n1 dirname | sort -u)
-alone  = test/gpio test/lines test/sleep
+alone  = test/flood test/gpio test/lines test/sleep
 paired = test/system test/inits $(filter-out test/system test/inits test/pi $(alone),$(tagged))
 system = go test -tags system -count=1 -timeout 30m $(TESTFLAGS)
 
@@ -54,7 +54,7 @@ test-system: compiler lint race system-paired system-alone ## as root on Debian:
 system-paired: compiler
 	$(system) -p 2 $(addprefix ./,$(paired))
 system-alone: compiler
-	$(system) -p 1 $(addprefix ./,$(alone))
+	$(system) -p 1 -parallel 3 $(addprefix ./,$(alone))
 
 .PHONY: test-pi
 test-pi: compiler ## as root on Debian: emulated Raspberry Pis, a Zero, a 2B and a 3B; fetches 600 MB once

@@ -135,6 +135,7 @@ var half = time.Date(2027, time.March, 3, 12, 30, 0, 0, time.UTC)
 const every = 2 * time.Second
 
 func TestClockIsSetDuringASleep(t *testing.T) {
+	t.Parallel() // each has a machine of its own, which mostly sleeps
 	m := boot(t, rig.Options{})
 	setClock(t, m, time.Unix(600, 0)) // a Pi boots in 1970
 	s := start(t, m, every)
@@ -200,7 +201,8 @@ func TestClockIsSetDuringASleep(t *testing.T) {
 			if age := after.age("often"); !(age >= 0 && age < 2*every.Seconds()) {
 				t.Errorf("the last success is %.3f s old", age)
 			}
-			if next := after.next("often"); !(next > -1 && next <= every.Seconds()+1) {
+			// Between the page and the clocks time passes; a plan of before the step would be hours off.
+			if next := after.next("often"); !(next > -2*every.Seconds() && next <= every.Seconds()+1) {
 				t.Errorf("the next read is in %.3f s", next)
 			}
 			if next := after.next("hourly") / 60; !(next > step.next-10 && next <= step.next) {
@@ -215,6 +217,7 @@ func TestClockIsSetDuringASleep(t *testing.T) {
 // slewed, as NTP does it, takes the other along: adjtimex(2). By the most that
 // the kernel does, a tenth, an alarm that weren't slewed would be 2 s off.
 func TestClockIsSlewed(t *testing.T) {
+	t.Parallel() // each has a machine of its own, which mostly sleeps
 	m := boot(t, rig.Options{})
 	for _, tick := range []string{"11000", "9000"} { // µs of wall clock in 10 ms
 		t.Run(tick, func(t *testing.T) {
@@ -232,7 +235,7 @@ func TestClockIsSlewed(t *testing.T) {
 				}
 				return err
 			})
-			if late := l.Realtime.Sub(hour).Seconds() - l.age("hourly"); !(late >= 0 && late < 0.5) {
+			if late := l.Realtime.Sub(hour).Seconds() - l.age("hourly"); !(late >= 0 && late < 1) {
 				t.Errorf("read %.3f s after the full hour", late)
 			}
 			if n := l.get(jumps); n != 0 {
@@ -244,6 +247,7 @@ func TestClockIsSlewed(t *testing.T) {
 
 // The machine is suspended between two reads. Nothing but the alarm wakes it.
 func TestAlarmWakesASuspendedMachine(t *testing.T) {
+	t.Parallel() // each has a machine of its own, which mostly sleeps
 	const every = 12 * time.Second
 	m := boot(t, rig.Options{Suspends: true})
 	s := start(t, m, every, "--wake-suspended")
