@@ -185,6 +185,7 @@ func TestExamplesThatShowTooLittle(t *testing.T) {
 		{"mcp9808.yml", "  - {read: [0x8f, 0x64], fails: range}\n", "", "x.yml:24: field 1: type: no example shows that the type is be:s13/16>>0 and not be:s12/16>>0"},
 		{"mcp9808.yml", "    bus: [0x06, 0x07, [0x08, 0x03], [0x01, 0x06, 0x00], 300ms, 0x05, [0x01, 0x07, 0x00]]\n", "", "x.yml:3: examples: bus: is in none of them"},
 		{"sht3x.yml", "set: {precision: medium}", "set: {precision: high}", "x.yml:40: example 2: bus: number 7 is 24 0b, and the steps have 24 00"},
+		{"ads1015.yml", "bits: 0x0400", "bits: 0x2400", "x.yml:57: measure, step 2: the bits of gain=2.048V don't fit"},
 		{"ads1015.yml", "  - {channel: a0, read: [0x7f, 0xf0], fails: range}\n", "", "field 1: saturated: no example shows that 32752 is saturated"},
 	} {
 		old := text(t, tt.file)
