@@ -274,8 +274,8 @@ func (m *machine) purged() {
 	if left != "" {
 		m.Errorf("a purge leaves behind:\n%s", left)
 	}
-	if entry := m.do("getent", "passwd", "dormouse"); !strings.Contains(entry, "nologin") {
-		m.Errorf("the user that stays may log in: %s", entry)
+	if entry, secret := m.do("getent", "passwd", "dormouse"), m.do("getent", "shadow", "dormouse"); !strings.Contains(entry, "nologin") || !strings.Contains(secret, ":!") {
+		m.Errorf("the user that stays may log in: %s, %s", entry, secret)
 	}
 }
 
@@ -411,6 +411,11 @@ func TestDocumentedInstallation(t *testing.T) {
 			m.do("dormouse", "status")
 			if after == "" {
 				return
+			}
+			// What the user enabled and edited goes with a purge, too.
+			m.do("systemctl", "enable", "dormouse.socket", "dormouse-read.timer")
+			for _, unit := range units {
+				m.inside(unitDirectory+unit+".d/override.conf", "")
 			}
 			keeps, purges, _ := strings.Cut(kit.BlockOf(t, after), "\n")
 			m.types("yes | " + keeps)
