@@ -26,6 +26,7 @@ type Kernel struct {
 	// Series is the kernel's version without the last number: "6.1".
 	Series string
 
+	recipe  string                 // part of the cache's key: raise it when what is built changes
 	release string                 // of Debian, that has it; empty: the host's
 	modules []string               // what the guest may load, with what they depend on
 	own     map[string][]ownModule // further modules, by the series whose sources they are built from
@@ -37,7 +38,7 @@ var (
 	// make the rig's buses come first, then the kernel's drivers that read the same
 	// chips as an oracle.
 	Linux61 = Kernel{
-		Series: "6.1",
+		Series: "6.1", recipe: "6",
 		modules: slices.Concat(busModules, oracles, []string{
 			"gpio_sim", "ds2490", "wire", "w1_therm",
 			"spi_ch341", "mcp320x", "xhci_pci", "ftdi_sio",
@@ -51,7 +52,7 @@ var (
 	// chips, of which some aren't in Debian's package: they are built from its
 	// sources.
 	Linux612 = Kernel{
-		Series: "6.12", release: "trixie",
+		Series: "6.12", recipe: "7", release: "trixie",
 		modules: slices.Concat(busModules, oracles, chipDrivers.names()),
 		own:     map[string][]ownModule{"6.12": {chipDrivers}},
 		// Debian's compiler of that release knows an option that this one doesn't.
@@ -68,9 +69,6 @@ var (
 	}
 )
 
-// recipe is part of the cache's key: raise it when what is built changes.
-const recipe = "6"
-
 // image is what QEMU boots.
 type image struct {
 	release string // uname -r
@@ -85,7 +83,7 @@ func prepare(ctx context.Context, k Kernel) (image, error) {
 	if err != nil {
 		return image{}, err
 	}
-	sum := sha256.Sum256([]byte(recipe + k.Series + strings.Join(k.modules, " ")))
+	sum := sha256.Sum256([]byte(k.recipe + k.Series + strings.Join(k.modules, " ")))
 	key := fmt.Sprintf("%x", sum[:4])
 	current := filepath.Join(cache, "kernel", "current-"+key)
 	if im, err := cached(current); err == nil {

@@ -54,6 +54,12 @@ var chipDrivers = ownModule{
 		"drivers/iio/humidity/hdc100x.c", "drivers/iio/humidity/hdc3020.c",
 		"drivers/iio/humidity/hts221.h", "drivers/iio/humidity/hts221_buffer.c", "drivers/iio/humidity/hts221_core.c", "drivers/iio/humidity/hts221_i2c.c",
 		"drivers/iio/light/tsl2591.c", "drivers/iio/temperature/tmp117.c"),
+	// These are found by a device tree only, which no PC has.
+	changes: map[string]string{
+		".probe = scd4x_probe,":     ".probe = scd4x_probe, .id_table = (const struct i2c_device_id[]){{ \"scd4x\" }, { }},",
+		".probe = scd30_i2c_probe,": ".probe = scd30_i2c_probe, .id_table = (const struct i2c_device_id[]){{ \"scd30\" }, { }},",
+		".probe = tsl2591_probe\n":  ".probe = tsl2591_probe, .id_table = (const struct i2c_device_id[]){{ \"tsl2591\" }, { }},",
+	},
 	makefile: "obj-m := hts221.o hts221_i2c.o hdc100x.o hdc3020.o tmp117.o adt7x10.o adt7410.o aht10.o ina2xx.o ina3221.o scd4x.o tsl2591.o" +
 		" scd30_core.o scd30_i2c.o bme680_core.o bme680_i2c.o\nhts221-y := hts221_core.o hts221_buffer.o\n",
 }

@@ -6,10 +6,11 @@ import (
 )
 
 // bmp180 is Bosch's BMP180 (BST-BMP180-DS000). Values are its results, "ut" of
-// 16 bits and "up" of 19, as at the highest oversampling.
+// 16 bits and "up" of 19, as at the highest oversampling; "least" is the least time
+// that a conversion takes, in milliseconds, for a bus that is slower than one.
 type bmp180 struct {
 	pointed
-	ut, up int
+	ut, up, least int
 }
 
 const (
@@ -30,7 +31,7 @@ func newBMP180() *bmp180 {
 }
 
 func (b *bmp180) Set(values map[string]int) error {
-	return assign(values, map[string]*int{"ut": &b.ut, "up": &b.up})
+	return assign(values, map[string]*int{"ut": &b.ut, "up": &b.up, "least": &b.least})
 }
 
 func (b *bmp180) Write(now time.Time, p []byte) bool {
@@ -48,7 +49,7 @@ func (b *bmp180) Write(now time.Time, p []byte) bool {
 			if v&0x1f == 0x14 { // pressure: table 8
 				d = [4]time.Duration{4500, 7500, 13500, 25500}[v>>6] * time.Microsecond
 			}
-			b.begin(now, d, false)
+			b.begin(now, max(d, time.Duration(b.least)*time.Millisecond), false)
 		}
 	})
 }
