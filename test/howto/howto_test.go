@@ -94,7 +94,7 @@ func run(t *testing.T, dir, line string) string {
 }
 
 // copied are what the commands need of the source.
-var copied = []string{"Makefile", "go.mod", "go.sum", "cmd", "daemon", "docs", "exporter", "sensors"}
+var copied = []string{"Makefile", "go.mod", "go.sum", "cmd", "daemon", "docs", "examples", "exporter", "sensors"}
 
 func copySource(t *testing.T, dir string) {
 	t.Helper()
