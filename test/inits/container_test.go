@@ -40,7 +40,7 @@ graphroot = "DIR/storage/graph"
 	// The engine's host: this machine's programs, and directories of its own.
 	engineHost = `set -e; cd "$0"
 ip link set lo up
-mount -t tmpfs run /run
+mount -t tmpfs run /run; mount -t tmpfs srv /srv
 umount -R /sys/fs/cgroup 2>/dev/null || true; mount -t cgroup2 -o ro none /sys/fs/cgroup
 mount -t tmpfs upper upper; mkdir upper/etc upper/work
 mount -t overlay -o lowerdir=/etc,upperdir=upper/etc,workdir=upper/work etc /etc
@@ -55,10 +55,12 @@ mount --bind "$1" context/dist
 exec sleep infinity`
 )
 
-// The sensors of the container: a program, for there is one in the image, and a
-// chip on a bus whose device is given to the container and has no driver here.
+// The sensors of the container: a program that writes to the state, for there is
+// one in the image, and a chip on a bus whose device is given to the container and
+// has no driver here.
 const contained = `sensors:
-  - {name: %s, driver: command, output: none, argv: [/dormouse, --version]}
+  - {name: %s, driver: command, output: none, timeout: 1m,
+     argv: [/dormouse, read, --board=sim, "--sensor=office=sht4x,addr=0x44", --textfile=/var/lib/dormouse/office.prom]}
   - {name: absent, driver: sht4x, addr: 0x44}
 `
 
@@ -128,6 +130,9 @@ func TestAContainer(t *testing.T) {
 	}
 	up("first")
 	m.contained()
+	if text := m.do("cat", "/srv/dormouse/office.prom"); !aTemperature.MatchString(text) {
+		t.Errorf("the program in the container wrote\n%s", text)
+	}
 
 	var commands []string
 	for _, c := range regexp.MustCompile("`(docker (?:stop|kill|logs) [^`|]+)`").FindAllStringSubmatch(section, -1) {
