@@ -44,7 +44,7 @@ var (
 			"spi_ch341", "mcp320x", "xhci_pci", "ftdi_sio",
 			"max17042_battery",
 			"loop", "vfat", "nls_ascii", "nls_cp437",
-			"virtio_blk", "crc32c_generic", "ext4", "overlay",
+			"virtio_blk", "nfit", "nd_pmem", "crc32c_generic", "ext4", "overlay",
 		}),
 		own: map[string][]ownModule{"6.1": {gpioSim}, "6.12": {spiCH341}},
 	}
