@@ -59,7 +59,7 @@ type Result struct {
 // dormouse_skipped_runs_total.
 const (
 	SkipOverlap = "overlap" // the run before was still under way
-	SkipMissed  = "missed"  // the daemon or the machine was off
+	SkipMissed  = "missed"  // the daemon or the machine was off, or the wall clock was set past it
 )
 
 // A Channel is one input of a sensor.
