@@ -47,6 +47,7 @@ func TestOwnDriversReadTheModels(t *testing.T) {
 		chip, err := i2c.New(c.model)
 		kit.Must(t, err)
 		kit.Must(t, bus.Add(c.address, chip, nil))
+		kit.Must(t, chip.Set(c.forOwn))
 		for try, of := range c.all(500) {
 			kit.Must(t, chip.Set(of))
 			e.Waits = nil

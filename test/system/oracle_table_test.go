@@ -38,6 +38,10 @@ func randomPair(first string, from, to int, second string, from2, to2 int) func(
 	}
 }
 
+// slower makes conversions long enough for the emulated bus of a busy machine:
+// ours looks whether one has begun.
+var slower = content{"least": 25}
+
 // kernelChips are the chips that both drive. What "within" allows is the
 // kernel's rounding, which is explained in each case.
 var kernelChips = []kernelChip{
@@ -117,7 +121,7 @@ var kernelChips = []kernelChip{
 		// As of the ina219, in steps of 6.25 mW.
 		within: map[string]float64{"voltage": 0, "current": 0, "power": 0.00625}, unsigned: []string{"power"},
 		channels: map[string]string{"voltage1": "", "current3": "", "power2": ""}},
-	{name: "lps22hb", address: 0x5c, module: "st_pressure_i2c", bind: "lps22hb", class: "iio", driver: "lps22hb", model: i2c.LPS22HB(0, 0),
+	{name: "lps22hb", address: 0x5c, module: "st_pressure_i2c", bind: "lps22hb", class: "iio", driver: "lps22hb", model: i2c.LPS22HB(0, 0), forOwn: slower,
 		contents: randomPair("pressure", 1_064_960, 5_160_960, "temperature", -4000, 8500),
 		boundaries: pairs("pressure", "temperature", [2]int{1_064_960, -4000}, [2]int{5_160_960, 8500}, [2]int{4_150_272, -1},
 			[2]int{4_150_272, 0}, [2]int{4_150_272, 1}),
@@ -125,7 +129,7 @@ var kernelChips = []kernelChip{
 		// The kernel's scale of the pressure has nine decimals of a kPa: 24.414e-6 for
 		// 1/40960.
 		within: map[string]float64{"temperature": 1e-6, "pressure": 0.33}},
-	{name: "lps25h", address: 0x5d, module: "st_pressure_i2c", bind: "lps25h", class: "iio", driver: "lps22hb,model=lps25h", model: i2c.LPS25H(0, 0),
+	{name: "lps25h", address: 0x5d, module: "st_pressure_i2c", bind: "lps25h", class: "iio", driver: "lps22hb,model=lps25h", model: i2c.LPS25H(0, 0), forOwn: slower,
 		contents: randomPair("pressure", 1_064_960, 5_160_960, "temperature", -32_768, 20_400),
 		boundaries: pairs("pressure", "temperature", [2]int{1_064_960, -32_768}, [2]int{5_160_960, 20_400}, [2]int{4_150_272, -20_401},
 			[2]int{4_150_272, -20_400}, [2]int{4_150_272, 0}),
@@ -150,9 +154,7 @@ var kernelChips = []kernelChip{
 		margin:   func(_ string, c content, v float64) float64 { return 0.015*v + 8e-5*float64(c["all"]) },
 		channels: map[string]string{"": "", "illuminance0": ""}},
 	{name: "bmp180", address: 0x77, module: "bmp280-i2c", bind: "bmp180", class: "iio", driver: "bmp180,oversampling=8", model: i2c.BMP180(),
-		// Ours looks whether it has begun, for which the emulated bus takes longer than
-		// the 4.5 ms of a temperature.
-		forOwn:   content{"least": 25},
+		forOwn:   slower,
 		contents: randomPair("ut", 23_200, 37_700, "up", 100_000, 255_000),
 		// The data sheet's example, -40, 0 and 85 °C, 300 and 1100 hPa at 15 °C.
 		boundaries: pairs("ut", "up", [2]int{27_898, 190_744}, [2]int{23_095, 190_000}, [2]int{26_176, 190_000}, [2]int{37_784, 190_000},

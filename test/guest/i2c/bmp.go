@@ -6,11 +6,11 @@ import (
 )
 
 // bmp180 is Bosch's BMP180 (BST-BMP180-DS000). Values are its results, "ut" of
-// 16 bits and "up" of 19, as at the highest oversampling; "least" is the least time
-// that a conversion takes, in milliseconds, for a bus that is slower than one.
+// 16 bits and "up" of 19, as at the highest oversampling, and "least", the
+// conversion's.
 type bmp180 struct {
 	pointed
-	ut, up, least int
+	ut, up int
 }
 
 const (
@@ -49,7 +49,7 @@ func (b *bmp180) Write(now time.Time, p []byte) bool {
 			if v&0x1f == 0x14 { // pressure: table 8
 				d = [4]time.Duration{4500, 7500, 13500, 25500}[v>>6] * time.Microsecond
 			}
-			b.begin(now, max(d, time.Duration(b.least)*time.Millisecond), false)
+			b.begin(now, d, false)
 		}
 	})
 }

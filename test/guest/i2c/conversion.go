@@ -7,15 +7,18 @@ type conversion struct {
 	ready time.Time
 	under bool // one is under way, or they follow each other
 	again bool // they follow each other
+	// least is how long one takes at least, in milliseconds: where the bus is so slow
+	// that a driver would else not see that it has begun.
+	least int
 }
 
 // begin begins a conversion that takes so long, or conversions that follow each
 // other.
 func (c *conversion) begin(now time.Time, d time.Duration, again bool) {
-	*c = conversion{ready: now.Add(d), under: true, again: again}
+	c.ready, c.under, c.again = now.Add(max(d, time.Duration(c.least)*time.Millisecond)), true, again
 }
 
-func (c *conversion) stop() { *c = conversion{} }
+func (c *conversion) stop() { c.under = false }
 
 // done tells that there is a result: once for one conversion, and always from
 // the first on where they follow each other, since what is measured may have
@@ -35,7 +38,10 @@ type pointed struct {
 	pointer uint8
 }
 
-func (p *pointed) Reset(time.Time) { p.now, p.pointer, p.conversion = p.powerOn, 0, conversion{} }
+func (p *pointed) Reset(time.Time) {
+	p.now, p.pointer = p.powerOn, 0
+	p.stop()
+}
 
 // take gives what was written, byte by byte, to store.
 func (p *pointed) take(message []byte, store func(register, v uint8)) bool {

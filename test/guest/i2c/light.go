@@ -225,7 +225,10 @@ func (v *veml7700) Set(values map[string]int) error {
 	return assign(values, map[string]*int{"light": &v.light})
 }
 
-func (v *veml7700) Reset(time.Time) { v.now, v.pointer, v.conversion = v.powerOn, 0, conversion{} }
+func (v *veml7700) Reset(time.Time) {
+	v.now, v.pointer = v.powerOn, 0
+	v.stop()
+}
 
 // times are the integration times by their code, in 25 ms.
 func (v *veml7700) times() int {

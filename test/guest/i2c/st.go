@@ -4,7 +4,8 @@ import "time"
 
 // st is one of ST's sensors of the environment: LPS22HB (DocID027083), LPS25H
 // (DocID023722), HTS221 (DocID026333). Their values are contents of the result
-// registers: "pressure" or "humidity", and "temperature".
+// registers: "pressure" or "humidity", and "temperature"; and "least", the
+// conversion's.
 type st struct {
 	pointed
 	kind               *stKind
@@ -60,7 +61,7 @@ func newST(model string) *st {
 }
 
 func (s *st) Set(values map[string]int) error {
-	return assign(values, map[string]*int{s.kind.first: &s.first, "temperature": &s.temperature})
+	return assign(values, map[string]*int{s.kind.first: &s.first, "temperature": &s.temperature, "least": &s.least})
 }
 
 func (s *st) Write(now time.Time, p []byte) bool {
