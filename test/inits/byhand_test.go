@@ -126,17 +126,41 @@ func inRows(t *testing.T) (commands []string) {
 	return commands
 }
 
-// TestSystemdByHand types what docs/install.md says of systemd beyond the
-// installation: each command of its table, and those for readings without a
-// resident process.
+// bootByHand starts systemd, and installs the daemon from the tarball by the
+// commands of docs/install.md. The namespaces have neither modules nor a udev to
+// reload: modprobe and udevadm do nothing.
+func bootByHand(t *testing.T) *machine {
+	t.Helper()
+	m := bareMachine(t, rootFS)
+	m.add("acl")
+	m.inside("/etc/machine-id", "")
+	const name = "dormouse-" + newVersion + "-linux-amd64"
+	m.install(filepath.Join(released(t), name+".tar.gz"), "/root/"+name+".tar.gz", 0o644)
+	m.inside("/root/mine.yml", "sensors:\n  - {name: users, driver: command, argv: [/bin/echo, \"7\"]}\n")
+	m.startSystemd()
+	tarball := strings.ReplaceAll(kit.BlockOf(t, "docs/install.md, From source (2)"), "armv6", "amd64")
+	if out := m.types("export EDITOR='cp /root/mine.yml'; " + tarball); !strings.Contains(out, "users is a program") {
+		t.Errorf("check --hardware says\n%s", out)
+	}
+	m.types("modprobe() { :; }; udevadm() { :; }; cd " + name + "; " + kit.BlockOf(t, "docs/install.md, systemd"))
+	if state := m.do("systemctl", "is-enabled", "dormouse"); state != "enabled" {
+		t.Errorf("the unit is %s", state)
+	}
+	m.ownUser()
+	// From here on the wires are the simulated board's.
+	m.inside("/etc/dormouse/dormouse.yml", threeSensors)
+	m.inside("/etc/default/dormouse", "DORMOUSE_OPTS=--board=sim\nDORMOUSE_READ_OPTS=--board=sim\n")
+	m.do("systemctl", "restart", "dormouse")
+	m.do("ln", "-s", name+"/systemd", "/root/systemd")
+	return m
+}
+
+// TestSystemdByHand types what docs/install.md says of systemd: the installation,
+// each command of its table, and those for readings without a resident process.
 func TestSystemdByHand(t *testing.T) {
+	m := bootByHand(t)
 	const textfiles = "/var/lib/prometheus/node-exporter"
-	m := bootSystemd(t, func(m *machine) {
-		m.add("acl")
-		m.inside("/etc/default/dormouse", "DORMOUSE_OPTS=--board=sim\nDORMOUSE_READ_OPTS=--board=sim\n")
-		m.host("mkdir", "-p", m.root+textfiles, m.root+"/root/systemd")
-		m.install(kit.Source("systemd/wake-from-suspend.conf"), "/root/systemd/wake-from-suspend.conf", 0o644)
-	}, "dormouse.service")
+	m.do("mkdir", "-p", textfiles)
 	active := func(unit string) func() {
 		return func() { m.wants(0, "systemctl", "is-active", "--quiet", unit) }
 	}

@@ -19,8 +19,8 @@ var executed = map[string]struct{ dir, test string }{
 	"docs/install.md, The Debian package":         {"test/inits", "TestDocumentedInstallation"},
 	"docs/install.md, The Debian package (2)":     {"test/inits", "TestDocumentedInstallation"},
 	"docs/install.md, From source":                {"test/inits", "TestFromSource"},
-	"docs/install.md, From source (2)":            {}, // not yet: bootSystemd of test/inits copies the same files
-	"docs/install.md, systemd":                    {}, // not yet, likewise
+	"docs/install.md, From source (2)":            {"test/inits", "TestSystemdByHand"},
+	"docs/install.md, systemd":                    {"test/inits", "TestSystemdByHand"},
 	"docs/install.md, Without a resident process": {"test/inits", "TestSystemdByHand"},
 	"docs/install.md, By cron":                    {"test/inits", "TestSystemdByHand"},
 	"docs/install.md, System V init":              {"test/inits", "TestSystemVByHand"},
