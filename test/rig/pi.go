@@ -32,6 +32,7 @@ type Model struct {
 	cross       string   // of the cross compiler: TRIPLET-gcc-12
 	make        []string
 	peripherals uint32 // physical address of the peripherals
+	accelerator string // what follows QEMU's -accel tcg
 	qemu        []string
 }
 
@@ -81,6 +82,9 @@ var (
 		modules: slices.Concat(drivers, piModules, []string{"lm75"}),
 		cross:   "aarch64-linux-gnu", make: []string{"ARCH=arm64", "CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT="},
 		peripherals: 0x3f000000,
+		// All processors in one thread: those that wait for each other, as for most of
+		// the boot, use up the host's otherwise. (A 2B takes minutes to boot so.)
+		accelerator: ",thread=single",
 	}
 )
 
@@ -143,9 +147,7 @@ func bootPi(ctx context.Context, model Model, o Options, im piImage, dir string)
 		return nil, fmt.Errorf("changing the device tree: %w", err)
 	}
 	args := append([]string{
-		// In one thread: processors that wait for each other, as those of a 3B do for
-		// most of its boot, use up the host's where each has a thread of its own.
-		"-accel", "tcg,thread=single", "-M", model.Name, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-accel", "tcg" + model.accelerator, "-M", model.Name, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", im.kernel, "-dtb", tree, "-initrd", initrd,
 		// Half a minute of a boot are self-tests of the kernel's cryptography.
 		"-append", "console=ttyAMA0,115200 panic=-1 quiet cryptomgr.notests " + protocol.SerialParameter + "ttyAMA0 " + o.Append,
