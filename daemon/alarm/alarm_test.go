@@ -587,6 +587,21 @@ func TestNoJumpWithoutStep(t *testing.T) {
 	}
 }
 
+// The kernel must take the farthest time where its seconds have 32 bits, too:
+// without it no step of the clock is noticed.
+func TestStepWatchArms(t *testing.T) {
+	s, err := newStepWatch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.arm(); err != nil && !errors.Is(err, unix.ECANCELED) {
+		t.Error(err)
+	}
+	if err := s.timer.close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSleepDoesNotAllocate(t *testing.T) {
 	c := open1(t)
 	ctx := t.Context()
