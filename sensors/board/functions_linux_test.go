@@ -18,6 +18,7 @@ func piWithI2C(t *testing.T) *gpioKernel {
 	})
 	const soc = "/sys/firmware/devicetree/base/soc/"
 	for name, content := range map[string]string{
+		"gpio@7e200000/gpio-controller":    "",
 		"gpio@7e200000/compatible":         "brcm,bcm2835-gpio\x00",
 		"gpio@7e200000/i2c1/brcm,pins":     "\x00\x00\x00\x02\x00\x00\x00\x03",
 		"gpio@7e200000/i2c1/brcm,function": "\x00\x00\x00\x04",
