@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	_ "time/tzdata" // the machine may have no zoneinfo
 )
 
 func TestParseCron(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	_ "time/tzdata" // the machine may have no zoneinfo
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"

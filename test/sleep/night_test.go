@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	_ "time/tzdata" // the machine may have no zoneinfo
 
 	"example.org/dormouse/test/crontab"
 	"example.org/dormouse/test/kit"
