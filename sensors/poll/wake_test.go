@@ -236,11 +236,17 @@ func TestHungBus(t *testing.T) {
 			return answer(bus, addr, wr, r)
 		}
 		a := w.sensor("a", on(1, "0x20"), converting(0), retries(3))
-		b := w.sensor("b", on(1, "0x21"), converting(0))
+		b := w.sensor("b", on(1, "0x21"), converting(0), func(f *fake) {
+			sense := f.sense
+			f.sense = func(ctx context.Context, e sensors.Env, r *sensors.Report) error {
+				return errors.Join(e.Sleep(ctx, time.Second/10), sense(ctx, e, r)) // after a
+			}
+		})
 		c := w.sensor("c", on(2, "0x22"), converting(0))
 		w.run(a.cfg, b.cfg, c.cfg)
+		w.pass(time.Second)
 		hang = true
-		w.pass(63 * time.Second)
+		w.pass(62 * time.Second)
 		w.wantDown("a", sensors.Timeout, "can't be cancelled")
 		w.wantDown("b", sensors.Timeout)
 		w.want("c", 0x22)

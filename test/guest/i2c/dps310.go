@@ -27,7 +27,7 @@ const (
 )
 
 // dps310Scales are the scale factors by the samples' code (table 9).
-var dps310Scales = [8]int{524288, 1572864, 3670016, 7864320, 253952, 516096, 1040384, 2088960}
+var dps310Scales = [8]int64{524288, 1572864, 3670016, 7864320, 253952, 516096, 1040384, 2088960}
 
 func newDPS310() *dps310 {
 	d := &dps310{}
@@ -86,7 +86,7 @@ func (d *dps310) settle(now time.Time) {
 		return
 	}
 	store := func(at int, configuration, ready uint8, v int) {
-		v = v * dps310Scales[d.now[configuration]&7] / dps310Scales[0]
+		v = int(int64(v) * dps310Scales[d.now[configuration]&7] / dps310Scales[0])
 		d.now[at], d.now[at+1], d.now[at+2] = byte(v>>16), byte(v>>8), byte(v)
 		d.now[dps310Meas] |= ready
 	}
