@@ -149,19 +149,51 @@ func (s *ignoredSet) withDefaults(f func() error) error {
 	return f()
 }
 
+// sigaction is at least the kernel's struct sigaction, on every architecture. The
+// handler is its first word.
+type sigaction [4]uint64
+
+func (a *sigaction) handler() uintptr { return *(*uintptr)(unsafe.Pointer(a)) }
+
+const ignoreAction uintptr = 1 // SIG_IGN; SIG_DFL is 0
+
+// setAction is rt_sigaction(2): nil sets nothing, or asks for nothing.
+func setAction(sig uintptr, to, old *sigaction) {
+	const setSize = 8
+	unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(to)), uintptr(unsafe.Pointer(old)), setSize, 0, 0)
+}
+
+// dieOf has the kernel itself end the process by a signal that asks for its end,
+// until it executes a program, which keeps that, or restore is called. The Go
+// runtime's handler ends the process as well, but by a second signal: where the
+// program is executed between both there is none, and whoever sent the first
+// waits for ever. Those that are ignored stay so.
+func dieOf(signals ...syscall.Signal) (restore func()) {
+	before := make([]sigaction, len(signals))
+	for i, sig := range signals {
+		setAction(uintptr(sig), nil, &before[i])
+		if before[i].handler() != ignoreAction {
+			setAction(uintptr(sig), new(sigaction), nil)
+		}
+	}
+	return func() {
+		for i, sig := range signals {
+			setAction(uintptr(sig), &before[i], nil)
+		}
+	}
+}
+
 // init undoes what was inherited for the signals that C libraries keep for
 // themselves (signal(7), "Real-time signals"), which package signal passes over.
 // GNU make 4.3 leaves them ignored in what it starts, and so they would be in
 // the daemon and in all its children.
 func init() {
-	const ignore, first, last = 1, 32, 34
+	const first, last = 32, 34
 	for sig := uintptr(first); sig <= last; sig++ {
-		var old, byDefault [4]uint64 // at least struct sigaction, on every architecture
-		const setSize = 8
-		unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&old)), setSize, 0, 0)
-		// The handler is the structure's first word.
-		if *(*uintptr)(unsafe.Pointer(&old)) == ignore {
-			unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&byDefault)), 0, setSize, 0, 0)
+		var old sigaction
+		setAction(sig, nil, &old)
+		if old.handler() == ignoreAction {
+			setAction(sig, new(sigaction), nil)
 		}
 	}
 }

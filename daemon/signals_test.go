@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"os"
+	"os/signal"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -52,5 +54,35 @@ func TestSigset(t *testing.T) {
 		if got := (procStatus{"SigBlk": tt.text}).signals("SigBlk").String(); got != tt.want {
 			t.Errorf("%q: %q, want %q", tt.text, got, tt.want)
 		}
+	}
+}
+
+// The kernel itself ends the process by these signals, and no handler that an
+// execution could interrupt.
+func TestDieOf(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	check := func(when string, caught bool) {
+		t.Helper()
+		status, err := readStatus("/proc/thread-self/status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sig := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGTERM} {
+			if status.signals("SigCgt").has(sig) != caught || status.signals("SigIgn").has(sig) {
+				t.Errorf("%s: %v is caught: %t, want %t", when, sig, !caught, caught)
+			}
+		}
+	}
+	check("before", true)
+	restore := dieOf(syscall.SIGQUIT, syscall.SIGTERM)
+	check("meanwhile", false)
+	restore()
+	check("afterwards", true)
+	signal.Ignore(syscall.SIGHUP)
+	defer signal.Reset(syscall.SIGHUP)
+	defer dieOf(syscall.SIGHUP)()
+	if status, err := readStatus("/proc/thread-self/status"); err != nil || !status.signals("SigIgn").has(syscall.SIGHUP) {
+		t.Errorf("what is ignored doesn't stay so: %v", err)
 	}
 }
