@@ -46,7 +46,7 @@ compiler:
 # make test runs those without the tag. Their targets are apart, so that make -k runs all of them.
 tagged = $(shell grep -rl --include='*_test.go' '^//go:build system' daemon test | xargs -n1 dirname | sort -u)
 alone  = test/flood test/gpio test/lines test/sleep
-paired = test/system test/inits $(filter-out test/system test/inits test/pi $(alone),$(tagged))
+paired = test/system test/inits test/arm $(filter-out test/system test/inits test/arm test/pi $(alone),$(tagged))
 system = go test -tags system -count=1 -timeout 30m $(TESTFLAGS)
 
 .PHONY: test-system system-paired system-alone
