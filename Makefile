@@ -63,7 +63,7 @@ test-pi: compiler ## as root on Debian: emulated Raspberry Pis, a Zero, a 2B and
 .PHONY: soak
 soak: ## as root: the tests that take their time, at full length (the daemon stopped for a minute; 500 contents of each chip; floods against peers)
 	DORMOUSE_SOAK=1 go test -tags system -count=1 $(TESTFLAGS) -run StoppedAndContinued ./test/inits
-	DORMOUSE_SOAK=1 go test -tags system -count=1 -timeout 2h $(TESTFLAGS) -run TheKernelsDevices -v ./test/system
+	DORMOUSE_SOAK=1 go test -tags system -count=1 -timeout 2h $(TESTFLAGS) -run 'The(Newer)?KernelsDevices' -v ./test/system
 	DORMOUSE_SOAK=1 go test -tags system -count=1 $(TESTFLAGS) -v ./test/flood
 
 .PHONY: fuzz

@@ -38,6 +38,9 @@ func randomPair(first string, from, to int, second string, from2, to2 int) func(
 	}
 }
 
+// newer are the kernels that have a driver only since then, or only here.
+var newer = []string{"6.12"}
+
 // slower makes conversions long enough for the emulated bus of a busy machine:
 // ours looks whether one has begun.
 var slower = content{"least": 25}
@@ -182,4 +185,129 @@ var kernelChips = []kernelChip{
 		boundaries: []content{{"light": 0}, {"light": 1}, {"light": 2170}},
 		beyond:     []content{{"light": 65_535}},
 		within:     map[string]float64{"illuminance": 1e-4}},
+	{name: "dps310", address: 0x76, module: "dps310", bind: "dps310", class: "iio", driver: "dps310", model: i2c.DPS310(0, 0),
+		// Multiples of 64, which are exact at the kernel's one sample and at our 16.
+		contents: func(r *rand.Rand) content {
+			return content{"pressure": 64 * between(r, -5500, 6000), "temperature": 64 * between(r, 534, 4456)}
+		},
+		// 300 and 1200 hPa at 20 °C, -40, 0 and 85 °C, by the formulas of section 4.9.
+		boundaries: pairs("pressure", "temperature", [2]int{64 * 6456, 164_672}, [2]int{64 * -7641, 164_672}, [2]int{0, 64 * 4456},
+			[2]int{0, 64 * 3201}, [2]int{0, 64 * 3202}, [2]int{0, 64 * 534}),
+		beyond: pairs("pressure", "temperature", [2]int{64 * 6457, 164_672}, [2]int{64 * -7642, 164_672}, [2]int{0, 64 * 4458}, [2]int{0, 64 * 533}),
+		// Thousandths of °C and whole Pa, cut.
+		within: map[string]float64{"temperature": 0.001, "pressure": 1}},
+
+	{name: "bmp388", address: 0x77, module: "bmp280-i2c", bind: "bmp380", class: "iio", driver: "bmp388", model: i2c.BMP388(), series: newer,
+		contents: randomPair("temperature", 4_800_000, 11_890_000, "pressure", 8_000_000, 13_300_000),
+		// -40, 0 and 85 °C, 300 and 1250 hPa at 24 °C, by the formula of section 9.
+		boundaries: pairs("temperature", "pressure", [2]int{4_787_744, 9_000_000}, [2]int{7_041_023, 9_000_000}, [2]int{7_041_024, 9_000_000}, [2]int{11_898_367, 9_000_000},
+			[2]int{8_400_000, 13_919_990}, [2]int{8_400_000, 6_626_550}),
+		beyond: pairs("temperature", "pressure", [2]int{4_787_000, 9_000_000}, [2]int{11_899_000, 9_000_000}, [2]int{8_400_000, 13_921_000}, [2]int{8_400_000, 6_626_000}),
+		// Hundredths of °C, cut; the kernel computes in integers with as many bits as fit.
+		within: map[string]float64{"temperature": 0.0101, "pressure": 0.1}},
+	{name: "bme680", address: 0x76, module: "bme680_i2c", bind: "bme680", class: "iio", driver: "bme680", model: i2c.BME680(), series: newer,
+		contents: func(r *rand.Rand) content {
+			return content{"adc_T": between(r, 292_000, 687_000), "adc_P": between(r, 370_000, 700_000), "adc_H": between(r, 14_500, 23_000),
+				"adc_G": between(r, 0, 1023), "range": between(r, 1, 15)}
+		},
+		// -40, 0 and 85 °C, 300 hPa, 0 and 100 % at 25 °C, by the formulas of section 3.3;
+		// the ends of the gas's ranges. In range 0 and from 1062 hPa on the kernel's 32
+		// bits overflow.
+		boundaries: []content{bme680Content(290_728, 400_000, 18_000, 0, 1), bme680Content(417_999, 400_000, 18_000, 1023, 1), bme680Content(418_000, 400_000, 18_000, 0, 15),
+			bme680Content(688_268, 400_000, 18_000, 1023, 15), bme680Content(497_500, 756_440, 12_624, 500, 7), bme680Content(497_500, 400_000, 29_283, 500, 8)},
+		beyond: []content{bme680Content(290_600, 400_000, 18_000, 0, 1), bme680Content(688_400, 400_000, 18_000, 0, 1),
+			bme680Content(497_500, 756_600, 18_000, 0, 1), bme680Content(497_500, 286_000, 18_000, 0, 1)},
+		// The kernel computes in 32 bits, and cuts or rounds to hundredths of °C.
+		within: map[string]float64{"temperature": 0.015, "pressure": 8, "humidity": 6e-4, "resistance": 1},
+		// Its factors of the ranges 4, 5, 7 and 8 are round numbers, where Bosch's are
+		// 0.1, 0.7, 0.8 and 0.1 % beside them.
+		margin: func(quantity string, _ content, v float64) float64 {
+			return map[string]float64{"resistance": 0.0085 * v}[quantity]
+		}},
+	{name: "hts221", address: 0x5f, module: "hts221_i2c", bind: "hts221", class: "iio", driver: "hts221", model: i2c.HTS221(0, 0), series: newer,
+		contents:   randomPair("humidity", -14_211, 22_966, "temperature", -2395, 4059),
+		boundaries: pairs("humidity", "temperature", [2]int{-14_211, -2395}, [2]int{22_966, 4059}, [2]int{0, -782}, [2]int{0, -781}),
+		beyond:     pairs("humidity", "temperature", [2]int{0, -2396}, [2]int{0, 4060}),
+		// The slopes of its lines are whole numbers, of 1/64000 °C and 1/16000 %: here
+		// 1586 for 1586.4 and 43 for 43.03, for up to 4090 and 22966 steps.
+		within: map[string]float64{"temperature": 0.029, "humidity": 5.1e-4}},
+	{name: "tmp117", address: 0x49, module: "tmp117", bind: "tmp117", class: "iio", driver: "tmp117,samples=1", model: i2c.TMP117(0), series: newer,
+		contents: randomTemperature(-7040, 19_200), boundaries: temperatures(-7040, -1, 0, 1, 19_200), beyond: temperatures(-7041, 19_201),
+		within: map[string]float64{"temperature": 0}},
+	{name: "adt7410", address: 0x48, module: "adt7410", bind: "adt7410", class: "hwmon", driver: "adt7410", model: i2c.ADT7410(0), series: newer,
+		contents: randomTemperature(-7040, 19_200), boundaries: temperatures(-7040, -1, 0, 1, 19_200), beyond: temperatures(-7041, 19_201),
+		// Rounded to thousandths.
+		within: map[string]float64{"temperature": 0.0005}},
+	{name: "hdc1080", address: 0x40, module: "hdc100x", bind: "hdc1080", class: "iio", driver: "hdc1080", model: i2c.HDC1080(0, 0), series: newer,
+		contents: func(r *rand.Rand) content {
+			return content{"temperature": 4 * between(r, 1, 16_383), "humidity": 4 * between(r, 0, 16_383)}
+		},
+		boundaries: climates([2]int{4, 0}, [2]int{65_532, 65_532}, [2]int{15_884, 4}, [2]int{15_888, 8}),
+		beyond:     climates([2]int{0, 4000}),
+		within:     map[string]float64{"temperature": 1e-6, "humidity": 1e-9}},
+	{name: "hdc302x", address: 0x45, module: "hdc3020", bind: "hdc3020", class: "iio", driver: "hdc302x", model: i2c.HDC302x(0, 0), series: newer,
+		contents:   randomPair("temperature", 1873, 63_662, "humidity", 0, 65_535),
+		boundaries: climates([2]int{1873, 0}, [2]int{63_662, 65_535}, [2]int{16_851, 1}, [2]int{16_852, 1}),
+		beyond:     climates([2]int{1872, 30_000}, [2]int{63_663, 30_000}),
+		// The offset is a whole number, of raw steps.
+		within: map[string]float64{"temperature": 0.0005, "humidity": 1e-9}},
+	{name: "aht20", address: 0x38, module: "aht10", bind: "aht20", class: "hwmon", driver: "aht20", model: i2c.AHT20(0, 0), series: newer, cached: true,
+		contents:   randomPair("temperature", 52_429, 707_788, "humidity", 0, 1_048_575),
+		boundaries: climates([2]int{52_429, 0}, [2]int{707_788, 1_048_575}, [2]int{262_143, 1}, [2]int{262_144, 1}),
+		beyond:     climates([2]int{52_428, 500_000}, [2]int{707_789, 500_000}),
+		// Cut to hundredths of °C and of a percent.
+		within: map[string]float64{"temperature": 0.0101, "humidity": 1.01e-4}},
+	{name: "scd4x", address: 0x62, module: "scd4x", bind: "scd4x", class: "iio", driver: "scd4x,model=scd40", model: everyMillisecond(i2c.SCD4x(400, 0, 0)), series: newer,
+		contents: func(r *rand.Rand) content {
+			return content{"co2": between(r, 1, 40_000), "temperature": between(r, 13_200, 39_200), "humidity": between(r, 0, 65_535)}
+		},
+		boundaries: []content{{"co2": 1, "temperature": 13_108, "humidity": 0}, {"co2": 40_000, "temperature": 39_320, "humidity": 65_535},
+			{"co2": 400, "temperature": 16_851, "humidity": 1}, {"co2": 400, "temperature": 16_852, "humidity": 1}},
+		beyond: []content{{"co2": 40_001, "temperature": 20_000, "humidity": 1}, {"co2": 400, "temperature": 13_100, "humidity": 1}, {"co2": 400, "temperature": 39_330, "humidity": 1}},
+		// The kernel divides by 65536 where the data sheet has 65535.
+		within: map[string]float64{"temperature": 0.0027, "humidity": 1.6e-5, "carbon_dioxide": 1e-6}},
+	{name: "tsl2591", address: 0x29, module: "tsl2591", bind: "tsl2591", class: "iio,only=illuminance", model: i2c.TSL2591(1, 0), series: newer,
+		// The kernel measures for 300 ms, for which it has 18 counts in a lx at this
+		// gain, where 300 · 25 / 408 are 18.4.
+		driver: "tsl2591,gain=25,calibrate.scale=1.021241830065",
+		contents: func(r *rand.Rand) content {
+			all := between(r, 1, 873)
+			return content{"all": all, "infrared": all * r.IntN(101) / 100}
+		},
+		// Not 0 and 0, where the kernel divides by 0.
+		boundaries: pairs("all", "infrared", [2]int{1, 0}, [2]int{1, 1}, [2]int{873, 0}, [2]int{873, 873}),
+		beyond:     pairs("all", "infrared", [2]int{500, 501}, [2]int{2000, 0}),
+		within:     map[string]float64{"illuminance": 0.001},
+		// The share of infrared light is cut to thousandths.
+		margin: func(_ string, c content, v float64) float64 { return 0.00417 * float64(c["all"]-c["infrared"]) }},
+	{name: "ina260", address: 0x46, module: "ina2xx", bind: "ina260", class: "hwmon", driver: "ina260", model: i2c.INA260(0, 0), series: newer,
+		contents:   randomPair("current", -12_000, 12_000, "bus", 0, 28_800),
+		boundaries: pairs("current", "bus", [2]int{-12_000, 0}, [2]int{-1, 1}, [2]int{0, 28_800}, [2]int{1, 3000}, [2]int{12_000, 28_800}),
+		beyond:     pairs("current", "bus", [2]int{-16_001, 3000}, [2]int{16_001, 3000}, [2]int{0, 28_801}),
+		// Whole mV and mA; the chip computes its power, without a sign, in steps of 10 mW.
+		within: map[string]float64{"voltage": 0.0005, "current": 0.0005, "power": 0.01}, unsigned: []string{"power"},
+		channels: map[string]string{"in1": "", "curr1": "", "power1": ""}},
+	{name: "ina3221", address: 0x43, module: "ina3221", bind: "ina3221", class: "hwmon", driver: "ina3221,shunt=0.01Ω", model: i2c.INA3221(0, 0), series: newer,
+		contents: func(r *rand.Rand) content {
+			return threeChannels(between(r, -4095, 4094), between(r, 0, 4095), between(r, -4095, 4094), between(r, 0, 4095))
+		},
+		boundaries: []content{threeChannels(-4095, 0, -1, 1), threeChannels(4094, 4095, 0, 0)},
+		beyond:     []content{threeChannels(-4096, 0, 0, 0), threeChannels(4095, 0, 0, 0)},
+		within:     map[string]float64{"voltage": 0, "current": 0},
+		channels:   map[string]string{"in1": "ch1", "in2": "ch2", "in3": "ch3", "curr1": "ch1", "curr2": "ch2", "curr3": "ch3"}},
+}
+
+func bme680Content(t, p, h, gas, span int) content {
+	return content{"adc_T": t, "adc_P": p, "adc_H": h, "adc_G": gas, "range": span}
+}
+
+// threeChannels are an INA3221's contents: the third channel's are the first's
+// the other way round.
+func threeChannels(shunt1, bus1, shunt2, bus2 int) content {
+	return content{"shunt1": shunt1, "bus1": bus1, "shunt2": shunt2, "bus2": bus2, "shunt3": -shunt1 - 1, "bus3": 4095 - bus1}
+}
+
+func everyMillisecond(s i2c.Spec) i2c.Spec {
+	s.Values["interval"] = 1
+	return s
 }

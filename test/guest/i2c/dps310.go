@@ -32,8 +32,9 @@ var dps310Scales = [8]int64{524288, 1572864, 3670016, 7864320, 253952, 516096, 1
 func newDPS310() *dps310 {
 	d := &dps310{}
 	d.powerOn[dps310Meas], d.powerOn[dps310ID], d.powerOn[dps310Source], d.powerOn[dps310Fuse] = dps310Ready, 0x10, 0x80, 0x02
-	// c0 204, c1 -261, c00 79000, c10 -54000, c01 -2800, c11 1200, c20 -9400, c21
-	// 150, c30 -1400: section 8.11.
+	// c0 204, c1 -261, c00 79000, c10 -54000, c01 -2800, c11 1200, c20 -9400, c21 24,
+	// c30 -40: section 8.11. The last two are small, for Linux multiplies them by three
+	// results of 24 bits, and its 64 bits overflow by real chips'.
 	c := d.powerOn[dps310Coef:]
 	put := func(at int, bits, v int) { // at half bytes
 		for ; bits > 0; bits, at = bits-4, at+1 {
@@ -41,7 +42,7 @@ func newDPS310() *dps310 {
 		}
 	}
 	at := 0
-	for _, k := range [][2]int{{12, 204}, {12, -261}, {20, 79000}, {20, -54000}, {16, -2800}, {16, 1200}, {16, -9400}, {16, 150}, {16, -1400}} {
+	for _, k := range [][2]int{{12, 204}, {12, -261}, {20, 79000}, {20, -54000}, {16, -2800}, {16, 1200}, {16, -9400}, {16, 24}, {16, -40}} {
 		put(at, k[0], k[1])
 		at += k[0] / 4
 	}
