@@ -174,6 +174,8 @@ func TestIIOQuirks(t *testing.T) {
 		{"veml6030", []string{"in_illuminance_raw", "1480", "in_illuminance_scale", "0.125", "in_illuminance_input", "85.248000"}, "sensor_illuminance_lux 85.248", "", ""},
 		{"veml6030", []string{"in_illuminance_raw", "1480", "in_illuminance_scale", "0.125"}, "", sensors.NoAnswer, "scale is the gain"},
 		{"bme680", []string{"in_humidityrelative_input", "48.800000000", "in_pressure_input", "100.653000000"}, "sensor_humidity_ratio 0.488\nsensor_pressure_pascals 100653", "", ""},
+		{"hts221", []string{"in_temp_raw", "782", "in_temp_scale", "0.024781250", "in_temp_offset", "0", "in_humidityrelative_raw", "1000", "in_humidityrelative_scale", "0.002687500", "in_humidityrelative_offset", "14211"},
+			"sensor_humidity_ratio 0.408795625\nsensor_temperature_celsius 19.3789375", "", ""},
 		{"bme680", []string{"in_pressure_input", "1006.530000000"}, "", sensors.OutOfRange, "outside what the chip can measure"},
 		{"bme680", []string{"in_humidityrelative_input", "48800"}, "", sensors.OutOfRange, "outside"},
 		{"bmp280", []string{"in_pressure_input", "0.000000000"}, "", sensors.OutOfRange, "outside"},

@@ -38,6 +38,8 @@ var iioQuirks = []iioQuirk{
 	{names: []string{"bme680"}, factor: map[string]float64{"humidityrelative": 1e3},
 		within: map[string]sensors.Range{"pressure": {Min: 30e3, Max: 110e3}},
 		note:   "gives its humidity in percent, not in thousandths, which is converted; kernels before July 2024 give the pressure in hPa, which is refused as out of range (drivers/iio/chemical/bme680_core.c)"},
+	{names: []string{"hts221"}, factor: map[string]float64{"temp": 1e3, "humidityrelative": 1e3},
+		note: "gives its temperature in °C and its humidity in percent, not in thousandths, which is converted (drivers/iio/humidity/hts221_core.c)"},
 	{names: []string{"sgp30", "sgpc3"}, factor: map[string]float64{"concentration": 100}, quantity: estimated,
 		note: "gives concentrations as parts of one, not of a hundred, which is converted (drivers/iio/chemical/sgp30.c)"},
 	{names: []string{"ccs811", "ams-iaq-core", "vz89x"}, quantity: estimated,
