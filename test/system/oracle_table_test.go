@@ -55,7 +55,8 @@ var kernelChips = []kernelChip{
 			[2]int{519_888, 829_550}, [2]int{519_888, 361_090}),
 		beyond: pairs("adc_T", "adc_P", [2]int{313_600, 450_000}, [2]int{712_600, 450_000}, [2]int{519_888, 829_600}, [2]int{519_888, 361_000}),
 		// The kernel computes in whole hundredths of °C, and in 1/256 Pa.
-		within: map[string]float64{"temperature": 0.0051, "pressure": 0.1}},
+		within: map[string]float64{"temperature": 0.0051, "pressure": 0.1},
+		margin: oneAboveBelowZero(0.01)},
 	{name: "bme280", address: 0x77, module: "bmp280-i2c", bind: "bme280", class: "iio", driver: "bme280", model: i2c.BME280(),
 		contents: func(r *rand.Rand) content {
 			return content{"adc_T": between(r, 450_000, 580_000), "adc_P": between(r, 400_000, 600_000), "adc_H": between(r, 21_500, 38_500)}
@@ -64,7 +65,8 @@ var kernelChips = []kernelChip{
 		boundaries: []content{{"adc_T": 519_888, "adc_P": 415_148, "adc_H": 20_957}, {"adc_T": 519_888, "adc_P": 415_148, "adc_H": 20_958},
 			{"adc_T": 519_888, "adc_P": 415_148, "adc_H": 38_963}, {"adc_T": 519_888, "adc_P": 415_148, "adc_H": 38_964}},
 		// Humidity in 1/1024 %, cut to thousandths of a percent.
-		within: map[string]float64{"temperature": 0.0051, "pressure": 0.1, "humidity": 3e-5}},
+		within: map[string]float64{"temperature": 0.0051, "pressure": 0.1, "humidity": 3e-5},
+		margin: oneAboveBelowZero(0.01)},
 	{name: "lm75", address: 0x48, module: "lm75", bind: "lm75", class: "hwmon", driver: "tmp102,model=lm75", model: i2c.LM75(0),
 		contents: randomTemperature(-110, 250), boundaries: temperatures(-110, -1, 0, 1, 250),
 		within: map[string]float64{"temperature": 0}},
@@ -163,7 +165,8 @@ var kernelChips = []kernelChip{
 		boundaries: pairs("ut", "up", [2]int{27_898, 190_744}, [2]int{23_095, 190_000}, [2]int{26_176, 190_000}, [2]int{37_784, 190_000},
 			[2]int{27_898, 83_501}, [2]int{27_898, 297_806}),
 		beyond: pairs("ut", "up", [2]int{23_060, 190_000}, [2]int{37_830, 190_000}, [2]int{27_898, 83_490}, [2]int{27_898, 297_820}),
-		within: map[string]float64{"temperature": 0, "pressure": 0}},
+		within: map[string]float64{"temperature": 0, "pressure": 0},
+		margin: oneAboveBelowZero(0.1)},
 	{name: "ltr559", address: 0x23, module: "ltr501", bind: "ltr559", class: "iio,only=illuminance", driver: "ltr559,gain=1", model: i2c.LTR559(0, 0),
 		// Less infrared light than 45 %: for more the kernel has the LTR-501's formula.
 		contents: func(r *rand.Rand) content {
@@ -249,8 +252,9 @@ var kernelChips = []kernelChip{
 		contents:   randomPair("temperature", 1873, 63_662, "humidity", 0, 65_535),
 		boundaries: climates([2]int{1873, 0}, [2]int{63_662, 65_535}, [2]int{16_851, 1}, [2]int{16_852, 1}),
 		beyond:     climates([2]int{1872, 30_000}, [2]int{63_663, 30_000}),
-		// The offset is a whole number, of raw steps.
-		within: map[string]float64{"temperature": 0.0005, "humidity": 1e-9}},
+		// The kernel divides by 65536 where the data sheet has 65535, and its offset is a
+		// whole number, of raw steps.
+		within: map[string]float64{"temperature": 0.0031, "humidity": 1.6e-5}},
 	{name: "aht20", address: 0x38, module: "aht10", bind: "aht20", class: "hwmon", driver: "aht20", model: i2c.AHT20(0, 0), series: newer, cached: true,
 		contents:   randomPair("temperature", 52_429, 707_788, "humidity", 0, 1_048_575),
 		boundaries: climates([2]int{52_429, 0}, [2]int{707_788, 1_048_575}, [2]int{262_143, 1}, [2]int{262_144, 1}),
@@ -310,4 +314,15 @@ func threeChannels(shunt1, bus1, shunt2, bus2 int) content {
 func everyMillisecond(s i2c.Spec) i2c.Spec {
 	s.Values["interval"] = 1
 	return s
+}
+
+// oneAboveBelowZero allows for Linux 6.12, whose temperatures of these chips are one
+// step above the data sheet's integers below 0 °C. Those of 6.1 aren't.
+func oneAboveBelowZero(step float64) func(string, content, float64) float64 {
+	return func(quantity string, _ content, v float64) float64 {
+		if quantity != "temperature" || v > 0 {
+			return 0
+		}
+		return step
+	}
 }
