@@ -3,6 +3,7 @@ package poll
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func onSerial(sense func(ctx context.Context, e sensors.Env, p sensors.Serial, r
 // built again.
 func TestWiresAreClosedAfterARead(t *testing.T) {
 	in(t, func(w *world) {
-		open := 0
+		var open atomic.Int32
 		w.ports = &open
 		tidy := w.sensor("tidy", onSerial(func(_ context.Context, _ sensors.Env, p sensors.Serial, r *sensors.Report) error {
 			r.Set(sensors.Temperature, 1)
@@ -45,8 +46,8 @@ func TestWiresAreClosedAfterARead(t *testing.T) {
 		}))
 		w.run(tidy.cfg, untidy.cfg, failing.cfg)
 		for range 2 {
-			if open != 0 {
-				t.Errorf("%d ports are open between reads", open)
+			if open.Load() != 0 {
+				t.Errorf("%d ports are open between reads", open.Load())
 			}
 			w.pass(time.Minute)
 		}
@@ -77,7 +78,7 @@ func TestAWireThatIsMissing(t *testing.T) {
 // WithTimeout ends a wait by the clock, and the sensor's own deadline goes on.
 func TestWithTimeout(t *testing.T) {
 	in(t, func(w *world) {
-		open := 0
+		var open atomic.Int32
 		w.ports = &open
 		var waited time.Duration
 		var inner error

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -446,7 +447,7 @@ type fakeBoard struct {
 	driven   []string              // when, since boot, which output became what
 	locked   map[string]bool       // by claim
 	unlocked int
-	ports    *int // serial ports that are open; nil: there is none
+	ports    *atomic.Int32 // serial ports that are open; nil: there is none
 }
 
 func (b *fakeBoard) note(format string, args ...any) {
@@ -476,7 +477,7 @@ func (b *fakeBoard) Open(c sensors.Claim, config any) (io.Closer, error) {
 	if b.ports == nil {
 		return nil, sensors.Errorf(sensors.NoAnswer, "there is no %s", c)
 	}
-	*b.ports++
+	b.ports.Add(1)
 	return &fakePort{board: b}, nil
 }
 
@@ -491,7 +492,7 @@ func (p *fakePort) Close() error {
 		return os.ErrClosed
 	}
 	p.closed = true
-	*p.board.ports--
+	p.board.ports.Add(-1)
 	return nil
 }
 
