@@ -197,8 +197,8 @@ var kernelChips = []kernelChip{
 		boundaries: pairs("pressure", "temperature", [2]int{64 * 6456, 164_672}, [2]int{64 * -7641, 164_672}, [2]int{0, 64 * 4456},
 			[2]int{0, 64 * 3201}, [2]int{0, 64 * 3202}, [2]int{0, 64 * 534}),
 		beyond: pairs("pressure", "temperature", [2]int{64 * 6457, 164_672}, [2]int{64 * -7642, 164_672}, [2]int{0, 64 * 4458}, [2]int{0, 64 * 533}),
-		// Thousandths of °C and whole Pa, cut.
-		within: map[string]float64{"temperature": 0.001, "pressure": 1}},
+		// Thousandths of °C, and whole Pa, cut in each of the formula's terms.
+		within: map[string]float64{"temperature": 0.001, "pressure": 2}},
 
 	{name: "bmp388", address: 0x77, module: "bmp280-i2c", bind: "bmp380", class: "iio", driver: "bmp388", model: i2c.BMP388(), series: newer,
 		contents: randomPair("temperature", 4_800_000, 11_890_000, "pressure", 8_000_000, 13_300_000),

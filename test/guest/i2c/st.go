@@ -48,7 +48,8 @@ var stKinds = map[string]*stKind{
 			// T1 560.
 			0x30: {63, 141, 149, 10, 0, 0x04, 0x3c, 0xf6, 0, 0, 0xe0, 0x2e, 0xe2, 0xff, 0x30, 0x02},
 		},
-		control: 0x20, rate: 0x03, on: 0x80, first: "humidity", at: 0x28, width: 2, shot: 70 * time.Millisecond, available: [2]uint8{2, 1},
+		// Linux reads 50 ms after it has switched the chip on, whatever its status says.
+		control: 0x20, rate: 0x03, on: 0x80, first: "humidity", at: 0x28, width: 2, shot: 40 * time.Millisecond, available: [2]uint8{2, 1},
 	},
 }
 
