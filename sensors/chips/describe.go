@@ -208,10 +208,10 @@ func (d *describer) check(root *document.Node) {
 			refuse(subject, c.identity[i].check(c))
 		}
 	}
-	for name, steps := range map[string][]step{"release": c.release, "wake": c.wake, "prepare": c.prepare, "measure": c.measure, "sleep": c.sleep} {
-		for i := range steps {
-			if subject := stepSubject(name, i); sound(subject) {
-				refuse(subject, steps[i].check(c))
+	for _, ph := range c.phases() {
+		for i := range ph.steps {
+			if subject := stepSubject(ph.name, i); sound(subject) {
+				refuse(subject, ph.steps[i].check(c))
 			}
 		}
 	}

@@ -26,8 +26,10 @@ func (d *describer) coverSteps(root *document.Node, tries []*try) {
 		return
 	}
 	var used []string
-	for _, st := range slices.Concat(c.release, c.wake, c.prepare, c.measure, c.sleep) {
-		used = slices.Concat(used, st.with, st.times, st.during)
+	for _, ph := range c.phases() {
+		for _, st := range ph.steps {
+			used = slices.Concat(used, st.with, st.times, st.during)
+		}
 	}
 	for i := range c.settings {
 		st := &c.settings[i]
@@ -255,16 +257,9 @@ func differ(right, wrong *fieldOp, size int) hex {
 
 // value is what a field alone gives of a frame.
 func (f *fieldOp) value(frame hex) (float64, bool) {
-	v, err := f.raw(frame)
-	if err != nil {
-		return 0, false
+	v, err := f.scaled(frame)
+	if err == nil {
+		v, err = f.plausible(v)
 	}
-	v = v*f.scale + f.offset
-	if f.quantity.Check(v) != nil {
-		return 0, false
-	}
-	if f.clamp != nil {
-		v = min(max(v, f.clamp.Min), f.clamp.Max)
-	}
-	return v, true
+	return v, err == nil
 }

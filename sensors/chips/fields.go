@@ -128,11 +128,11 @@ func (s *engine) decode(p *program, values []float64) error {
 		if p.fields[i].field.kind == "" || p.fields[i].skip {
 			continue
 		}
-		v, err := p.fields[i].raw(f.data)
+		v, err := p.fields[i].scaled(f.data)
 		if err != nil {
 			return err
 		}
-		values[i] = v*p.fields[i].scale + p.fields[i].offset
+		values[i] = v
 	}
 	if s.chip.decode != nil {
 		if err := s.chip.decode(f); err != nil {
@@ -151,14 +151,30 @@ func (s *engine) decode(p *program, values []float64) error {
 			}
 			values[i] = v
 		}
-		if err := field.quantity.Check(values[i]); err != nil {
+		v, err := field.plausible(values[i])
+		if err != nil {
 			return err
 		}
-		if field.clamp != nil {
-			values[i] = min(max(values[i], field.clamp.Min), field.clamp.Max)
-		}
+		values[i] = v
 	}
 	return nil
+}
+
+// scaled is the field's number in the quantity's base unit.
+func (f *fieldOp) scaled(data []byte) (float64, error) {
+	v, err := f.raw(data)
+	return v*f.scale + f.offset, err
+}
+
+// plausible is a value that the chip can measure, within the field's clamp.
+func (f *fieldOp) plausible(v float64) (float64, error) {
+	if err := f.quantity.Check(v); err != nil {
+		return 0, err
+	}
+	if f.clamp != nil {
+		v = min(max(v, f.clamp.Min), f.clamp.Max)
+	}
+	return v, nil
 }
 
 // raw is the field's number, if it is one.

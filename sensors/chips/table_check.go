@@ -60,14 +60,26 @@ func (c *chip) check(f *family) error {
 	return c.checkFields(f)
 }
 
+// namedSteps are the steps of a phase, by its key.
+type namedSteps struct {
+	name  string
+	steps []step
+}
+
+// phases are the chip's, in the order in which they are run.
+func (c *chip) phases() []namedSteps {
+	return []namedSteps{{"release", c.release}, {"wake", c.wake}, {"prepare", c.prepare}, {"constants", c.constants}, {"measure", c.measure}, {"sleep", c.sleep}}
+}
+
 func (c *chip) checkSteps() error {
-	for name, steps := range map[string][]step{"release": c.release, "wake": c.wake, "prepare": c.prepare, "constants": c.constants, "measure": c.measure, "sleep": c.sleep} {
-		for i := range steps {
-			if err := steps[i].check(c); err != nil {
-				return fmt.Errorf("%s, step %d: %w", name, i, err)
+	for _, ph := range c.phases() {
+		for i := range ph.steps {
+			st := &ph.steps[i]
+			if err := st.check(c); err != nil {
+				return fmt.Errorf("%s, step %d: %w", ph.name, i, err)
 			}
-			if steps[i].result > 0 && name != "constants" && name != "measure" {
-				return fmt.Errorf("%s, step %d: a result isn't read there", name, i)
+			if st.result > 0 && ph.name != "constants" && ph.name != "measure" {
+				return fmt.Errorf("%s, step %d: a result isn't read there", ph.name, i)
 			}
 		}
 	}
@@ -149,30 +161,28 @@ func (st *step) checkBits(c *chip) error {
 	taken := number(append(hex(nil), append(st.write, st.set...)...))
 	for _, name := range st.with {
 		var all uint64
-		for what, bits := range c.bitsOf(name) {
-			if bits&^room != 0 || bits&taken != 0 {
-				return fmt.Errorf("the bits of %s=%s don't fit", name, what)
+		for _, v := range c.valuesOf(name) {
+			if v.bits&^room != 0 || v.bits&taken != 0 {
+				return fmt.Errorf("the bits of %s=%s don't fit", name, v.name)
 			}
-			all |= bits
+			all |= v.bits
 		}
 		taken |= all // another's bits there would change the value
 	}
 	return nil
 }
 
-// bitsOf are the bits of each value of a setting, or of each channel.
-func (c *chip) bitsOf(name string) map[string]uint64 {
-	all := map[string]uint64{}
+// valuesOf are the values of a setting, or the channels as such.
+func (c *chip) valuesOf(name string) []value {
+	var all []value
 	if name == "channel" {
 		for _, ch := range c.channels {
-			all[ch.name] = ch.bits
+			all = append(all, value{name: ch.name, bits: ch.bits})
 		}
 	}
 	for i := range c.settings {
-		for _, v := range c.settings[i].values {
-			if c.settings[i].name == name {
-				all[v.name] = v.bits
-			}
+		if c.settings[i].name == name {
+			all = append(all, c.settings[i].values...)
 		}
 	}
 	return all
