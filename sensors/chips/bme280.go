@@ -213,8 +213,8 @@ func (s *bme280) beginSeen(ctx context.Context) (awake bool, err error) {
 // is false where it was looked at later than soon after the command: the
 // measurement may have ended.
 func (d *device) force(ctx context.Context, e sensors.Env, ctrlMeas, forced byte, soon time.Duration) (awake bool, err error) {
-	d.keep()
-	defer d.leave()
+	d.acquireBus()
+	defer d.releaseBus()
 	at := e.Now()
 	if err := d.write(ctx, ctrlMeas, forced); err != nil {
 		return false, err

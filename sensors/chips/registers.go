@@ -76,15 +76,16 @@ func (d *device) tx(ctx context.Context, w, r []byte) error {
 	return err
 }
 
-// keep keeps the bus for the transactions until leave, where that can be: else
-// the others' transactions come between, those of nine sensors at the worst.
-func (d *device) keep() {
+// acquireBus keeps the bus for the transactions until releaseBus, where that can
+// be: else the others' transactions come between, those of nine sensors at the
+// worst.
+func (d *device) acquireBus() {
 	if bus, ok := d.dev.Bus.(sensors.ExclusiveBus); ok {
 		bus.Acquire()
 	}
 }
 
-func (d *device) leave() {
+func (d *device) releaseBus() {
 	if bus, ok := d.dev.Bus.(sensors.ExclusiveBus); ok {
 		bus.Release()
 	}

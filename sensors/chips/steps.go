@@ -146,11 +146,11 @@ func (s *engine) run(ctx context.Context, ph *phase) error {
 	for i := range ph.ops {
 		o := &ph.ops[i]
 		if o.timed {
-			s.keep()
+			s.acquireBus()
 		}
 		err := s.do(ctx, o)
 		if i > 0 && ph.ops[i-1].timed || o.timed && err != nil {
-			s.leave()
+			s.releaseBus()
 		}
 		if err != nil {
 			if o.n == 0 && len(o.w) == 0 {
