@@ -71,7 +71,7 @@ func (c *Context) inPlace() (*Process, error) {
 // executeAnew returns only if it failed.
 func (c *Context) executeAnew(p *prepared) error {
 	// Before all else, so that a handler that runs already has ended by then.
-	defer dieOf(syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)()
+	defer defaultActions(syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)()
 	// The descriptors' numbers are the same there, so the plan must know its own
 	// before it is written: a descriptor that is replaced by it.
 	place, err := os.Open(os.DevNull)

@@ -163,12 +163,12 @@ func setAction(sig uintptr, to, old *sigaction) {
 	unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(to)), uintptr(unsafe.Pointer(old)), setSize, 0, 0)
 }
 
-// dieOf has the kernel itself end the process by a signal that asks for its end,
-// until it executes a program, which keeps that, or restore is called. The Go
-// runtime's handler ends the process as well, but by a second signal: where the
-// program is executed between both there is none, and whoever sent the first
-// waits for ever. Those that are ignored stay so.
-func dieOf(signals ...syscall.Signal) (restore func()) {
+// defaultActions gives signals that ask for the process's end their default
+// action, by which the kernel itself ends it, until restore is called; a program
+// that is executed keeps it. The Go runtime's handler ends the process as well,
+// but by a second signal: where the program is executed between both there is
+// none, and whoever sent the first waits for ever. Those that are ignored stay so.
+func defaultActions(signals ...syscall.Signal) (restore func()) {
 	before := make([]sigaction, len(signals))
 	for i, sig := range signals {
 		setAction(uintptr(sig), nil, &before[i])

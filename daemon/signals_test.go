@@ -59,7 +59,7 @@ func TestSigset(t *testing.T) {
 
 // The kernel itself ends the process by these signals, and no handler that an
 // execution could interrupt.
-func TestDieOf(t *testing.T) {
+func TestDefaultActions(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	check := func(when string, caught bool) {
@@ -75,13 +75,13 @@ func TestDieOf(t *testing.T) {
 		}
 	}
 	check("before", true)
-	restore := dieOf(syscall.SIGQUIT, syscall.SIGTERM)
+	restore := defaultActions(syscall.SIGQUIT, syscall.SIGTERM)
 	check("meanwhile", false)
 	restore()
 	check("afterwards", true)
 	signal.Ignore(syscall.SIGHUP)
 	defer signal.Reset(syscall.SIGHUP)
-	defer dieOf(syscall.SIGHUP)()
+	defer defaultActions(syscall.SIGHUP)()
 	if status, err := readStatus("/proc/thread-self/status"); err != nil || !status.signals("SigIgn").has(syscall.SIGHUP) {
 		t.Errorf("what is ignored doesn't stay so: %v", err)
 	}
