@@ -62,10 +62,10 @@ func (l *loop) finishReload() {
 		if s.fresh && !s.entry.Calendar() {
 			l.enlist(s)
 		}
+		l.enlistAgain(s)
 	}
 	l.change()
 	l.wake(sensors.WakeReload)
-	l.readAgain(set.sensors...)
 	r.await = map[*sensor]int{}
 	l.waiting = append(l.waiting, r)
 }

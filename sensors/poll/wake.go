@@ -82,32 +82,26 @@ func (l *loop) ask(s *sensor) (ends int) {
 	return 1
 }
 
-// readAgain begins the reads that were asked for during the last of the sensors;
-// a reload comes first.
-func (l *loop) readAgain(all ...*sensor) {
-	if l.reload != nil {
+// enlistAgain enlists a sensor for the read that was asked for during its last. A
+// reload comes first.
+func (l *loop) enlistAgain(s *sensor) {
+	if !s.again || s.active || l.reload != nil {
 		return
 	}
-	for _, s := range all {
-		if !s.again || s.active {
-			continue
-		}
-		s.again = false
-		if l.reading.Err() == nil {
-			l.enlist(s)
-		}
+	s.again = false
+	if l.reading.Err() == nil {
+		l.enlist(s)
 	}
-	l.launch()
 }
 
-// toldJump is the smallest step of the wall clock that is logged: NTP may make
+// loggedJump is the smallest step of the wall clock that is logged: NTP may make
 // smaller ones often.
-const toldJump = time.Second
+const loggedJump = time.Second
 
 // jumped plans the calendar's times again after a step of the wall clock.
 func (l *loop) jumped(j alarm.Jump) {
 	now, wall := l.clock.Now(), l.wall()
-	if !wall.IsZero() && j.By.Abs() >= toldJump {
+	if !wall.IsZero() && j.By.Abs() >= loggedJump {
 		l.log.Info("the wall clock was set", "to", wall.Format(time.DateTime), "by", duration.Format(j.By.Round(time.Second)))
 	}
 	for _, s := range l.set.Load().sensors {
@@ -215,8 +209,9 @@ func (l *loop) finish(s *sensor) {
 			delete(r.await, s)
 		}
 	}
-	if now := l.set.Load().byName[s.cfg.Name]; now != nil && now.again { // s, or its successor
-		l.readAgain(now)
+	if now := l.set.Load().byName[s.cfg.Name]; now != nil { // s, or its successor
+		l.enlistAgain(now)
+		l.launch()
 	}
 }
 
