@@ -314,18 +314,6 @@ func TestOneRenderPerChange(t *testing.T) {
 	}
 }
 
-// record keeps log lines.
-type record struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (r *record) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.text.Write(p)
-}
-
 func TestConflicts(t *testing.T) {
 	reading := func(name string, k sensors.Kind, help string) sensors.Reading {
 		q := &sensors.Quantity{Name: name, Metric: name, Kind: k, Help: help}
@@ -359,7 +347,7 @@ func TestConflicts(t *testing.T) {
 		{"a histogram without buckets", reading("b", sensors.Gauge, "B."), labelled(&sensors.Quantity{Name: "x", Kind: sensors.Histogram}), "reported as something else"},
 	}
 	for _, tt := range tests {
-		var log record
+		var log bytes.Buffer
 		e := New(Options{Clock: newClock(), Log: slog.New(slog.NewTextHandler(&log, nil))})
 		s := &sensors.Snapshot{Results: []sensors.Result{
 			{Name: "one", Readings: []sensors.Reading{tt.one}},
@@ -377,14 +365,14 @@ func TestConflicts(t *testing.T) {
 		left := 0
 		if tt.want != "" {
 			left = 1
-			if n := strings.Count(log.text.String(), tt.want); n != 1 {
-				t.Errorf("%s: the log says it %d times, want once:\n%s", tt.name, n, log.text.String())
+			if n := strings.Count(log.String(), tt.want); n != 1 {
+				t.Errorf("%s: the log says it %d times, want once:\n%s", tt.name, n, log.String())
 			}
-			if !strings.Contains(log.text.String(), "sensor=two") {
-				t.Errorf("%s: the log doesn't name the sensor: %s", tt.name, log.text.String())
+			if !strings.Contains(log.String(), "sensor=two") {
+				t.Errorf("%s: the log doesn't name the sensor: %s", tt.name, log.String())
 			}
-		} else if log.text.Len() != 0 {
-			t.Errorf("%s: the log says %s", tt.name, log.text.String())
+		} else if log.Len() != 0 {
+			t.Errorf("%s: the log says %s", tt.name, log.String())
 		}
 		if got, want := series(text, "dormouse_rejected_series"), fmt.Sprintf("dormouse_rejected_series %d", left); len(got) != 1 || got[0] != want {
 			t.Errorf("%s: %q, want %q", tt.name, got, want)
@@ -394,8 +382,8 @@ func TestConflicts(t *testing.T) {
 		scrape(e)
 		e.Publish(s)
 		scrape(e)
-		if n := strings.Count(log.text.String(), "dropped from /metrics"); n != 2*left {
-			t.Errorf("%s: the second time isn't in the log:\n%s", tt.name, log.text.String())
+		if n := strings.Count(log.String(), "dropped from /metrics"); n != 2*left {
+			t.Errorf("%s: the second time isn't in the log:\n%s", tt.name, log.String())
 		}
 	}
 }

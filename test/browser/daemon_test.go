@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.org/dormouse/test/kit"
+	"example.org/dormouse/test/output"
 )
 
 // A daemon is the release's, on the simulated board, with a wake every 5 s.
@@ -24,7 +25,7 @@ type daemon struct {
 func startDaemon(t *testing.T) daemon {
 	t.Helper()
 	cmd := exec.Command(kit.Executable(t, "./cmd/dormouse"), "run", "--board=sim", "--every=5s", "--sensor=cellar=tmp102", "--web.listen-address=127.0.0.1:0", "--state.directory="+t.TempDir())
-	log := &kit.Output{}
+	log := &output.Buffer{}
 	cmd.Stderr = log
 	kit.Must(t, cmd.Start())
 	t.Cleanup(func() {

@@ -9,12 +9,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"example.org/dormouse/test/output"
 	"example.org/dormouse/test/rig/protocol"
 )
 
@@ -24,25 +24,7 @@ const guestPath = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 type child struct {
 	done           chan struct{}
 	err            error // of Wait, after done
-	stdout, stderr buffer
-}
-
-// buffer is a bytes.Buffer that may be read while the process writes.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) bytes() []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return bytes.Clone(b.b.Bytes())
+	stdout, stderr output.Buffer
 }
 
 // start runs a command in a session of its own, without a terminal.
@@ -118,7 +100,7 @@ func (g *guest) wait(q protocol.Process) (any, error) {
 	g.mu.Lock()
 	delete(g.children, q.PID)
 	g.mu.Unlock()
-	exit.Stdout, exit.Stderr = p.stdout.bytes(), p.stderr.bytes()
+	exit.Stdout, exit.Stderr = p.stdout.Bytes(), p.stderr.Bytes()
 	if err := p.err; err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		var failed *exec.ExitError
 		if !errors.As(err, &failed) {

@@ -1,11 +1,9 @@
 package kit
 
 import (
-	"bytes"
 	"os/exec"
 	"path"
 	"path/filepath"
-	"sync"
 	"testing"
 )
 
@@ -20,23 +18,4 @@ func Executable(t testing.TB, pkg string) string {
 		t.Fatalf("build %s: %v\n%s", pkg, err, out)
 	}
 	return file
-}
-
-// Output is what a program has written so far. It may be read while the program
-// writes.
-type Output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *Output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *Output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }

@@ -16,13 +16,14 @@ import (
 	"time"
 
 	"example.org/dormouse/test/kit"
+	"example.org/dormouse/test/output"
 	"example.org/dormouse/test/rig"
 )
 
 // start runs a program until the test ends.
-func start(t *testing.T, argv ...string) (pid int, said *kit.Output) {
+func start(t *testing.T, argv ...string) (pid int, said *output.Buffer) {
 	t.Helper()
-	said = &kit.Output{}
+	said = &output.Buffer{}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = said, said
 	kit.Must(t, cmd.Start())

@@ -2,7 +2,6 @@ package rig
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.org/dormouse/test/output"
 	"example.org/dormouse/test/rig/protocol"
 )
 
@@ -57,7 +57,7 @@ type Machine struct {
 
 	qemu    *exec.Cmd
 	monitor *monitor
-	console *console
+	console *output.Buffer // what the guest writes to its serial port
 	port    net.Conn
 	exited  chan struct{} // closed when QEMU has ended
 	dir     string        // of the initramfs and the ACPI table
@@ -73,24 +73,6 @@ type Machine struct {
 type answer struct {
 	response protocol.Response
 	body     []byte
-}
-
-// console keeps what the guest writes to its serial port.
-type console struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (c *console) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.b.Write(p)
-}
-
-func (c *console) String() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.b.String()
 }
 
 // Start boots a machine for a test and ends it with the test. When the test
@@ -207,7 +189,7 @@ func inherited() (ours net.Conn, theirs *os.File, err error) {
 // directory is removed with the machine.
 func serve(ctx context.Context, qemu *exec.Cmd, port net.Conn, dir string) (*Machine, error) {
 	m := &Machine{
-		qemu: qemu, console: &console{}, port: port, dir: dir,
+		qemu: qemu, console: &output.Buffer{}, port: port, dir: dir,
 		exited: make(chan struct{}), waiting: map[uint64]chan answer{},
 	}
 	if s, ok := port.(*serialPort); ok {
