@@ -16,5 +16,5 @@ var gpioSim = ownModule{
 		// ARM table of another machine's word size.
 		"MODULE_DEVICE_TABLE(of, gpio_sim_of_match);": "",
 	},
-	makefile: "obj-m := gpio-sim.o\ngpio-sim-y := gpio-sim-core.o irq_sim.o\nccflags-y := -DCONFIG_IRQ_SIM=1\n",
+	makefile: "gpio-sim-y := gpio-sim-core.o irq_sim.o\nccflags-y := -DCONFIG_IRQ_SIM=1\n",
 }

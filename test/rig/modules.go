@@ -20,7 +20,7 @@ type ownModule struct {
 	several  []string          // their files', without .ko
 	sources  map[string]string // path in the kernel's tree → name here
 	changes  map[string]string // to the sources: from → to
-	makefile string
+	makefile string            // what kbuild needs to know besides the names
 }
 
 // spiCH341 is the driver of an SPI controller that is plugged in by USB. Linux
@@ -35,7 +35,6 @@ var spiCH341 = ownModule{
 		// The name before 6.2 (linux/spi/spi.h).
 		"devm_spi_alloc_host(": "devm_spi_alloc_master(",
 	},
-	makefile: "obj-m := spi-ch341.o\n",
 }
 
 // chipDrivers are the kernel's drivers of chips that Debian's package for PCs
@@ -44,24 +43,22 @@ var chipDrivers = ownModule{
 	name: "chips",
 	several: []string{
 		"hts221", "hts221_i2c", "hdc100x", "hdc3020", "tmp117", "adt7x10", "adt7410", "aht10", "ina2xx", "ina3221", "scd4x", "tsl2591",
-		"scd30_core", "scd30_i2c", "bme680_core", "bme680_i2c",
+		"bme680_core", "bme680_i2c",
 	},
 	sources: byBaseName(
 		"drivers/hwmon/adt7410.c", "drivers/hwmon/adt7x10.c", "drivers/hwmon/adt7x10.h",
 		"drivers/hwmon/aht10.c", "drivers/hwmon/ina2xx.c", "drivers/hwmon/ina3221.c",
 		"drivers/iio/chemical/bme680.h", "drivers/iio/chemical/bme680_core.c", "drivers/iio/chemical/bme680_i2c.c",
-		"drivers/iio/chemical/scd30.h", "drivers/iio/chemical/scd30_core.c", "drivers/iio/chemical/scd30_i2c.c", "drivers/iio/chemical/scd4x.c",
+		"drivers/iio/chemical/scd4x.c",
 		"drivers/iio/humidity/hdc100x.c", "drivers/iio/humidity/hdc3020.c",
 		"drivers/iio/humidity/hts221.h", "drivers/iio/humidity/hts221_buffer.c", "drivers/iio/humidity/hts221_core.c", "drivers/iio/humidity/hts221_i2c.c",
 		"drivers/iio/light/tsl2591.c", "drivers/iio/temperature/tmp117.c"),
 	// These are found by a device tree only, which no PC has.
 	changes: map[string]string{
-		".probe = scd4x_probe,":     ".probe = scd4x_probe, .id_table = (const struct i2c_device_id[]){{ \"scd4x\" }, { }},",
-		".probe = scd30_i2c_probe,": ".probe = scd30_i2c_probe, .id_table = (const struct i2c_device_id[]){{ \"scd30\" }, { }},",
-		".probe = tsl2591_probe\n":  ".probe = tsl2591_probe, .id_table = (const struct i2c_device_id[]){{ \"tsl2591\" }, { }},",
+		".probe = scd4x_probe,":    ".probe = scd4x_probe, .id_table = (const struct i2c_device_id[]){{ \"scd4x\" }, { }},",
+		".probe = tsl2591_probe\n": ".probe = tsl2591_probe, .id_table = (const struct i2c_device_id[]){{ \"tsl2591\" }, { }},",
 	},
-	makefile: "obj-m := hts221.o hts221_i2c.o hdc100x.o hdc3020.o tmp117.o adt7x10.o adt7410.o aht10.o ina2xx.o ina3221.o scd4x.o tsl2591.o" +
-		" scd30_core.o scd30_i2c.o bme680_core.o bme680_i2c.o\nhts221-y := hts221_core.o hts221_buffer.o\n",
+	makefile: "hts221-y := hts221_core.o hts221_buffer.o\n",
 }
 
 // byBaseName are sources that keep the last part of their path as their name.
@@ -106,7 +103,8 @@ func (m *ownModule) unpack(ctx context.Context, deb, version, dir string) error 
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(dir, "Makefile"), []byte(m.makefile), 0o644)
+	objects := "obj-m := " + strings.Join(m.files(), ".o ") + ".o\n"
+	return os.WriteFile(filepath.Join(dir, "Makefile"), []byte(objects+m.makefile), 0o644)
 }
 
 // A kernelKit is what modules of a kernel are built with.
@@ -118,14 +116,19 @@ type kernelKit struct {
 	strip   string   // the architecture's strip
 }
 
+// files are the modules', without .ko.
+func (m *ownModule) files() []string {
+	if m.several == nil {
+		return []string{m.name}
+	}
+	return m.several
+}
+
 // names are the modules', as the kernel calls them.
 func (m *ownModule) names() []string {
-	if m.several == nil {
-		return []string{moduleName(m.name)}
-	}
 	var names []string
-	for _, name := range m.several {
-		names = append(names, moduleName(name))
+	for _, file := range m.files() {
+		names = append(names, moduleName(file))
 	}
 	return names
 }

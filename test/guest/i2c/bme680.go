@@ -87,8 +87,7 @@ func (b *bme680) settle(now time.Time) {
 	b.now[bme680Ctrl] &^= 3 // asleep
 	b.now[bme680Field] = 0x80
 	for i, v := range []int{b.p, b.t} {
-		at := bme680Field + 2 + 3*i
-		b.now[at], b.now[at+1], b.now[at+2] = byte(v>>12), byte(v>>4), byte(v<<4)
+		b.put24(bme680Field+2+3*i, v<<4)
 	}
 	binary.BigEndian.PutUint16(b.now[bme680Field+8:], uint16(b.h))
 	b.now[bme680Gas], b.now[bme680Gas+1] = 0, 0

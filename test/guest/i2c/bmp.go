@@ -66,8 +66,7 @@ func (b *bmp180) settle(now time.Time) {
 		b.now[bmp180Out+2] = 0
 	case 0x14:
 		lost := 3 - control>>6 // bits that this oversampling hasn't
-		v := b.up >> lost << lost << 5
-		b.now[bmp180Out], b.now[bmp180Out+1], b.now[bmp180Out+2] = byte(v>>16), byte(v>>8), byte(v)
+		b.put24(bmp180Out, b.up>>lost<<lost<<5)
 	}
 }
 

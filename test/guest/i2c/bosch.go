@@ -141,7 +141,7 @@ func (b *bosch) put20(reg int, osrs uint8, v int) {
 	if oversampling(osrs) == 0 {
 		v = 0x80000
 	}
-	b.now[reg], b.now[reg+1], b.now[reg+2] = byte(v>>12), byte(v>>4), byte(v<<4)
+	b.put24(reg, v<<4)
 }
 
 func (b *bosch) Read(now time.Time, p []byte) bool {

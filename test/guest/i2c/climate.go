@@ -2,7 +2,6 @@ package i2c
 
 import (
 	"encoding/binary"
-	"math"
 	"time"
 )
 
@@ -135,15 +134,13 @@ func (h *hdc302x) Write(now time.Time, p []byte) bool {
 	return true
 }
 
-// aht20 is Aosong's AHT20 (version 1.1) or AHT10, which has no checksum. Values
-// are its results of 20 bits: "humidity" and "temperature".
+// aht20 is Aosong's AHT20 (version 1.1). Values are its results of 20 bits:
+// "humidity" and "temperature".
 type aht20 struct {
 	conversion
-	begins                byte // the command that calibrates
 	calibrated            bool
 	humidity, temperature int
 	result                [7]byte
-	sums                  bool
 }
 
 func (a *aht20) Set(values map[string]int) error {
@@ -160,7 +157,7 @@ func (a *aht20) Memory() []byte { return a.result[:] }
 func (a *aht20) Write(now time.Time, p []byte) bool {
 	a.settle(now)
 	switch {
-	case len(p) == 3 && p[0] == a.begins && p[1]&0x08 != 0:
+	case len(p) == 3 && p[0] == 0xbe && p[1]&0x08 != 0:
 		a.calibrated = true
 	case len(p) == 3 && p[0] == 0xac && p[1] == 0x33: // section 5.4
 		a.begin(now, 80*time.Millisecond, false)
@@ -188,10 +185,7 @@ func (a *aht20) Read(now time.Time, p []byte) bool {
 	if a.calibrated {
 		a.result[0] |= 0x08
 	}
-	a.result[6] = 0xff
-	if a.sums {
-		a.result[6] = crc8(a.result[:6])
-	}
+	a.result[6] = crc8(a.result[:6])
 	for i := range p {
 		p[i] = 0xff
 	}
@@ -280,78 +274,6 @@ func (s *scd4x) Write(now time.Time, p []byte) bool {
 	return true
 }
 
-// scd30 is Sensirion's SCD30 (interface description, version 1.0). Values are in
-// thousandths of ppm, °C and %: "co2", "temperature" and "humidity", and how often
-// it measures in milliseconds: "interval", at least 2000 of the real one. It keeps
-// over a loss of its supply that it measures.
-type scd30 struct {
-	answerer
-	conversion
-	co2, temperature, humidity int
-	interval                   int
-	fresh                      bool
-}
-
-func (s *scd30) Set(values map[string]int) error {
-	return assign(values, map[string]*int{"co2": &s.co2, "temperature": &s.temperature, "humidity": &s.humidity, "interval": &s.interval})
-}
-
-func (s *scd30) Reset(now time.Time) {
-	s.answerer.Reset(now)
-	s.fresh = false
-	s.measure(now)
-}
-
-func (s *scd30) measure(now time.Time) {
-	s.begin(now, time.Duration(s.interval)*time.Millisecond, true)
-}
-
-// Write takes the commands of section 1.4, of which it has an answer 3 ms later.
-func (s *scd30) Write(now time.Time, p []byte) bool {
-	if s.done(now) {
-		s.fresh = true
-	}
-	command, ok := s.command(now, p)
-	if !ok {
-		return len(p) == 0
-	}
-	const pause = 3 * time.Millisecond
-	switch command {
-	case 0x0010:
-		s.measure(now)
-	case 0x0104:
-		s.stop()
-		s.fresh = false
-	case 0xd304:
-		s.Reset(now)
-	case 0x0202:
-		ready := uint16(0)
-		if s.fresh {
-			ready = 1
-		}
-		s.give(now.Add(pause), 0xff, ready)
-	case 0x0300:
-		var words []uint16
-		for _, v := range []int{s.co2, s.temperature, s.humidity} {
-			bits := math.Float32bits(float32(v) / 1000)
-			words = append(words, uint16(bits>>16), uint16(bits))
-		}
-		s.give(now.Add(pause), 0xff, words...)
-		if s.fresh = false; s.under {
-			s.measure(now)
-		}
-	case 0x4600:
-		s.give(now.Add(pause), 0xff, 2)
-	case 0xd100:
-		s.give(now.Add(pause), 0xff, 0x0342)
-	case 0x5306, 0x5403, 0x5102, 0x5204: // settings, which aren't kept
-		s.give(now.Add(pause), 0xff, 0)
-	default:
-		return false
-	}
-	return true
-}
-
 // HDC1080 measures temperature and humidity as the 16 bits of its results, of
 // which the two lowest are 0.
 func HDC1080(temperature, humidity int) Spec { return climate("hdc1080", temperature, humidity) }
@@ -362,19 +284,8 @@ func HDC302x(temperature, humidity int) Spec { return climate("hdc302x", tempera
 // AHT20 measures temperature and humidity as raw 20-bit ticks.
 func AHT20(temperature, humidity int) Spec { return climate("aht20", temperature, humidity) }
 
-// AHT10 is an AHT20 without a checksum.
-func AHT10(temperature, humidity int) Spec { return climate("aht10", temperature, humidity) }
-
 func climate(model string, temperature, humidity int) Spec {
 	return Spec{Model: model, Values: map[string]int{"temperature": temperature, "humidity": humidity}}
-}
-
-// SCD30 measures carbon dioxide, temperature and humidity in thousandths of ppm,
-// °C and %, every 2 s unless "interval" says otherwise, in milliseconds.
-func SCD30(co2, temperature, humidity int) Spec {
-	s := climate("scd30", temperature, humidity)
-	s.Values["co2"], s.Values["interval"] = co2, 2000
-	return s
 }
 
 // SCD4x measures carbon dioxide in ppm, and temperature and humidity as raw

@@ -87,8 +87,7 @@ func (d *dps310) settle(now time.Time) {
 		return
 	}
 	store := func(at int, configuration, ready uint8, v int) {
-		v = int(int64(v) * dps310Scales[d.now[configuration]&7] / dps310Scales[0])
-		d.now[at], d.now[at+1], d.now[at+2] = byte(v>>16), byte(v>>8), byte(v)
+		d.put24(at, int(int64(v)*dps310Scales[d.now[configuration]&7]/dps310Scales[0]))
 		d.now[dps310Meas] |= ready
 	}
 	if d.now[dps310Meas]&1 != 0 {

@@ -23,6 +23,11 @@ func (m *memory) presetWidth(content map[int][]byte, width int) error {
 	return nil
 }
 
+// put24 stores the lowest 24 bits of v, the most significant byte first.
+func (m *memory) put24(register, v int) {
+	m.now[register], m.now[register+1], m.now[register+2] = byte(v>>16), byte(v>>8), byte(v)
+}
+
 func (m *memory) Memory() []byte { return m.now[:] }
 
 // registers is a chip of byte registers.

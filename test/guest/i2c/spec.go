@@ -38,8 +38,7 @@ func newModel(s Spec) (Chip, error) {
 		return p, p.preset(s.Registers)
 	}
 	chip, ok := map[string]Chip{
-		"sht4x": &sht4x{}, "sht3x": &sht3x{}, "htu21d": &htu21d{}, "bh1750": &bh1750{}, "hdc302x": &hdc302x{}, "scd4x": &scd4x{}, "scd30": &scd30{},
-		"aht20": &aht20{begins: 0xbe, sums: true}, "aht10": &aht20{begins: 0xe1},
+		"sht4x": &sht4x{}, "sht3x": &sht3x{}, "htu21d": &htu21d{}, "bh1750": &bh1750{}, "hdc302x": &hdc302x{}, "scd4x": &scd4x{}, "aht20": &aht20{},
 	}[s.Model]
 	switch {
 	case ok && len(s.Registers) != 0:
