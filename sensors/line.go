@@ -93,7 +93,7 @@ type Line interface {
 	// WaitEdge waits until an edge is there to be read. It is the one method
 	// that wakes the process, so it is called only where it must react.
 	WaitEdge(ctx context.Context) error
-	// Reconfigure changes the line without letting go of it: from an output to
+	// Reconfigure changes the line without releasing it: from an output to
 	// an input that records edges, within microseconds. Its buffer keeps the
 	// size that it was asked for with.
 	Reconfigure(c LineConfig) error

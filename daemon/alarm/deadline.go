@@ -22,7 +22,7 @@ type Context struct {
 	ended    func()        // of WithDeadlineFunc
 	calls    []*func()     // of AfterFunc
 	children *Context      // the first
-	release  func() bool   // lets go of a parent of another kind
+	release  func() bool   // detaches from a parent of another kind
 
 	// Of the list of the parent's children, whose mu guards them.
 	next, previous *Context
@@ -97,7 +97,7 @@ func (d *Context) attach() error {
 	return nil
 }
 
-// detach lets go of the parent.
+// detach ends the tie to the parent.
 func (d *Context) detach() {
 	parent, ok := d.Context.(*Context)
 	if !ok {

@@ -177,7 +177,7 @@ func TestListenErrors(t *testing.T) {
 			t.Errorf("%q: %v doesn't hold %v", tt.addresses, err, tt.errno)
 		}
 	}
-	// All or none: the free one was let go.
+	// All or none: the free one was closed.
 	again, err := net.Listen("tcp", freed)
 	if err != nil {
 		t.Fatalf("the listener beside the failed one was kept: %v", err)

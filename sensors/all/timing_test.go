@@ -101,7 +101,7 @@ func dhtWorld(e *sensortest.Env) {
 	sendDHT(e, dhtFrame)
 }
 
-// sendDHT lets the chip answer with a frame when the line is let go of.
+// sendDHT lets the chip answer with a frame when the line is released.
 func sendDHT(e *sensortest.Env, frame []byte) {
 	line := e.Lines["pin"]
 	line.OnConfig = func(c sensors.LineConfig) {

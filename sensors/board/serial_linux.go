@@ -253,7 +253,7 @@ func (p *serialPort) Discard() error {
 	return nil
 }
 
-// Close lets go of the port. The next open finds it free even where a process
+// Close releases the port. The next open finds it free even where a process
 // that opened it before us has it still.
 func (p *serialPort) Close() error {
 	if conn, err := p.file.SyscallConn(); err == nil {

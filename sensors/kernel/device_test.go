@@ -127,7 +127,7 @@ func TestDeviceRenumbered(t *testing.T) {
 	}
 }
 
-// A device whose driver lets go of it says so, and not only that a file is
+// A device whose driver releases it says so, and not only that a file is
 // missing.
 func TestDeviceGone(t *testing.T) {
 	for _, errno := range []error{nil, syscall.ENODEV} {

@@ -170,7 +170,7 @@ const (
 )
 
 // frame asks the chip. Pulling the line low and listening are one request: had
-// the line to be let go of in between, the answer would begin unheard.
+// the line to be released in between, the answer would begin unheard.
 func (s *dht) frame(ctx context.Context) (frame [5]byte, err error) {
 	ref := s.env.Options().Line("pin")
 	line, err := s.env.Line("pin", sensors.LineConfig{Output: true, Active: false, Buffer: dhtBuffer})

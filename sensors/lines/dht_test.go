@@ -35,7 +35,7 @@ func dhtTrain(frame ...byte) []time.Duration {
 
 func withSum(a, b, c, d byte) []byte { return []byte{a, b, c, d, a + b + c + d} }
 
-// answers lets the chip send a train whenever the line is let go of.
+// answers lets the chip send a train whenever the line is released.
 func answers(e *sensortest.Env, train []time.Duration) {
 	line := e.Lines["pin"]
 	line.OnConfig = func(c sensors.LineConfig) {
@@ -85,7 +85,7 @@ func TestDHT(t *testing.T) {
 }
 
 // TestDHTSequence: the line is pulled low and never driven high, listened to
-// without being let go of, and left alone for as long as the chip wants.
+// without being released, and left alone for as long as the chip wants.
 func TestDHTSequence(t *testing.T) {
 	ms := time.Millisecond
 	for model, want := range map[string][]time.Duration{

@@ -64,7 +64,7 @@ func newSwitch(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 	return s, nil
 }
 
-// level is a switch that is looked at and let go.
+// level is a switch that is looked at and released.
 type level struct {
 	env    sensors.Env
 	config sensors.LineConfig

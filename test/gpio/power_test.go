@@ -25,7 +25,7 @@ type step struct {
 }
 
 // steps are the switchings of the header's lines, in the kernel's own order. A
-// line that was let go while it was on, or was an output before it had its
+// line that was released while it was on, or was an output before it had its
 // level, is an error: somebody would have seen a glitch.
 func (b *bench) steps(t *testing.T, events []rig.GPIOEvent, lines ...int) []step {
 	t.Helper()
@@ -38,7 +38,7 @@ func (b *bench) steps(t *testing.T, events []rig.GPIOEvent, lines ...int) []step
 		case e.Direction && e.Out && !valued[line]:
 			t.Errorf("line %d became an output before it had a level: %+v", line, e)
 		case e.Direction && !e.Out && on[line]:
-			t.Errorf("line %d was let go while it was on: %+v", line, e)
+			t.Errorf("line %d was released while it was on: %+v", line, e)
 		case !e.Direction && e.Out:
 			if !valued[line] && !e.High {
 				t.Errorf("line %d was driven low before it was switched on: %+v", line, e)
@@ -147,7 +147,7 @@ func TestARailIsCutOffAfterItsTime(t *testing.T) {
 }
 
 // What each end of the daemon, or of a read, leaves on the lines while a rail is
-// up. The kernel's gpio-sim makes a line that is let go an input, as the mainline
+// up. The kernel's gpio-sim makes a line that is released an input, as the mainline
 // drivers do.
 func TestWhatIsLeftOnTheLines(t *testing.T) {
 	const first, second = 5, 6

@@ -59,7 +59,7 @@ func (g *guest) attach(dev usbip.Device) (*plug, error) {
 	return p, nil
 }
 
-// detach pulls the device out and waits until the kernel has let go of it.
+// detach pulls the device out and waits until the kernel has released it.
 func (g *guest) detach(p *plug) error {
 	if err := write(vhci+"/detach", strconv.Itoa(p.port)); err != nil {
 		return err

@@ -18,7 +18,7 @@ import (
 	"example.org/dormouse/test/rig"
 )
 
-// wiring is the same in both grammars. The switch is read and let go; only the
+// wiring is the same in both grammars. The switch is read and released; only the
 // counter keeps its line.
 func (b *bench) wiringFlags() []string {
 	return []string{
@@ -121,7 +121,7 @@ func TestTheKernelsDriversAgree(t *testing.T) {
 			}
 			unbind()
 			if after := d.Read()[c.sensor]; !*after.Up {
-				t.Errorf("after the kernel let go: %s", after.Error)
+				t.Errorf("after the kernel released it: %s", after.Error)
 			}
 		})
 	}
@@ -284,7 +284,7 @@ func TestARailRisesBeforeTheWarmUpAndFallsAfterTheRead(t *testing.T) {
 
 // switching checks the record of a line that was switched on and off once: it
 // became an output already on, so that no wrong level was ever driven, and was
-// driven off before it was let go. It returns the times of both.
+// driven off before it was released. It returns the times of both.
 func switching(t *testing.T, events []rig.GPIOEvent, on bool) (up, down time.Duration) {
 	t.Helper()
 	var levels []bool
@@ -298,7 +298,7 @@ func switching(t *testing.T, events []rig.GPIOEvent, on bool) (up, down time.Dur
 				t.Errorf("the line was an output before it had a level: %+v", events)
 			}
 			if !e.Out && len(levels) == 1 {
-				t.Errorf("the line was let go while it was on: %+v", events)
+				t.Errorf("the line was released while it was on: %+v", events)
 			}
 			output = output || e.Out
 		case e.Out:

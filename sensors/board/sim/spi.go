@@ -62,7 +62,7 @@ func (b *Board) RemoveSPI(d sensors.SPIDevice, removed bool) {
 	b.spiSlots[d].removed = removed
 }
 
-// StickMISO holds a chip's MISO at a level; nil lets go of it.
+// StickMISO holds a chip's MISO at a level; nil releases it.
 func (b *Board) StickMISO(d sensors.SPIDevice, level *byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -85,7 +85,7 @@ func sonar(b *Board) (trigger, echo *wire) {
 	return trigger, echo
 }
 
-// dht22 answers when its line was low for 1 ms and is let go of: 80 µs low, 80
+// dht22 answers when its line was low for 1 ms and is released: 80 µs low, 80
 // µs high, then each bit 50 µs low and 26 (0) or 70 µs (1) high (AM2302 product
 // manual, section 7).
 func dht22(b *Board) *wire {

@@ -200,7 +200,7 @@ func await(l line, high bool, every time.Duration, stop func() bool) bool {
 	return true
 }
 
-// release pulls a line up that is driven low, until it is let go of: gpio-sim
+// release pulls a line up that is driven low, until it is released: gpio-sim
 // takes the pull of a line at the time that it is set, and only of an input.
 func release(value, pull line, stop func() bool) bool {
 	for pull.drive(true); !value.high(); pull.drive(true) {
@@ -287,7 +287,7 @@ func listening(stop func() bool) bool {
 	return false
 }
 
-// dht answers when the line, whose resistor pulls it up, is let go of.
+// dht answers when the line, whose resistor pulls it up, is released.
 func dht(value, pull line, frames [][]byte, stop func() bool) {
 	const us = time.Microsecond
 	first()
