@@ -602,6 +602,49 @@ func TestStepWatchArms(t *testing.T) {
 	}
 }
 
+// Where steps of the clock aren't noticed any more, whoever receives them learns
+// it, once, and why.
+func TestStepsAreLost(t *testing.T) {
+	watch := func(prepare func(r, w *os.File)) *Clock {
+		var fds [2]int // a pipe's end can be waited for, and isn't a timer
+		if err := unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+		writer := os.NewFile(uintptr(fds[1]), "writer")
+		defer writer.Close()
+		timer, err := useTimerfd(fds[0], "a pipe")
+		if err != nil {
+			t.Fatal(err)
+		}
+		prepare(timer.file, writer)
+		c := newClock(brokenKernel{})
+		c.running.Add(1)
+		c.watch(&stepWatch{timer: timer}) // returns
+		timer.file.Close()
+		return c
+	}
+	c := watch(func(r, w *os.File) {})
+	if j := <-c.Jumps(); !errors.Is(j.Lost, unix.EINVAL) || !strings.Contains(j.Lost.Error(), "set the timer on a pipe") || j.By != 0 || j.At.IsZero() {
+		t.Errorf("reported %+v, want why it can't be set", j)
+	}
+	if n := c.JumpCount(); n != 0 {
+		t.Errorf("%d steps are counted, and there was none", n)
+	}
+	c = watch(func(r, w *os.File) { r.Close() })
+	select {
+	case j := <-c.Jumps():
+		t.Errorf("after the end of the Clock %+v is reported", j)
+	default:
+	}
+	// What wasn't received before is in it.
+	f := NewFake(1, written)
+	f.StepWall(time.Hour)
+	f.LoseSteps(unix.EIO)
+	if j := <-f.Jumps(); j.By != time.Hour || !errors.Is(j.Lost, unix.EIO) || f.JumpCount() != 1 {
+		t.Errorf("reported %+v, %d steps", j, f.JumpCount())
+	}
+}
+
 func TestSleepDoesNotAllocate(t *testing.T) {
 	c := open1(t)
 	ctx := t.Context()

@@ -65,6 +65,9 @@ func (f *Fake) StepWall(d time.Duration) {
 	f.report(Jump{At: f.Now(), By: d})
 }
 
+// LoseSteps reports that steps of the wall clock aren't noticed any more.
+func (f *Fake) LoseSteps(err error) { f.report(Jump{At: f.Now(), Lost: err}) }
+
 type fakeKernel struct {
 	mu       sync.Mutex
 	time     Instant

@@ -2,6 +2,7 @@ package alarm
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"time"
@@ -13,6 +14,9 @@ import (
 type Jump struct {
 	At Instant       // when it was noticed
 	By time.Duration // how far; negative: backwards
+	// Lost is why steps after this Jump aren't noticed; nil: they are. Where it
+	// isn't nil, By is that of the steps before, zero if there were none.
+	Lost error
 }
 
 // leastJump is the smallest step that is reported. The kernel also says that
@@ -30,7 +34,9 @@ func (c *Clock) Jumps() <-chan Jump { return c.jumps }
 func (c *Clock) JumpCount() uint64 { return c.jumped.Load() }
 
 func (c *Clock) report(j Jump) {
-	c.jumped.Add(1)
+	if j.Lost == nil {
+		c.jumped.Add(1)
+	}
 	select {
 	case earlier := <-c.jumps:
 		j.By += earlier.By
@@ -61,15 +67,26 @@ func (s *stepWatch) arm() error {
 	return s.timer.arm(farAway, unix.TFD_TIMER_CANCEL_ON_SET)
 }
 
-// watch reports the clock's steps until the Clock is closed.
+// watch reports the clock's steps until the Clock is closed, or the error with
+// which that ends earlier.
 func (c *Clock) watch(s *stepWatch) {
 	defer c.running.Done()
+	if err := c.reportSteps(s); !errors.Is(err, os.ErrClosed) {
+		c.report(Jump{At: Now(), Lost: err})
+	}
+}
+
+// errFired is the error of a timer that fired.
+var errFired = fmt.Errorf("the wall clock is past %s", time.Unix(0, farAway).UTC().Format(time.DateOnly))
+
+// reportSteps returns os.ErrClosed where the Clock was closed.
+func (c *Clock) reportSteps(s *stepWatch) error {
 	offset := wallOffset()
 	for {
 		if err := s.arm(); errors.Is(err, unix.ECANCELED) {
 			continue // set again before it was armed
 		} else if err != nil {
-			return // closed
+			return err
 		}
 		// A step between the reading above and arm would go unseen.
 		now := wallOffset()
@@ -78,11 +95,11 @@ func (c *Clock) watch(s *stepWatch) {
 			offset = now
 		}
 		err := s.timer.wait()
-		if errors.Is(err, os.ErrClosed) {
-			return
+		if err == nil {
+			return errFired
 		}
 		if !errors.Is(err, unix.ECANCELED) {
-			return // it fired: see farAway
+			return err
 		}
 	}
 }

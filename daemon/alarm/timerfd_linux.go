@@ -33,7 +33,12 @@ func newTimerfd(clock int, name string) (*timerfd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create a timer on %s: %w", name, err)
 	}
-	t := &timerfd{file: os.NewFile(uintptr(fd), name)}
+	return useTimerfd(fd, name)
+}
+
+// useTimerfd takes over a non-blocking descriptor.
+func useTimerfd(fd int, name string) (t *timerfd, err error) {
+	t = &timerfd{file: os.NewFile(uintptr(fd), name)}
 	if t.conn, err = t.file.SyscallConn(); err != nil {
 		return nil, errors.Join(fmt.Errorf("reach the timer on %s: %w", name, err), t.file.Close())
 	}

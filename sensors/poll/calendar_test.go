@@ -9,6 +9,8 @@ import (
 	"time"
 	_ "time/tzdata" // the machine may have no zoneinfo
 
+	"golang.org/x/sys/unix"
+
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll/agenda"
@@ -85,6 +87,26 @@ func TestSteppedClock(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Where the kernel doesn't tell of steps any more, the log says once what is
+// lost; what was due is still read.
+func TestStepsThatAreNotNoticed(t *testing.T) {
+	in(t, func(w *world) {
+		f := w.sensor("a", at("30 3 * * *"))
+		got := w.times(f)
+		w.run(f.cfg)
+		w.clock.LoseSteps(unix.EIO)
+		w.pass(48 * time.Hour)
+		lines := w.lines("no longer tells when the wall clock is set")
+		if len(lines) != 1 || !strings.Contains(lines[0], "level=ERROR") || !strings.Contains(lines[0], "times given by `at` may come late") || !strings.Contains(lines[0], unix.EIO.Error()) {
+			t.Errorf("logged %q", lines)
+		}
+		equal(t, "reads", *got, []string{"02T03:30:00", "03T03:30:00"})
+		if s := w.shot(); s.Stats.ClockJumps != 0 || s.Stats.Wakes[sensors.WakeClock] != 0 {
+			t.Errorf("%+v", s.Stats)
+		}
+	})
 }
 
 // passAndStep lets time pass and steps the wall clock, in turn: "1h 0s 48h -1h".

@@ -100,6 +100,12 @@ const loggedJump = time.Second
 
 // jumped plans the calendar's times again after a step of the wall clock.
 func (l *loop) jumped(j alarm.Jump) {
+	if j.Lost != nil {
+		l.log.Error("the kernel no longer tells when the wall clock is set: after that, times given by `at` may come late by as much; restart the daemon", "err", j.Lost)
+	}
+	if j.By == 0 {
+		return
+	}
 	now, wall := l.clock.Now(), l.wall()
 	if !wall.IsZero() && j.By.Abs() >= loggedJump {
 		l.log.Info("the wall clock was set", "to", wall.Format(time.DateTime), "by", duration.Format(j.By.Round(time.Second)))
