@@ -104,7 +104,8 @@ func (d *sensorDraft) power(c *Sensor) {
 	d.rails.used[r] = true
 }
 
-// String is the schedule in words: "every 5m, phase 30s".
+// String is the schedule in words: "every 5m, phase 30s", "at 30 3 * * *,
+// catch-up 1d".
 func (s Schedule) String() string {
 	text := "every " + duration.Format(s.Every)
 	if s.At != nil {
@@ -115,6 +116,9 @@ func (s Schedule) String() string {
 	}
 	if s.Jitter > 0 {
 		text += fmt.Sprintf(", jitter %s: %s later on this machine", duration.Format(s.Jitter), duration.Format(s.Moved))
+	}
+	if s.CatchUp > 0 {
+		text += ", catch-up " + duration.Format(s.CatchUp)
 	}
 	return text
 }

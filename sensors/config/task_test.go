@@ -48,6 +48,9 @@ func TestTasks(t *testing.T) {
 	if backup.Driver.Name != "task" || backup.Schedule.At.String() != "30 3 * * *" || backup.Schedule.CatchUp != 24*time.Hour || backup.Timeout != 10*time.Minute {
 		t.Errorf("%+v", backup)
 	}
+	if got := backup.Schedule.String(); got != "at 30 3 * * *, catch-up 1d" {
+		t.Errorf("the schedule in words is %q", got)
+	}
 	if argv := tidy.Options.List("argv"); !slices.Equal(argv, []string{"/bin/rm", "-r", "/tmp/a b"}) {
 		t.Errorf("argv %q", argv)
 	}
