@@ -144,6 +144,7 @@ func (l *loop) close() error {
 		l.release(s)
 	}
 	l.counts.Save()
+	l.records.Close()
 	if err := l.wires.rails.AllDown(); err != nil {
 		l.log.Error("can't switch the rails off", "err", err)
 		return fmt.Errorf("switch the rails off: %w", err)

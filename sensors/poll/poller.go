@@ -97,7 +97,7 @@ func New(o Options) (*Poller, error) {
 		return nil, err
 	}
 	p.counts = persist.NewCounts(o.StateDirectory, o.Log)
-	p.records = persist.NewRecords(o.StateDirectory, o.Log)
+	p.records = persist.NewRecords(o.StateDirectory, o.Clock, o.Log)
 	p.loop = newLoop(p.shared, o.Config, p.requests, func(s *sensors.Snapshot) {
 		p.latest.Store(s)
 		o.Publish(s)
@@ -112,6 +112,7 @@ func New(o Options) (*Poller, error) {
 // counts and closes what is held. It returns nil when ctx ended, and an error
 // where the alarm failed. A Poller runs once.
 func (p *Poller) Run(ctx context.Context) error {
+	p.records.Open(p.set.Load().config)
 	select {
 	case p.owner <- struct{}{}:
 	case <-ctx.Done():
@@ -151,6 +152,7 @@ func (p *Poller) Reload(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	p.records.Open(cfg)
 	_, err = p.ask(context.Background(), &request{reload: &reload{next: next}, reply: make(chan answer, 1)})
 	return err
 }

@@ -512,6 +512,61 @@ func TestRecordsThatCannotBe(t *testing.T) {
 	})
 }
 
+// hungDisk is one whose file system doesn't answer until open is closed.
+type hungDisk struct {
+	open  chan struct{}
+	wrote [][]byte
+}
+
+func (d *hungDisk) Last() ([]byte, error) { return nil, nil }
+func (d *hungDisk) Path() string          { return "/hung/tasks.json" }
+func (d *hungDisk) Write(data []byte) error {
+	<-d.open
+	d.wrote = append(d.wrote, data)
+	return nil
+}
+
+// A file system that doesn't answer delays the tasks that are to be recorded
+// there, for a limited time, and nothing else: neither other sensors, nor a
+// reload, nor a step of the clock.
+func TestRecordsOnADiskThatHangs(t *testing.T) {
+	in(t, func(w *world) {
+		disk := &hungDisk{open: make(chan struct{})}
+		task := w.task("a", at("*/10 * * * *"), catchingUp(24*time.Hour))
+		other := w.task("b", at("*/10 * * * *"))
+		steady := w.sensor("c")
+		added := w.task("d", at("*/15 * * * *"), catchingUp(24*time.Hour))
+		w.make(task.cfg, other.cfg, steady.cfg)
+		w.poll.records = persist.RecordsOn(disk, w.clock.Clock, w.poll.log)
+		w.begin()
+		w.pass(11 * time.Minute)
+		if err := w.poll.Reload(configOf(task.cfg, other.cfg, steady.cfg, added.cfg)); err != nil {
+			w.Fatal(err)
+		}
+		w.clock.StepWall(time.Minute)
+		w.pass(10 * time.Minute)
+		late := 10 * time.Second
+		equal(t, "runs with a record", task.moments(), []time.Duration{10*time.Minute + late, 19*time.Minute + late})
+		equal(t, "runs without", other.moments(), []time.Duration{10 * time.Minute, 19 * time.Minute})
+		equal(t, "runs of a task that is new", added.moments(), []time.Duration{14*time.Minute + late})
+		for i, m := range steady.moments() {
+			if m != time.Duration(i)*time.Minute {
+				t.Fatalf("a neighbour waited: read %d at %v", i, m)
+			}
+		}
+		if lines := w.lines("can't record that a task is run"); len(lines) != 3 || !strings.Contains(lines[0], "sensor=a file=/hung/tasks.json waited=10s") {
+			t.Errorf("logged %q", lines)
+		}
+		close(disk.open) // what was noted meanwhile is written at once, and the rest by the end
+		w.pass(10 * time.Minute)
+		equal(t, "the last run", task.moments()[2:], []time.Duration{29 * time.Minute})
+		w.end()
+		if n := len(disk.wrote); n < 3 || !strings.Contains(string(disk.wrote[n-1]), "12:30:00") {
+			t.Errorf("written %d times: %s", n, disk.wrote[n-1])
+		}
+	})
+}
+
 // A poller that only answers a request neither catches up nor records.
 func TestOneReadCatchesNothingUp(t *testing.T) {
 	in(t, func(w *world) {

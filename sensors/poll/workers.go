@@ -56,7 +56,7 @@ func (w *workers) work(s *sensor) {
 	for s != nil {
 		s.began = w.clock.Now()
 		if !s.runFor.IsZero() {
-			w.records.Note(s.cfg.Name, s.cfg.Schedule.At.String(), s.runFor)
+			w.records.Begin(s.ctx, s.cfg.Name, s.cfg.Schedule.At.String(), s.runFor)
 		}
 		err := w.read(s.ctx, s)
 		if err == errLeft {
