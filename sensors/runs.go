@@ -15,6 +15,9 @@ type Run struct {
 	// it are gone.
 	Output string
 	Cut    int64
+	// Digest is equal for runs that wrote the same to each of both, in whichever
+	// order it arrived; empty where nothing was written.
+	Digest string
 	Err    error // why the run failed; nil: it didn't
 }
 

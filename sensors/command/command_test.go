@@ -154,6 +154,36 @@ func TestTranscript(t *testing.T) {
 	}
 }
 
+// Whether two runs wrote the same doesn't depend on which of both outputs arrives
+// first, nor on its pieces.
+func TestDigest(t *testing.T) {
+	digest := func(pieces ...string) string { // ">x" goes to the standard error
+		var said transcript
+		for _, p := range pieces {
+			if text, ok := strings.CutPrefix(p, ">"); ok {
+				said.stderr([]byte(text))
+			} else {
+				said.stdout([]byte(p))
+			}
+		}
+		return said.digest()
+	}
+	same := digest("out", ">err")
+	for _, pieces := range [][]string{{">err", "out"}, {"o", ">e", "ut", ">rr"}} {
+		if digest(pieces...) != same {
+			t.Errorf("%q is another output", pieces)
+		}
+	}
+	for _, pieces := range [][]string{{"out", "err"}, {">out", "err"}, {"out"}, {">err"}, {"tou", ">err"}, {}} {
+		if digest(pieces...) == same {
+			t.Errorf("%q is the same output", pieces)
+		}
+	}
+	if d := digest(); d != "" {
+		t.Errorf("no output at all gives %q", d)
+	}
+}
+
 // TestChildrenDie: a pipe that every process of the run holds open tells when
 // the last of them is gone.
 func TestChildrenDie(t *testing.T) {

@@ -182,7 +182,7 @@ func (p *program) Sense(ctx context.Context, r *sensors.Report) error {
 	r.Set(sensors.ExitStatus, float64(ran.status))
 	r.Set(sensors.ExitDuration, ran.took.Seconds())
 	text, cut := ran.said.text()
-	r.SetRun(&sensors.Run{Began: ran.began, Took: ran.took, Status: ran.status, Output: text, Cut: cut, Err: err})
+	r.SetRun(&sensors.Run{Began: ran.began, Took: ran.took, Status: ran.status, Output: text, Cut: cut, Digest: ran.said.digest(), Err: err})
 	return err
 }
 

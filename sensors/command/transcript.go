@@ -1,6 +1,9 @@
 package command
 
 import (
+	"fmt"
+	"hash"
+	"hash/fnv"
 	"io"
 	"strings"
 	"sync"
@@ -20,12 +23,14 @@ type transcript struct {
 	mu       sync.Mutex
 	all      tail
 	messages tail
+	sums     [2]hash.Hash64 // of all that was written to each output; nil: nothing was
 }
 
 func (t *transcript) stdout(p []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.all.add(p, keptOutput)
+	t.sum(0, p)
 }
 
 func (t *transcript) stderr(p []byte) {
@@ -33,6 +38,28 @@ func (t *transcript) stderr(p []byte) {
 	defer t.mu.Unlock()
 	t.all.add(p, keptOutput)
 	t.messages.add(p, keptMessages)
+	t.sum(1, p)
+}
+
+func (t *transcript) sum(output int, p []byte) {
+	if t.sums[output] == nil {
+		t.sums[output] = fnv.New64a()
+	}
+	t.sums[output].Write(p) // never fails: hash.Hash
+}
+
+// digest is equal for transcripts of which both outputs are: which of them
+// arrives first, where a program writes to both, differs from run to run.
+func (t *transcript) digest() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var text string
+	for i, sum := range t.sums {
+		if sum != nil {
+			text += fmt.Sprintf("%d:%016x ", i, sum.Sum64())
+		}
+	}
+	return text
 }
 
 // copy takes all that comes from a pipe.

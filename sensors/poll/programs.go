@@ -21,7 +21,7 @@ import (
 // A reported is the last outcome that a driver got.
 type reported struct {
 	failed bool
-	output string // of the last failure
+	output string // of the last failure: Run.Digest, or the error
 }
 
 func (s *sensor) programs() *sensors.Programs { return s.cfg.Driver.Programs }
@@ -42,22 +42,25 @@ func graceOf(cfg *config.Sensor) time.Duration {
 }
 
 // ended tells the driver of a program how a due read has ended. The end of the
-// daemon, or of the sensor, is no outcome.
+// daemon, or of the sensor, is no change of state.
 func (w *workers) ended(s *sensor, err error) {
 	p := s.programs()
-	if p == nil || s.ctx.Err() != nil || s.reader == nil {
+	if p == nil || s.reader == nil {
 		return
 	}
-	out := sensors.Outcome{Err: err, Run: s.reader.report.Run(), Changed: (err != nil) != s.reported.failed}
+	cut := s.ctx.Err() != nil
+	out := sensors.Outcome{Err: err, Run: s.reader.report.Run(), Changed: !cut && (err != nil) != s.reported.failed}
 	if err != nil {
 		text := err.Error()
 		if out.Run != nil {
-			text = out.Run.Output
+			text = out.Run.Digest
 		}
 		out.Repeated = s.reported.output == text && (s.reported.failed || text != "")
 		s.reported.output = text
 	}
-	s.reported.failed = err != nil
+	if !cut {
+		s.reported.failed = err != nil
+	}
 	p.Ended(s.ctx, s.reader, out)
 }
 

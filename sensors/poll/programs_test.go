@@ -52,7 +52,7 @@ func (w *world) task(name string, change ...func(*fake)) *fakeTask {
 		if err != nil {
 			status = 1
 		}
-		r.SetRun(&sensors.Run{Began: began, Took: e.Now().Sub(began), Status: status, Output: p.output, Err: err})
+		r.SetRun(&sensors.Run{Began: began, Took: e.Now().Sub(began), Status: status, Output: p.output, Digest: p.output, Err: err})
 		r.Set(sensors.ExitStatus, float64(status))
 		return err
 	}
@@ -201,6 +201,45 @@ func TestOutcomes(t *testing.T) {
 		w.pass(time.Minute)
 		if r := w.result("a"); r.LastRun.Output != "ok" || r.FailedRun.Output != "no disk" {
 			t.Errorf("the last runs are %+v, %+v", r.LastRun, r.FailedRun)
+		}
+	})
+}
+
+// A read that begins no run has nothing of the run before: neither its exit
+// status nor its output.
+func TestNoRunAtAll(t *testing.T) {
+	in(t, func(w *world) {
+		task := w.task("a", every(time.Minute), powered(supply("vcc", "GPIO17"), 0))
+		task.output = "ok"
+		w.run(task.cfg)
+		w.pass(time.Second)
+		if r := w.result("a"); !r.Up || len(r.Readings) != 1 || r.LastRun == nil {
+			t.Fatalf("%+v", r)
+		}
+		w.fakeBoard.lines["GPIO17"] = 1 // somebody else's: the rail can't be raised
+		w.pass(time.Minute)
+		w.wantDown("a", sensors.Busy, "vcc", "in use")
+		if r := w.result("a"); len(r.Readings) != 0 || r.FailedRun != nil || r.LastRun.Output != "ok" {
+			t.Errorf("readings %v, the last failed run %+v", r.Readings, r.FailedRun)
+		}
+		if o := task.outcomes[1]; o.Run != nil || o.Err == nil || !o.Changed {
+			t.Errorf("the driver is told of %+v", o)
+		}
+		w.fakeBoard.lines["GPIO17"] = 0
+	})
+}
+
+// A run that is cut by the end of the daemon or by a reload is no change of
+// state, and its output is told all the same.
+func TestOutcomeOfARunThatIsCut(t *testing.T) {
+	in(t, func(w *world) {
+		task := w.task("a", at("1 12 * * *"))
+		task.lasts, task.output = time.Hour, "half"
+		w.run(task.cfg)
+		w.pass(2 * time.Minute)
+		w.end()
+		if len(task.outcomes) != 1 || task.outcomes[0].Changed || task.outcomes[0].Err == nil || task.outcomes[0].Run == nil || task.outcomes[0].Run.Output != "half" {
+			t.Errorf("the driver is told of %+v", task.outcomes)
 		}
 	})
 }

@@ -105,6 +105,7 @@ func (w *workers) read(ctx context.Context, s *sensor) error {
 	if s.reader == nil {
 		s.reader = newReader(w.shared, s.cfg)
 	}
+	s.reader.report.Reset() // where no attempt is made, it has nothing of the read before
 	if s.cfg.Power == "" {
 		return w.attempts(ctx, s)
 	}
