@@ -442,6 +442,7 @@ func TestCannotStart(t *testing.T) {
 		{"a directory", map[string]string{"argv": dir}, syscall.EISDIR, dir},
 		{"not executable", map[string]string{"argv": script("plain", "#!/bin/sh\n", 0o644)}, syscall.EACCES, "chmod +x"},
 		{"no interpreter", map[string]string{"argv": script("python", "#!/usr/bin/python9\nprint(1)\n", 0o755)}, syscall.ENOENT, `"#!/usr/bin/python9"`},
+		{"the line ends of Windows", map[string]string{"argv": script("crlf", "#!/bin/sh\r\necho 1\r\n", 0o755)}, syscall.ENOENT, "its lines end as on Windows"},
 		{"no first line", map[string]string{"argv": script("text", "echo 1\n", 0o755)}, syscall.ENOEXEC, "#!"},
 		{"no directory", shell("echo 1", "directory", "/no/such/directory"), syscall.ENOENT, "directory"},
 		{"directory is a file", shell("echo 1", "directory", script("file", "", 0o644)), syscall.ENOTDIR, "directory"},

@@ -13,6 +13,11 @@ import (
 	"example.org/dormouse/sensors"
 )
 
+const (
+	noFormat = ": it is neither a program for this machine nor a script that begins with #!, as in #!/usr/bin/python3"
+	windows  = ": its lines end as on Windows, and the name of the interpreter with them: save it with the line ends of Unix, or convert it with dos2unix"
+)
+
 // startError says what is to be done about a program that couldn't be started.
 func startError(err error, cmd *exec.Cmd) error {
 	var option *sensors.OptionError
@@ -28,11 +33,14 @@ func startError(err error, cmd *exec.Cmd) error {
 	case errors.Is(err, syscall.EACCES):
 		advice = ": the user it runs as may not execute it; chmod +x it, and let that user search every directory above it and the working directory; its mount must not be noexec"
 	case errors.Is(err, syscall.ENOEXEC):
-		advice = ": it is neither a program for this machine nor a script that begins with #!"
+		advice = noFormat
 	case errors.Is(err, syscall.ENOENT):
 		advice = ": if it exists, the interpreter named in its first line (#!) or its dynamic loader doesn't"
 		if first, ok := shebang(cmd.Path); ok {
 			advice = fmt.Sprintf(": its first line is %q: is that interpreter installed?", first)
+			if strings.HasSuffix(first, "\r") {
+				advice = fmt.Sprintf(": its first line is %q%s", first, windows)
+			}
 		}
 	}
 	return sensors.Errorf(sensors.Command, "start %s: %w%s", cmd.Path, err, advice)

@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -69,7 +70,10 @@ func (v verifier) program(path string) error {
 	}
 	line, script := shebang(path)
 	if !script {
-		return nil
+		return format(path)
+	}
+	if strings.HasSuffix(line, "\r") {
+		return fmt.Errorf("%s: its first line is %q%s", path, line, windows)
 	}
 	interpreter, err := v.interpreter(strings.Fields(strings.TrimPrefix(line, "#!")))
 	if err != nil {
@@ -82,6 +86,25 @@ func (v verifier) program(path string) error {
 		return fmt.Errorf("%s: its first line is %q: %w: is that interpreter installed?", path, line, err)
 	}
 	return nil
+}
+
+// format refuses a text that begins with no "#!", and an empty file, which the
+// kernel can't run. What it makes of others, binfmt_misc says as well.
+func format(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil // executable, and not to be read: nothing is known
+	}
+	defer f.Close()
+	head := make([]byte, 8)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	if slices.ContainsFunc(head[:n], func(c byte) bool { return c < '\t' || c == 0x7f }) {
+		return nil // ELF begins with 0x7f
+	}
+	return fmt.Errorf("%s%s: %w", path, noFormat, syscall.ENOEXEC)
 }
 
 // interpreter is the program that a script's first line names, through env(1)

@@ -64,7 +64,7 @@ func (d *sensorDraft) catchUp(c *Sensor) {
 		return
 	}
 	c.Schedule.CatchUp = c.Options.Duration("catch-up")
-	if c.Schedule.CatchUp > 0 && c.Schedule.At == nil {
+	if _, given := d.common["at"]; c.Schedule.CatchUp > 0 && !given {
 		d.add(d.origins["catch-up"], d.stanza.Subject(), "catch-up", errors.New("needs at: what has an interval is run when the daemon starts"))
 	}
 }

@@ -66,6 +66,7 @@ func TestWrongTasks(t *testing.T) {
 		{"tasks: [{argv: [/bin/true], every: 1h}]", "f:1: task 1: name: is missing"},
 		{"tasks: [{name: a, argv: [/bin/true], every: 1h, driver: task}]", "f:1: task a: driver: "},
 		{"tasks: [{name: a, argv: [/bin/true], every: 1h, catch-up: 1d}]", "f:1: task a: catch-up: needs at: what has an interval is run when the daemon starts"},
+		{"tasks: [{name: a, argv: [/bin/true], at: '@daily', catch-up: 1d}]", "f:1: task a: at: \"@daily\" isn't five fields"},
 		{"tasks: {a: /bin/true}", "f:1: tasks: is a list, each task an item: - {name: …, argv: …}"},
 		{"tasks: [/bin/true]", "f:1: task 1: is not a mapping: write - {name: …, argv: …}"},
 		{"stop-tasks: kill\ntasks: [{name: a, argv: [/bin/true], every: 1h}]", "f:1: stop-tasks: is neither wait nor term: "},
@@ -73,6 +74,9 @@ func TestWrongTasks(t *testing.T) {
 		{"tasks: [{name: a, argv: [/bin/true], every: 1h}]\nsensors: [{name: a, driver: thermal}]", "there are two of this name"},
 	} {
 		_, err := Load(Source{File: "f", Data: []byte(tt.data)})
+		if err != nil && strings.Contains(tt.data, "@daily") && strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: one mistake is reported as several: %v", tt.data, err)
+		}
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %s", tt.data, err, tt.want)
 		}
