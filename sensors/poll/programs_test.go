@@ -229,21 +229,6 @@ func TestNoRunAtAll(t *testing.T) {
 	})
 }
 
-// A run that is cut by the end of the daemon or by a reload is no change of
-// state, and its output is told all the same.
-func TestOutcomeOfARunThatIsCut(t *testing.T) {
-	in(t, func(w *world) {
-		task := w.task("a", at("1 12 * * *"))
-		task.lasts, task.output = time.Hour, "half"
-		w.run(task.cfg)
-		w.pass(2 * time.Minute)
-		w.end()
-		if len(task.outcomes) != 1 || task.outcomes[0].Changed || task.outcomes[0].Err == nil || task.outcomes[0].Run == nil || task.outcomes[0].Run.Output != "half" {
-			t.Errorf("the driver is told of %+v", task.outcomes)
-		}
-	})
-}
-
 // At its time-out, at the end, and by a reload a program has time to end.
 func TestProgramsMayTakeTimeToEnd(t *testing.T) {
 	in(t, func(w *world) {
@@ -262,13 +247,16 @@ func TestProgramsMayTakeTimeToEnd(t *testing.T) {
 			t.Errorf("%d were ended: %q", task.cut, w.lines("hangs"))
 		}
 	})
-	in(t, func(w *world) {
+	in(t, func(w *world) { // that it is cut is no change of state, and what it wrote is told all the same
 		task := w.task("a")
-		task.lasts, task.ends = time.Hour, 4*time.Second
+		task.lasts, task.ends, task.output = time.Hour, 4*time.Second, "half"
 		w.run(task.cfg)
 		w.pass(10 * time.Second)
-		if took := w.end(); took != 4*time.Second || task.cut != 1 || len(task.outcomes) != 0 {
-			t.Errorf("the end took %v; %d were ended; outcomes %v", took, task.cut, task.outcomes)
+		if took := w.end(); took != 4*time.Second || task.cut != 1 || len(task.outcomes) != 1 {
+			t.Fatalf("the end took %v; %d were ended; outcomes %v", took, task.cut, task.outcomes)
+		}
+		if o := task.outcomes[0]; o.Changed || o.Err == nil || o.Run == nil || o.Run.Output != "half" {
+			t.Errorf("the driver is told of %+v", o)
 		}
 	})
 	in(t, func(w *world) { // one that never ends is left behind
