@@ -191,15 +191,16 @@ func TestChildrenDie(t *testing.T) {
 		name, script string
 		want         string
 	}{
-		{"the program", "echo up >$FIFO; exec sleep 1000", "still ran"},
-		{"its children", "sleep 1000 & sh -c 'sleep 1000 & wait' & echo up; wait", "still ran"},
-		{"children it left behind", "sleep 1000 & echo 5", "held its output open"},
-		{"a program deaf to signals", "trap '' TERM INT HUP; echo up; while :; do sleep 1000; done", "still ran"},
+		{"the program", "echo >$UP; exec sleep 1000", "still ran"},
+		{"its children", "sleep 1000 & sh -c 'sleep 1000 & echo >$UP; wait' & wait", "still ran"},
+		{"children it left behind", "sleep 1000 & echo >$UP; echo 5", "held its output open"},
+		{"a program deaf to signals", "trap '' TERM INT HUP; echo >$UP; while :; do sleep 1000; done", "still ran"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel() // they mostly wait
-			fifo := filepath.Join(t.TempDir(), "alive")
-			if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+			dir := t.TempDir()
+			pid, fifo, up := filepath.Join(dir, "pid"), filepath.Join(dir, "alive"), filepath.Join(dir, "up")
+			if err := errors.Join(syscall.Mkfifo(fifo, 0o600), syscall.Mkfifo(up, 0o600)); err != nil {
 				t.Fatal(err)
 			}
 			alive := make(chan error, 1)
@@ -211,8 +212,15 @@ func TestChildrenDie(t *testing.T) {
 				}
 				alive <- err
 			}()
-			w := newWorld(t, shell("exec 9>$FIFO; echo cleaning up >&2; "+tc.script, "env", "FIFO="+fifo))
-			r, err := w.sense(t, 2*upTime)
+			w := newWorld(t, shell("echo $$ >$PID; exec 9>$FIFO; echo cleaning up >&2; "+tc.script, "env", sensors.JoinList("PID="+pid, "FIFO="+fifo, "UP="+up)))
+			r, err := w.senseUntil(t, func() {
+				if _, err := os.ReadFile(up); err != nil {
+					t.Error(err)
+				}
+				if strings.HasPrefix(tc.want, "held") {
+					eventually(func() bool { return isOver(pid) })
+				}
+			})
 			if sensors.ReasonOf(err) != sensors.Timeout || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v, want a time-out", err)
 			}
@@ -232,8 +240,9 @@ func TestChildrenDie(t *testing.T) {
 // TestStrayHoldsThePipe: a process that left the group can't be killed with
 // it, and must not keep the daemon waiting.
 func TestStrayHoldsThePipe(t *testing.T) {
-	pid := filepath.Join(t.TempDir(), "pid")
-	w := newWorld(t, shell("setsid sleep 1000 & echo $! >$PIDFILE; echo 5", "env", "PIDFILE="+pid))
+	dir := t.TempDir()
+	shellPID, pid := filepath.Join(dir, "shell"), filepath.Join(dir, "pid")
+	w := newWorld(t, shell("echo $$ >$SHELLPID; setsid sleep 1000 & echo $! >$PIDFILE; echo 5", "env", sensors.JoinList("SHELLPID="+shellPID, "PIDFILE="+pid)))
 	t.Cleanup(func() {
 		text, err := os.ReadFile(pid)
 		if err != nil {
@@ -248,11 +257,16 @@ func TestStrayHoldsThePipe(t *testing.T) {
 		}
 	})
 	began := time.Now()
-	_, err := w.sense(t, 2*upTime)
+	_, err := w.senseUntil(t, func() {
+		eventually(func() bool {
+			stray, ok := in(pid)
+			return ok && stray.session == stray.pid && isOver(shellPID)
+		})
+	})
 	if sensors.ReasonOf(err) != sensors.Timeout || !strings.Contains(err.Error(), "held its output open") {
 		t.Errorf("got %v", err)
 	}
-	if took := time.Since(began); took > 30*time.Second { // it sleeps for 1000 s
+	if took := time.Since(began); took > 8*time.Minute { // it sleeps for 1000 s
 		t.Errorf("it took %v: the stray was waited for", took)
 	}
 }

@@ -32,6 +32,7 @@ func (x *execution) end(why error) {
 			return
 		}
 	default:
+		x.over = x.over || isZombie(x.pid) // what watches it hasn't said so yet
 	}
 	over := x.over
 	strays := outsiders(x.pid) // while it is known who started whom

@@ -5,24 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"example.org/dormouse/sensors"
 	"golang.org/x/sys/unix"
 )
 
-// upTime is how long a program has that doesn't end by itself: a busy machine
-// starts a shell, and what that starts, within it.
-const upTime = 1500 * time.Millisecond
-
 // TestEnding: what a program is given before it is killed, and what becomes of
-// it and of what it started.
+// it and of what it started. Each is up when it has written to $UP.
 func TestEnding(t *testing.T) {
 	for _, tc := range []struct {
 		name, script string
@@ -32,21 +28,33 @@ func TestEnding(t *testing.T) {
 		logs         []string
 		output       string
 	}{
-		{"it ends at SIGTERM", "echo up; exec sleep 1000", "30s", 143, []string{"still ran", "was ended with all of its session by SIGTERM"}, []string{"by=SIGTERM", `because="its time was up"`}, "up\n"},
-		{"it cleans up", "exec 2>/dev/null; trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done", "30s", 3, []string{"by SIGTERM"}, []string{"by=SIGTERM"}, "up\nbye\n"},
-		{"it takes SIGTERM for success", "exec 2>/dev/null; trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done", "30s", 137, []string{"by SIGTERM"}, []string{"by=SIGTERM"}, "up\n"},
-		{"it is deaf to it", "trap '' TERM; echo up; while :; do sleep 1000; done", "200ms", 137, []string{"was killed with all of its session, ", " after SIGTERM"}, []string{"by=SIGKILL"}, "up\n"},
-		{"at once", "trap '' TERM; echo up; while :; do sleep 1000; done", "0s", 137, []string{"was killed"}, []string{"by=SIGKILL"}, "up\n"},
+		{"it ends at SIGTERM", "echo up; echo >$UP; exec sleep 1000", "30s", 143, []string{"still ran", "was ended with all of its session by SIGTERM"}, []string{"by=SIGTERM", `because="its time was up"`}, "up\n"},
+		{"it cleans up", "exec 2>/dev/null; trap 'echo bye; exit 3' TERM; echo up; echo >$UP; while :; do sleep 0.05; done", "30s", 3, []string{"by SIGTERM"}, []string{"by=SIGTERM"}, "up\nbye\n"},
+		{"it takes SIGTERM for success", "exec 2>/dev/null; trap 'exit 0' TERM; echo up; echo >$UP; while :; do sleep 0.05; done", "30s", 137, []string{"by SIGTERM"}, []string{"by=SIGTERM"}, "up\n"},
+		{"it is deaf to it", "trap '' TERM; echo up; echo >$UP; while :; do sleep 1000; done", "200ms", 137, []string{"was killed with all of its session, ", " after SIGTERM"}, []string{"by=SIGKILL"}, "up\n"},
+		{"at once", "trap '' TERM; echo up; echo >$UP; while :; do sleep 1000; done", "0s", 137, []string{"was killed"}, []string{"by=SIGKILL"}, "up\n"},
 		// timeout(1) leads a process group of its own, as a shell's jobs do.
-		{"another group", "timeout 1000 sleep 1000 & echo up; wait", "30s", 143, []string{"by SIGTERM"}, []string{"by=SIGTERM"}, "up\n"},
-		{"a deaf one in another group", "timeout 1000 sh -c 'trap \"\" TERM; while :; do sleep 1000; done' & sleep 0.1; echo up; wait", "300ms", 143, []string{"was killed"}, []string{"by=SIGKILL"}, "up\n"},
-		{"what it left behind", "timeout 1000 sleep 1000 & echo up", "30s", 137, []string{"held its output open", "by SIGTERM"}, []string{"by=SIGTERM"}, "up\n"},
-		{"what it left behind without its output", "timeout 1000 sleep 1000 >/dev/null 2>&1 & echo up; sleep 1000", "30s", 143, []string{"by SIGTERM"}, []string{"by=SIGTERM"}, "up\n"},
+		{"another group", "echo up; timeout 1000 sh -c 'echo >$UP; exec sleep 1000' & wait", "30s", 143, []string{"by SIGTERM"}, []string{"by=SIGTERM"}, "up\n"},
+		{"a deaf one in another group", "echo up; timeout 1000 sh -c 'trap \"\" TERM; echo >$UP; while :; do sleep 1000; done' & wait", "300ms", 143, []string{"was killed"}, []string{"by=SIGKILL"}, "up\n"},
+		{"what it left behind", "echo up; timeout 1000 sh -c 'echo >$UP; exec sleep 1000' &", "30s", 137, []string{"held its output open", "by SIGTERM"}, []string{"by=SIGTERM"}, "up\n"},
+		{"what it left behind without its output", "echo up; timeout 1000 sh -c 'echo >$UP; exec sleep 1000' >/dev/null 2>&1 & sleep 1000", "30s", 143, []string{"by SIGTERM"}, []string{"by=SIGTERM"}, "up\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			w := worldOf(t, "task", shell("echo $$ >$PID; "+tc.script, "kill-after", tc.killAfter, "env", "PID="+filepath.Join(t.TempDir(), "pid")))
-			r, err := w.sense(t, upTime)
+			dir := t.TempDir()
+			pid, up := filepath.Join(dir, "pid"), filepath.Join(dir, "up")
+			if err := unix.Mkfifo(up, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			w := worldOf(t, "task", shell("echo $$ >$PID; "+tc.script, "kill-after", tc.killAfter, "env", sensors.JoinList("PID="+pid, "UP="+up)))
+			r, err := w.senseUntil(t, func() {
+				if _, err := os.ReadFile(up); err != nil {
+					t.Error(err)
+				}
+				if strings.HasSuffix(tc.script, "&") { // it leaves its child behind
+					eventually(func() bool { return isOver(pid) })
+				}
+			})
 			if sensors.ReasonOf(err) != sensors.Timeout || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v, want a time-out", err)
 			}
@@ -66,7 +74,7 @@ func TestEnding(t *testing.T) {
 			if run := r.Run(); run == nil || run.Output != tc.output || run.Status != int(tc.status) || run.Err == nil {
 				t.Errorf("the run is %+v", run)
 			}
-			text, err := os.ReadFile(strings.TrimPrefix(w.Options().Map("env")["PID"], "PID="))
+			text, err := os.ReadFile(pid)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,13 +94,20 @@ func TestEnding(t *testing.T) {
 func TestStrays(t *testing.T) {
 	for name, script := range map[string]string{
 		"a child":              "setsid sleep 999 & echo $! >$PID; wait",
-		"one without a parent": "sh -c 'setsid sleep 999 & echo $! >$PID'; sleep 1000",
+		"one without a parent": "sh -c 'echo $$ >$PARENT; setsid sleep 999 & echo $! >$PID'; sleep 1000",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			pid := filepath.Join(t.TempDir(), "pid")
-			w := worldOf(t, "task", shell(script, "kill-after", "2s", "env", "PID="+pid))
-			_, err := w.sense(t, 2*upTime)
+			dir := t.TempDir()
+			pid, parent := filepath.Join(dir, "pid"), filepath.Join(dir, "parent")
+			w := worldOf(t, "task", shell(script, "kill-after", "2s", "env", sensors.JoinList("PID="+pid, "PARENT="+parent)))
+			_, err := w.senseUntil(t, func() {
+				eventually(func() bool {
+					_, hasParent := in(parent)
+					stray, ok := in(pid)
+					return ok && !hasParent && stray.name == "sleep" && stray.session == stray.pid
+				})
+			})
 			text, readErr := os.ReadFile(pid)
 			if readErr != nil {
 				t.Fatal(readErr)
@@ -144,6 +159,40 @@ func TestStopped(t *testing.T) {
 	}
 	if !strings.Contains(w.Logged(), `because="the daemon stops, or its configuration changed" by=SIGTERM`) {
 		t.Errorf("the log says %s", w.Logged())
+	}
+}
+
+// late is an environment in which what watches a program says that it is over
+// only when the clock is read for the second time.
+type late struct {
+	sensors.Env
+	exit  chan error
+	reads int
+}
+
+func (l *late) Now() sensors.Instant {
+	if l.reads++; l.reads == 2 {
+		l.exit <- nil
+	}
+	return l.Env.Now()
+}
+
+// A program that is over when its time is up didn't run for too long, though what
+// watches it hasn't said so yet.
+func TestEndedAtTheSameMoment(t *testing.T) {
+	w := worldOf(t, "task", shell(""))
+	cmd := exec.Command("/bin/true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := waitExit(cmd.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	x := &execution{cmd: cmd, ran: &ran{began: w.Now()}, pid: cmd.Process.Pid, exit: make(chan error, 1)}
+	x.env = &late{Env: w, exit: x.exit}
+	x.end(context.DeadlineExceeded)
+	if err := x.status(); err != nil || !strings.Contains(fmt.Sprint(x.ran.ended), "ended, but what it started held its output open") {
+		t.Errorf("%v, %v", x.ran.ended, err)
 	}
 }
 

@@ -148,6 +148,13 @@ func waitExit(pid int) error {
 	}
 }
 
+// isZombie tells whether the process, a child of ours, is over.
+func isZombie(pid int) bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
+	return err == nil && info.Signo != 0 // 0: it runs
+}
+
 // wait returns when the program is over and nobody holds its output any more,
 // or when it has been ended.
 func (x *execution) wait(ctx context.Context) {

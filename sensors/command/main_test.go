@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +83,60 @@ func (w world) sense(t testing.TB, limit time.Duration) (*sensors.Report, error)
 	var r sensors.Report
 	err = s.Sense(ctx, &r)
 	return &r, err
+}
+
+// senseUntil builds the sensor and reads it once, and its time is up when upTo
+// has returned: the program has come that far, however slow the machine is.
+func (w world) senseUntil(t testing.TB, upTo func()) (*sensors.Report, error) {
+	t.Helper()
+	s, err := w.driver.New(t.Context(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit := alarm.NewFake(1, time.Time{})
+	ctx := limit.WithDeadline(t.Context(), limit.Now().Add(time.Second))
+	defer ctx.Cancel()
+	reached := make(chan struct{})
+	go func() {
+		upTo()
+		limit.Advance(time.Second)
+		close(reached)
+	}()
+	var r sensors.Report
+	err = s.Sense(ctx, &r)
+	<-reached
+	return &r, err
+}
+
+// eventually waits until something of the processes is so. What comes after it
+// fails where it never is.
+func eventually(is func() bool) {
+	for end := time.Now().Add(long); !is() && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	}
+}
+
+// in is the process whose number a program wrote to a file; false where it
+// hasn't, or where the process is gone.
+func in(file string) (process, bool) {
+	text, err := os.ReadFile(file)
+	number, whole := strings.CutSuffix(string(text), "\n")
+	pid, badErr := strconv.Atoi(number)
+	if err != nil || badErr != nil || !whole {
+		return process{}, false
+	}
+	all := processes()
+	i := slices.IndexFunc(all, func(p process) bool { return p.pid == pid })
+	if i < 0 {
+		return process{}, false
+	}
+	return all[i], true
+}
+
+// isOver tells whether the program whose number is in the file has ended. It
+// stays a zombie until it is reaped.
+func isOver(file string) bool {
+	p, ok := in(file)
+	return ok && p.zombie
 }
 
 // value returns the one reading of that metric without labels.
