@@ -82,9 +82,12 @@ func TestWall(t *testing.T) {
 		}
 	}
 	isTrue := !time.Now().Before(plausible()) // this machine's clock, as far as can be told
+	before := time.Now()
 	got, ok := Now().Wall()
-	if ok != isTrue || ok && time.Since(got).Abs() > time.Second {
-		t.Errorf("Now().Wall() = %v %v, want the present time, %v", got, ok, isTrue)
+	took := time.Since(before)
+	// The two clocks are read one after the other, within that time.
+	if off := got.Sub(before); ok != isTrue || ok && (off < -took || off > 2*took) {
+		t.Errorf("Now().Wall() = %v %v, want the present time, %v, %v", got, ok, before, isTrue)
 	}
 	if plausible().Before(written) {
 		t.Errorf("plausible date %v is before %v", plausible(), written)
@@ -117,8 +120,8 @@ func TestSleepIsAccurate(t *testing.T) {
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
 		t.Fatal(err)
 	}
-	// Early is wrong; how late depends on the machine's load.
-	if late := Instant(ts.Nano()).Sub(at); late < 0 || late > time.Second {
+	// Early is wrong; how late depends on the machine, but it isn't minutes.
+	if late := Instant(ts.Nano()).Sub(at); late < 0 || late > time.Minute {
 		t.Errorf("woke %v after the moment", late)
 	}
 }
