@@ -99,7 +99,7 @@ func TestSerialBytesAsTheyAre(t *testing.T) {
 
 func readExactly(t testing.TB, p sensors.Serial, n int) []byte {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	got := make([]byte, n)
 	for have := 0; have < n; {

@@ -215,9 +215,10 @@ func (b askedBus) Tx(addr uint16, w, r []byte) error {
 func TestOfABusThatFailsLater(t *testing.T) {
 	leave := make(chan struct{})
 	defer close(leave)
+	var timeIsUp func()
 	for name, asked := range map[string]func() error{
 		"fails": func() error { return unix.EIO },
-		"hangs": func() error { <-leave; return unix.EIO },
+		"hangs": func() error { timeIsUp(); <-leave; return unix.EIO },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, s := newBench(t)
@@ -228,8 +229,11 @@ func TestOfABusThatFailsLater(t *testing.T) {
 				}
 				return bus, err
 			}
-			limited := s.Clock.WithDeadline(t.Context(), s.Clock.Now().Add(time.Second/2))
+			// The bus's time is up when the first driver has asked.
+			limit := alarm.NewFake(1, time.Time{})
+			limited := limit.WithDeadline(t.Context(), limit.Now().Add(time.Second))
 			defer limited.Cancel()
+			timeIsUp = func() { limit.Advance(time.Second) }
 			first := s.scanBus(limited, 1)
 			second := s.scanBus(t.Context(), 2)
 			if len(s.found.Problems) != 1 || !strings.Contains(s.found.Problems[0], "from 0x48 on nothing was identified on I2C bus 1") {
@@ -366,7 +370,7 @@ func TestBrokenOffLeavesNoRailOn(t *testing.T) {
 		s.withRails(ctx, func() { s.scan(ctx) })
 		close(ended)
 	}()
-	limit, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	limit, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	for high := false; !high; high, _ = b.Output(17) {
 		if limit.Err() != nil {
