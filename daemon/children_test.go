@@ -95,7 +95,7 @@ func TestReaperTakesStrangersOnly(t *testing.T) {
 	if err := WaitChild(cmd); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		if _, err := readStat(orphan); err != nil {
 			break // reaped
 		}

@@ -229,7 +229,7 @@ func asScript(t *testing.T, cmd *exec.Cmd, commands string) string {
 	cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", commands}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.WaitDelay = 10 * time.Second // for processes that it has left
+	cmd.WaitDelay = patience // for processes that it has left
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func pasted(t *testing.T, cmd *exec.Cmd, commands string) string {
 			t.Error(err)
 		}
 		return out
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		return "something has the terminal open, though the shell has ended\n"
 	}
 }
@@ -324,7 +324,7 @@ func (d demo) matches(printed string) bool {
 func nothingLeft(t *testing.T, mark, place string) {
 	t.Helper()
 	left := marked(t, mark)
-	for end := time.Now().Add(20 * time.Second); len(left) > 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); len(left) > 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		left = marked(t, mark)
 	}
 	for _, pid := range left {

@@ -16,6 +16,9 @@ import (
 	"time"
 )
 
+// patience bounds every wait for what takes milliseconds on an idle machine.
+const patience = time.Minute
+
 // The tests start this test binary again as a program that becomes a daemon. What
 // it shall do travels in the environment.
 const helperVariable = "DAEMON_TEST_HELPER"
@@ -236,7 +239,7 @@ func newHelper(t testing.TB) *helper {
 
 // cleanUp ends a daemon that the test left.
 func (h *helper) cleanUp() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if _, err := Stop(ctx, h.pidFile); err != nil && !errors.Is(err, ErrNotRunning) {
 		h.t.Errorf("clean up: %v", err)
@@ -306,7 +309,7 @@ func (h *helper) signal(sig syscall.Signal) {
 
 func (h *helper) stop() {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(h.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
 	defer cancel()
 	if _, err := Stop(ctx, h.pidFile); err != nil {
 		h.t.Fatal(err)
@@ -317,7 +320,7 @@ func (h *helper) stop() {
 func (h *helper) await(prefix string) string {
 	h.t.Helper()
 	var log []byte
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		log, _ = os.ReadFile(h.log) // not there yet
 		for line := range strings.Lines(string(log)) {
 			if rest, ok := strings.CutPrefix(line, prefix); ok && strings.HasSuffix(line, "\n") {

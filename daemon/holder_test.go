@@ -57,7 +57,7 @@ func TestStopEndsTheHolderWhateverTheFileSays(t *testing.T) {
 	if s := Status(h.pidFile); s.PID != pid || !strings.Contains(s.Text, fmt.Sprintf("names process %d", other.Process.Pid)) {
 		t.Errorf("status %+v, want process %d, and what the file says", s, pid)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if got, err := Stop(ctx, h.pidFile); got != pid || err != nil {
 		t.Errorf("stopped %d, %v, want %d", got, err, pid)
@@ -75,7 +75,7 @@ func suspend(t *testing.T, pid int) {
 		status, err := readStatus(file)
 		return err == nil && !strings.HasPrefix(status["State"], "T")
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
 		if err != nil {
 			t.Fatal(err)
@@ -112,7 +112,7 @@ func TestStopWhereTheHolderIsNotTold(t *testing.T) {
 	}
 	other := victim(t)
 	h.overwrite(other.Process.Pid)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if _, err := Stop(ctx, h.pidFile); !errors.Is(err, errForeign) || !strings.Contains(err.Error(), fmt.Sprintf("not by process %d", other.Process.Pid)) {
 		t.Errorf("got %v, want that the process doesn't hold the file", err)

@@ -173,7 +173,7 @@ func supervisor(t *testing.T) (*net.UnixConn, string) {
 
 func received(t *testing.T, conn *net.UnixConn) string {
 	t.Helper()
-	if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	b := make([]byte, 4096)
@@ -328,7 +328,7 @@ func TestBrokenPipe(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if _, err := Stop(ctx, h.pidFile); err != nil {
 		t.Errorf("it didn't live on: %v", err)

@@ -27,7 +27,7 @@ func TestReceiver(t *testing.T) {
 	send(syscall.SIGWINCH)
 	select {
 	case <-r.done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("Done isn't closed while nobody reads the events")
 	}
 	seen := map[Event]bool{}
@@ -35,7 +35,7 @@ func TestReceiver(t *testing.T) {
 		select {
 		case e := <-r.events:
 			seen[e] = true
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("only %v", seen)
 		}
 	}

@@ -141,7 +141,7 @@ func (s *strangers) hello() {
 
 func (s *strangers) answers(address string) {
 	s.Helper()
-	client := &http.Client{Timeout: 10 * time.Second}
+	client := &http.Client{Timeout: patience}
 	response, err := client.Get("http://" + address)
 	if err != nil {
 		s.Fatal(err)
@@ -204,7 +204,7 @@ func (s *strangers) notes() {
 		s.Fatal(err)
 	}
 	s.wants(0, "", "notes", "rotated")
-	for end := time.Now().Add(20 * time.Second); read(file) != "opened again\n" && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); read(file) != "opened again\n" && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 	}
 	s.wants(0, "", "notes", "stop")
 	if was, is := read(file+".1"), read(file); was != "started\n" || is != "opened again\nstopped\n" {

@@ -99,7 +99,7 @@ func TestStickIsReleased(t *testing.T) {
 				}
 				if device != "" {
 					// The loop device is detached by itself when nothing uses it.
-					for deadline := time.Now().Add(10 * time.Second); strings.Contains(run(t, "losetup", "-a"), device+":"); time.Sleep(10 * time.Millisecond) {
+					for deadline := time.Now().Add(patience); strings.Contains(run(t, "losetup", "-a"), device+":"); time.Sleep(10 * time.Millisecond) {
 						if time.Now().After(deadline) {
 							t.Fatalf("the device %s is busy", device)
 						}
@@ -200,6 +200,9 @@ func TestPrivilegesAreDropped(t *testing.T) {
 			}
 			for _, task := range tasks {
 				status, err := readStatus(task)
+				if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+					continue // a thread may end at any time
+				}
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -427,7 +430,7 @@ func TestFirstProcess(t *testing.T) {
 	if out, err := enter.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for deadline := time.Now().Add(20 * time.Second); len(childrenOf(inside[0])) > 0; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); len(childrenOf(inside[0])) > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("left: %v", childrenOf(inside[0]))
 		}

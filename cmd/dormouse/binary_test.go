@@ -91,10 +91,10 @@ func (p *place) must(args ...string) string {
 }
 
 // eventually waits until f has no more to complain of, and fails the test with
-// its last complaint after ten seconds.
+// its last complaint after a minute.
 func (p *place) eventually(f func() error) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
