@@ -104,9 +104,12 @@ func (p *place) serves(dir, command string) {
 	kit.Must(p, syscall.Kill(-shell.Process.Pid, syscall.SIGINT))
 	_ = shell.Wait() // make and go run report the signal; the daemon's own end is in the log
 	ended = true
-	if said := p.read("log"); !strings.Contains(said, "msg=stopped") {
-		p.Errorf("%s: after ^C it says\n%s", command, said)
-	}
+	kit.Eventually(p, func() error { // the shell may end before the daemon
+		if said := p.read("log"); !strings.Contains(said, "msg=stopped") {
+			return fmt.Errorf("%s: after ^C it says\n%s", command, said)
+		}
+		return nil
+	})
 }
 
 // inRows are the commands in the table of docs/install.md about systemd.

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"example.org/dormouse/test/guest/i2c"
 	"example.org/dormouse/test/kit"
@@ -108,7 +107,7 @@ func (m *wired) put(name, text string) {
 // exec runs a program beside systemd's services.
 func (m *wired) exec(args ...string) (out string, status int) {
 	m.Helper()
-	ctx, cancel := context.WithTimeout(m.place.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(m.place.Context(), kit.Patience)
 	defer cancel()
 	exit, err := m.Exec(ctx, append([]string{"nsenter", "-t", m.leader, "-m", "-p", "-u", "-i", "-r"}, args...)...)
 	kit.Must(m, err)

@@ -114,11 +114,13 @@ func TestDiskIsSpoiledWhileRunning(t *testing.T) {
 	for kind, spoil := range map[string]func(p *place, disk string){
 		"full": fill,
 		"read-only": func(p *place, disk string) {
-			kit.Must(p, unix.Mount("", disk, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+			kit.Eventually(p, func() error { // the kernel refuses that while the text file is being written
+				return unix.Mount("", disk, "", unix.MS_REMOUNT|unix.MS_RDONLY, "")
+			})
 		},
 		"vanished": func(p *place, disk string) {
 			for _, name := range []string{"run/dormouse.pid", "state", "text"} {
-				kit.Must(p, os.RemoveAll(filepath.Join(disk, name)))
+				kit.Eventually(p, func() error { return os.RemoveAll(filepath.Join(disk, name)) }) // a file may be made meanwhile
 			}
 		},
 	} {
@@ -150,6 +152,9 @@ func TestDiskIsSpoiledWhileRunning(t *testing.T) {
 			kit.Eventually(p, func() error {
 				if seen[p.metric(`dormouse_sensor_reads_total{sensor="office"}`)] = true; len(seen) < 4 {
 					return fmt.Errorf("read %d times", len(seen))
+				}
+				if !strings.Contains(p.read(log), "the text file can't be written") && kind != "full" {
+					return errors.New("nothing is said of the text file")
 				}
 				return nil
 			})

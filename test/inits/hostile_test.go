@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -246,10 +247,10 @@ func startInTerminal(p *place, cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	_, code := p.finish(cmd)
 	kit.Must(p, slave.Close())
-	out := make([]byte, 4096)
-	n, _ := master.Read(out) // whatever there is
-	if code != 0 || !strings.Contains(string(out[:n]), "dormouse runs as process ") {
-		p.Fatalf("start: exit status %d\n%s", code, out[:n])
+	// The last who had the other end has closed it: what there is is read, then EIO.
+	out, _ := io.ReadAll(master)
+	if code != 0 || !strings.Contains(string(out), "dormouse runs as process ") {
+		p.Fatalf("start: exit status %d\n%s", code, out)
 	}
 	kit.Must(p, master.Close()) // the hang-up
 }
@@ -268,6 +269,9 @@ func wellBehaved(p *place, pid int) {
 	kit.Must(p, err)
 	for _, fd := range fds {
 		to, err := os.Readlink(proc("fd/" + fd.Name()))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // closed meanwhile, as the last scrape's connection
+		}
 		if err != nil || strings.HasPrefix(to, "/dev/pts") || strings.HasSuffix(to, "junk") {
 			p.Errorf("descriptor %s leads to %s, %v", fd.Name(), to, err)
 		}

@@ -59,11 +59,11 @@ func hang(p *place, point string) (waiting func() int) {
 	}
 }
 
-// ends sends TERM to a daemon, and expects it to end soon with the exit status, -1
-// for the signal's default action.
-func ends(p *place, cmd *exec.Cmd, within time.Duration, status int) {
+// ends sends TERM to a daemon, and expects it to end with the exit status, -1
+// for the signal's default action. A status of 0 tells that nothing was waited for
+// until it had to be given up: that is an error, whatever it is.
+func ends(p *place, cmd *exec.Cmd, status int) {
 	p.Helper()
-	began := time.Now()
 	kit.Must(p, cmd.Process.Signal(syscall.SIGTERM))
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -76,9 +76,6 @@ func ends(p *place, cmd *exec.Cmd, within time.Duration, status int) {
 		kit.Must(p, cmd.Process.Kill())
 		<-ended
 		p.Fatalf("deaf to TERM\n%s", p.read("stderr"))
-	}
-	if took := time.Since(began); took > within {
-		p.Errorf("it took %s to end, want at most %s", took, within)
 	}
 }
 
@@ -102,15 +99,14 @@ const officeAlone = "sensors:\n  - {name: office, driver: sht4x, addr: 0x44, eve
 func TestHungFileSystem(t *testing.T) {
 	for _, tt := range []struct {
 		name, flag string
-		within     time.Duration
 		status     int
 	}{
-		{"configuration", "", 3 * time.Second, 0},
-		{"web configuration", "--web.config.file=%s/web.yml", 3 * time.Second, 0},
-		{"text file", "--textfile=%s/d.prom", 3 * time.Second, 0},
-		{"log", "--log.output=%s/log", 3 * time.Second, 0},
+		{"configuration", "", 0},
+		{"web configuration", "--web.config.file=%s/web.yml", 0},
+		{"text file", "--textfile=%s/d.prom", 0},
+		{"log", "--log.output=%s/log", 0},
 		// The counts are written at the end, for which there is some time.
-		{"state", "--state.directory=%s", 15 * time.Second, 1},
+		{"state", "--state.directory=%s", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newPlace(t)
@@ -156,7 +152,10 @@ func TestHungFileSystem(t *testing.T) {
 				}
 				return nil
 			})
-			ends(p, cmd, tt.within, tt.status)
+			ends(p, cmd, tt.status)
+			if said := p.read("stderr"); strings.Contains(said, "ended without waiting any longer for a file or a disk") != (tt.status == 1) {
+				t.Errorf("at its end it says\n%s", said)
+			}
 		})
 	}
 }
@@ -174,5 +173,5 @@ func TestHungAtTheStart(t *testing.T) {
 		}
 		return nil
 	})
-	ends(p, cmd, 3*time.Second, -1)
+	ends(p, cmd, -1)
 }

@@ -173,7 +173,7 @@ func removeGroups(dir string) {
 // exec runs a program inside the machine.
 func (m *machine) exec(args ...string) (out string, code int) {
 	m.Helper()
-	ctx, cancel := context.WithTimeout(m.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(m.Context(), kit.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"-t", strconv.Itoa(m.leader), "-m", "-u", "-i", "-n", "-p", "-r", "-w"}, args...)...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "SYSTEMD_PAGER=", "SYSTEMD_COLORS=0"}
@@ -207,7 +207,7 @@ func (m *machine) halted() {
 	go func() { ended <- m.boot.Wait() }()
 	select {
 	case <-ended: // init's own status says nothing
-	case <-time.After(30 * time.Second):
+	case <-time.After(kit.Patience):
 		_ = m.boot.Process.Kill()
 		<-ended
 		m.Fatalf("the machine didn't halt\n%s", m.read("console"))
