@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/test/guest/i2c"
@@ -233,12 +232,11 @@ func TestScanOfAHungBusEnds(t *testing.T) {
 	b := newBench(t)
 	kit.Must(t, b.bus.SetFault(t.Context(), 0, i2c.Hang))
 	lift := later(t, func(ctx context.Context) error { return b.bus.SetFault(ctx, 0, i2c.Healthy) })
-	begun := time.Now()
 	found, status, _ := b.scan(t)
-	took := time.Since(begun)
-	if text := strings.Join(found.Problems, "\n"); status != 1 || took > 30*time.Second || !strings.Contains(text, fmt.Sprintf("I2C bus %d ", b.bus.Number)) ||
+	// It gives up after one address or two, and doesn't ask all.
+	if text := strings.Join(found.Problems, "\n"); status != 1 || len(found.Problems) > 2 || !strings.Contains(text, fmt.Sprintf("I2C bus %d ", b.bus.Number)) ||
 		!strings.Contains(text, "SDA or SCL") || len(found.OneWire) != 1 {
-		t.Errorf("after %s exit status %d: %+v", took, status, found)
+		t.Errorf("exit status %d: %+v", status, found)
 	}
 	lift()
 	if found, status, _ := b.scan(t); status != 0 || len(found.on(t, b, bmp280Address).Could) != 1 {
