@@ -22,6 +22,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -37,14 +38,15 @@ const (
 
 // A Store is a file of one directory, by the name that could be used.
 type Store struct {
-	dir, name string
-	boot      string // the id of this boot; empty: not known
-	path      string // where to write; empty: before Take, and where there is none
+	dir, file  string
+	boot       string   // the id of this boot; empty: not known
+	path       string   // where to write; empty: before Take, and where there is none
+	superseded []string // by what is written there
 }
 
 // In is the file of that name in a directory, which Write creates.
 func In(dir, name string) *Store {
-	return &Store{dir: dir, name: name, boot: bootID()}
+	return &Store{dir: dir, file: name, boot: bootID()}
 }
 
 // bootID tells the boots of a machine apart: random(4).
@@ -104,31 +106,57 @@ func Decode[T any](data []byte, err error) (T, error) {
 	return v, err
 }
 
+// open looks at all names. What can't be used stays, and the name after the last
+// such is used: so the content of the highest name is the latest. What is below a
+// file that can't be used may be older than that, and isn't returned: a file that
+// was unreadable for a while would otherwise bring back counts from before.
 func (s *Store) open(remove, sameBoot bool) ([]byte, error) {
 	if _, err := os.Stat(s.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("nothing can be kept: %w", err)
 	}
+	var payload []byte
 	var left []error
+	var usable []string
+	next := 0
 	for n := range mostNames {
-		path := filepath.Join(s.dir, s.name)
-		if n > 0 {
-			path = fmt.Sprintf("%s.%d", path, n)
-		}
-		payload, err := s.use(path, remove, sameBoot)
-		if err == nil {
-			s.path = path
-			if len(left) > 0 {
-				left = append(left, fmt.Errorf("%s is used instead; move away what is in its way", path))
+		path := s.name(n)
+		e, err := s.use(path, remove)
+		switch {
+		case err != nil:
+			left = append(left, err)
+			payload, next = nil, n+1
+		case e != nil:
+			usable = append(usable, path)
+			payload = e.Payload
+			if sameBoot && (e.Boot == "" || e.Boot != s.boot) {
+				payload = nil
 			}
-			return payload, errors.Join(left...)
 		}
-		left = append(left, err)
 	}
-	return nil, fmt.Errorf("nothing can be kept: %w", errors.Join(left...))
+	if next == mostNames {
+		return nil, fmt.Errorf("nothing can be kept: %w", errors.Join(left...))
+	}
+	s.path = s.name(next)
+	if !remove {
+		s.superseded = slices.DeleteFunc(usable, func(path string) bool { return path == s.path })
+	}
+	if len(left) > 0 {
+		left = append(left, fmt.Errorf("%s is used instead; move away what is in its way", s.path))
+	}
+	return payload, errors.Join(left...)
 }
 
-// use reads one file. An error means that it stays as it is.
-func (s *Store) use(path string, remove, sameBoot bool) ([]byte, error) {
+// name is the file's n-th name.
+func (s *Store) name(n int) string {
+	path := filepath.Join(s.dir, s.file)
+	if n > 0 {
+		path = fmt.Sprintf("%s.%d", path, n)
+	}
+	return path
+}
+
+// use reads one file; nil: there is none. An error means that it stays as it is.
+func (s *Store) use(path string, remove bool) (*envelope, error) {
 	e, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		// What a process wrote that was killed in the middle.
@@ -137,21 +165,16 @@ func (s *Store) use(path string, remove, sameBoot bool) ([]byte, error) {
 		}
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
+	if err != nil || !remove {
+		return e, err
 	}
-	if remove {
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("%w: it would come back at the next start, so it isn't used", err)
-		}
-		if err := syncDirectory(s.dir); err != nil {
-			return nil, fmt.Errorf("remove %s: %w", path, err)
-		}
+	if err := os.Remove(path); err != nil {
+		return nil, fmt.Errorf("%w: it would come back at the next start, so it isn't used", err)
 	}
-	if sameBoot && (e.Boot == "" || e.Boot != s.boot) {
-		return nil, nil
+	if err := syncDirectory(s.dir); err != nil {
+		return nil, fmt.Errorf("remove %s: %w", path, err)
 	}
-	return e.Payload, nil
+	return e, nil
 }
 
 // read reads and checks a file.
@@ -229,7 +252,28 @@ func (s *Store) write(payload []byte, flush bool) (err error) {
 	if err != nil {
 		return err
 	}
-	return Replace(s.path, f, append(data, '\n'), s.giveAway, flush)
+	if err := Replace(s.path, f, append(data, '\n'), s.giveAway, flush); err != nil {
+		return err
+	}
+	return s.removeSuperseded(flush)
+}
+
+// removeSuperseded removes files under other names that are older than the one
+// that was just written.
+func (s *Store) removeSuperseded(flush bool) error {
+	if len(s.superseded) == 0 {
+		return nil
+	}
+	for _, path := range s.superseded {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove what is older than %s: %w", s.path, err)
+		}
+	}
+	s.superseded = nil
+	if flush {
+		return syncDirectory(s.dir)
+	}
+	return nil
 }
 
 // giveAway makes the directory's owner that of the file, where root writes it.

@@ -135,6 +135,71 @@ func TestWhatCantBeUsedIsLeftAlone(t *testing.T) {
 	}
 }
 
+// TestAFileThatCanBeUsedAgain: counts from before a file couldn't be used don't
+// come back with it, since others were shown meanwhile.
+func TestAFileThatCanBeUsedAgain(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		open func(*Store) ([]byte, error)
+	}{
+		{"taken", (*Store).Take},
+		{"of this boot", (*Store).ThisBoot},
+		{"the last", (*Store).Last},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "counts.json")
+			use := func(want, next string) error {
+				t.Helper()
+				s := In(dir, "counts.json")
+				got, err := c.open(s)
+				if string(got) != want {
+					t.Errorf("it has %q, want %q", got, want)
+				}
+				if err := s.Write([]byte(next)); err != nil {
+					t.Fatal(err)
+				}
+				return err
+			}
+			use("", "10000") //nolint:errcheck // there is nothing
+			old, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			put := func(path, text string) {
+				t.Helper()
+				if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			put(path, "{")
+			if err := use("", "50"); err == nil {
+				t.Error("nothing is said of the damaged file")
+			}
+			put(path, string(old)) // somebody repairs it
+			if err := use("50", "60"); err != nil {
+				t.Error(err)
+			}
+			if err := use("60", "70"); err != nil {
+				t.Error(err)
+			}
+			put(path, "{") // again: what was beside it at the first time is gone
+			if err := use("", "80"); err == nil {
+				t.Error("nothing is said of the damaged file")
+			}
+			// What can't be used may be newer than what is below it.
+			put(path, string(old))
+			put(path+".1", "{")
+			if err := use("", "90"); err == nil || !strings.Contains(err.Error(), path+".2 is used instead") {
+				t.Errorf("got %v", err)
+			}
+			if err := use("90", "91"); err == nil {
+				t.Error("nothing is said of the damaged file")
+			}
+		})
+	}
+}
+
 func TestAFIFOIsNotWaitedFor(t *testing.T) {
 	dir := t.TempDir()
 	if err := unix.Mkfifo(filepath.Join(dir, "counts.json"), 0o644); err != nil {
