@@ -3,6 +3,7 @@
 package browser
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,15 +17,18 @@ import (
 	"example.org/dormouse/test/output"
 )
 
-// A daemon is the release's, on the simulated board, with a wake every 5 s.
+// A daemon is the release's, on the simulated board, with a wake every 5 s, after
+// which it writes its text file.
 type daemon struct {
-	url string
-	pid int
+	url  string
+	pid  int
+	text string // the file
 }
 
 func startDaemon(t *testing.T) daemon {
 	t.Helper()
-	cmd := exec.Command(kit.Executable(t, "./cmd/dormouse"), "run", "--board=sim", "--every=5s", "--sensor=cellar=tmp102", "--web.listen-address=127.0.0.1:0", "--state.directory="+t.TempDir())
+	text := filepath.Join(t.TempDir(), "readings.prom")
+	cmd := exec.Command(kit.Executable(t, "./cmd/dormouse"), "run", "--board=sim", "--every=5s", "--sensor=cellar=tmp102", "--textfile="+text, "--web.listen-address=127.0.0.1:0", "--state.directory="+t.TempDir())
 	log := &output.Buffer{}
 	cmd.Stderr = log
 	kit.Must(t, cmd.Start())
@@ -32,16 +36,37 @@ func startDaemon(t *testing.T) daemon {
 		kit.Must(t, cmd.Process.Signal(os.Interrupt))
 		kit.Must(t, cmd.Wait())
 	})
-	return daemon{url: "http://" + kit.Address(t, log.String, kit.Listening) + "/", pid: cmd.Process.Pid}
+	return daemon{url: "http://" + kit.Address(t, log.String, kit.Listening) + "/", pid: cmd.Process.Pid, text: text}
 }
 
-// fourWakes counts the wake-ups of the process in 20 s, which are four wakes: the
-// voluntary context switches of its threads, of which none ends meanwhile.
-func (d daemon) fourWakes(t *testing.T) int {
+// watch watches the process for some wakes, and returns how many there were and
+// the longest time in which its threads didn't run: in which their voluntary context
+// switches stayed as they were. None of them ends meanwhile.
+func (d daemon) watch(t *testing.T, wakes int) (seen int, longest time.Duration) {
 	t.Helper()
-	before := d.wakeUps(t)
-	time.Sleep(20 * time.Second) // this is what is measured
-	return d.wakeUps(t) - before
+	first, last, since := d.reads(t), d.wakeUps(t), time.Now()
+	kit.Eventually(t, func() error {
+		if n := d.wakeUps(t); n != last {
+			last, since = n, time.Now()
+		}
+		longest = max(longest, time.Since(since))
+		if seen = d.reads(t) - first; seen < wakes {
+			return fmt.Errorf("%d wakes, want %d", seen, wakes)
+		}
+		return nil
+	})
+	return seen, longest
+}
+
+// reads is how often the sensor was read, as of the last wake.
+func (d daemon) reads(t *testing.T) int {
+	t.Helper()
+	text, err := os.ReadFile(d.text)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0 // it hasn't ended
+	}
+	kit.Must(t, err)
+	return int(kit.Page(text).Want(t, `dormouse_sensor_reads_total{sensor="cellar"}`))
 }
 
 func (d daemon) wakeUps(t *testing.T) (n int) {

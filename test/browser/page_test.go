@@ -209,23 +209,23 @@ func TestWiresAndKeyboard(t *testing.T) {
 	}
 }
 
-// An open page is loaded once per wake, by its own Refresh. It costs the daemon
-// the wake-ups of one request and of its connection's beginning and end, and no
-// others.
+// An open page is loaded once per wake, by its own Refresh. Between that and the
+// next wake it doesn't wake the daemon.
 func TestAnOpenPage(t *testing.T) {
 	d := startDaemon(t)
-	alone := d.fourWakes(t)
 	b := newBrowser(t)
 	b.setWindow(1280, "light")
 	b.open(d.url)
 	b.requests()
-	open := d.fourWakes(t)
+	wakes, longest := d.watch(t, 4)
 	urls, complaints := b.requests()
-	if len(urls) < 3 || len(urls) > 5 || len(complaints) > 0 {
-		t.Errorf("in four wakes the browser requested %q and complains %q", urls, complaints)
+	t.Logf("in %d wakes %d requests, and nothing for %s", wakes, len(urls), longest)
+	// A host that stands still delays a request past the next wake.
+	if len(urls) < wakes-2 || len(urls) > wakes+2 || len(complaints) > 0 {
+		t.Errorf("in %d wakes the browser requested %q and complains %q", wakes, urls, complaints)
 	}
-	t.Logf("four wakes: %d wake-ups without the page open, %d with it", alone, open)
-	if open < alone || open > alone+3*len(urls) {
-		t.Errorf("four wakes have %d wake-ups without the page open and %d with it, at %d requests", alone, open, len(urls))
+	// The request comes some two seconds after the wake, and the next wake after 5 s.
+	if longest < 1500*time.Millisecond {
+		t.Errorf("with an open page the daemon sleeps for %s at most", longest)
 	}
 }
