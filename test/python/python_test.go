@@ -149,7 +149,7 @@ func TestExamples(t *testing.T) {
 		text, err := os.ReadFile(example("dormouse.yml"))
 		kit.Must(t, err)
 		config := strings.NewReplacer("[/usr/local/bin/reading.py]", "["+python+", "+example("reading.py")+"]",
-			"/usr/local/bin/task.py", python+", "+example("task.py"), "/var/spool/pictures", old, "every: 5m", "every: 1s", `at: "30 3 * * *"`, "every: 1s", "    catch-up: 1d\n", "").Replace(string(text))
+			"/usr/local/bin/task.py", python+", "+example("task.py"), "/var/spool/pictures", old, "every: 5m", "every: 10s", `at: "30 3 * * *"`, "every: 10s", "    catch-up: 1d\n", "").Replace(string(text))
 		file := filepath.Join(dir, "dormouse.yml")
 		kit.Must(t, os.WriteFile(file, []byte(config), 0o644))
 		pid, said := start(t, "/usr/bin/env", "GOMAXPROCS=1", "GOGC=25", "GOMEMLIMIT=24MiB", binary, "run", "--config.file="+file, "--state.directory="+dir, "--web.listen-address=127.0.0.1:0")
