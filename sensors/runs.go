@@ -21,6 +21,18 @@ type Run struct {
 	Err    error // why the run failed; nil: it didn't
 }
 
+// A RunError is a failed run with what the program said about it. Those words
+// are the program's own: they are neither a class nor advice.
+type RunError struct {
+	Err   error
+	Words string // the last lines of its standard error, in one
+}
+
+func (e *RunError) Error() string { return e.Err.Error() + ": " + e.Words }
+
+// Unwrap returns the failure without the program's words.
+func (e *RunError) Unwrap() error { return e.Err }
+
 // Programs is what a driver has besides whose sensors run programs.
 type Programs struct {
 	// Task tells that a read of the sensor does something, and isn't done to

@@ -119,9 +119,10 @@ type row struct {
 	Curve       template.HTML
 }
 
-// A failure is for a person first: what is wrong and what to do. The technical
-// part is the error as the log has it.
-type failure struct{ Channel, What, Do, Technical string }
+// A failure is for a person first: what is wrong, what a program that failed
+// printed about it, and what to do. The technical part is the error as the log
+// has it.
+type failure struct{ Channel, What, Printed, Do, Technical string }
 
 type fact struct{ Name, Value string }
 
@@ -192,6 +193,9 @@ func (v *view) sensor(i int) sensor {
 		if r.Err != nil && j.Error == r.Err.Error() {
 			f = explain(r.Err)
 		}
+		if run := r.FailedRun; f.Do == "" && run != nil && run.Output != "" {
+			f.Do = fmt.Sprintf("`sudo dormouse status %s` shows all that the run printed", r.Name)
+		}
 		s.Failures = append(s.Failures, f)
 	}
 	for _, f := range r.Failures {
@@ -200,7 +204,10 @@ func (v *view) sensor(i int) sensor {
 		s.Failures = append(s.Failures, one)
 	}
 	s.Rows = v.rows(r, j)
-	s.Last, s.Next = v.past(r.LastRead), v.ahead(r.NextRead)
+	s.Next = v.ahead(r.NextRead)
+	if !r.LastRead.IsZero() {
+		s.Last = v.past(r.LastRead)
+	}
 	if r.LastSuccess != r.LastRead {
 		s.Success = v.past(r.LastSuccess)
 	}
@@ -231,10 +238,22 @@ func interval(r *sensors.Result) int {
 	return int(r.NextRead.Sub(r.LastRead) / slotTime)
 }
 
-// explain takes an error apart: what is wrong and, after the last colon, what to
-// do.
+// explain takes an error apart. A program's words stay in one piece: whatever
+// colons they have, no advice is after them.
 func explain(err error) failure {
-	text := plain(err)
+	whole := err.Error()
+	var run *sensors.RunError
+	if !errors.As(err, &run) {
+		return split(plain(err), whole)
+	}
+	f := split(plain(run.Err), strings.TrimSuffix(whole, ": "+run.Words))
+	f.Printed = run.Words
+	return f
+}
+
+// split takes a text apart: what is wrong and, after the last colon, what to do.
+// The whole of it is the technical part, where that says more.
+func split(text, whole string) failure {
 	depth, colon := 0, -1 // within parentheses a colon is none of these
 	for i := range len(text) {
 		switch {
@@ -250,7 +269,7 @@ func explain(err error) failure {
 	if colon >= 0 {
 		f.What, f.Do = upperFirst(text[:colon]), upperFirst(text[colon+2:])
 	}
-	if whole := err.Error(); whole != text {
+	if whole != text {
 		f.Technical = whole
 	}
 	return f
@@ -269,14 +288,27 @@ func plain(err error) string {
 		return whole
 	}
 	text := knows.Error()
-	_, after, found := strings.Cut(whole, text)
+	before, after, found := strings.Cut(whole, text)
 	if !found {
 		return whole
 	}
 	if cause := errors.Unwrap(knows.Err); cause != nil {
 		text = strings.TrimSuffix(text, ": "+cause.Error())
 	}
-	return text + after
+	return subject(before, text) + text + after
+}
+
+// subject is what of before, the steps that led to a text, the text is about:
+// "/bin/date printed …", "register 0x02: it reads …".
+func subject(before, text string) string {
+	end := strings.LastIndex(before, ": ")
+	if end >= 0 && strings.HasPrefix(text, "it ") {
+		end = strings.LastIndex(before[:end], ": ")
+	}
+	if end < 0 {
+		return before
+	}
+	return before[end+len(": "):]
 }
 
 func upperFirst(s string) string {

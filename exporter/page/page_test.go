@@ -46,6 +46,7 @@ func example(name func(string) string) *sensors.Snapshot {
 	voltage := sensors.Voltage.With("channel")
 	noAnswer := fmt.Errorf("%w; the chip can also be set to addr=0x77", fmt.Errorf("read register 0xd0: %w",
 		sensors.Errorf(sensors.NoAnswer, "no answer at 0x76 on I2C bus 1: check the wiring (supply, ground) and the address: %w", syscall.EREMOTEIO)))
+	failed := &sensors.RunError{Err: sensors.Errorf(sensors.Command, "/bin/cp exited with status 1"), Words: name("cp: /mnt: No space left on device")}
 	return &sensors.Snapshot{
 		At: boot, NextWake: boot.Add(5 * time.Minute), Expires: boot.Add(310 * time.Second),
 		Results: []sensors.Result{{
@@ -62,6 +63,10 @@ func example(name func(string) string) *sensors.Snapshot {
 			Tried: true, Err: noAnswer, Reason: sensors.NoAnswer, LastRead: boot, LastSuccess: boot.Add(-2 * time.Hour), NextRead: boot.Add(5 * time.Minute), Took: 3 * time.Second,
 		}, {
 			Name: name("backup"), Driver: "task", Wiring: "/usr/local/bin/backup", NextRead: boot.Add(16 * time.Hour),
+		}, {
+			Name: name("copy"), Driver: "task", Wiring: "/bin/cp", Readings: []sensors.Reading{{Quantity: sensors.ExitStatus, Value: 1}},
+			Tried: true, Err: failed, Reason: sensors.Command, LastRead: boot, NextRead: boot.Add(time.Hour), Took: time.Second,
+			FailedRun: &sensors.Run{Began: boot, Took: time.Second, Status: 1, Output: "copied 3\n", Err: failed},
 		}},
 		Wires: []sensors.Wire{{Kind: "rail", Name: name("probes"), Where: "GPIO17 (pin 11)"}, {Kind: "line", Name: name("rain"), Where: "GPIO22 (pin 15)", Active: true}},
 		Stats: sensors.Stats{Wakes: map[string]uint64{sensors.WakeStart: 1, sensors.WakeTimer: 12}, Awake: 400 * time.Millisecond},
@@ -133,7 +138,7 @@ func TestFailuresComeFirst(t *testing.T) {
 	for _, s := range m.Sensors {
 		order = append(order, s.Name)
 	}
-	if diff := cmp.Diff([]string{"attic", "beds", "greenhouse", "backup"}, order); diff != "" {
+	if diff := cmp.Diff([]string{"attic", "copy", "beds", "greenhouse", "backup"}, order); diff != "" {
 		t.Errorf("order (-want +got):\n%s", diff)
 	}
 	want := failure{What: "No answer at 0x76 on I2C bus 1", Do: "Check the wiring (supply, ground) and the address; the chip can also be set to addr=0x77",
@@ -141,13 +146,18 @@ func TestFailuresComeFirst(t *testing.T) {
 	if diff := cmp.Diff([]failure{want}, m.Sensors[0].Failures); diff != "" {
 		t.Errorf("why attic is down (-want +got):\n%s", diff)
 	}
+	want = failure{What: "/bin/cp exited with status 1", Printed: "cp: /mnt: No space left on device", Do: "`sudo dormouse status copy` shows all that the run printed"}
+	if diff := cmp.Diff([]failure{want}, m.Sensors[1].Failures); diff != "" {
+		t.Errorf("why copy failed (-want +got):\n%s", diff)
+	}
 	if got := m.Sensors[0].Success; got != "10:00:00, 2h0m30s ago" {
 		t.Errorf("last success %q", got)
 	}
 }
 
-// An error that no driver made, and one without advice, are shown whole.
-func TestExplainWithoutAdvice(t *testing.T) {
+// An error that no driver made, and one without advice, are shown whole; what is
+// left out besides is in the technical part.
+func TestExplain(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
 		want failure
@@ -155,6 +165,15 @@ func TestExplainWithoutAdvice(t *testing.T) {
 		{errors.New("disk full"), failure{What: "Disk full"}},
 		{sensors.Errorf(sensors.Timeout, "not read within 10s: %w", errors.New("deadline")), failure{What: "Not read within 10s", Technical: "not read within 10s: deadline"}},
 		{sensors.Errorf(sensors.Busy, "the console (Interface Options, Serial: none) is on"), failure{What: "The console (Interface Options, Serial: none) is on"}},
+		// What it is about is kept, though it stands before the error's own text.
+		{fmt.Errorf("/bin/date %w", sensors.Errorf(sensors.Command, "printed nothing: print a number")), failure{What: "/bin/date printed nothing", Do: "Print a number"}},
+		{fmt.Errorf("measure: register 0x02: %w", sensors.Errorf(sensors.Identity, "it reads 0x4b00: check the address")),
+			failure{What: "Register 0x02: it reads 0x4b00", Do: "Check the address", Technical: "measure: register 0x02: it reads 0x4b00: check the address"}},
+		// What a program printed isn't advice.
+		{&sensors.RunError{Err: sensors.Errorf(sensors.Command, "/bin/cp exited with status 1"), Words: "cp: /x: No such file"},
+			failure{What: "/bin/cp exited with status 1", Printed: "cp: /x: No such file"}},
+		{fmt.Errorf("not read within 1s: %w", &sensors.RunError{Err: sensors.Errorf(sensors.Timeout, "/bin/cp was ended: raise timeout: %w", errors.New("deadline")), Words: "a: b"}),
+			failure{What: "/bin/cp was ended", Do: "Raise timeout", Printed: "a: b", Technical: "not read within 1s: /bin/cp was ended: raise timeout: deadline"}},
 	} {
 		if diff := cmp.Diff(tt.want, explain(tt.err)); diff != "" {
 			t.Errorf("%v (-want +got):\n%s", tt.err, diff)

@@ -171,7 +171,7 @@ func parseNumber(output []byte) (float64, error) {
 	}
 	v, err := units.None.Parse(text)
 	if err != nil {
-		return 0, sensors.Errorf(sensors.Command, "printed what is no number: %w", err)
+		return 0, sensors.Errorf(sensors.Command, "printed what is no number: %w; print only the number, or use output=prometheus or output=none", err)
 	}
 	return v, nil
 }

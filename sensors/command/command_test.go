@@ -144,12 +144,12 @@ func TestTranscript(t *testing.T) {
 	if len(text) != keptOutput || cut != 200_000-keptOutput || !strings.HasSuffix(text, "000009998\n00009998E\n000009999\n00009999E\n") {
 		t.Errorf("keeps %d bytes and has cut %d; they end in %q", len(text), cut, text[len(text)-40:])
 	}
-	if got := said.lastWords(); got != ": 00009997E | 00009998E | 00009999E" {
+	if got := said.lastWords(); got != "00009997E | 00009998E | 00009999E" {
 		t.Errorf("the last words are %q", got)
 	}
 	var long transcript
 	long.stderr([]byte(strings.Repeat("€", 1000)))
-	if got := long.lastWords(); len(got) > 310 || !strings.HasPrefix(got, ": …€") || !strings.HasSuffix(got, "€") {
+	if got := long.lastWords(); len(got) > 310 || !strings.HasPrefix(got, "…€") || !strings.HasSuffix(got, "€") {
 		t.Errorf("a long line becomes %d bytes: %q", len(got), got)
 	}
 }

@@ -65,7 +65,7 @@ func hook(ctx context.Context, e sensors.Env, argv []string, out sensors.Outcome
 	if err != nil {
 		return err
 	}
-	l, err := p.launch(told(e.Name(), out)...)
+	l, err := p.launch(hookVariables(e.Name(), out)...)
 	if err != nil {
 		return err
 	}
@@ -81,9 +81,9 @@ func hook(ctx context.Context, e sensors.Env, argv []string, out sensors.Outcome
 	case err != nil:
 		return err
 	case ran.ended != nil:
-		return fmt.Errorf("%w%s", ran.ended, ran.said.lastWords())
+		return withWords(ran.ended, ran.said.lastWords())
 	case ran.status != 0:
-		return fmt.Errorf("%s %s%s", argv[0], ran.how(), ran.said.lastWords())
+		return withWords(fmt.Errorf("%s %s", argv[0], ran.how()), ran.said.lastWords())
 	}
 	return nil
 }
@@ -93,8 +93,9 @@ type deadline struct{ context.Context }
 
 func (d deadline) Err() error { return context.Cause(d.Context) }
 
-// told is the environment that tells a hook what has happened.
-func told(name string, out sensors.Outcome) []string {
+// hookVariables are the environment variables by which a hook learns what has
+// happened.
+func hookVariables(name string, out sensors.Outcome) []string {
 	const most = 4 << 10 // of the output; the whole environment is limited
 	vars := []string{"DORMOUSE_NAME=" + name, "DORMOUSE_STATUS=", "DORMOUSE_REASON=", "DORMOUSE_ERROR=", "DORMOUSE_OUTPUT="}
 	if out.Run != nil {

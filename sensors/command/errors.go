@@ -18,6 +18,14 @@ const (
 	windows  = ": its lines end as on Windows, and the name of the interpreter with them: save it with the line ends of Unix, or convert it with dos2unix"
 )
 
+// withWords adds what the program said last to the error of its run.
+func withWords(err error, words string) error {
+	if words == "" {
+		return err
+	}
+	return &sensors.RunError{Err: err, Words: words}
+}
+
 // startError says what is to be done about a program that couldn't be started.
 func startError(err error, cmd *exec.Cmd) error {
 	var option *sensors.OptionError

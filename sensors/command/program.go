@@ -10,7 +10,6 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -191,11 +190,11 @@ func (p *program) report(ran *ran, r *sensors.Report) error {
 	words := ran.said.lastWords()
 	switch {
 	case ran.ended != nil:
-		return fmt.Errorf("%w%s", ran.ended, words)
+		return withWords(ran.ended, words)
 	case ran.status != 0:
-		return sensors.Errorf(sensors.Command, "%s %s%s", p.argv[0], ran.how(), words)
+		return withWords(sensors.Errorf(sensors.Command, "%s %s", p.argv[0], ran.how()), words)
 	case words != "":
-		p.env.Log().Debug("the program succeeded and wrote to its standard error", "program", p.argv[0], "messages", strings.TrimPrefix(words, ": "))
+		p.env.Log().Debug("the program succeeded and wrote to its standard error", "program", p.argv[0], "messages", words)
 	}
 	switch p.output {
 	case number:

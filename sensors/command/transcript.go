@@ -101,8 +101,8 @@ func (t *transcript) text() (text string, cut int64) {
 	return strings.ToValidUTF8(string(t.all.end), "\uFFFD"), t.all.cut
 }
 
-// lastWords are the last lines of its standard error, to be put behind an
-// error: ": disk full".
+// lastWords are the last lines of its standard error, in one; empty where there
+// are none.
 func (t *transcript) lastWords() string {
 	const lines, most = 3, 300
 	t.mu.Lock()
@@ -127,8 +127,5 @@ func (t *transcript) lastWords() string {
 	if len(text) > most {
 		text = "…" + strings.ToValidUTF8(text[len(text)-most:], "")
 	}
-	if text == "" {
-		return ""
-	}
-	return ": " + text
+	return text
 }
