@@ -12,8 +12,6 @@ import (
 
 	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
-	"example.org/dormouse/daemon/alarm"
-	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/pinout"
 )
@@ -85,13 +83,12 @@ func defineCheck(c *kingpin.CmdClause) action {
 
 // lineWarnings are about lines that peripherals of this machine have.
 func (s *settings) lineWarnings(cfg *config.Config) ([]string, error) {
-	clock, err := alarm.New()
+	inspector, clock, err := s.inspector()
 	if err != nil {
 		return nil, err
 	}
 	defer clock.Close()
-	inspector, ok := openBoard(s.board, clock).(board.Inspector)
-	if !ok {
+	if inspector == nil {
 		return nil, nil
 	}
 	return pinout.PeripheralWarnings(inspector, cfg), nil
@@ -100,40 +97,22 @@ func (s *settings) lineWarnings(cfg *config.Config) ([]string, error) {
 // checkHardware reads everything once and reports what fails, and of programs, by
 // sensor, what would keep them from being started.
 func (s *settings) checkHardware(ctx context.Context, stdout io.Writer, cfg *config.Config, programs map[string][]string) error {
-	var names []string
-	failed := 0
-	for _, sensor := range cfg.Sensors {
-		if sensor.Driver.Programs != nil {
-			for _, problem := range programs[sensor.Name] {
-				failed++
-				if _, err := fmt.Fprintln(stdout, problem); err != nil {
-					return err
-				}
-			}
-			// It may be a backup, or worse.
-			if _, err := fmt.Fprintf(stdout, "%s is a program: not run; `dormouse read %s` does\n", sensor.Name, sensor.Name); err != nil {
-				return err
-			}
-			continue
-		}
-		names = append(names, sensor.Name)
-	}
-	if len(names) == 0 {
-		if failed > 0 {
-			return silent{exitFailed}
-		}
-		return nil
-	}
-	snapshot, clock, err := s.oneWake(ctx, cfg, names)
+	names, failed, err := service.ReportPrograms(stdout, cfg, programs)
 	if err != nil {
 		return err
 	}
-	defer clock.Close()
-	down, err := service.ReportHardware(ctx, stdout, cfg, snapshot, openBoard(s.board, clock), clock)
-	if err != nil {
-		return err
+	if len(names) > 0 {
+		snapshot, clock, err := s.oneWake(ctx, cfg, names)
+		if err != nil {
+			return err
+		}
+		defer clock.Close()
+		down, err := service.ReportHardware(ctx, stdout, cfg, snapshot, openBoard(s.board, clock), clock)
+		if err != nil {
+			return err
+		}
+		failed += down
 	}
-	failed += down
 	if failed > 0 {
 		return silent{exitFailed}
 	}

@@ -70,7 +70,7 @@ func (s *settings) daemon(d *daemon.Context, stdout io.Writer) error {
 		return namingFlag(err)
 	}
 	if p.Starter() {
-		return s.started(stdout, p)
+		return s.started(stdout, p, files.Web)
 	}
 	for _, w := range in.Warnings {
 		p.Warn(w)
@@ -150,33 +150,22 @@ func (s *settings) stderr(d *daemon.Context) (*os.File, error) {
 	return f, nil
 }
 
-// started prints that the daemon runs, its warnings and its address.
-func (s *settings) started(stdout io.Writer, p *daemon.Process) error {
+// started prints the warnings, that the daemon runs, and where its pages are.
+func (s *settings) started(stdout io.Writer, p *daemon.Process, c *web.Config) error {
 	for _, w := range p.Warnings() {
 		if _, err := fmt.Fprintln(stdout, "warning:", w); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(stdout, "dormouse runs as process %d%s\n", p.PID(), s.pageAddress())
+	text := fmt.Sprintf("dormouse runs as process %d", p.PID())
+	switch {
+	case s.serve && s.systemdSocket:
+		text += "; its page and metrics are on the socket that systemd opened"
+	case s.serve:
+		text += "; " + service.Served(service.URLs(s.addresses, c), s.telemetryPath)
+	}
+	_, err := fmt.Fprintln(stdout, text)
 	return err
-}
-
-func (s *settings) pageAddress() string {
-	if !s.serve {
-		return ""
-	}
-	scheme := "http"
-	if s.WebConfigFile != "" {
-		scheme = "http(s)"
-	}
-	if s.systemdSocket {
-		return "; its metrics are on the socket that systemd opened"
-	}
-	var urls []string
-	for _, address := range s.addresses {
-		urls = append(urls, scheme+"://"+web.Reachable(address)+s.telemetryPath)
-	}
-	return "; its metrics are at " + strings.Join(urls, " and ")
 }
 
 // serveUntilEnd is the daemon's life, from a process that is one until it is
@@ -229,7 +218,9 @@ func (s *settings) open(p *daemon.Process, files service.Files) (o service.Optio
 		s.prepare(o.Board)
 	}
 	if s.firstWake != nil {
-		o.FirstWake = func(snapshot *sensors.Snapshot) error { return s.firstWake(snapshot, clock) }
+		o.FirstWake = func(snapshot *sensors.Snapshot) error {
+			return s.firstWake(snapshot, clock, service.URLs(s.addresses, files.Web))
+		}
 	}
 	if s.serve {
 		if o.Listeners, err = service.Listen(p, s.addresses, s.systemdSocket); err != nil {
@@ -292,6 +283,17 @@ func openBoard(kind string, clock *alarm.Clock) board.Board {
 		return sim.New(clock, uint64(time.Now().UnixNano()))
 	}
 	return board.Open()
+}
+
+// inspector is the board's own, nil where it can't be inspected. Closing the
+// clock is the caller's.
+func (s *settings) inspector() (board.Inspector, *alarm.Clock, error) {
+	clock, err := alarm.New()
+	if err != nil {
+		return nil, nil, err
+	}
+	inspector, _ := openBoard(s.board, clock).(board.Inspector)
+	return inspector, clock, nil
 }
 
 // within limits the wait for a daemon.

@@ -41,13 +41,13 @@ func defineDemo(c *kingpin.CmdClause) action {
 			simulated = b.(*sim.Board)
 			demo.AddAttic(simulated)
 		}
-		s.firstWake = func(snapshot *sensors.Snapshot, clock exporter.Clock) error {
+		s.firstWake = func(snapshot *sensors.Snapshot, clock exporter.Clock, urls []string) error {
 			if demo.InForeground(os.Stdin) {
 				go demo.PullAndPlug(os.Stdin, stdout, simulated)
 			}
 			address := ""
 			if s.serve {
-				address = "http://" + web.Reachable(s.addresses[0])
+				address = urls[0]
 			}
 			return demo.Introduce(stdout, snapshot, clock, address, s.telemetryPath)
 		}

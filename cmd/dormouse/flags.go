@@ -5,15 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/promslog"
 	promslogflag "github.com/prometheus/common/promslog/flag"
 
+	"example.org/dormouse/cmd/dormouse/internal/cli"
 	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
-	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/exporter"
 	"example.org/dormouse/exporter/web"
 	"example.org/dormouse/sensors"
@@ -40,7 +39,7 @@ type settings struct {
 	logOutput        string
 	pidFile          string
 	user, group      string
-	umask            octal
+	umask            cli.Octal
 	workingDirectory string
 	release          string
 	wakeSuspended    bool
@@ -48,7 +47,7 @@ type settings struct {
 	// prepare is what the demonstration does to its board, and firstWake what it
 	// does after the first wake.
 	prepare   func(board.Board)
-	firstWake func(*sensors.Snapshot, exporter.Clock) error
+	firstWake func(snapshot *sensors.Snapshot, clock exporter.Clock, urls []string) error
 }
 
 // wiringFlags say what is connected: run, start, restart, read, check and
@@ -169,13 +168,12 @@ func (s *settings) fromHere() error {
 
 // identify is what the board calls a wire; ok is false where it can't tell.
 func (s *settings) identify(c sensors.Claim) (id string, ok bool) {
-	clock, err := alarm.New()
+	inspector, clock, err := s.inspector()
 	if err != nil {
-		return "", false // whoever waits on it reports it
+		return "", false // whoever waits on the clock reports it
 	}
 	defer clock.Close()
-	inspector, ok := openBoard(s.board, clock).(board.Inspector)
-	if !ok {
+	if inspector == nil {
 		return "", false
 	}
 	return inspector.Identify(c)
@@ -188,17 +186,3 @@ func workingDirectory() (string, error) {
 	}
 	return here, nil
 }
-
-// octal is a file mode that is written as one: 022 is not twenty-two.
-type octal uint32
-
-func (o *octal) Set(text string) error {
-	v, err := strconv.ParseUint(text, 8, 32)
-	if err != nil || v > 0o777 {
-		return errors.New("write a file creation mask in octal, as in 022")
-	}
-	*o = octal(v)
-	return nil
-}
-
-func (o *octal) String() string { return fmt.Sprintf("%03o", uint32(*o)) }

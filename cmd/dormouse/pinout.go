@@ -2,13 +2,10 @@ package main
 
 import (
 	"io"
-	"os"
 
 	"github.com/alecthomas/kingpin/v2"
-	"golang.org/x/sys/unix"
 
-	"example.org/dormouse/daemon/alarm"
-	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/cmd/dormouse/internal/cli"
 	"example.org/dormouse/sensors/pinout"
 )
 
@@ -33,26 +30,14 @@ func definePinout(c *kingpin.CmdClause) action {
 		if err != nil {
 			return err
 		}
-		clock, err := alarm.New()
+		inspector, clock, err := s.inspector()
 		if err != nil {
 			return err
 		}
 		defer clock.Close()
-		inspector, _ := openBoard(s.board, clock).(board.Inspector)
-		if err := pinout.New(cfg, inspector).WriteText(stdout, wantsColour(stdout)); err != nil {
+		if err := pinout.New(cfg, inspector).WriteText(stdout, cli.WantsColour(stdout)); err != nil {
 			return err
 		}
 		return configErr
 	}
-}
-
-// wantsColour tells whether w is a terminal whose user wants colours: NO_COLOR
-// is that of no-color.org.
-func wantsColour(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
 }

@@ -179,6 +179,10 @@ func parse(path string, read func(string) ([]byte, error)) (*Config, error) {
 	return c, nil
 }
 
+// UsesTLS tells whether the pages are served by https; a nil Config serves plain
+// HTTP.
+func (c *Config) UsesTLS() bool { return c != nil && c.tls != nil }
+
 // decode is the toolkit's getConfig, which isn't exported, with its defaults:
 // a test compares both.
 func decode(content []byte) (*toolkit.Config, error) {

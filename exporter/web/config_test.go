@@ -239,6 +239,9 @@ func compare(t *testing.T, path, text string, ours *Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !ours.UsesTLS() {
+		t.Error("a configuration with a certificate doesn't use TLS")
+	}
 	if diff := cmp.Diff(tlsFacts(want, cert), tlsFacts(ours.tls, &ours.tls.Certificates[0]), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("TLS (-toolkit +ours):\n%s", diff)
 	}

@@ -13,6 +13,26 @@ import (
 	"example.org/dormouse/sensors/scan"
 )
 
+// ReportPrograms writes of each program what would keep it from being started,
+// and that it isn't run: it may be a backup, or worse. It returns the sensors
+// that aren't programs, and how many problems there are.
+func ReportPrograms(w io.Writer, cfg *config.Config, problems map[string][]string) (others []string, failed int, err error) {
+	for _, s := range cfg.Sensors {
+		if s.Driver.Programs == nil {
+			others = append(others, s.Name)
+			continue
+		}
+		failed += len(problems[s.Name])
+		lines := append(slices.Clone(problems[s.Name]), fmt.Sprintf("%s is a program: not run; `dormouse read %s` does", s.Name, s.Name))
+		for _, line := range lines {
+			if _, err := fmt.Fprintln(w, line); err != nil {
+				return nil, 0, err
+			}
+		}
+	}
+	return others, failed, nil
+}
+
 // ReportHardware writes of each sensor of a Snapshot whether it answers, and what
 // its chip says of itself. It returns how many sensors and channels failed.
 func ReportHardware(ctx context.Context, w io.Writer, cfg *config.Config, snapshot *sensors.Snapshot, b board.Board, clock *alarm.Clock) (failed int, err error) {

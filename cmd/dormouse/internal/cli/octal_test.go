@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 )
 
 func TestOctal(t *testing.T) {
-	var o octal
+	var o Octal
 	if err := o.Set("027"); err != nil || o != 0o27 || o.String() != "027" {
 		t.Errorf("027 became %v, %v", o, err)
 	}
