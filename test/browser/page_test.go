@@ -46,8 +46,19 @@ func (s stopped) Wall(at sensors.Instant) (time.Time, bool) {
 }
 
 // serve serves the page of n sensors with curves of a day, of which one in ten
-// fails and all have hostile texts, on a loopback address.
+// fails and all have hostile texts.
 func serve(t *testing.T, n int) (url string) {
+	t.Helper()
+	return servePage(t, func(p *page.Page) {
+		for i := range 48 {
+			p.Publish(snapshot(n, i, now.Add(-time.Duration(47-i)*30*time.Minute)))
+		}
+	})
+}
+
+// servePage serves a page, to which publish gives its Snapshots, on a loopback
+// address.
+func servePage(t *testing.T, publish func(*page.Page)) (url string) {
 	t.Helper()
 	clock := stopped(time.Now())
 	cfg, err := config.Load(config.Source{SensorFlags: wiring})
@@ -57,9 +68,7 @@ func serve(t *testing.T, n int) (url string) {
 		kit.Must(t, pinout.New(cfg, nil).WriteSVG(&b, link))
 		return template.HTML(b.String())
 	}})
-	for i := range 48 {
-		p.Publish(snapshot(n, i, now.Add(-time.Duration(47-i)*30*time.Minute)))
-	}
+	publish(p)
 	read := func(context.Context) error { return nil }
 	server := httptest.NewServer(exporter.New(exporter.Options{Clock: clock, Page: p, Read: read}))
 	t.Cleanup(server.Close)
@@ -106,6 +115,113 @@ while (walker.nextNode()) {
   if (ratio < 4.5) bad.push(ratio.toFixed(2) + ' ' + walker.currentNode.data);
 }
 return {n, bad};`
+
+// states are the Snapshot of 60 sensors, ten of each state that one can be in.
+// Those that are read every hour have read at that moment.
+func states(at sensors.Instant) *sensors.Snapshot {
+	s := &sensors.Snapshot{At: at, NextWake: at.Add(time.Hour), Expires: at.Add(2 * time.Hour)}
+	failed := &sensors.RunError{Err: sensors.Errorf(sensors.Command, "/usr/local/bin/backup exited with status 5"), Words: "cp: " + hostile + ": No space left"}
+	for k := range 60 {
+		r := sensors.Result{
+			Name: fmt.Sprintf("a-sensor-with-a-long-name-%d", k), Driver: "bme280", Wiring: "I2C bus 1, address 0x76, power probes on GPIO26 (pin 37)",
+			Tried: true, Up: true, LastRead: at, LastSuccess: at, NextRead: at.Add(time.Hour), Took: time.Second,
+			Readings: []sensors.Reading{{Quantity: sensors.Temperature, Value: float64(at/sensors.Instant(time.Hour)%24) - 12.25}},
+		}
+		switch k % 6 {
+		case 0: // a sensor
+		case 1: // one that is down
+			r.Up, r.Readings, r.Reason = false, nil, sensors.NoAnswer
+			r.Err = sensors.Errorf(sensors.NoAnswer, "no answer at 0x76 on I2C bus 1: check the wiring (supply, ground, SDA, SCL) and the address: %w", syscall.EREMOTEIO)
+		case 2: // one of whose channels fails
+			r.Failures = []sensors.Failure{{Labels: []string{"a2"}, Err: sensors.Errorf(sensors.OutOfRange, "the input is beyond ±4.096V: give it a wider gain")}}
+		case 3: // a pulse counter
+			r.Driver, r.Readings = "pulse", []sensors.Reading{{Quantity: sensors.Pulses, Value: 123_456_789_012}, {Quantity: sensors.Precipitation, Value: 34_493.8},
+				{Quantity: sensors.CountedSince, At: at.Add(-900 * time.Hour)}}
+		case 4: // a task that failed
+			r.Driver, r.Wiring, r.Up, r.Err, r.Reason = "task", "program /usr/local/bin/backup", false, failed, sensors.Command
+			r.Readings = []sensors.Reading{{Quantity: sensors.ExitStatus, Value: 5}, {Quantity: sensors.ExitDuration, Value: 3600.125}}
+			r.FailedRun = &sensors.Run{Status: 5, Output: hostile}
+		case 5: // a program that hasn't run
+			r.Driver, r.Wiring, r.Tried, r.Up, r.Readings, r.LastRead, r.LastSuccess = "command", "program /usr/local/bin/forecast", false, false, nil, 0, 0
+		}
+		s.Results = append(s.Results, r)
+	}
+	return s
+}
+
+// clipped gives the texts that are drawn outside the window or the picture that
+// they are in.
+const clipped = `
+const out = []; let n = 0;
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walker.nextNode()) {
+  const e = walker.currentNode.parentElement;
+  if (!walker.currentNode.data.trim() || ['STYLE', 'title'].includes(e.nodeName)) continue;
+  const range = document.createRange();
+  range.selectNodeContents(walker.currentNode);
+  const picture = e.closest('svg'), frame = picture ? picture.getBoundingClientRect() : {left: 0, right: innerWidth};
+  for (const r of range.getClientRects()) {
+    n++;
+    if (r.left < frame.left - 1 || r.right > frame.right + 1) out.push(Math.round(r.left) + ' to ' + Math.round(r.right) + ' ' + walker.currentNode.data);
+  }
+}
+return {n, out};`
+
+// 60 sensors in all states, in a narrow window and a wide one: what is said of
+// each can be read whole, and a sensor that is read every hour has one line of a
+// day.
+func TestStates(t *testing.T) {
+	b := newBrowser(t)
+	url := servePage(t, func(p *page.Page) {
+		for i := range 24 {
+			p.Publish(states(now.Add(-time.Duration(23-i) * time.Hour)))
+		}
+	})
+	for _, width := range []int{375, 1280} {
+		for _, scheme := range []string{"light", "dark"} {
+			name := fmt.Sprintf("page-states-%d-%s", width, scheme)
+			b.setWindow(width, scheme)
+			b.open(url)
+			var page struct {
+				Scroll, Inner, Size, Name, Apart int
+				States                           map[string]int
+				Moves                            []int
+			}
+			b.run(`const states = {};
+				for (const e of document.querySelectorAll('td.state > b')) states[e.textContent] = (states[e.textContent] || 0) + 1;
+				return {scroll: document.documentElement.scrollWidth, inner: innerWidth, size: document.documentElement.outerHTML.length, states,
+					name: Math.floor(Math.min(...[...document.querySelectorAll('td.name')].map(e => e.clientWidth))),
+					apart: Math.max(...[...document.querySelectorAll('td.name')].map(e => [e, e.parentElement.nextElementSibling?.querySelector('td.name')])
+						.filter(p => p[1]).map(p => Math.round(p[1].getBoundingClientRect().top - p[0].getBoundingClientRect().top))),
+					moves: [...new Set([...document.querySelectorAll('svg.curve path')].map(p => p.getAttribute('d').split('M').length - 1))]}`, &page)
+			if page.Scroll > page.Inner || page.Inner != width {
+				t.Errorf("%s: %d px wide in a window of %d", name, page.Scroll, page.Inner)
+			}
+			if want := map[string]int{"down": 20, "ok": 30, "not read yet": 10}; !maps.Equal(page.States, want) {
+				t.Errorf("%s: the states are %v, want %v", name, page.States, want)
+			}
+			if !slices.Equal(page.Moves, []int{1}) {
+				t.Errorf("%s: curves of hourly reads have %v parts, want one", name, page.Moves)
+			}
+			if page.Name < 90 || page.Apart > 60 {
+				t.Errorf("%s: a reading's name has %d px, and a sensor's readings are %d px apart", name, page.Name, page.Apart)
+			}
+			if page.Size >= 100_000 {
+				t.Errorf("%s: %d bytes", name, page.Size)
+			}
+			var texts struct {
+				N        int
+				Bad, Out []string
+			}
+			b.run(contrast, &texts)
+			b.run(clipped, &texts)
+			if texts.N < 500 || len(texts.Bad) > 0 || len(texts.Out) > 0 {
+				t.Errorf("%s: of %d texts too little contrast have %q, and cut off are %q", name, texts.N, texts.Bad, texts.Out)
+			}
+			b.screenshot(name)
+		}
+	}
+}
 
 // The page with 1, 12 and 60 sensors, narrow and wide, light and dark.
 func TestPages(t *testing.T) {
