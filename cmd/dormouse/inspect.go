@@ -59,7 +59,7 @@ func processToInspect(text, pidFile string) (int, error) {
 	if text == "" {
 		state := daemon.Status(pidFile)
 		if state.PID == 0 {
-			return 0, fmt.Errorf("dormouse is %s: give the number of a process", state.Text)
+			return 0, fmt.Errorf("dormouse is %s: give the number of a process%s", state.Text, elsewhere(pidFile, state))
 		}
 		return state.PID, nil
 	}

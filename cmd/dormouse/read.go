@@ -81,7 +81,8 @@ func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format st
 		case !errors.Is(err, control.ErrNoDaemon):
 			return err
 		case s.unconfigured():
-			return usageError{errors.New("no sensor is configured and no daemon runs: give --sensor or --config.file, or start the daemon")}
+			return usageError{errors.New("no sensor is configured and no daemon runs: give --sensor or --config.file, or start the daemon" +
+				service.Elsewhere(s.pidFile, service.SystemPIDFile))}
 		}
 	}
 	cfg, err := s.Load()

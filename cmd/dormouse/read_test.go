@@ -146,6 +146,9 @@ func TestStatusOfSensors(t *testing.T) {
 	if text := p.must("status", "--format=json"); !strings.Contains(text, `"readings_error":"no daemon answers`) {
 		t.Errorf("where it can't be asked: %s", text)
 	}
+	if text := p.must("status"); !strings.Contains(text, "\nreadings: no daemon answers") {
+		t.Errorf("where it can't be asked: %s", text)
+	}
 	p.must("stop")
 	if text, _, code := p.run("status", "--format=json"); code != 3 || text != `{"code":3,"text":"not running"}`+"\n" {
 		t.Errorf("exit status %d, %s", code, text)

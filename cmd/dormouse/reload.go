@@ -24,7 +24,7 @@ func reload(ctx context.Context, pidFile string, stdout io.Writer) error {
 		return fmt.Errorf("--pid-file: %s", state.Text)
 	}
 	if !state.Running() {
-		return daemon.WithExitCode(fmt.Errorf("dormouse is %s: there is nothing to reload", state.Text), daemon.ExitNotRunning)
+		return daemon.WithExitCode(fmt.Errorf("dormouse is %s: there is nothing to reload%s", state.Text, elsewhere(pidFile, state)), daemon.ExitNotRunning)
 	}
 	// The control socket tells the outcome; a signal can't.
 	err := control.Reload(ctx, pidFile)

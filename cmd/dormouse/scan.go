@@ -91,8 +91,8 @@ func (s *settings) scan(only []string, identify bool) (*scan.Document, error) {
 	pidFiles := []string{s.pidFile}
 	if s.board == "sim" { // its chips have power since now
 		err = o.Clock.Sleep(ctx, scan.PowerUp)
-	} else if s.pidFile != systemPIDFile {
-		pidFiles = append(pidFiles, systemPIDFile)
+	} else if s.pidFile != service.SystemPIDFile {
+		pidFiles = append(pidFiles, service.SystemPIDFile)
 	}
 	if err == nil {
 		o.Reads, o.ReadsUnknown = service.DaemonSensors(ctx, o.Clock, pidFiles)
@@ -103,6 +103,3 @@ func (s *settings) scan(only []string, identify bool) (*scan.Document, error) {
 	}
 	return nil, fmt.Errorf("the scan was interrupted: %w", err)
 }
-
-// systemPIDFile is that of the units and of root, whoever scans.
-const systemPIDFile = "/run/dormouse/dormouse.pid"

@@ -87,7 +87,7 @@ func (s *settings) selftestRead(ctx context.Context, clock *alarm.Clock, o *self
 		return err
 	}
 	if s.board != "sim" {
-		pidFiles := []string{s.pidFile, systemPIDFile}
+		pidFiles := []string{s.pidFile, service.SystemPIDFile}
 		if reads, err := service.DaemonSensors(ctx, clock, pidFiles); err != nil || len(reads) > 0 {
 			o.NotRead = "a daemon runs, and the wires are its: stop it first"
 			return nil

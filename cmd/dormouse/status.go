@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -57,6 +59,9 @@ func status(pidFile string, timeout time.Duration, format string, stdout io.Writ
 		var err error
 		if doc.Readings, err = control.Readings(ctx, pidFile); err != nil {
 			doc.ReadingsError = err.Error()
+			if errors.Is(err, fs.ErrPermission) {
+				doc.ReadingsError = "only root and the daemon's user may ask for them: use sudo"
+			}
 		}
 		if len(names) > 0 {
 			if doc.Programs, err = service.ProgramsOf(ctx, pidFile, names); err != nil {
@@ -68,7 +73,7 @@ func status(pidFile string, timeout time.Duration, format string, stdout io.Writ
 	if format == "json" {
 		err = json.NewEncoder(stdout).Encode(doc)
 	} else {
-		err = printStatus(stdout, &doc)
+		err = printStatus(stdout, &doc, elsewhere(pidFile, doc.State))
 	}
 	if err == nil && doc.Code != daemon.StatusRunning {
 		err = silent{doc.Code}
@@ -76,12 +81,23 @@ func status(pidFile string, timeout time.Duration, format string, stdout io.Writ
 	return err
 }
 
+// elsewhere tells of the system's daemon where none runs by the pidfile.
+func elsewhere(pidFile string, state daemon.State) string {
+	if state.Running() {
+		return ""
+	}
+	return service.Elsewhere(pidFile, service.SystemPIDFile)
+}
+
 // printStatus prints how many sensors are up, the next wake, and why sensors
 // are down.
-func printStatus(w io.Writer, doc *statusDocument) error {
-	text := fmt.Sprintf("dormouse: %s\n", doc.Text)
-	if doc.Readings != nil {
+func printStatus(w io.Writer, doc *statusDocument, elsewhere string) error {
+	text := fmt.Sprintf("dormouse: %s%s\n", doc.Text, elsewhere)
+	switch {
+	case doc.Readings != nil:
 		text += doc.Readings.Summary()
+	case doc.ReadingsError != "":
+		text += "readings: " + doc.ReadingsError + "\n"
 	}
 	if _, err := io.WriteString(w, text); err != nil {
 		return err

@@ -79,7 +79,7 @@ func timeoutFlag(c *kingpin.CmdClause) *time.Duration {
 func stop(ctx context.Context, pidFile string, stdout io.Writer) error {
 	pid, err := daemon.Stop(ctx, pidFile)
 	if errors.Is(err, daemon.ErrNotRunning) {
-		_, err = fmt.Fprintln(stdout, "dormouse is not running")
+		_, err = fmt.Fprintln(stdout, "dormouse is not running"+service.Elsewhere(pidFile, service.SystemPIDFile))
 		return err
 	}
 	if err != nil {

@@ -4,12 +4,30 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"example.org/dormouse/daemon"
 )
 
 // DefaultPIDFile is the pidfile where no flag names one: root's is the system's, a
 // user's their own, and what the service manager has set up wins.
 func DefaultPIDFile() string {
 	return filepath.Join(runtimeDirectory(), "dormouse.pid")
+}
+
+// SystemPIDFile is that of the units and of root.
+const SystemPIDFile = "/run/dormouse/dormouse.pid"
+
+// Elsewhere tells, where no daemon runs by the pidfile of a user who named none,
+// that the system's does, which they may have meant; empty: it doesn't, either.
+func Elsewhere(pidFile, system string) string {
+	if pidFile == system || pidFile != DefaultPIDFile() {
+		return ""
+	}
+	state := daemon.Status(system)
+	if !state.Running() {
+		return ""
+	}
+	return fmt.Sprintf("; the system's daemon runs as process %d: use sudo, or --pid-file=%s", state.PID, system)
 }
 
 func runtimeDirectory() string {
