@@ -5,8 +5,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"example.org/dormouse/sensors"
 )
@@ -34,13 +36,9 @@ func TestDependenciesAreExplained(t *testing.T) {
 
 // Links between the documents lead somewhere.
 func TestDocumentLinks(t *testing.T) {
-	documents, err := filepath.Glob("../../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	links := regexp.MustCompile(`\]\(([^)#: ]+)(#[^)]*)?\)`)
 	found := 0
-	for _, d := range append(documents, "../../README.md") {
+	for _, d := range documents(t) {
 		text, err := os.ReadFile(d)
 		if err != nil {
 			t.Fatal(err)
@@ -54,6 +52,114 @@ func TestDocumentLinks(t *testing.T) {
 	}
 	if found == 0 {
 		t.Error("no link was found")
+	}
+}
+
+// Fragments of links are headings, as GitHub names them.
+func TestDocumentAnchors(t *testing.T) {
+	heading := regexp.MustCompile("(?m)^#+ (.*)$")
+	fences := regexp.MustCompile("(?ms)^```.*?^```")
+	anchors := map[string][]string{}
+	contents := map[string]string{}
+	for _, path := range documents(t) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		contents[path] = fences.ReplaceAllString(string(text), "")
+		for _, m := range heading.FindAllStringSubmatch(contents[path], -1) {
+			kept := strings.Map(func(r rune) rune {
+				if r == '-' || r == '_' || r == ' ' || unicode.IsLetter(r) || unicode.IsDigit(r) {
+					return unicode.ToLower(r)
+				}
+				return -1
+			}, m[1])
+			anchors[path] = append(anchors[path], strings.ReplaceAll(kept, " ", "-"))
+		}
+	}
+	found := 0
+	for path, text := range contents {
+		for _, m := range regexp.MustCompile(`\]\(([^)#: ]*)#([^)]+)\)`).FindAllStringSubmatch(text, -1) {
+			target := path
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(path), m[1])
+			}
+			found++
+			if known, ok := anchors[target]; ok && !slices.Contains(known, m[2]) {
+				t.Errorf("%s: %s has no heading for %s", path, target, m[0])
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d links with a fragment were found", found)
+	}
+}
+
+// Files that a document names by their path in the project are there.
+func TestDocumentPaths(t *testing.T) {
+	paths := regexp.MustCompile("`((?:cmd|daemon|sensors|exporter|test|examples|docs|systemd|init\\.d|packaging)/[\\w./-]+)`")
+	madeUp := regexp.MustCompile(`/xmp100(_test)?\.go$`) // drivers-howto.md adds it
+	found := 0
+	for _, d := range documents(t) {
+		text, err := os.ReadFile(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range paths.FindAllStringSubmatch(string(text), -1) {
+			found++
+			if _, err := os.Stat("../../" + m[1]); err != nil && !madeUp.MatchString(m[1]) {
+				t.Errorf("%s: %v", d, err)
+			}
+		}
+	}
+	if found < 50 {
+		t.Errorf("only %d paths were found", found)
+	}
+}
+
+// documents are README and what is in docs.
+func documents(t *testing.T) []string {
+	t.Helper()
+	found, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(found, "../../README.md")
+}
+
+// The rules and the dashboard name metrics that there are.
+func TestExamplesNameMetrics(t *testing.T) {
+	page, err := os.ReadFile("../../exporter/testdata/metrics.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, name := range sensors.QuantityNames() {
+		q, _ := sensors.QuantityByName(name)
+		known[q.MetricName()] = true
+	}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+)`).FindAllStringSubmatch(string(page), -1) {
+		known[m[1]] = true
+	}
+	names := regexp.MustCompile(`[\w:]*(?:dormouse|sensor)_[a-z_]*[a-z][\w:]*`)
+	for _, file := range []string{"prometheus/alerts.yml", "prometheus/recording.yml", "grafana/dormouse.json"} {
+		text, err := os.ReadFile("../../examples/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for _, name := range names.FindAllString(string(text), -1) {
+			if strings.Contains(name, ":") { // a rule's own
+				continue
+			}
+			found++
+			if !known[name] {
+				t.Errorf("%s: there is no metric %s", file, name)
+			}
+		}
+		if found < 5 {
+			t.Errorf("%s names %d metrics", file, found)
+		}
 	}
 }
 
