@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"example.org/dormouse/exporter"
@@ -19,6 +20,9 @@ func AskDaemon(ctx context.Context, pidFile string, load func() (*config.Config,
 	theirs, err := control.Readings(ctx, pidFile)
 	if errors.Is(err, control.ErrNotYet) {
 		theirs, err = control.Read(ctx, pidFile, nil) // waits for the first wake
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, notAsked(err, pidFile, load, names)
 	}
 	if err != nil {
 		return nil, err
@@ -49,6 +53,22 @@ func AskDaemon(ctx context.Context, pidFile string, load func() (*config.Config,
 		readings.Sensors = slices.DeleteFunc(readings.Sensors, func(t exporter.SensorJSON) bool { return !slices.Contains(names, t.Name) })
 	}
 	return readings, err
+}
+
+// notAsked is the error where the daemon can't be asked for want of rights. What is
+// configured here can be read without it, but for a program that is named: the
+// daemon might be running it.
+func notAsked(err error, pidFile string, load func() (*config.Config, error), names []string) error {
+	if load != nil {
+		cfg, loadErr := load()
+		if loadErr != nil {
+			return loadErr
+		}
+		if !slices.ContainsFunc(cfg.Sensors, func(s *config.Sensor) bool { return s.Driver.Programs != nil && slices.Contains(names, s.Name) }) {
+			return err
+		}
+	}
+	return fmt.Errorf("%s: %w: only root and the daemon's user may ask the daemon, and have it run a program", control.Path(pidFile), fs.ErrPermission)
 }
 
 // ProgramsOf asks the daemon for the runs of the named programs.
