@@ -63,15 +63,3 @@ func (l *loader) describe(d *sensors.Driver, path string) (*sensors.Driver, erro
 	}
 	return d.Describe(path, data)
 }
-
-// Descriptions are the files that the sensors' descriptions name, each once: what
-// Source.Read will be asked for.
-func Descriptions(src Source) []string {
-	var paths []string
-	src.Read = func(path string) ([]byte, error) {
-		paths = append(paths, path)
-		return nil, errors.New("it is only named")
-	}
-	_, _ = Draft(src) // what is wrong Load tells
-	return paths
-}

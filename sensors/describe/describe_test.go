@@ -67,9 +67,6 @@ func TestConfiguration(t *testing.T) {
 	if b.Driver.Name != "i2c" || b.Driver != c.Sensors[2].Driver || b.Wiring() != "I2C bus 1, address 0x1f" || c.Sensors[2].Wiring() != "I2C bus 1, address 0x18" {
 		t.Errorf("%+v, %s", b.Driver, b.Wiring())
 	}
-	if paths := config.Descriptions(config.Source{SensorFlags: []string{"a=i2c,description=/x", "b=i2c,description=/y", "d=i2c,description=/x", "e=i2c,description=z"}}); !slices.Equal(paths, []string{"/x", "/y"}) {
-		t.Errorf("it names %q", paths)
-	}
 }
 
 // Another content of the same file is another sensor, so that a reload takes it.

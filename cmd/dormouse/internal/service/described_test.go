@@ -27,6 +27,11 @@ func TestDescriptionsAreHandedOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Reading makes the configuration, to know which descriptions it names. It
+	// isn't made again where that was here.
+	if here, err := source().Parse(in); err != nil || here.Config != in.parsed {
+		t.Errorf("the configuration is made a second time: %v", err)
+	}
 	handover, err := in.Handover()
 	if err != nil {
 		t.Fatal(err)

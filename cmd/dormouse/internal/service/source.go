@@ -49,6 +49,11 @@ type Inputs struct {
 	LogOutput string `json:"log_output"`
 	// Warnings are for the terminal and for the log.
 	Warnings []string `json:"warnings"`
+
+	// What was made of it by Read, which has to know the descriptions that it
+	// names.
+	parsed    *config.Config
+	configErr error
 }
 
 // Load reads the configuration file, if any, and makes the configuration.
@@ -106,11 +111,7 @@ func (s *Source) Read() (*Inputs, error) {
 		return nil, err
 	}
 	in := &Inputs{Config: content, Described: map[string][]byte{}}
-	for _, path := range config.Descriptions(s.source(content, nil)) {
-		if data, err := regular.ReadFile(path, mostDescription); err == nil { // else Parse tells
-			in.Described[path] = data
-		}
-	}
+	in.parsed, in.configErr = s.parseConfig(content, in.Described)
 	if s.WebConfigFile == "" {
 		return in, nil
 	}
@@ -120,9 +121,14 @@ func (s *Source) Read() (*Inputs, error) {
 	return in, nil
 }
 
-// Parse makes the configurations of the sensors and of the server.
+// Parse makes the configurations of the sensors and of the server. Where in is
+// what Read has read, that of the sensors is made already.
 func (s *Source) Parse(in *Inputs) (files Files, err error) {
-	if files.Config, err = s.parseConfig(in.Config, in.Described); err != nil || in.WebFiles == nil {
+	files.Config, err = in.parsed, in.configErr
+	if files.Config == nil && err == nil {
+		files.Config, err = s.parseConfig(in.Config, in.Described)
+	}
+	if err != nil || in.WebFiles == nil {
 		return files, err
 	}
 	files.Web, err = web.Parse(s.WebConfigFile, in.WebFiles)
@@ -167,7 +173,8 @@ func (s *Source) readConfig() ([]byte, error) {
 }
 
 // source is all that a configuration is made from, with the file's content and
-// those descriptions of chips that were read with it.
+// those descriptions of chips that were read with it. To them, if it isn't nil,
+// those are added that are read now.
 func (s *Source) source(data []byte, described map[string][]byte) config.Source {
 	if s.Machine == nil {
 		s.Machine = FindMachine()
@@ -179,7 +186,11 @@ func (s *Source) source(data []byte, described map[string][]byte) config.Source 
 			if data, ok := described[path]; ok {
 				return data, nil
 			}
-			return regular.ReadFile(path, mostDescription)
+			data, err := regular.ReadFile(path, mostDescription)
+			if err == nil && described != nil {
+				described[path] = data
+			}
+			return data, err
 		},
 	}
 }
