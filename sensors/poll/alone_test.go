@@ -9,15 +9,15 @@ import (
 	"example.org/dormouse/sensors"
 )
 
-const lockOf20 = "i2c 1 0x20"
+var lockOf20 = sensors.Claim{Kind: sensors.I2CWire, Bus: 1, Address: 0x20}
 
-func (b *fakeBoard) lockElsewhere(key string, held bool) {
+func (b *fakeBoard) lockElsewhere(key sensors.Claim, held bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.locked[key] = held
 }
 
-func (b *fakeBoard) isLocked(key string) bool {
+func (b *fakeBoard) isLocked(key sensors.Claim) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.locked[key]

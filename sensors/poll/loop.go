@@ -69,7 +69,6 @@ func (l *loop) run(ctx context.Context, only *request) (*sensors.Snapshot, error
 		l.lasting = newLasting(l.clock, ctx)
 		defer l.lasting.Cancel()
 	}
-	defer l.workers.dismiss()
 	requests, jumps, edges := l.requests, l.clock.Jumps(), l.watches.edges
 	if only != nil {
 		requests, jumps, edges = nil, nil, nil
@@ -140,6 +139,7 @@ func (l *loop) close() error {
 		return nil
 	}
 	l.stopped = true
+	l.workers.dismiss()
 	for _, s := range l.set.Load().sensors {
 		l.release(s)
 	}

@@ -30,15 +30,16 @@ type reader struct {
 
 	sensor sensors.Sensor // nil: to be built
 	report sensors.Report
-	done   chan struct{}   // sent to when an attempt ends that is waited for, or was left behind
-	batch  *batch          // those it is read with
-	bus    *buses.Bus      // nil: its driver has none
-	ctx    context.Context // of the attempt
-	lines  []*line         // taken and not closed
-	opened []openedWire    // in the attempt, whether they were closed or not
-	locks  lock.Held       // of the attempt
-	alone  bool            // with its chip
-	keeps  *buses.Bus      // is kept from the other sensors; nil: none is
+	done   chan struct{}             // sent to when an attempt ends that is waited for, or was left behind
+	batch  *batch                    // those it is read with
+	bus    *buses.Bus                // nil: its driver has none
+	ctx    context.Context           // of the attempt
+	lines  []*line                   // taken and not closed
+	opened []openedWire              // in the attempt, whether they were closed or not
+	lock   func() (io.Closer, error) // that of its chip
+	locks  lock.Held                 // of the attempt
+	alone  bool                      // with its chip
+	keeps  *buses.Bus                // is kept from the other sensors; nil: none is
 
 	awaited atomic.Bool // the attempt or overdue, whichever sets it to false, ends the sensor's read
 }
@@ -47,6 +48,7 @@ func newReader(sh *shared, cfg *config.Sensor) *reader {
 	r := &reader{shared: sh, cfg: cfg, done: make(chan struct{}, 1), log: sh.log.With("sensor", cfg.Name)}
 	if claim, ok := cfg.Options.Claim(sensors.I2CWire); ok {
 		r.device = &i2c.Dev{Bus: (*readerBus)(r), Addr: uint16(claim.Address)}
+		r.lock = func() (io.Closer, error) { return sh.board.Lock(claim) }
 	}
 	return r
 }
@@ -320,7 +322,7 @@ func (b *readerBus) aloneWithChip() error {
 	if _, err := b.bus.Open(b.shared.board); err != nil {
 		return err
 	}
-	if err := (*reader)(b).Alone(b.ctx, sensors.I2CWire); err != nil {
+	if err := b.locks.Wait(b.ctx, b.shared.clock, b.lock); err != nil {
 		return err
 	}
 	b.alone = true

@@ -21,8 +21,8 @@ const (
 	// margin is what else a read may take on a busy machine before its last
 	// readings expire.
 	margin = 5 * time.Second
-	// mostIdle bounds the workers that are kept from wake to wake.
-	mostIdle = 4
+	// mostIdle bounds the workers that are kept from wake to wake: 8 kB each.
+	mostIdle = 16
 )
 
 // workers are the goroutines that read sensors. launch, free and dismiss are
@@ -39,7 +39,7 @@ func newWorkers(s *shared, w *wires) *workers {
 }
 
 // launch has a worker read s. Workers are kept, because the stack of a new
-// goroutine has to grow first, and that costs a tenth of a short wake.
+// goroutine has to grow first, which costs as much as a short read.
 func (w *workers) launch(s *sensor) {
 	last := len(w.idle) - 1
 	if last < 0 {

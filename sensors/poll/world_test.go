@@ -445,7 +445,7 @@ type fakeBoard struct {
 	now      func() alarm.Instant
 	edges    map[string]chan error // of lines that are waited for: what WaitEdge returns
 	driven   []string              // when, since boot, which output became what
-	locked   map[string]bool       // by claim
+	locked   map[sensors.Claim]bool
 	unlocked int
 	ports    *atomic.Int32 // serial ports that are open; nil: there is none
 }
@@ -455,7 +455,7 @@ func (b *fakeBoard) note(format string, args ...any) {
 }
 
 func newFakeBoard() *fakeBoard {
-	return &fakeBoard{locked: map[string]bool{}, opened: map[sensors.Bus]int{}, closed: map[sensors.Bus]int{}, locks: map[sensors.Bus]chan struct{}{}, lines: map[string]int{}, edges: map[string]chan error{},
+	return &fakeBoard{locked: map[sensors.Claim]bool{}, opened: map[sensors.Bus]int{}, closed: map[sensors.Bus]int{}, locks: map[sensors.Bus]chan struct{}{}, lines: map[string]int{}, edges: map[string]chan error{},
 		tx: func(bus sensors.Bus, addr uint16, w, r []byte) error {
 			for i := range r {
 				r[i] = byte(addr)
@@ -498,10 +498,10 @@ func (p *fakePort) Close() error {
 
 type fakeLock struct {
 	board *fakeBoard
-	key   string
+	key   sensors.Claim
 }
 
-func (l fakeLock) Close() error {
+func (l *fakeLock) Close() error {
 	l.board.mu.Lock()
 	defer l.board.mu.Unlock()
 	delete(l.board.locked, l.key)
@@ -512,11 +512,12 @@ func (l fakeLock) Close() error {
 func (b *fakeBoard) Lock(c sensors.Claim) (io.Closer, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.locked[c.Key()] {
+	key := sensors.Claim{Kind: c.Kind, Bus: c.Bus, Address: c.Address}
+	if b.locked[key] {
 		return nil, fmt.Errorf("lock %s: %w", c, lock.ErrLocked)
 	}
-	b.locked[c.Key()] = true
-	return fakeLock{b, c.Key()}, nil
+	b.locked[key] = true
+	return &fakeLock{b, key}, nil
 }
 
 func (b *fakeBoard) OpenBus(n sensors.Bus) (i2c.BusCloser, error) {
