@@ -13,9 +13,11 @@ import (
 )
 
 // tenChips are ten sensors on one I2C bus, each with three readings.
-func tenChips(w *world) []*config.Sensor {
+func tenChips(w *world) []*config.Sensor { return manyChips(w, 10) }
+
+func manyChips(w *world, n int) []*config.Sensor {
 	var all []*config.Sensor
-	for i := range 10 {
+	for i := range n {
 		f := w.sensor(fmt.Sprint(i), on(1, fmt.Sprintf("0x%02x", 0x20+i)))
 		b := make([]byte, 8)
 		f.sense = func(ctx context.Context, e sensors.Env, r *sensors.Report) error {
@@ -67,11 +69,26 @@ func TestAllocationsOfAWake(t *testing.T) {
 			w.shots = w.shots[:0]
 		}
 		wake()
-		const perSensor = 22 // two of them are the lock of its chip
-		if n := testing.AllocsPerRun(100, wake); n > 10*perSensor+30 {
+		const perSensor = 11 // one of them is the lock of its chip
+		if n := testing.AllocsPerRun(100, wake); n > 10*perSensor+10 {
 			t.Errorf("%v allocations in a wake of ten sensors", n)
 		}
 		w.pass(time.Minute)
 		w.want("0", 0x20, 0.5, 1e5)
 	})
+}
+
+// The goroutines of a wake's reads are kept for the next, up to a bound.
+func TestWorkersAreKept(t *testing.T) {
+	for n, kept := range map[int]int{10: 10, mostIdle + 4: mostIdle} {
+		in(t, func(w *world) {
+			w.run(manyChips(w, n)...)
+			for range 3 {
+				w.pass(time.Minute)
+				if idle := len(w.poll.loop.workers.idle); idle != kept {
+					t.Errorf("%d workers are kept of %d reads, want %d", idle, n, kept)
+				}
+			}
+		})
+	}
 }
