@@ -53,17 +53,25 @@ func (b *bench) steps(t *testing.T, events []rig.GPIOEvent, lines ...int) []step
 	return all
 }
 
-// free checks that lines are as they are pulled, down, and held by nobody.
+// free checks that lines are as they are pulled, down, and held by nobody. A
+// program that was about to be run when the daemon was killed may hold a line a
+// moment longer than the daemon.
 func (b *bench) free(t *testing.T, d *kit.Daemon, lines ...int) {
 	t.Helper()
+	info, inspected := b.Inspect(t.Context(), d.PID)
 	for _, line := range lines {
-		if high, err := b.header.Value(t.Context(), line); err != nil || high {
-			t.Errorf("line %d is high: %t, %v", line, high, err)
+		low := func() error {
+			high, err := b.header.Value(t.Context(), line)
+			if err == nil && high {
+				err = fmt.Errorf("line %d is high", line)
+			}
+			return err
 		}
-	}
-	info, err := b.Inspect(t.Context(), d.PID)
-	if err != nil {
-		return // it has ended
+		if inspected != nil { // it has ended
+			kit.Eventually(t, low)
+		} else if err := low(); err != nil {
+			t.Error(err)
+		}
 	}
 	for _, file := range info.Files {
 		if strings.Contains(file, "gpio") {
@@ -85,7 +93,7 @@ func TestRailsRiseInTheirOrder(t *testing.T) {
   - {name: boost, line: GPIO6, settle: 100ms, after: main}
   - {name: main, line: GPIO5, settle: 50ms}
 sensors:
-`+program("moist", "probes", "0.2", "5s")+program("other", "main", "1", "5s"))
+`+program("moist", "probes", "0.2", "1m")+program("other", "main", "1", "1m"))
 	d.Read()
 	trace, err := b.TraceGPIO(t.Context())
 	kit.Must(t, err)
@@ -134,7 +142,9 @@ func TestARailIsCutOffAfterItsTime(t *testing.T) {
 	if len(got) != 2 || got[1].on {
 		t.Fatalf("the line was switched as %+v", got)
 	}
-	if on := got[1].at - got[0].at; on < 700*time.Millisecond || on > 1200*time.Millisecond {
+	// A machine that stands still is late. How exact it is otherwise is shown by
+	// the tests of rails, whose time is virtual; the program would take 30 s.
+	if on := got[1].at - got[0].at; on < 700*time.Millisecond || on > 20*time.Second {
 		t.Errorf("it was on for %s", on)
 	}
 	if log := d.Log(); !strings.Contains(log, "a rail was on for too long") || !strings.Contains(log, "rail=heater") {
@@ -190,7 +200,7 @@ func TestWhatIsLeftOnTheLines(t *testing.T) {
 		b := newBench(t)
 		trace, err := b.TraceGPIO(t.Context())
 		kit.Must(t, err)
-		d := b.start(t, yaml+program("slow", "second", "3", "1m"))
+		d := b.start(t, yaml+program("slow", "second", "30", "1m"))
 		up(t, b)
 		kit.Must(t, b.Kill(t.Context(), d.PID, syscall.SIGKILL))
 		ended(t, b, d)
@@ -213,7 +223,7 @@ func TestWhatIsLeftOnTheLines(t *testing.T) {
 	})
 	t.Run("abort", func(t *testing.T) { // as in a fault of the runtime
 		b := newBench(t)
-		d := b.start(t, yaml+program("slow", "second", "3", "1m"))
+		d := b.start(t, yaml+program("slow", "second", "30", "1m"))
 		up(t, b)
 		kit.Must(t, b.Kill(t.Context(), d.PID, syscall.SIGABRT))
 		ended(t, b, d)
@@ -240,9 +250,13 @@ func TestWhatIsLeftOnTheLines(t *testing.T) {
 		const address = 0x48
 		kit.Must(t, bus.AddChip(t.Context(), address, i2c.TMP102(-162)))
 		d := b.start(t, yaml+fmt.Sprintf("  - {name: cold, driver: tmp102, bus: %d, addr: 0x48, retries: 0, timeout: 500ms, power: second}\n", bus.Number))
-		if s := d.Read()["cold"]; !*s.Up {
-			t.Fatalf("before the bus hangs: %s", s.Error)
+		answers := func() error { // within half a second, unless the machine stands still
+			if s := d.Read()["cold"]; !*s.Up {
+				return errors.New(s.Error)
+			}
+			return nil
 		}
+		kit.Eventually(t, answers)
 		trace, err := b.TraceGPIO(t.Context())
 		kit.Must(t, err)
 		kit.Must(t, bus.SetFault(t.Context(), 0, i2c.Hang))
@@ -253,12 +267,7 @@ func TestWhatIsLeftOnTheLines(t *testing.T) {
 		b.wantDown(t, events, down)
 		b.free(t, d, first, second)
 		kit.Must(t, bus.SetFault(t.Context(), 0, i2c.Healthy))
-		kit.Eventually(t, func() error {
-			if s := d.Read()["cold"]; !*s.Up {
-				return fmt.Errorf("after the bus has recovered: %s", s.Error)
-			}
-			return nil
-		})
+		kit.Eventually(t, answers)
 		d.Stop()
 	})
 	t.Run("reload", func(t *testing.T) {

@@ -41,8 +41,9 @@ func (g *guest) start(c protocol.Command, stdin []byte) (any, []byte, error) {
 		Path: path, Args: c.Argv, Env: c.Env, Dir: c.Dir,
 		Stdout: &p.stdout, Stderr: &p.stderr,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
-		// A daemon inherits the pipes unless it closes them: don't wait for it.
-		WaitDelay: time.Second,
+		// A daemon inherits the pipes unless it closes them: don't wait for it. A
+		// machine that stands still for a moment loses no output.
+		WaitDelay: 5 * time.Second,
 	}
 	if len(stdin) > 0 { // else /dev/null
 		cmd.Stdin = bytes.NewReader(stdin)
@@ -146,6 +147,9 @@ func process(q protocol.Process) (any, error) {
 			return nil, err
 		}
 		info.Threads++
+		if !strings.HasPrefix(fields["State"], "S") {
+			info.Awake++
+		}
 		for key, sum := range map[string]*int64{"voluntary_ctxt_switches": &info.Voluntary, "nonvoluntary_ctxt_switches": &info.Involuntary} {
 			n, err := strconv.ParseInt(fields[key], 10, 64)
 			if err != nil {

@@ -172,6 +172,10 @@ func pulses(p protocol.GPIOPulses) (any, error) {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	defer unix.Close(fd)
+	before, err := clocks()
+	if err != nil {
+		return nil, err
+	}
 	for range p.Count {
 		for _, level := range []string{away, rest} {
 			if _, err := unix.Pwrite(fd, []byte(level), 0); err != nil {
@@ -180,7 +184,8 @@ func pulses(p protocol.GPIOPulses) (any, error) {
 			time.Sleep(p.Period / 2)
 		}
 	}
-	return clocks()
+	after, err := clocks()
+	return protocol.GPIOPulsed{Clocks: after, Took: after.Monotonic - before.Monotonic}, err
 }
 
 // lineInput is GPIO_V2_LINE_FLAG_INPUT (linux/gpio.h).

@@ -223,12 +223,16 @@ func (d *Daemon) WakeUps(f func()) int64 {
 }
 
 // Asleep returns when the daemon sleeps: goroutines of an answered request go to
-// sleep first.
+// sleep first. A process that waits for the processor all the time isn't woken
+// either, so that its state is asked, too.
 func (d *Daemon) Asleep() {
 	d.t.Helper()
 	Eventually(d.t, func() error {
-		if n := d.WakeUps(func() { d.m.Sleep(d.t, time.Second/2) }); n != 0 {
-			return fmt.Errorf("it doesn't sleep: %d wake-ups", n)
+		n := d.WakeUps(func() { d.m.Sleep(d.t, time.Second/2) })
+		info, err := d.m.Inspect(d.t.Context(), d.PID)
+		Must(d.t, err)
+		if n != 0 || info.Awake > 0 {
+			return fmt.Errorf("it doesn't sleep: %d wake-ups, and %d threads are awake", n, info.Awake)
 		}
 		return nil
 	})

@@ -88,12 +88,16 @@ func (c *GPIOChip) Value(ctx context.Context, line int) (high bool, err error) {
 
 // Pulses makes n pulses on an input, from its level away and back, each half a
 // period: 2n edges. A period of 0 is as fast as the guest can, some 20 µs an
-// edge. It returns the guest's clocks after the last edge.
-func (c *GPIOChip) Pulses(ctx context.Context, line, n int, period time.Duration) (Clocks, error) {
-	clocks, _, err := call[Clocks](ctx, c.m, protocol.MethodGPIOPulses,
+// edge. It returns the guest's clocks after the last edge, and how long all
+// took by them.
+func (c *GPIOChip) Pulses(ctx context.Context, line, n int, period time.Duration) (GPIOPulsed, error) {
+	pulsed, _, err := call[GPIOPulsed](ctx, c.m, protocol.MethodGPIOPulses,
 		protocol.GPIOPulses{GPIOLine: c.line(line), Count: n, Period: period}, nil)
-	return clocks, err
+	return pulsed, err
 }
+
+// GPIOPulsed tells when pulses ended, and how long they took.
+type GPIOPulsed = protocol.GPIOPulsed
 
 // Hold requests a line as an input, as another program would, until Drop.
 func (c *GPIOChip) Hold(ctx context.Context, line int, consumer string) error {

@@ -139,7 +139,7 @@ const (
 	MethodGPIOLive   = "gpio.live"   // GPIOLive → GPIOAdded
 	MethodGPIOPull   = "gpio.pull"   // GPIOPull → –
 	MethodGPIOValue  = "gpio.value"  // GPIOLine → GPIOLevel
-	MethodGPIOPulses = "gpio.pulses" // GPIOPulses → Clocks at the last edge
+	MethodGPIOPulses = "gpio.pulses" // GPIOPulses → GPIOPulsed
 	MethodGPIOHold   = "gpio.hold"   // GPIOHold → –
 	MethodGPIODrop   = "gpio.drop"   // GPIOLine → –
 
@@ -240,6 +240,7 @@ type ProcessInfo struct {
 	Name        string
 	Parent      int
 	Threads     int
+	Awake       int   // of those, the ones that don't sleep: they run, or wait for the processor or a disk
 	Voluntary   int64 // voluntary context switches, summed over all threads: the process's wake-ups
 	Involuntary int64
 	Files       map[int]string // descriptor → link
@@ -311,6 +312,13 @@ type GPIOPulses struct {
 	GPIOLine
 	Count  int
 	Period time.Duration
+}
+
+// GPIOPulsed is the answer to GPIOPulses: the clocks after the last edge, and
+// how long all edges took by them.
+type GPIOPulsed struct {
+	Clocks
+	Took time.Duration
 }
 
 // GPIOHold requests a line, as another program would.
