@@ -97,12 +97,11 @@ func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format st
 	options := exporter.Options{Build: buildLabels(), Clock: clock}
 	switch {
 	case s.textfile != "":
-		if s.stateDirectory != "" {
-			if err := runs.Add(s.stateDirectory, snapshot, clock); err != nil {
-				fmt.Fprintln(stderr, "dormouse:", err) // the readings are valid all the same
-			}
+		var kept error
+		kept, err = runs.Write(ctx, s.stateDirectory, snapshot, clock, func() error { return exporter.WriteTextfile(s.textfile, snapshot, options) })
+		if kept != nil {
+			fmt.Fprintln(stderr, "dormouse:", kept) // the readings are valid all the same
 		}
-		err = exporter.WriteTextfile(s.textfile, snapshot, options)
 	case format == "prometheus":
 		err = exporter.Text(stdout, snapshot, options)
 	default:

@@ -4,10 +4,14 @@
 package runs
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
@@ -31,13 +35,61 @@ type sensorRuns struct {
 	LastSuccess time.Time                 `json:"last_success,omitzero"` // while the clock was true
 }
 
-// Add adds the counts of this boot's earlier runs to a snapshot of this run, and
+// Write adds the counts of this boot's earlier runs to a snapshot of this run,
+// keeps the sums in the directory for the next, and has write write the snapshot.
+// Runs that overlap do so one after the other: otherwise the file that was written
+// last could have the smaller counts. kept is why the sums aren't; the snapshot's
+// readings are valid and written all the same. err is write's, or ctx's. An empty
+// directory keeps nothing.
+func Write(ctx context.Context, directory string, snapshot *sensors.Snapshot, clock *alarm.Clock, write func() error) (kept, err error) {
+	if directory == "" {
+		return nil, write()
+	}
+	unlock, kept := lock(ctx, directory, clock)
+	if err := ctx.Err(); err != nil {
+		return kept, err
+	}
+	defer unlock()
+	return errors.Join(kept, add(directory, snapshot, clock)), write()
+}
+
+// lookAgain is how often it is looked whether another run has ended, which takes
+// the time to write two files.
+const lookAgain = 20 * time.Millisecond
+
+// lock makes the directory and waits until no other run has it. unlock may be
+// called whatever the error.
+func lock(ctx context.Context, directory string, clock *alarm.Clock) (unlock func(), err error) {
+	none := func() {}
+	if err := os.MkdirAll(directory, 0o755); err != nil {
+		return none, nil // add tells
+	}
+	f, err := os.Open(directory)
+	if err != nil {
+		return none, fmt.Errorf("keep this run apart from others: %w", err)
+	}
+	unlock = func() { f.Close() } // it was only read
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return unlock, nil
+		case errors.Is(err, unix.EINTR):
+		case !errors.Is(err, unix.EWOULDBLOCK):
+			return unlock, fmt.Errorf("keep this run apart from others: lock %s: %w", directory, err)
+		case clock.Sleep(ctx, lookAgain) != nil:
+			return unlock, nil // ctx has ended
+		}
+	}
+}
+
+// add adds the counts of this boot's earlier runs to a snapshot of this run, and
 // keeps the sums in the directory, which is created, for the next. After a boot
 // counters reset to zero, which Prometheus understands: an SD card is spared a
 // flush at every run, so after a power cut the file may be older than what was
 // shown last. A file that can't be used is left alone. Whatever the error, the
 // snapshot's readings are valid.
-func Add(directory string, snapshot *sensors.Snapshot, clock *alarm.Clock) error {
+func add(directory string, snapshot *sensors.Snapshot, clock *alarm.Clock) error {
 	store := state.In(directory, file)
 	r, lost := state.Decode[runs](store.ThisBoot())
 	if lost != nil {

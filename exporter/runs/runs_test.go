@@ -1,9 +1,12 @@
 package runs
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,7 +32,7 @@ func TestCountersGoOnFromRunToRun(t *testing.T) {
 		t.Helper()
 		clock := alarm.NewFake(alarm.Instant(uptime), at)
 		s := oneRun(up, clock.Now())
-		if err := Add(dir, s, clock.Clock); err != nil {
+		if err := add(dir, s, clock.Clock); err != nil {
 			t.Fatal(err)
 		}
 		return s.Results[0]
@@ -57,7 +60,7 @@ func TestCountersGoOnFromRunToRun(t *testing.T) {
 	clock := alarm.NewFake(1, wall)
 	s := oneRun(true, 1)
 	s.Results[0].Driver = "w1"
-	if err := Add(dir, s, clock.Clock); err != nil || s.Results[0].Reads != 1 {
+	if err := add(dir, s, clock.Clock); err != nil || s.Results[0].Reads != 1 {
 		t.Errorf("another driver inherits: %+v, %v", s.Results[0], err)
 	}
 	if s.Stats.Wakes[sensors.WakeRequest] != 6 || s.Stats.Awake != 6*time.Second {
@@ -74,7 +77,7 @@ func TestRunsThatCannotBeRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := oneRun(true, 1)
-		err := Add(dir, s, clock.Clock)
+		err := add(dir, s, clock.Clock)
 		if err == nil || !strings.Contains(err.Error(), "reset to zero") || s.Results[0].Reads != 1 {
 			t.Errorf("%s: %v, %d reads", text, err, s.Results[0].Reads)
 		}
@@ -83,7 +86,7 @@ func TestRunsThatCannotBeRead(t *testing.T) {
 		}
 		// The next runs go on under the other name.
 		again := oneRun(true, 1)
-		if err := Add(dir, again, clock.Clock); err == nil || !strings.Contains(err.Error(), path+".1 is used instead") || again.Results[0].Reads != 2 {
+		if err := add(dir, again, clock.Clock); err == nil || !strings.Contains(err.Error(), path+".1 is used instead") || again.Results[0].Reads != 2 {
 			t.Errorf("%s: the next run: %v, %d reads", text, err, again.Results[0].Reads)
 		}
 		if err := os.Remove(path + ".1"); err != nil {
@@ -91,7 +94,71 @@ func TestRunsThatCannotBeRead(t *testing.T) {
 		}
 	}
 	s := oneRun(true, 1)
-	if err := Add(path, s, clock.Clock); err == nil || !strings.Contains(err.Error(), "--state.directory") {
+	if err := add(path, s, clock.Clock); err == nil || !strings.Contains(err.Error(), "--state.directory") {
 		t.Errorf("no directory but a file: %v", err)
+	}
+}
+
+// Runs that overlap count one after the other, and what was written last has the
+// most.
+func TestRunsThatOverlap(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "made")
+	const n = 40
+	var mu sync.Mutex
+	var written []uint64
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() {
+			clock, err := alarm.New()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer clock.Close()
+			s := oneRun(true, clock.Now())
+			kept, err := Write(t.Context(), dir, s, clock, func() error {
+				mu.Lock()
+				defer mu.Unlock()
+				written = append(written, s.Results[0].Reads)
+				return nil
+			})
+			if kept != nil || err != nil {
+				t.Error(kept, err)
+			}
+		})
+	}
+	all.Wait()
+	for i, reads := range written {
+		if reads != uint64(i+1) {
+			t.Fatalf("written one after the other: %d", written)
+		}
+	}
+	if len(written) != n {
+		t.Errorf("%d runs were written", len(written))
+	}
+}
+
+// A run that waits for another one can be ended; without a directory nothing is
+// waited for, and where it can't be made the readings are written all the same.
+func TestWriteWithoutItsTurn(t *testing.T) {
+	dir := t.TempDir()
+	clock := alarm.NewFake(1, time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
+	unlock, err := lock(t.Context(), dir, clock.Clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	wrote := 0
+	write := func() error { wrote++; return nil }
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := Write(ended, dir, oneRun(true, 1), clock.Clock, write); !errors.Is(err, context.Canceled) || wrote != 0 {
+		t.Errorf("while another one writes: %v, written %d times", err, wrote)
+	}
+	if kept, err := Write(t.Context(), "", oneRun(true, 1), clock.Clock, write); kept != nil || err != nil || wrote != 1 {
+		t.Errorf("without a directory: %v, %v, written %d times", kept, err, wrote)
+	}
+	if kept, err := Write(t.Context(), "/proc/none", oneRun(true, 1), clock.Clock, write); kept == nil || !strings.Contains(kept.Error(), "--state.directory") || err != nil || wrote != 2 {
+		t.Errorf("without a place for it: %v, %v, written %d times", kept, err, wrote)
 	}
 }
