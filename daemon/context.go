@@ -15,7 +15,7 @@ type Context struct {
 	// ChrootDirectory becomes the daemon's root directory. It confines a
 	// process that isn't root; PEP 3143 chroot_directory. Empty: none. /proc and
 	// the supervisor's socket are out of reach then, too: such a process neither
-	// reaps strangers nor notifies a supervisor.
+	// reaps orphans nor notifies a supervisor.
 	ChrootDirectory string
 
 	// WorkingDirectory becomes the daemon's. Anything else than "/" keeps a file

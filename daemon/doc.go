@@ -31,7 +31,7 @@
 //
 // A C program becomes a daemon by forking twice. A Go program has threads from
 // the beginning, and a fork would copy only one of them; so the same program is
-// executed anew each time:
+// executed again each time:
 //
 //   - The starter is the command that was typed. It checks everything that can
 //     be checked, opens what the daemon needs, and starts the leader. It waits
@@ -46,7 +46,7 @@
 // The second and third run begin in this package's initialisation, before main.
 // In the daemon, main runs as usual and reaches Open again, which recognises it.
 // What the starter read or decided, and the daemon can't find out again (a file
-// on a stick that is gone by then), travels as [Context.Handover].
+// on a USB drive that is gone by then), travels as [Context.Handover].
 //
 // # Already detached
 //

@@ -110,7 +110,7 @@ func (c *Context) explainOwnTerminal() {
 }
 
 // explainStaying explains what isn't done where the process isn't detached.
-func (c *Context) explainStaying(s Situation, anew []string) {
+func (c *Context) explainStaying(s Situation, reasons []string) {
 	starter := "whoever runs the program in the foreground"
 	if s != Shell {
 		starter = "whoever has started this process and watches it"
@@ -119,11 +119,11 @@ func (c *Context) explainStaying(s Situation, anew []string) {
 	c.explainOwnTerminal()
 	c.step(aboutEnvironment, "keep the environment", starter+" has made it for this program; what is meant for the process alone isn't passed to its children")
 	c.explainNoNewPrivileges()
-	if len(anew) == 0 {
+	if len(reasons) == 0 {
 		c.step(aboutExecution, "go on without another execution", "nothing has to change that only an execution changes")
 		return
 	}
-	c.step(aboutExecution, "execute the program again, with the same process id", strings.Join(anew, "; "))
+	c.step(aboutExecution, "execute the program again, with the same process id", strings.Join(reasons, "; "))
 }
 
 // explainSignals says of each signal what becomes of it. At a terminal those that

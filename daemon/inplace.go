@@ -10,7 +10,7 @@ import (
 )
 
 // inPlace goes on in this process, which somebody else has detached or wants to
-// keep. The program is executed anew, with the same process id, where something
+// keep. The program is executed again, with the same process id, where something
 // has to change that only an execution changes.
 func (c *Context) inPlace() (*Process, error) {
 	runtime.LockOSThread()
@@ -47,7 +47,7 @@ func (c *Context) inPlace() (*Process, error) {
 		p.plan.Files.Preserved = append(p.plan.Files.Preserved, int(f.Fd()))
 		p.plan.Files.Names = append(p.plan.Files.Names, f.Name())
 	}
-	var anew []string
+	var reasons []string
 	for _, reason := range []struct {
 		applies bool
 		text    string
@@ -58,11 +58,11 @@ func (c *Context) inPlace() (*Process, error) {
 		{!c.hasSettings(), "the runtime's settings aren't in force (Environment)"},
 	} {
 		if reason.applies {
-			anew = append(anew, reason.text)
+			reasons = append(reasons, reason.text)
 		}
 	}
-	c.explainStaying(p.plan.Situation, anew)
-	if len(anew) > 0 {
+	c.explainStaying(p.plan.Situation, reasons)
+	if len(reasons) > 0 {
 		return nil, errors.Join(fmt.Errorf("execute the program again: %w", c.executeAnew(p)), p.abandon())
 	}
 	return arrive(p.plan, &opened{p.pidfile, p.lock, slices.Clone(c.FilesPreserve)}, c.Explain)

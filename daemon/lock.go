@@ -21,8 +21,8 @@ import (
 // sockets (unix(7)), which nobody can remove, and which ends with the process.
 // The kernel also tells who holds it (SO_PEERCRED).
 //
-// Anybody may take any abstract name. One held by a stranger is therefore no
-// reason to refuse: they could keep the daemon from starting.
+// Anybody may take any abstract name. One that another user's process holds is
+// therefore no reason to refuse: that user could keep the daemon from starting.
 
 // socketAddress is derived from the pidfile's path, without symbolic links in its
 // directory, and from the device it lies on: containers that share a network

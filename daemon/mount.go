@@ -135,8 +135,8 @@ func onUSB(dir string) bool {
 	})
 }
 
-// Stays tells whether the mount is part of the system, so that keeping it busy
-// harms nobody: the root file system, /usr, what the kernel itself provides, and,
+// Stays tells whether the mount is part of the system, so that it may
+// stay in use: the root file system, /usr, what the kernel itself provides, and,
 // unless they are on a disk that can be taken out, /opt, /home, /var, /root, /srv
 // and /run. What is mounted below these may have to be unmounted.
 func (m Mount) Stays() bool {

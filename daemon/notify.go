@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// notifier speaks sd_notify(3), where a supervisor listens.
+// notifier sends the messages of sd_notify(3), where a supervisor listens.
 type notifier struct{ active bool }
 
 // newNotifier finds out whether a supervisor listens. Where one is named that
@@ -80,8 +80,8 @@ func (p *Process) ExtendTimeout(d time.Duration) error {
 	return p.notifier.send("EXTEND_TIMEOUT_USEC=" + strconv.FormatInt(d.Microseconds(), 10))
 }
 
-// WatchdogInterval is how often at least the supervisor wants to hear
-// [Process.Alive]; 0: it doesn't want to. Half of it is a good interval:
+// WatchdogInterval is how often at least the supervisor expects
+// [Process.Alive]; 0: it doesn't. Half of it is a good interval:
 // sd_watchdog_enabled(3).
 func (p *Process) WatchdogInterval() (time.Duration, error) {
 	d, err := systemd.SdWatchdogEnabled(false)
@@ -91,7 +91,7 @@ func (p *Process) WatchdogInterval() (time.Duration, error) {
 	return d, nil
 }
 
-// Alive tells the supervisor's watchdog that the daemon lives.
+// Alive tells the supervisor's watchdog that the daemon runs.
 func (p *Process) Alive() error { return p.notifier.send("WATCHDOG=1") }
 
 // Listeners returns the sockets that the supervisor opened: systemd's

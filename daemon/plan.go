@@ -91,7 +91,7 @@ func init() {
 }
 
 // Handover returns the bytes of Context.Handover in the daemon, and in a process
-// that Open executed anew. ok is false in the command that was typed, which has
+// that Open executed again. ok is false in the command that was typed, which has
 // to find out by itself.
 func Handover() (data []byte, ok bool) {
 	if resumed == nil {

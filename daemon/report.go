@@ -39,7 +39,7 @@ func (s step) print(w io.Writer) {
 	if why == "" {
 		why = t.Why
 	}
-	// Who explains to a closed terminal explains to nobody.
+	// A closed terminal takes no explanation, and is no reason to fail.
 	_, _ = fmt.Fprintf(w, "%s %s: %s\n    why:    %s\n    choice: %s\n", t.section(), t.Name, s.What, why, s.Choice)
 }
 

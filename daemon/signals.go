@@ -226,7 +226,7 @@ func cleanSignals() (restore func(), err error) {
 }
 
 // dirtySignals tells whether signals are blocked or ignored in a way that this
-// process can't undo without executing the program anew.
+// process can't undo without executing the program again.
 func dirtySignals() (bool, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -70,7 +70,7 @@ func init() {
 // The kernel gives a signal to the main thread, unless that blocks it (signal(7)
 // says any thread; kernel/signal.c, complete_signal, prefers this one). Where that
 // thread waits for a file system that doesn't answer, which only SIGKILL ends, the
-// process is deaf. So the main thread does nothing but wait: an init function's
+// process handles no signal. So the main thread does nothing but wait: an init function's
 // call keeps the main goroutine on it.
 func init() { runtime.LockOSThread() }
 

@@ -53,7 +53,7 @@ func endTimeoutFlag(c *kingpin.CmdClause) func(pidFile string) time.Duration {
 	}
 }
 
-// daemonCommand defines a command that speaks to the daemon of --pid-file, within
+// daemonCommand defines a command that asks the daemon of --pid-file, within
 // --timeout.
 func daemonCommand(do func(ctx context.Context, pidFile string, stdout io.Writer) error) func(*kingpin.CmdClause) action {
 	return func(c *kingpin.CmdClause) action {

@@ -33,8 +33,8 @@ func AddAttic(b *sim.Board) {
 	b.Loosen(attic, 2*time.Minute, 30*time.Second)
 }
 
-// InForeground tells whether reading from f stops nobody: of a terminal only the
-// foreground may read.
+// InForeground tells whether this process may read from f: a terminal stops a
+// process in the background that reads from it.
 func InForeground(f *os.File) bool {
 	group, err := unix.IoctlGetInt(int(f.Fd()), unix.TIOCGPGRP)
 	return err != nil || group == unix.Getpgrp()

@@ -113,7 +113,11 @@ func (s *service) run() error {
 	if err := s.Process.Ready(fmt.Sprintf("%d sensors", len(s.Config.Sensors))); err != nil {
 		return err
 	}
-	s.Log.Info("started", "sensors", len(s.Config.Sensors), "copied_to", s.Process.Copied())
+	started := []any{"sensors", len(s.Config.Sensors)}
+	if place := s.Process.Copied(); place != "" {
+		started = append(started, "copied_to", place)
+	}
+	s.Log.Info("started", started...)
 
 	alive, err := s.watchdog(ctx)
 	if err == nil {
@@ -132,7 +136,7 @@ func (s *service) newPages() {
 		Version: s.Build.Version, Clock: s.Clock, Telemetry: s.TelemetryPath, Header: s.header, CanRead: s.Lifecycle,
 	})
 	if err := s.restoreCurves(); err != nil {
-		s.Log.Warn("the curves of the status page start anew", "err", err)
+		s.Log.Warn("the status page has no curves of the time before", "err", err)
 	}
 	o := exporter.Options{Build: s.Build, Clock: s.Clock, Log: s.Log.Logger, TelemetryPath: s.TelemetryPath, Page: s.status}
 	if s.Lifecycle {
