@@ -18,7 +18,7 @@ import (
 var demoCommand = &command{
 	name:    "demo",
 	summary: "Run the whole daemon on a simulated board: it needs no hardware and no root.",
-	details: `A dozen sensors are read at short intervals; there are metrics for Prometheus and a status page. One has a loose contact, and another can be pulled out and put back with the Enter key.`,
+	details: `Sensors of every kind are read at short intervals; there are metrics for Prometheus and a status page. One has a loose contact, and another can be pulled out and put back with the Enter key.`,
 	define:  defineDemo,
 }
 

@@ -105,7 +105,7 @@ const links = `
 `
 
 const end = `
-  the wiring behind it   cmd/dormouse/internal/demo/demo.yml
+  the wiring behind it   cmd/dormouse/internal/demo/demo.yml in the sources
 
 The attic's sensor has a loose contact: after a minute and a half it fails for
 half a minute, and again every two minutes. Press Enter to pull out the office's.
