@@ -45,3 +45,30 @@ func TestDocumentedExamples(t *testing.T) {
 		}
 	}
 }
+
+// The keys that the errors about a key list are in the documentation.
+func TestDocumentedKeys(t *testing.T) {
+	text, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ file, list string }{
+		{"foo: 1\n", `is none of (.*)`},
+		{"defaults: {foo: 1}\nsensors: []\n", `only (.*) can`},
+		{"rails: [{name: r, line: 17, foo: 1}]\nsensors: []\n", `its keys are (.*)`},
+	} {
+		_, err := Load(Source{File: "f.yml", Data: []byte(tt.file), MachineID: machineID})
+		if err == nil {
+			t.Fatalf("%s is accepted", tt.file)
+		}
+		m := regexp.MustCompile(tt.list).FindStringSubmatch(err.Error())
+		if m == nil {
+			t.Fatalf("no list of keys in: %v", err)
+		}
+		for _, key := range regexp.MustCompile(`, | and `).Split(m[1], -1) {
+			if !strings.Contains(string(text), "`"+key+"`") {
+				t.Errorf("docs/configuration.md doesn't have the key %s of: %v", key, err)
+			}
+		}
+	}
+}
