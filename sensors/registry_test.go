@@ -2,6 +2,7 @@ package sensors
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -112,6 +113,20 @@ func TestDidYouMean(t *testing.T) {
 	}{{"", "", 0}, {"a", "", 1}, {"", "ab", 2}, {"ab", "ba", 1}, {"kitten", "sitting", 3}, {"bme208", "bme280", 1}} {
 		if got := editDistance(tt.a, tt.b); got != tt.want {
 			t.Errorf("editDistance(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
+		}
+	}
+}
+
+// ValidName is what the expression says that users are told.
+func TestValidName(t *testing.T) {
+	pattern := regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+	names := []string{"", "door", "dör", "a b", "a\n", strings.Repeat("a", 64), strings.Repeat("a", 65), strings.Repeat("é", 32), "a\xff"}
+	for c := range rune(0x200) {
+		names = append(names, string(c), "a"+string(c)+"b")
+	}
+	for _, name := range names {
+		if got, want := ValidName(name), pattern.MatchString(name); got != want {
+			t.Errorf("ValidName(%q) is %t", name, got)
 		}
 	}
 }

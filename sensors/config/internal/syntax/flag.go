@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"example.org/dormouse/sensors/internal/document"
 )
@@ -67,13 +68,14 @@ func ReadFlag(kind, text string, number int) (*Stanza, Problems) {
 	return s, problems
 }
 
-// fraction is what may follow a decimal comma: digits, and a unit.
-var fraction = regexp.MustCompile(`^[0-9]+\s?[\p{L}%°/²³]*$`)
+// fraction is what may follow a decimal comma: digits, and a unit. To compile the
+// class of all letters takes long, and few starts need it.
+var fraction = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]+\s?[\p{L}%°/²³]*$`) })
 
 // decimalComma tells whether the value of the last setting and what follows its
 // comma are the two parts of a number.
 func decimalComma(settings []Setting, last, rest string) bool {
-	if last == "" || !fraction.MatchString(rest) {
+	if last == "" || !fraction().MatchString(rest) {
 		return false
 	}
 	_, err := strconv.Atoi(settings[len(settings)-1].Text)
