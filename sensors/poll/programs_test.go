@@ -504,6 +504,41 @@ func TestTheRecordComesBeforeTheRun(t *testing.T) {
 	})
 }
 
+// A run that the end of the daemon keeps from beginning, while its supply warms
+// up, is caught up by the next life; one that is cut short isn't.
+func TestARunThatDidNotBegin(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		wait time.Duration // after its time
+		want []string
+	}{
+		{"during the warm-up", 10 * time.Second, []string{"01T12:40:30"}},
+		{"during the run", 40 * time.Second, []string{"01T12:30:30"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			var got []string
+			for i, start := range []time.Duration{0, 40 * time.Minute} {
+				inAt(t, noon.Add(start), func(w *world) {
+					w.dir = dir
+					task := w.task("a", at("30 12 * * *"), catchingUp(24*time.Hour), powered(supply("vcc", "GPIO17"), 30*time.Second))
+					task.lasts = time.Minute
+					times := w.times(task.fake)
+					w.run(task.cfg)
+					if i == 0 {
+						w.pass(30*time.Minute + c.wait)
+						w.end()
+					} else {
+						w.pass(5 * time.Minute)
+					}
+					got = append(got, *times...)
+				})
+			}
+			equal(t, "runs", got, c.want)
+		})
+	}
+}
+
 func TestRecordsThatCannotBe(t *testing.T) {
 	for _, content := range []string{"{", `{"version":2}`, ""} {
 		in(t, func(w *world) {

@@ -55,12 +55,16 @@ func (w *workers) work(s *sensor) {
 	next := make(chan *sensor, 1)
 	for s != nil {
 		s.began = w.clock.Now()
+		undo := func() {}
 		if !s.runFor.IsZero() {
-			w.records.Begin(s.ctx, s.cfg.Name, s.cfg.Schedule.At.String(), s.runFor)
+			undo = w.records.Begin(s.ctx, s.cfg.Name, s.cfg.Schedule.At.String(), s.runFor)
 		}
 		err := w.read(s.ctx, s)
 		if err == errLeft {
 			return
+		}
+		if s.ctx.Err() != nil && (s.reader == nil || s.reader.report.Run() == nil) {
+			undo() // it is to be caught up
 		}
 		w.ended(s, err)
 		s.err, s.worker = err, next

@@ -99,8 +99,15 @@ func (r *Records) Last(name, at string) (time.Time, bool) {
 
 // Begin records the planned time of a run that is about to begin, and returns
 // when that is written. What can't be written, or not within [mostWait], is
-// logged, and the task is run all the same.
-func (r *Records) Begin(ctx context.Context, name, at string, last time.Time) {
+// logged, and the task is run all the same. undo takes it back, for a run that
+// didn't begin after all.
+func (r *Records) Begin(ctx context.Context, name, at string, last time.Time) (undo func()) {
+	before, known := r.Last(name, at)
+	undo = func() {
+		if known {
+			r.Note(name, at, before)
+		}
+	}
 	written := r.Note(name, at, last)
 	limited := r.clock.WithDeadline(ctx, r.clock.Now().Add(mostWait))
 	defer limited.Cancel()
@@ -112,6 +119,7 @@ func (r *Records) Begin(ctx context.Context, name, at string, last time.Time) {
 				"sensor", name, "file", r.disk.Path(), "waited", duration.Format(mostWait))
 		}
 	}
+	return undo
 }
 
 // Note records a planned time that is served or counted, and has it written
