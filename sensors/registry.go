@@ -70,6 +70,12 @@ func ValidName(s string) bool {
 // channels of these names.
 var reservedKeys = []string{"name", "driver", "channels", "label", "labels", "calibrate", "filter", "drop", "clamp", "at", "power", "offset", "scale", "points", "beyond"}
 
+// IsCommonKey tells whether the name is that of a key of every sensor.
+func IsCommonKey(name string) bool {
+	_, common := CommonOption(name)
+	return common || slices.Contains(reservedKeys, name)
+}
+
 // overridable are the common options whose default a driver may replace.
 var overridable = []string{"every", "phase", "timeout", "retries", "keep-failed", "warmup"}
 
@@ -103,11 +109,10 @@ func (d *Driver) check() error {
 		}
 	}
 	for _, c := range d.Channels {
-		_, common := CommonOption(c)
 		switch {
 		case !ValidName(c) || strings.Contains(c, "."):
 			return fmt.Errorf("channel %q has no valid name", c)
-		case common || seen[c] || slices.Contains(reservedKeys, c):
+		case IsCommonKey(c) || seen[c]:
 			return fmt.Errorf("channel %s has the name of an option or of another channel", c)
 		}
 		seen[c] = true

@@ -1,6 +1,7 @@
 package chips
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -113,7 +114,8 @@ func (d *describer) sum(n *document.Node) {
 func (d *describer) setting(n *document.Node, i int) {
 	st := setting{}
 	var range_ *auto
-	d.mapping(n, d.item("setting", i, n), map[string]reader{
+	subject := d.item("setting", i, n)
+	d.mapping(n, subject, map[string]reader{
 		"name": d.name(&st.name), "help": d.text(&st.help), "default": d.text(&st.unset), "channel": d.yes(&st.channel),
 		"values": d.list(func(n *document.Node, j int) {
 			v := value{}
@@ -133,7 +135,7 @@ func (d *describer) setting(n *document.Node, i int) {
 	if st.auto = range_; st.auto != nil && d.chip.auto() != nil {
 		d.Complain(d.At(n), d.subject, "auto", "is of another setting already")
 	}
-	d.unique(n, st.name, slices.ContainsFunc(d.chip.settings, func(s setting) bool { return s.name == st.name }) || st.name == "channel")
+	d.free(subject, "name", st.name)
 	d.chip.settings = append(d.chip.settings, st)
 }
 
@@ -142,10 +144,11 @@ func (d *describer) option(n *document.Node, i int) {
 	o := sensors.Option{Type: sensors.NumberOption, Unit: units.None}
 	var limits, quantity *document.Node
 	keep := func(to **document.Node) reader { return func(n *document.Node) { *to = n } }
-	d.mapping(n, d.item("number", i, n), map[string]reader{
+	subject := d.item("number", i, n)
+	d.mapping(n, subject, map[string]reader{
 		"name": d.name(&o.Name), "help": d.text(&o.Help), "default": d.text(&o.Default), "channel": d.yes(&o.Channel), "quantity": keep(&quantity), "range": keep(&limits),
 	}, "name", "help", "default", "range")
-	d.subject = fmt.Sprintf("number %d", i+1)
+	d.subject = subject
 	defer func() { d.subject, d.key = "", "" }()
 	if quantity != nil {
 		d.key = "quantity"
@@ -163,14 +166,15 @@ func (d *describer) option(n *document.Node, i int) {
 	if o.Range != nil && o.Range.Min <= 0 && o.Range.Max >= 0 {
 		d.complain(n, "must leave out 0: fields are divided by it")
 	}
-	d.unique(n, o.Name, slices.ContainsFunc(d.family.options, func(p sensors.Option) bool { return p.Name == o.Name }))
+	d.free(subject, "name", o.Name)
 	d.family.options = append(d.family.options, o)
 }
 
 func (d *describer) channel(n *document.Node, i int) {
 	c := channel{}
-	d.mapping(n, d.item("channel", i, n), map[string]reader{"name": d.name(&c.name), "bits": d.bits(&c.bits), "extra": d.yes(&c.extra)}, "name")
-	d.unique(n, c.name, slices.ContainsFunc(d.chip.channels, func(o channel) bool { return o.name == c.name }))
+	subject := d.item("channel", i, n)
+	d.mapping(n, subject, map[string]reader{"name": d.name(&c.name), "bits": d.bits(&c.bits), "extra": d.yes(&c.extra)}, "name")
+	d.free(subject, "name", c.name)
 	d.chip.channels = append(d.chip.channels, c)
 }
 
@@ -188,16 +192,27 @@ func (d *describer) check(root *document.Node) {
 	}
 	refuse := func(subject string, err error) {
 		if err != nil {
-			at, ok := d.places[subject]
+			var w wrongKey
+			if errors.As(err, &w) {
+				err = w.error
+			}
+			at, ok := d.places[place(subject, w.key)]
+			if !ok {
+				at, ok = d.places[subject]
+			}
 			if !ok {
 				at = d.At(root)
 			}
-			d.Complain(at, subject, "", "%w", err)
+			d.Complain(at, subject, w.key, "%w", err)
 		}
+	}
+	size := math.MaxInt
+	if sound("measure") {
+		size = sizeOf(c.measure)
 	}
 	for i := range c.settings {
 		if subject := fmt.Sprintf("setting %d", i+1); sound(subject) {
-			refuse(subject, c.settings[i].check())
+			refuse(subject, c.settings[i].check(size))
 		}
 	}
 	if !sound("setting", "channel", "number", "sum") {
@@ -211,13 +226,13 @@ func (d *describer) check(root *document.Node) {
 	for _, ph := range c.phases() {
 		for i := range ph.steps {
 			if subject := stepSubject(ph.name, i); sound(subject) {
-				refuse(subject, ph.steps[i].check(c))
+				refuse(subject, ph.check(i, c))
 			}
 		}
 	}
 	for i := range c.fields {
 		if subject := fmt.Sprintf("field %d", i+1); sound("field", "measure") {
-			refuse(subject, c.fields[i].check(c, f, sizeOf(c.measure)))
+			refuse(subject, c.fields[i].check(c, f, size))
 		}
 	}
 	if len(d.Problems) > 0 {
@@ -228,8 +243,4 @@ func (d *describer) check(root *document.Node) {
 		return
 	}
 	refuse("", f.described("").Validate())
-}
-
-func stepSubject(name string, i int) string {
-	return fmt.Sprintf("%s, step %d", name, i+1)
 }

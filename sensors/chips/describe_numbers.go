@@ -47,6 +47,17 @@ func (d *describer) bits(to *uint64) reader {
 	}
 }
 
+// mask reads the bits that count.
+func (d *describer) mask(to *uint64) reader {
+	read := d.bits(to)
+	return func(n *document.Node) {
+		before := len(d.Problems)
+		if read(n); *to == 0 && len(d.Problems) == before {
+			d.complain(n, "has no bit that counts")
+		}
+	}
+}
+
 func (d *describer) number(to *int64) reader {
 	return func(n *document.Node) {
 		if text, ok := d.scalar(n); ok {

@@ -33,6 +33,7 @@ func (d *describer) mapping(n *document.Node, subject string, keys map[string]re
 	given := map[string]bool{}
 	d.Each(n, subject, "it", func(k, v *document.Node) {
 		d.key, given[k.Value] = k.Value, true
+		d.places[place(subject, k.Value)] = d.At(k)
 		read, ok := keys[k.Value]
 		switch {
 		case !ok:
@@ -53,6 +54,9 @@ func (d *describer) mapping(n *document.Node, subject string, keys map[string]re
 	}
 }
 
+// place is the name of the place of a key.
+func place(subject, key string) string { return subject + ": " + key }
+
 func (d *describer) complain(n *document.Node, format string, args ...any) {
 	d.Complain(d.At(n), d.subject, d.key, format, args...)
 }
@@ -64,9 +68,19 @@ func (d *describer) item(kind string, i int, n *document.Node) string {
 	return subject
 }
 
-func (d *describer) unique(n *document.Node, name string, twice bool) {
-	if twice {
-		d.Complain(d.At(n), d.subject, d.key, "there are two of the name %s, or it has another meaning", document.Printable(name))
+// free refuses a name, of a setting, a number, a channel or a label, that means
+// something else already.
+func (d *describer) free(subject, key, name string) {
+	at := d.places[place(subject, key)]
+	switch {
+	case strings.Contains(name, "."):
+		d.Complain(at, subject, key, "%s has a dot, which separates a channel from its key", name)
+	case slices.ContainsFunc(d.chip.settings, func(s setting) bool { return s.name == name }),
+		slices.ContainsFunc(d.family.options, func(o sensors.Option) bool { return o.Name == name }),
+		slices.ContainsFunc(d.chip.channels, func(c channel) bool { return c.name == name }):
+		d.Complain(at, subject, key, "there is another setting, number or channel %s", name)
+	case name == DescriptionOption.Name || name == "bus" || name == "addr" || name == "channel" || sensors.IsCommonKey(name):
+		d.Complain(at, subject, key, "%s is a key of every described sensor, or of its channels: choose another name", name)
 	}
 }
 

@@ -29,19 +29,19 @@ func (d *describer) steps(to *[]step) reader {
 // stepKeys are the keys of a step.
 func (d *describer) stepKeys(st *step) map[string]reader {
 	return map[string]reader{
-		"write": d.bytes(&st.write), "set": d.bytes(&st.set), "back": d.bytes(&st.back), "mask": d.bits(&st.mask), "from": d.bytes(&st.from), "merge": d.yes(&st.merge),
+		"write": d.bytes(&st.write), "set": d.bytes(&st.set), "back": d.bytes(&st.back), "mask": d.mask(&st.mask), "from": d.bytes(&st.from), "merge": d.yes(&st.merge),
 		"with": d.names(&st.with), "absent": d.yes(&st.absent), "wait": d.duration(&st.wait), "times": d.names(&st.times), "during": d.names(&st.during),
 		"result": d.count(&st.result), "status": d.count(&st.status), "plain": d.yes(&st.plain), "patience": d.duration(&st.patience),
 		"begun": d.yes(&st.begun), "once": d.text(&st.once),
 		"until": func(n *document.Node) {
 			st.until = &until{}
-			d.mapping(n, d.subject+", until", map[string]reader{"mask": d.bits(&st.until.mask), "is": d.bits(&st.until.is), "not": d.yes(&st.until.not),
+			d.mapping(n, d.subject+", until", map[string]reader{"mask": d.mask(&st.until.mask), "is": d.bits(&st.until.is), "not": d.yes(&st.until.not),
 				"within": d.duration(&st.until.within), "every": d.duration(&st.until.every)}, "mask", "is", "within", "every")
 		},
 		"must": d.list(func(n *document.Node, i int) {
 			t := test{}
 			reason := ""
-			d.mapping(n, fmt.Sprintf("%s, must %d", d.subject, i+1), map[string]reader{"mask": d.bits(&t.mask), "is": d.bits(&t.is), "not": d.yes(&t.not), "reason": d.text(&reason), "says": d.text(&t.says)}, "is", "says")
+			d.mapping(n, fmt.Sprintf("%s, must %d", d.subject, i+1), map[string]reader{"mask": d.mask(&t.mask), "is": d.bits(&t.is), "not": d.yes(&t.not), "reason": d.text(&reason), "says": d.text(&t.says)}, "is", "says")
 			t.reason = d.reason(n, reason)
 			st.must = append(st.must, t)
 		}),
@@ -70,7 +70,7 @@ func (d *describer) identity(n *document.Node, i int) {
 		delete(keys, key) // nothing is set here
 	}
 	maps.Copy(keys, map[string]reader{
-		"mask": d.bits(&id.mask), "serial": d.yes(&id.serial), "probe": d.yes(&id.probe), "unnumbered": d.yes(&id.unnumbered), "elective": d.yes(&id.elective), "by": d.text(&id.by),
+		"mask": d.mask(&id.mask), "serial": d.yes(&id.serial), "probe": d.yes(&id.probe), "unnumbered": d.yes(&id.unnumbered), "elective": d.yes(&id.elective), "by": d.text(&id.by),
 		"is": func(n *document.Node) {
 			for _, text := range d.words(n) {
 				v, negative, ok := d.integer(n, text)
@@ -156,7 +156,10 @@ func (d *describer) quantity(n *document.Node, subject, name string, f *field) b
 		return false
 	case f.label != "" && len(d.chip.channels) > 0:
 		complain("label", "is the channel's name where there are channels")
-	case f.label != "" || len(d.chip.channels) > 0:
+	case f.label != "":
+		d.free(subject, "label", f.label)
+	}
+	if f.label != "" || len(d.chip.channels) > 0 {
 		q = q.With("channel")
 	}
 	if slices.ContainsFunc(d.chip.fields, func(o field) bool { return o.quantity.Name == q.Name && o.label == f.label }) {

@@ -122,16 +122,16 @@ func TestWrongDescription(t *testing.T) {
 		{"mask: 0xff00", "mask: 0xfg", `x.yml:11: identity 2: mask: "0xfg" is not a whole number`},
 		{"wait: 300ms", "wait: 300", `x.yml:18: measure, step 2: wait: "300" has no unit`},
 		{"wait: 300ms", "wait: 3h", `x.yml:18: measure, step 2: wait: "3h" is not within 0s to 1m`},
-		{"wait: 300ms", "wait: 300ms, must: [{is: 0, says: x}]", "x.yml:18: measure, step 2: it tests what it doesn't read"},
+		{"wait: 300ms", "wait: 300ms, must: [{is: 0, says: x}]", "x.yml:18: measure, step 2: must: tests what it doesn't read"},
 		{"{write: 0x05, result: 2}", "{write: 0x105, result: 2}", "x.yml:19: measure, step 3: write: 0x105 is not a byte"},
 		{"{write: 0x05, result: 2}", "{write: 05, result: 2}", `x.yml:19: measure, step 3: write: "05" begins with a zero`},
-		{"{write: 0x05, result: 2}", "{write: 0x05, result: 2, with: gain}", "x.yml:19: measure, step 3: there is no setting gain"},
-		{"{write: 0x05, result: 2}", "{write: 0x05, status: 2}", "x.yml:24: field 1: its bytes 0 to 1 are beyond the 0 of the frame"},
-		{"{write: 0x05, result: 2}", "{write: 0x05, result: 2, until: {mask: 1, is: 2, within: 1ms, every: 1ms}}", "x.yml:19: measure, step 3: until has no time, or asks for bits that aren't read"},
+		{"{write: 0x05, result: 2}", "{write: 0x05, result: 2, with: gain}", "x.yml:19: measure, step 3: with: there is no setting gain"},
+		{"{write: 0x05, result: 2}", "{write: 0x05, status: 2}", "x.yml:24: field 1: at: its bytes 0 to 1 are beyond the 0 of the frame"},
+		{"{write: 0x05, result: 2}", "{write: 0x05, result: 2, until: {mask: 1, is: 2, within: 1ms, every: 1ms}}", "x.yml:19: measure, step 3: until: asks for bits that mask leaves out"},
 		{"quantity: temperature", "quantity: temprature", `x.yml:24: field 1: quantity: there is no quantity "temprature" (did you mean temperature?)`},
 		{"quantity: temperature", "quantity: pulses", "x.yml:24: field 1: quantity: pulses is a counter"},
-		{"be:s13/16>>0", "be:s17/16>>0", `x.yml:24: field 1: "be:s17/16>>0" is no type`},
-		{"be:s13/16>>0", "be:u64/64>>0", `x.yml:24: field 1: "be:u64/64>>0" is no type: an unsigned number has 63 bits at most`},
+		{"be:s13/16>>0", "be:s17/16>>0", `x.yml:24: field 1: type: "be:s17/16>>0" is no type`},
+		{"be:s13/16>>0", "be:u64/64>>0", `x.yml:24: field 1: type: "be:u64/64>>0" is no type: an unsigned number has 63 bits at most`},
 		{"scale: 0.0625", "scale: 0", "x.yml:24: field 1: scale: must not be 0"},
 		{"scale: 0.0625", "scale: 1e999", `x.yml:24: field 1: scale: "1e999" is not a number`},
 		{"scale: 0.0625", "scale: 1/0", `x.yml:24: field 1: scale: "1/0" is no number`},
@@ -162,12 +162,51 @@ func TestWrongDescription(t *testing.T) {
 	data := strings.NewReplacer("name: MCP9808", "name: [MCP]", "wait: 300ms", "wait: x", "result: 2", "result: 2, with: gain", "mask: 0xff00, is: 0x0400", "mask: 0xff00", "quantity: temperature", "quantity: x").Replace(text(t, "mcp9808.yml"))
 	_, err := Driver("x.yml", []byte(data))
 	const want = `x.yml:3: name: takes one value
-x.yml:11: identity 2: any answer would do
+x.yml:11: identity 2: is: is missing: any answer would do
 x.yml:18: measure, step 2: wait: "x" is not a duration: write 50ms, 30s, 5m, 1h30m or 2d
-x.yml:19: measure, step 3: there is no setting gain
+x.yml:19: measure, step 3: with: there is no setting gain
 x.yml:24: field 1: quantity: there is no quantity "x": ` + "`dormouse drivers` and docs/metrics.md have them"
 	if err == nil || err.Error() != want {
 		t.Errorf("the error is\n%v\nand should be\n%s", err, want)
+	}
+}
+
+// What the table's own rules refuse is told with its line and key, too, and says
+// what to do.
+func TestWrongTable(t *testing.T) {
+	const look = `{write: 0x01, status: 2, begun: yes, must: [{mask: 0x8000, is: 0, says: "none was begun"}]}`
+	for _, tt := range []struct{ file, old, new, want string }{
+		{"ads1015.yml", "measure:\n", "measure:\n  - " + look + "\n", "x.yml:51: measure, step 1: begun: looks at what the step before has begun, and there is none: put it into measure"},
+		{"ads1015.yml", "prepare:\n", "prepare:\n  - {write: 0x01}\n  - " + look + "\n", "x.yml:45: prepare, step 2: begun: looks at what the step before has begun, and there is none"},
+		{"ads1015.yml", "  - {write: 0x01, status: 2, during", "  - {wait: 1us}\n  - {write: 0x01, status: 2, during", "x.yml:59: measure, step 4: begun: looks at what the step before has begun, and that one doesn't always write"},
+		{"ads1015.yml", "with: [channel, gain, rate]}", "with: [channel, gain, rate], wait: 1ms}", "x.yml:58: measure, step 3: begun: looks at what the step before has begun, and that one waits"},
+		{"ads1015.yml", `begun: yes, must: [{mask: 0x8000, is: 0, says: "no conversion was begun"}]`, "begun: yes", "x.yml:58: measure, step 3: begun: needs must"},
+		{"ads1015.yml", "until: {mask: 0x8000", "until: {mask: 0", "x.yml:60: measure, step 5, until: mask: has no bit"},
+		{"ads1015.yml", "channel: yes\n", `auto: {at: 5, type: "be:s16/16>>0", low: 1, high: 2}` + "\n", "x.yml:15: setting 1: auto: its bytes 5 to 6 are beyond the 2 of the frame"},
+		{"ads1015.yml", "channel: yes\n", `auto: {at: 0, type: "be:s16/16>>0", low: 2, high: 2}` + "\n", "x.yml:15: setting 1: auto: low is not below high\n"},
+		{"ads1015.yml", "channel: yes\n", `auto: {at: 0, type: "be:f32", low: 1, high: 2}` + "\n", "x.yml:15: setting 1: auto: looks at no whole number\n"},
+		{"ads1015.yml", "default: 4.096V", "default: 4V", `x.yml:14: setting 1: default: "4V" is none of its values`},
+		{"ads1015.yml", "name: rate", "name: timeout", "x.yml:23: setting 2: name: timeout is a key of every described sensor"},
+		{"ads1015.yml", "name: rate", "name: bus", "x.yml:23: setting 2: name: bus is a key of every described sensor"},
+		{"ads1015.yml", "name: rate", "name: gain", "x.yml:23: setting 2: name: there is another setting, number or channel gain"},
+		{"ads1015.yml", "{name: a1,", "{name: gain,", "x.yml:36: channel 2: name: there is another setting, number or channel gain"},
+		{"ads1015.yml", "{name: a1,", "{name: filter,", "x.yml:36: channel 2: name: filter is a key of every described sensor"},
+		{"ads1015.yml", "{name: a1,", "{name: a.1,", "x.yml:36: channel 2: name: a.1 has a dot"},
+		{"mcp9808.yml", "quantity: temperature,", "quantity: temperature, label: power,", "x.yml:24: field 1: label: power is a key of every described sensor"},
+		{"mcp9808.yml", "  - {set: [0x08, 0x03]}", "  - {set: [0x08, 0x03]}\n  - {write: 0x05, result: 2}", "x.yml:14: prepare, step 2: result: isn't read there"},
+		{"mcp9808.yml", "  - {set: [0x01, 0x07, 0x00]}", "  - {set: [0x01, 0x07, 0x00]}\n  - {write: 0x02}", "x.yml:20: sleep: is more than one write"},
+		{"mcp9808.yml", "set: [0x08, 0x03]", "set: [0x08, 0x03], mask: 0", "x.yml:13: prepare, step 1: mask: has no bit"},
+		{"mcp9808.yml", "sleep:", "sum: {poly: 0x31, init: 0, every: 3}\nsleep:", "x.yml:10: identity 1: status: doesn't end with a checksum"},
+		{"sht3x.yml", "    must: [{mask: 0x2000, is: 0, reason", "    must: [{mask: 0x20000, is: 0, reason", "x.yml:32: measure, step 2: must: asks for bits that aren't read"},
+	} {
+		old := text(t, tt.file)
+		if !strings.Contains(old, tt.old) {
+			t.Fatalf("%s has no %q", tt.file, tt.old)
+		}
+		_, err := Driver("x.yml", []byte(strings.Replace(old, tt.old, tt.new, 1)))
+		if err == nil || !strings.HasPrefix(err.Error()+"\n", tt.want) {
+			t.Errorf("%s, %s: the error is\n%v\nand should begin with\n%s", tt.file, tt.new, err, tt.want)
+		}
 	}
 }
 
@@ -182,7 +221,7 @@ func TestExamplesThatShowTooLittle(t *testing.T) {
 		{"mcp9808.yml", "  - {read: [0x8f, 0x64], fails: range}\n", "", "x.yml:24: field 1: type: no example shows that the type is be:s13/16>>0 and not be:s12/16>>0"},
 		{"mcp9808.yml", "    bus: [0x06, 0x07, [0x08, 0x03], [0x01, 0x06, 0x00], 300ms, 0x05, [0x01, 0x07, 0x00]]\n", "", "x.yml:3: examples: bus: is in none of them"},
 		{"sht3x.yml", "set: {precision: medium}", "set: {precision: high}", "x.yml:40: example 2: bus: number 7 is 24 0b, and the steps have 24 00"},
-		{"ads1015.yml", "bits: 0x0400", "bits: 0x2400", "x.yml:57: measure, step 2: the bits of gain=2.048V don't fit"},
+		{"ads1015.yml", "bits: 0x0400", "bits: 0x2400", "x.yml:57: measure, step 2: with: the bits of gain=2.048V don't fit"},
 		{"ads1015.yml", "  - {channel: a0, read: [0x7f, 0xf0], fails: range}\n", "", "field 1: saturated: no example shows that 32752 is saturated"},
 	} {
 		old := text(t, tt.file)
