@@ -27,7 +27,7 @@ var scanCommand = &command{
 Each address is tried as i2cdetect does it. Where a chip answers at an address of a driver whose chips have an ID or a checksummed answer, that driver asks for it, which writes a register's number or one command. Other chips are listed by their address. A few chips misinterpret such a byte: see docs/scan.md, or give --no-identify. Chips that the kernel or the running daemon uses are left alone.`,
 	examples: `
 dormouse scan
-dormouse scan --format=yaml >dormouse.yml
+dormouse scan --format=yaml >found.yml
 dormouse scan --bus=1 --rail=probes=GPIO17,settle=100ms`,
 	define: defineScan,
 }

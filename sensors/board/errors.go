@@ -17,7 +17,9 @@ import (
 func BusOpenError(number sensors.Bus, here []sensors.Bus, err error) error {
 	node := fmt.Sprintf("/dev/i2c-%d", int(number))
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+	case nothingBehind(err):
+		return sensors.Errorf(sensors.IO, "%s: %s %s: sudo modprobe i2c-dev, and dtparam=i2c_arm=on in config.txt: %w", number, node, noHardware, err)
+	case errors.Is(err, fs.ErrNotExist):
 		buses := "no I2C bus is here"
 		if len(here) > 0 {
 			buses = "buses here:"
@@ -30,6 +32,14 @@ func BusOpenError(number sensors.Bus, here []sensors.Bus, err error) error {
 		return sensors.Errorf(sensors.IO, "%s: %s may not be opened: add the daemon's user to the group i2c (sudo usermod -aG i2c USER, then log in again or restart the service; a systemd unit may also need DeviceAllow=char-i2c): %w", number, node, err)
 	}
 	return fmt.Errorf("%s: open %s: %w", number, node, err)
+}
+
+// noHardware is what is wrong with a node whose opening fails with ENXIO or
+// ENODEV.
+const noHardware = "is there, and nothing behind it: its driver isn't loaded, or its adapter was removed, or the node was made by hand or for a container, which then needs the --device of today"
+
+func nothingBehind(err error) bool {
+	return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO)
 }
 
 // BusError says of a failed transaction with addr what to do about it. The
@@ -48,6 +58,8 @@ func BusError(number sensors.Bus, addr uint16, err error) error {
 		return sensors.Errorf(sensors.Busy, "%s: arbitration was lost at %s: another controller uses the bus, or SDA is disturbed: %w", number, a, err)
 	case errors.Is(err, unix.EOPNOTSUPP):
 		return sensors.Errorf(sensors.IO, "%s can't do plain I2C transfers (an SMBus-only adapter): use another bus: %w", number, err)
+	case errors.Is(err, unix.ENOTTY):
+		return sensors.Errorf(sensors.IO, "/dev/i2c-%d is no I2C bus: find out what it is (ls -l), and remove it or make it again: %w", int(number), err)
 	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ESHUTDOWN):
 		return sensors.Errorf(sensors.IO, "%s is gone: its adapter was removed: %w", number, err)
 	}

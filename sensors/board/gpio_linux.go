@@ -208,6 +208,9 @@ func notFound(ref sensors.LineRef, others []place, known []string, failed []chip
 			return sensors.Errorf(sensors.IO, "line %s: %s may not be opened: add the daemon's user to the group gpio (sudo usermod -aG gpio USER, then log in again or restart the service; a systemd unit may also need DeviceAllow=char-gpiochip): %w", ref, f.path, f.err)
 		}
 	}
+	if len(failed) > 0 && nothingBehind(failed[0].err) {
+		return sensors.Errorf(sensors.IO, "line %s: %s %s: %w", ref, failed[0].path, noHardware, failed[0].err)
+	}
 	if len(failed) > 0 {
 		return fmt.Errorf("line %s: look at %s: %w", ref, failed[0].path, failed[0].err)
 	}

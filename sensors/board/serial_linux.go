@@ -283,7 +283,9 @@ func SerialOpenError(path string, here []string, err error) error {
 		ports = "here: " + strings.Join(here, ", ")
 	}
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+	case nothingBehind(err):
+		return sensors.Errorf(sensors.NoAnswer, "serial port %s %s; for the header's enable the serial hardware with raspi-config or enable_uart=1 in config.txt: %w", path, noHardware, err)
+	case errors.Is(err, fs.ErrNotExist):
 		return sensors.Errorf(sensors.NoAnswer, "there is no serial port %s: plug its adapter in; for the header's enable the serial hardware with raspi-config or enable_uart=1 in config.txt (%s): %w", path, ports, err)
 	case errors.Is(err, fs.ErrPermission):
 		return sensors.Errorf(sensors.IO, "serial port %s may not be opened: add the daemon's user to the group dialout (sudo usermod -aG dialout USER, then log in again or restart the service; a systemd unit may also need DeviceAllow=): %w", path, err)

@@ -248,6 +248,8 @@ func SPIError(d sensors.SPIDevice, packets []spi.Packet, err error) error {
 		return sensors.Errorf(sensors.IO, "%s: its controller can't do this speed or word size: %w", d, err)
 	case errors.Is(err, unix.ETIMEDOUT):
 		return sensors.Errorf(sensors.Timeout, "%s: its controller hung: %w", d, err)
+	case errors.Is(err, unix.ENOTTY):
+		return sensors.Errorf(sensors.IO, "%s is no SPI device: find out what it is (ls -l), and remove it or make it again: %w", d.Node(), err)
 	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ESHUTDOWN):
 		return sensors.Errorf(sensors.IO, "%s is gone: its controller was removed: %w", d, err)
 	}
@@ -258,7 +260,9 @@ func SPIError(d sensors.SPIDevice, packets []spi.Packet, err error) error {
 // it. Here are the device nodes that there are. The errno stays.
 func SPIOpenError(d sensors.SPIDevice, here []string, err error) error {
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+	case nothingBehind(err):
+		return sensors.Errorf(sensors.IO, "%s: %s %s: sudo modprobe spidev, and dtparam=spi=on in config.txt: %w", d, d.Node(), noHardware, err)
+	case errors.Is(err, fs.ErrNotExist):
 		nodes := "none is here"
 		if len(here) > 0 {
 			nodes = "here: " + strings.Join(here, ", ")

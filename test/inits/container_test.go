@@ -60,7 +60,7 @@ exec sleep infinity`
 // has no driver here.
 const contained = `sensors:
   - {name: %s, driver: command, output: none, timeout: 1m,
-     argv: [/dormouse, read, --board=sim, "--sensor=office=sht4x,addr=0x44", --textfile=/var/lib/dormouse/office.prom]}
+     argv: [/usr/bin/dormouse, read, --board=sim, "--sensor=office=sht4x,addr=0x44", --textfile=/var/lib/dormouse/office.prom]}
   - {name: absent, driver: sht4x, addr: 0x44}
 `
 
@@ -148,6 +148,25 @@ func TestAContainer(t *testing.T) {
 	if log := m.docker(logs); !kit.Listening.MatchString(log) || !strings.Contains(log, "msg=reloaded") {
 		t.Errorf("the log is\n%s", log)
 	}
+	// What is executed in the container finds the daemon there.
+	for _, line := range strings.Split(strings.TrimSpace(kit.BlockOf(t, "docs/install.md, In a container (3)")), "\n") {
+		switch command := line[strings.LastIndexByte(line, ' ')+1:]; command {
+		case "read":
+			m.docker(line + " second") // absent is
+		case "reload":
+			m.docker(line)
+			m.settled("the reload from inside", func() error {
+				if log := m.docker(logs); strings.Count(log, "msg=reloaded") != 2 {
+					return fmt.Errorf("the log is\n%s", log)
+				}
+				return nil
+			})
+		default:
+			if out := m.docker(line); !regexp.MustCompile(executed[command]).MatchString(out) {
+				t.Errorf("%s says\n%s", line, out)
+			}
+		}
+	}
 	m.docker(stop)
 	if state := m.docker("docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' dormouse"); state != "exited 0" {
 		t.Errorf("after docker stop it is %s", state)
@@ -156,6 +175,9 @@ func TestAContainer(t *testing.T) {
 		t.Errorf("the log is\n%s", log)
 	}
 }
+
+// executed is what commands say that are executed in the container.
+var executed = map[string]string{"status": `^dormouse: running as process 1\n1 of 2 sensors up`, "inspect": `^process 1, dormouse`}
 
 // contained looks at the process in the container.
 func (m *machine) contained() {
