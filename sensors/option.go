@@ -310,6 +310,9 @@ func DraftOptions(d *Driver, texts map[string]string, channels []string, bad map
 			o.channels = append(o.channels, c)
 		}
 	}
+	if len(errs) == 0 && len(bad) == 0 && d.Default != nil {
+		errs = append(errs, o.depending()...)
+	}
 	if len(errs) == 0 && len(bad) == 0 && d.Check != nil {
 		if err := d.Check(o); err != nil {
 			errs = append(errs, err)
@@ -317,6 +320,22 @@ func DraftOptions(d *Driver, texts map[string]string, channels []string, bad map
 	}
 	sort.Slice(errs, func(i, j int) bool { return errs[i].Error() < errs[j].Error() })
 	return o, errors.Join(errs...)
+}
+
+// depending sets the defaults that depend on other options.
+func (o *Options) depending() (errs []error) {
+	for _, opt := range o.driver.Options {
+		text := o.driver.Default(o, opt.Name)
+		if text == "" || o.given[opt.Name] {
+			continue
+		}
+		v, err := opt.Parse(text)
+		if err != nil {
+			errs = append(errs, &OptionError{opt.Name, err})
+		}
+		o.values[opt.Name] = v
+	}
+	return errs
 }
 
 // An OptionError is what is wrong with one key.

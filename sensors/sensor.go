@@ -122,6 +122,9 @@ type Driver struct {
 	// a Holder. nil: it doesn't.
 	Holds func(*Options) bool
 
+	// Default is the default of an option where that depends on other options;
+	// empty: the option's own. May be nil.
+	Default func(o *Options, option string) string
 	// Check finds what no option alone can: combinations. May be nil.
 	Check func(*Options) error
 	// New probes the sensor and loads what it needs to read it: identity,

@@ -56,3 +56,28 @@ func TestKeysOfWhatTheChipLacks(t *testing.T) {
 		}
 	}
 }
+
+// A chip's name is all that its configuration needs: each name and each model
+// has an address of its own where none is given.
+func TestNamesAlone(t *testing.T) {
+	for _, d := range sensors.Drivers() {
+		model, err := d.Option("model")
+		if _, noAddress := d.Option("addr"); noAddress != nil || d.Describe != nil {
+			continue
+		}
+		flags := []string{"a=" + d.Name}
+		for alias := range d.Aliases {
+			flags = append(flags, "a="+alias)
+		}
+		if err == nil {
+			for _, choice := range model.Choices {
+				flags = append(flags, "a="+d.Name+",model="+choice)
+			}
+		}
+		for _, flag := range flags {
+			if _, err := config.Load(config.Source{SensorFlags: []string{flag}}); err != nil {
+				t.Errorf("%s: %v", flag, err)
+			}
+		}
+	}
+}

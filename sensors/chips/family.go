@@ -23,7 +23,7 @@ func (f *family) driver() *sensors.Driver {
 		Name: f.name, Summary: f.summary, Datasheet: f.datasheet, Wiring: f.wiring, Timing: f.timing, Kernel: f.kernel, Checksum: f.checksum(),
 		Reasons: []sensors.Reason{sensors.Checksum, sensors.NotReady, sensors.Identity},
 		Options: f.optionList(), Channels: f.channelList(), Measures: f.measures(), Aliases: f.aliases,
-		Unverifiable: f.unverifiable, Identity: f.identification(), Check: f.checkOptions,
+		Unverifiable: f.unverifiable, Identity: f.identification(), Default: f.defaultOf, Check: f.checkOptions,
 		New: func(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 			s := newEngine(e, f, f.model(e.Options()))
 			return s, s.start(ctx)
@@ -140,6 +140,14 @@ func (f *family) measures() []*sensors.Quantity {
 		}
 	}
 	return list
+}
+
+// defaultOf is the usual address of the model.
+func (f *family) defaultOf(o *sensors.Options, option string) string {
+	if option != "addr" {
+		return ""
+	}
+	return f.addressesOf(f.model(o))[0]
 }
 
 // checkOptions finds what only one model can't have.
