@@ -167,7 +167,8 @@ type Env interface {
 	// passed. Cancel it when the work is done.
 	WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc)
 	// Poll calls done every step until it says true or max has passed: then
-	// the error is of the class not_ready.
+	// the error is of the class not_ready. Where one call lasted beyond max,
+	// because the machine was busy, there is one more.
 	Poll(ctx context.Context, max, step time.Duration, done func() (bool, error)) error
 	// Once runs f once in this wake for all sensors that name the key, and
 	// gives all of them its error: a bulk conversion.

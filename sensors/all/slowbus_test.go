@@ -59,6 +59,48 @@ func TestSlowBus(t *testing.T) {
 	}
 }
 
+// A stallingBus stops for a moment before one of its transactions: the machine
+// is busy.
+type stallingBus struct {
+	i2c.Bus
+	env   *sensortest.Env
+	stall time.Duration
+	at    int // the number of the transaction that it comes before
+	count int
+}
+
+func (b *stallingBus) Tx(addr uint16, w, r []byte) error {
+	if b.count == b.at {
+		b.env.NextWake(b.stall)
+	}
+	b.count++
+	return b.Bus.Tx(addr, w, r)
+}
+
+// A machine that does something else for as long as a conversion takes, once,
+// wherever that is, loses no reading.
+func TestBusyMachine(t *testing.T) {
+	for _, c := range simulatedCases {
+		d := sensortest.Driver(t, c.driver)
+		if c.Case.Driver != nil {
+			d = c.Case.Driver
+		}
+		for _, stall := range []time.Duration{20 * time.Millisecond, 1500 * time.Millisecond} {
+			for at, count := 0, 1; at < count; at++ {
+				e := sensortest.New(t, d, c.Options, c.Channels...)
+				c.World(e)
+				bus := &stallingBus{Bus: e.Bus, env: e, stall: stall, at: at}
+				e.Bus = bus
+				got, failures, err := sensortest.Read(t, d, e)
+				if err != nil || len(failures) > 0 || len(got) == 0 {
+					t.Errorf("%s, %s before transaction %d: %d readings, failures %v, error %v", c.model, stall, at+1, len(got), failures, err)
+				}
+				count = bus.count
+			}
+		}
+	}
+}
+
 func (c chipCase) readSlowly(t *testing.T, d *sensors.Driver, options map[string]string) error {
 	e := sensortest.New(t, d, options, c.Channels...)
 	c.World(e)
@@ -83,7 +125,7 @@ func variants(d *sensors.Driver, c chipCase) map[string]map[string]string {
 			if more == nil {
 				more = map[string]string{}
 			}
-			if _, given := more[o.Name]; given || o.Name == "model" {
+			if _, given := more[o.Name]; given || o.Type != sensors.EnumOption || o.Name == "model" {
 				continue
 			}
 			more[o.Name] = choice

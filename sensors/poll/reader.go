@@ -105,15 +105,21 @@ func (r *reader) Sleep(ctx context.Context, d time.Duration) error {
 
 func (r *reader) Poll(ctx context.Context, most, step time.Duration, done func() (bool, error)) error {
 	end := r.Now().Add(most)
-	for {
+	for last := false; ; {
 		if ok, err := done(); ok || err != nil {
 			return err
 		}
-		left := end.Sub(r.Now())
-		if left <= 0 {
+		if last {
 			return sensors.Errorf(sensors.NotReady, "not ready after %s", duration.Format(most))
 		}
-		if err := r.Sleep(ctx, min(max(step, time.Millisecond), left)); err != nil {
+		wait := max(step, time.Millisecond)
+		if left := end.Sub(r.Now()); left <= wait {
+			last = true
+			if left > 0 { // else the machine was busy: what was asked last is still to be looked at
+				wait = left
+			}
+		}
+		if err := r.Sleep(ctx, wait); err != nil {
 			return err
 		}
 	}

@@ -208,10 +208,21 @@ func TestPollAndOnce(t *testing.T) {
 		c.sense = func(ctx context.Context, e sensors.Env, r *sensors.Report) error {
 			return e.Poll(ctx, 100*time.Millisecond, 30*time.Millisecond, func() (bool, error) { return false, nil })
 		}
-		w.run(a.cfg, b.cfg, c.cfg)
+		// A busy machine: the look that asks lasts beyond the end, and the next
+		// would have the answer.
+		d, looks := w.sensor("d"), 0
+		d.sense = func(ctx context.Context, e sensors.Env, r *sensors.Report) error {
+			r.Set(sensors.Temperature, 1)
+			return e.Poll(ctx, 100*time.Millisecond, 30*time.Millisecond, func() (bool, error) {
+				looks++
+				return looks%2 == 0, e.Sleep(ctx, 200*time.Millisecond)
+			})
+		}
+		w.run(a.cfg, b.cfg, c.cfg, d.cfg)
 		w.pass(time.Second)
 		w.want("a", 1)
 		w.want("b", 1)
+		w.want("d", 1)
 		w.wantDown("c", sensors.NotReady, "100ms")
 		if took := [3]time.Duration{w.result("a").Took, w.result("b").Took, w.result("c").Took}; took != [3]time.Duration{310 * time.Millisecond, 310 * time.Millisecond, 100 * time.Millisecond} {
 			t.Errorf("took %v", took)

@@ -161,16 +161,22 @@ func (e *Env) Poll(ctx context.Context, max, step time.Duration, done func() (bo
 		e.tb.Fatalf("Poll is called with max %v and step %v, which must be positive", max, step)
 	}
 	end := e.now.Add(max)
-	for {
+	for last := false; ; {
 		ok, err := done()
 		if ok || err != nil {
 			return err
 		}
-		left := end.Sub(e.now)
-		if left <= 0 {
+		if last {
 			return sensors.Errorf(sensors.NotReady, "not ready after %s", duration.Format(max))
 		}
-		if err := e.Sleep(ctx, min(step, left)); err != nil {
+		wait := step
+		if left := end.Sub(e.now); left <= step {
+			last = true
+			if left > 0 {
+				wait = left
+			}
+		}
+		if err := e.Sleep(ctx, wait); err != nil {
 			return err
 		}
 	}
