@@ -152,7 +152,7 @@ func (s *engine) takeOnce(ctx context.Context, p *program) error {
 	for tries := 1; err != nil && tries < mostLate && errors.As(err, new(late)); tries++ {
 		err = s.measure(ctx, p)
 	}
-	if errors.As(err, new(late)) {
+	if err != nil && errors.As(err, new(late)) {
 		err = fmt.Errorf("%w, or each of %d had ended before the chip could be looked at: take a setting that measures longer, or a faster bus", err, mostLate)
 	}
 	if err != nil || !s.doubtful || !stuck(s.frame.data) {
