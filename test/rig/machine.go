@@ -125,15 +125,19 @@ func (m *Machine) Start(ctx context.Context, c Command, stdin []byte) (*Process,
 
 // Wait waits for the program's end, once.
 func (p *Process) Wait(ctx context.Context) (Exit, error) {
-	q := protocol.Process{PID: p.PID}
 	deadline, ok := ctx.Deadline()
-	if ok {
-		// The guest's time-out comes first, so that the output is not lost.
-		q.Timeout = max(time.Until(deadline)-time.Second, time.Millisecond)
+	if !ok {
+		return p.wait(ctx, 0)
 	}
-	exit, _, err := call[Exit](ctx, p.m, protocol.MethodWait, q, nil)
+	// The guest's time-out comes first, so that the output is not lost.
+	return p.wait(ctx, max(time.Until(deadline)-time.Second, time.Millisecond))
+}
+
+// wait has the guest end the program after some time by its clock; 0: never.
+func (p *Process) wait(ctx context.Context, most time.Duration) (Exit, error) {
+	exit, _, err := call[Exit](ctx, p.m, protocol.MethodWait, protocol.Process{PID: p.PID, Timeout: most}, nil)
 	if err == nil && exit.TimedOut {
-		err = fmt.Errorf("process %d ran longer than %s; stdout %q, stderr %q: %w", p.PID, q.Timeout, exit.Stdout, exit.Stderr, context.DeadlineExceeded)
+		err = fmt.Errorf("process %d ran longer than %s; stdout %q, stderr %q: %w", p.PID, most, exit.Stdout, exit.Stderr, context.DeadlineExceeded)
 	}
 	return exit, err
 }
