@@ -105,8 +105,9 @@ func hello(struct{}) (any, error) {
 	return protocol.Hello{Release: unix.ByteSliceToString(u.Release[:]), Uptime: c.Boottime}, err
 }
 
-// patience is how long the kernel gets to make or remove a device.
-const patience = 20 * time.Second
+// patience is how long the kernel gets to make or remove a device, by the guest's
+// clock: in a machine whose idle time passes at once QEMU answers after seconds.
+const patience = 2 * time.Minute
 
 // await polls until done, which is how sysfs has to be waited for.
 func await(what string, done func() (bool, error)) error {
