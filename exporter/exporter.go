@@ -151,7 +151,7 @@ func (e *Exporter) route(path string) http.HandlerFunc {
 	case "/":
 		return e.serveStatus
 	case "/readings.json":
-		return e.ServeReadings
+		return e.serveReadings
 	case "/-/healthy":
 		return serveHealthy
 	case "/-/ready":

@@ -236,8 +236,8 @@ func (v *view) text(g sensors.Reading) string {
 	return q.Format(g.Value)
 }
 
-// ServeReadings answers with the document of /readings.json.
-func (e *Exporter) ServeReadings(w http.ResponseWriter, _ *http.Request) {
+// serveReadings answers with the document of /readings.json.
+func (e *Exporter) serveReadings(w http.ResponseWriter, _ *http.Request) {
 	s := e.current.Load().facts.snapshot
 	if s == nil {
 		plain(w, http.StatusServiceUnavailable, "dormouse has not read its sensors yet")

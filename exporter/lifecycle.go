@@ -75,15 +75,23 @@ func (l *lifecycle) serveRead(w http.ResponseWriter, r *http.Request) {
 	if wait := l.wait(); wait > 0 {
 		seconds := int((wait + time.Second - 1) / time.Second)
 		w.Header().Set("Retry-After", fmt.Sprint(seconds))
+		backToPage(w, seconds)
 		plain(w, http.StatusTooManyRequests, fmt.Sprintf("the sensors were read just now: again in %d s", seconds))
 		return
 	}
 	if err := l.read(r.Context()); err != nil {
+		backToPage(w, int(readPause/time.Second))
 		plain(w, http.StatusInternalServerError, fmt.Sprintf("the sensors were not read: %v", err))
 		return
 	}
 	w.Header().Set("Location", "/")
 	plain(w, http.StatusSeeOther, "the sensors were read")
+}
+
+// backToPage leads a browser from a refusal back to the page, which has the
+// button.
+func backToPage(w http.ResponseWriter, seconds int) {
+	w.Header().Set("Refresh", fmt.Sprintf("%d; url=/", seconds))
 }
 
 // wait is how long until a read may be asked for again; zero: it counts as

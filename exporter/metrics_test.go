@@ -547,9 +547,10 @@ func TestReadByHTTP(t *testing.T) {
 	}{
 		{0, nil, 303, "were read", [2]string{"Location", "/"}},
 		{0, nil, 429, "again in 10 s", [2]string{"Retry-After", "10"}},
+		{0, nil, 429, "again in 10 s", [2]string{"Refresh", "10; url=/"}},
 		{9500 * time.Millisecond, nil, 429, "again in 1 s", [2]string{"Retry-After", "1"}},
 		{500 * time.Millisecond, nil, 303, "were read", [2]string{"Location", "/"}},
-		{time.Minute, errors.New("the daemon is stopping"), 500, "not read: the daemon is stopping", [2]string{}},
+		{time.Minute, errors.New("the daemon is stopping"), 500, "not read: the daemon is stopping", [2]string{"Refresh", "10; url=/"}},
 	} {
 		clock.now = clock.now.Add(step.after)
 		failure = step.failure

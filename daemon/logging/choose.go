@@ -10,18 +10,19 @@ import (
 // devLog is where a syslog daemon listens: syslog(3). A test names another.
 var devLog = "/dev/log"
 
-// ErrDetached says that standard error is no output of a daemon that detaches:
+// errDetached says that standard error is no output of a daemon that detaches:
 // it becomes /dev/null.
-var ErrDetached = errors.New("a daemon that detaches has no standard error: give syslog or a file, or use `run`")
+var errDetached = errors.New("a daemon that detaches has no standard error: give syslog or a file, or use `run`")
 
 // Choose is where a daemon logs that was told to log to output. Where syslog was
 // chosen and nobody listens there, as in a container or on a minimal system, one
 // that detaches logs to dormouse.log in the directory, and one that doesn't to
-// standard error; the warning says so. The error is ErrDetached.
+// standard error; the warning says so. The error is that standard error was chosen
+// for one that detaches.
 func Choose(output, directory string, detaches bool) (chosen, warning string, err error) {
 	switch {
 	case output == Stderr && detaches:
-		return "", "", ErrDetached
+		return "", "", errDetached
 	case output != Syslog || listens(devLog):
 		return output, "", nil
 	case !detaches:

@@ -49,8 +49,8 @@ type curve struct {
 	n        int
 }
 
-// NewHistory makes an empty History.
-func NewHistory() *History { return &History{sensors: make(map[string]*curves)} }
+// newHistory makes an empty History.
+func newHistory() *History { return &History{sensors: make(map[string]*curves)} }
 
 // Add takes the readings of a Snapshot. A sensor that isn't in it any more is
 // forgotten.

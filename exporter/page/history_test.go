@@ -50,7 +50,7 @@ func TestPoints(t *testing.T) {
 		{"the ring after a long pause", map[float64]float64{0: 1, 1: 2, 100: 3}, []float64{0, 1, 100}, 100, map[int]float64{0: 3}},
 		{"the last moment of a day", map[float64]float64{0: 1, 47: 2}, []float64{0, 47}, 47, map[int]float64{0: 2, 47: 1}},
 	} {
-		h := NewHistory()
+		h := newHistory()
 		for _, slot := range tt.order {
 			h.Add(one(at(slot), tt.reads[slot]))
 		}
@@ -63,7 +63,7 @@ func TestPoints(t *testing.T) {
 // Readings that stand while a read fails, or while others are read, count once;
 // counters and moments have no curve; a sensor that is gone is forgotten.
 func TestWhatIsTaken(t *testing.T) {
-	h := NewHistory()
+	h := newHistory()
 	start := sensors.Instant(1000 * slotTime)
 	h.Add(one(start, 1))
 	h.Add(one(start, 1)) // another sensor's wake
@@ -89,7 +89,7 @@ func TestWhatIsTaken(t *testing.T) {
 // Curves outlast a clean end, by the wall clock: in the next boot the time since
 // boot is another.
 func TestCurvesAreKept(t *testing.T) {
-	h := NewHistory()
+	h := newHistory()
 	start := sensors.Instant(1000 * slotTime)
 	wall := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	h.Add(one(start.Add(-2*slotTime), 5))
@@ -98,7 +98,7 @@ func TestCurvesAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := NewHistory()
+	next := newHistory()
 	if err := next.Restore(data); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestCurvesAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	third := NewHistory()
+	third := newHistory()
 	if err := third.Restore(data); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestCurvesAreKept(t *testing.T) {
 
 func TestRestoreRefuses(t *testing.T) {
 	for _, text := range []string{`[`, `{"curves": {"a": [1, 2]}}`, `{"curves": {"a": ["x"]}}`} {
-		if err := NewHistory().Restore([]byte(text)); err == nil || !strings.Contains(err.Error(), "curves of an earlier run") {
+		if err := newHistory().Restore([]byte(text)); err == nil || !strings.Contains(err.Error(), "curves of an earlier run") {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
@@ -158,7 +158,7 @@ func TestMemoryOfCurves(t *testing.T) {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	h := NewHistory()
+	h := newHistory()
 	for i := range 5000 {
 		h.Add(snapshot(i + 1))
 	}

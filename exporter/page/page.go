@@ -47,7 +47,7 @@ type Page struct {
 
 // New makes a Page without a Snapshot.
 func New(o Options) *Page {
-	return &Page{Options: o, History: NewHistory(), started: o.Clock.Now()}
+	return &Page{Options: o, History: newHistory(), started: o.Clock.Now()}
 }
 
 // Publish makes s the Snapshot that is shown, and takes its readings into the

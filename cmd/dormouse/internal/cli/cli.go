@@ -1,5 +1,6 @@
-// Package cli is what the command line adds to kingpin: help that teaches, errors
-// that say what may have been meant, and arguments from files.
+// Package cli is what the command line adds to kingpin: help with examples, errors
+// that say what may have been meant, arguments from files, octal values, and when
+// to print in colour.
 package cli
 
 import (

@@ -25,13 +25,13 @@ func Listen(p *daemon.Process, addresses []string, systemdSocket bool) ([]net.Li
 		return given, nil
 	}
 	if systemdSocket {
-		return nil, ErrNoSocket
+		return nil, errNoSocket
 	}
 	return web.Listen(addresses)
 }
 
-// ErrNoSocket is that no supervisor has opened a socket.
-var ErrNoSocket = errors.New("--web.systemd-socket: no socket was handed over: enable dormouse.socket, or leave the flag out")
+// errNoSocket is that no supervisor has opened a socket.
+var errNoSocket = errors.New("--web.systemd-socket: no socket was handed over: enable dormouse.socket, or leave the flag out")
 
 // CheckListen checks, before the daemon of a pidfile is ended for another, that
 // the other can listen: each address has to be free or that daemon's, which tells
@@ -39,7 +39,7 @@ var ErrNoSocket = errors.New("--web.systemd-socket: no socket was handed over: e
 func CheckListen(ctx context.Context, pidFile string, addresses []string, systemdSocket bool, as string) error {
 	if systemdSocket {
 		if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
-			return ErrNoSocket
+			return errNoSocket
 		}
 		return nil
 	}
