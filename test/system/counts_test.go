@@ -51,7 +51,8 @@ func newPlant(t *testing.T) *plant {
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	})
 	t.Cleanup(proxy.Close)
-	p.prometheus = startPrometheus(t, "200ms", map[string]string{"plant": strings.TrimPrefix(proxy.URL, "http://")})
+	// A scrape may take as long, which on a busy host is more than 200 ms.
+	p.prometheus = startPrometheus(t, "500ms", map[string]string{"plant": strings.TrimPrefix(proxy.URL, "http://")})
 	p.boot()
 	t.Cleanup(func() {
 		if p.Machine != nil {
