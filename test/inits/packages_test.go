@@ -178,9 +178,37 @@ func (m *machine) configured(service func(string) []string) {
 	m.Helper()
 	m.do("sh", "-c", `sed -i 's/^DORMOUSE_OPTS=.*/DORMOUSE_OPTS="--board=sim"/' /etc/default/dormouse`)
 	m.do(service("restart")...)
-	m.do("sh", "-c", "dormouse scan --board=sim --format=yaml >/root/found.yml && cat /root/found.yml >/etc/dormouse/dormouse.yml")
+	m.types(strings.Replace(scanLine(m), "scan ", "scan --board=sim ", 1))
 	m.do("dormouse", "check", "--board=sim", "--config.file=/etc/dormouse/dormouse.yml")
 	m.do(service("reload")...)
+}
+
+// scanLine is the line of docs/install.md that scans into the configuration.
+func scanLine(m *machine) string {
+	m.Helper()
+	for line := range strings.Lines(kit.BlockOf(m, "docs/install.md, The Debian package")) {
+		if strings.HasPrefix(line, "dormouse scan ") {
+			return line
+		}
+	}
+	m.Fatal("docs/install.md has no line that scans")
+	return ""
+}
+
+// losesNothing scans again where a bus can't be scanned, and then where all can.
+func (m *machine) losesNothing() {
+	m.Helper()
+	const file = "/etc/dormouse/dormouse.yml"
+	m.do("sh", "-c", "echo '# mine' >>"+file)
+	edited := m.do("cat", file)
+	m.types("! { " + strings.Replace(scanLine(m), "scan ", "scan --bus=99 ", 1) + "}")
+	if text := m.do("cat", file); text != edited {
+		m.Errorf("after a scan that failed the configuration is\n%s", text)
+	}
+	m.types(scanLine(m))
+	if text := m.do("sh", "-c", "cat "+file+".~*~"); !strings.Contains(text, edited) {
+		m.Errorf("the edited configuration isn't kept beside the new one:\n%s", text)
+	}
 }
 
 var aTemperature = regexp.MustCompile(`(?m)^sensor_temperature_celsius\{.*\} \d`)
@@ -407,6 +435,7 @@ func TestDocumentedInstallation(t *testing.T) {
 				t.Errorf("the configuration is now\n%s", text)
 			}
 			m.do("dormouse", "status")
+			m.losesNothing()
 			if after == "" {
 				return
 			}
