@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 // Each module that go.mod requires directly has a line that says why.
@@ -212,6 +213,23 @@ func TestTroubleshootingIsComplete(t *testing.T) {
 	for _, code := range found {
 		if !strings.Contains(string(text), "\n| "+code+" |") {
 			t.Errorf("no row for the exit status %s", code)
+		}
+	}
+}
+
+// The example file is valid as it is, and with each of its lines in use.
+func TestExampleFile(t *testing.T) {
+	text, err := os.ReadFile("../../examples/dormouse.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := regexp.MustCompile("(?m)^#(rails:|  - )").ReplaceAllString(string(text), "$1")
+	for content, sensors := range map[string]int{string(text): 0, used: 6} {
+		cfg, err := config.Load(config.Source{File: "dormouse.yml", Data: []byte(content)})
+		if err != nil {
+			t.Errorf("%v\nof\n%s", err, content)
+		} else if len(cfg.Sensors) != sensors {
+			t.Errorf("%d sensors, want %d, of\n%s", len(cfg.Sensors), sensors, content)
 		}
 	}
 }

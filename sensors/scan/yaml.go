@@ -29,12 +29,7 @@ func (d *Document) WriteYAML(w io.Writer) error {
 	for _, text := range slices.Concat(d.Problems, d.Advice) {
 		comment(&b, "", text)
 	}
-	b.WriteString("defaults: {every: 5m}\n")
-	if y.entries == 0 {
-		b.WriteString("sensors: []\n")
-	} else {
-		b.WriteString("sensors:\n")
-	}
+	b.WriteString("defaults: {every: 5m}\nsensors:\n")
 	b.WriteString(y.b.String())
 	if len(d.Unfindable) > 0 {
 		comment(&b, "", "What is wired to a GPIO line can't be detected: "+strings.Join(d.Unfindable, ", ")+".")
@@ -44,9 +39,8 @@ func (d *Document) WriteYAML(w io.Writer) error {
 }
 
 type yamlWriter struct {
-	b       strings.Builder
-	names   map[string]bool
-	entries int
+	b     strings.Builder
+	names map[string]bool
 }
 
 func (y *yamlWriter) bus(bus *Bus) {
@@ -107,7 +101,6 @@ func (y *yamlWriter) entry(f Find, active bool) {
 	mark := "- "
 	if active {
 		name = y.unique(name)
-		y.entries++
 	} else {
 		mark = "# - "
 	}
