@@ -159,7 +159,11 @@ func (s *Store) name(n int) string {
 func (s *Store) use(path string, remove bool) (*envelope, error) {
 	e, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		// What a process wrote that was killed in the middle.
+		// What a process wrote that was killed in the middle. Of a file that isn't
+		// there a read-only file system doesn't say so.
+		if _, err := os.Lstat(path + temporary); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
 		if err := os.Remove(path + temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("remove the unfinished file of a killed process: %w", err)
 		}

@@ -104,6 +104,9 @@ func TestStartOnASpoiledDisk(t *testing.T) {
 				}
 				return nil
 			})
+			if log := p.read("log"); strings.Contains(log, "of the previous run") {
+				t.Errorf("there was none, and the log says\n%s", log)
+			}
 		})
 	}
 }
