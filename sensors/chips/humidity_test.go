@@ -31,6 +31,8 @@ func TestHTU21D(t *testing.T) {
 		{"htu21d", b(0x4e, 0x85, 0x6b), b(0x68, 0x3a, 0x7c), 7.043, 0.44895, []time.Duration{50 * time.Millisecond, 16 * time.Millisecond}},
 		{"sht2x", b(0x4e, 0x85, 0x6b), b(0x68, 0x3a, 0x7c), 7.043, 0.44895, []time.Duration{85 * time.Millisecond, 29 * time.Millisecond}},
 		{"si7021", word0(0x6648), word0(0x7002), 23.3565, 0.48688, []time.Duration{10800 * time.Microsecond, 22800 * time.Microsecond}},
+		{"htu21d", word0(0x6648), word0(0x0306), 23.3565, 0, []time.Duration{50 * time.Millisecond, 16 * time.Millisecond}},
+		{"sht2x", word0(0x6648), word0(0xe002), 23.3565, 1, []time.Duration{85 * time.Millisecond, 29 * time.Millisecond}},
 		{"si7021", word0(0x0a00), word0(0x0306), -39.986, 0, []time.Duration{10800 * time.Microsecond, 22800 * time.Microsecond}}, // -4.5 %, cut
 		{"si7021", word0(0x0a00), word0(0xe002), -39.986, 1, []time.Duration{10800 * time.Microsecond, 22800 * time.Microsecond}}, // 103.4 %, cut
 	} {
@@ -147,6 +149,7 @@ func TestHDC1080Errors(t *testing.T) {
 		{ops: seq(hdc1080Probe, measured(0x64, 0xa1, 0x80, 0x00)[:2]), reason: sensors.Identity, says: "more than 14 bits"},
 		{ops: seq(hdc1080Probe, measured(0, 0, 0, 0)), reason: sensors.NotReady, says: "as before the first measurement"},
 		{ops: seq(hdc1080Probe, measured(0x64, 0xa0, 0x80, 0x00), measured(0x74, 0xa0, 0x80, 0x00)), reason: sensors.Checksum, says: "temperature of 24.86 °C and, measured again, of 35.17 °C"},
+		{ops: seq(hdc1080Probe, measured(0x64, 0xa0, 0x80, 0x00), measured(0x64, 0xa0, 0x90, 0x00)), reason: sensors.Checksum, says: "humidity of 50.0 % and, measured again, of 56.2 %"},
 		{ops: seq(hdc1080Probe, []io{{b(0), nil}, {nil, b(0x64, 0xa0, 0x80, 0x00)}, {b(2), b(0, 0)}}), reason: sensors.Identity, says: "register 0x02 reads 0x0000"},
 	} {
 		tc.driver, tc.addr = "hdc1080", 0x40

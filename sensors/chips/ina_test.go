@@ -1,6 +1,7 @@
 package chips
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -41,6 +42,7 @@ func TestINA219Errors(t *testing.T) {
 		{ops: seq(good, []io{{b(0), b(0x39, 0x9f)}}, off), reason: sensors.Identity, says: "register 0x00 reads 0x399f and not the 0x3c43 that was set"},
 		{ops: seq(good, []io{{b(0), b(0, 0)}}, off), reason: sensors.Identity, says: "reads 0x0000"},
 		{ops: seq(results(b(0x7d, 0x00), b(0x5d, 0x9a)), []io{{b(0), b(0x3c, 0x43)}}, off), reason: sensors.OutOfRange, says: "beyond the range of the shunt"},
+		{ops: seq(results(b(0x83, 0x00), b(0x5d, 0x9a)), []io{{b(0), b(0x3c, 0x43)}}, off), reason: sensors.OutOfRange, says: "beyond the range of the shunt"},
 		{ops: seq(results(b(0x07, 0xd0), b(0x5d, 0x9e))[:5], off), reason: sensors.Identity, says: "it is no INA219"},
 		{ops: seq(good, []io{{b(0), b(0x3c, 0x43)}}, off, []io{{b(0), b(0x3c, 0x43)}}), reason: sensors.Identity, says: "and not the 0x3c40"},
 	} {
@@ -87,6 +89,8 @@ func TestINA226Errors(t *testing.T) {
 		{ops: []io{id[0], {b(0xff), b(0x10, 0x50)}}, reason: sensors.Identity, says: "it looks like an HDC1080, which driver ina226 doesn't read"},
 		{ops: seq(id, []io{{b(0, 0x41, 0x23), nil}, {b(6), b(0, 8)}}, twice(io{b(1), b(0x7f, 0xff)}), twice(io{b(2), b(0x25, 0x70)}), []io{{b(0), b(0x41, 0x23)}}, off),
 			reason: sensors.OutOfRange, says: "beyond the range of the shunt"},
+		{ops: seq(id, []io{{b(0, 0x41, 0x23), nil}, {b(6), b(0, 8)}}, twice(io{b(1), b(0x80, 0x00)}), twice(io{b(2), b(0x25, 0x70)}), []io{{b(0), b(0x41, 0x23)}}, off),
+			reason: sensors.OutOfRange, says: "beyond the range of the shunt"},
 	} {
 		tc.driver, tc.addr = "ina226", 0x40
 		tc.run(t)
@@ -125,5 +129,25 @@ func TestINA3221(t *testing.T) {
 			want: tc.want, within: 1e-9,
 			waits: []time.Duration{7260 * time.Microsecond},
 		}.run(t)
+	}
+}
+
+// A channel whose shunt is beyond its range, at either end, fails the measurement.
+func TestINA3221Boundaries(t *testing.T) {
+	for channel := range 3 {
+		for _, beyond := range [][]byte{b(0x7f, 0xf8), b(0x80, 0x00)} {
+			ops := []io{{b(0xfe), b(0x54, 0x49)}, {b(0xff), b(0x32, 0x20)}, {b(0, 0x71, 0x23), nil}, {b(0x0f), b(0x00, 0x03)}}
+			for register := range 6 {
+				p := b(0x1f, 0x40)
+				if register == 2*channel {
+					p = beyond
+				}
+				ops = append(ops, twice(io{b(byte(register + 1)), p})...)
+			}
+			playedError{
+				driver: "ina3221", addr: 0x40, ops: append(ops, io{b(0), b(0x71, 0x23)}, io{b(0, 0x71, 0x20), nil}),
+				reason: sensors.OutOfRange, says: fmt.Sprintf("the current of ch%d is beyond the range of the shunt", channel+1),
+			}.run(t)
+		}
 	}
 }

@@ -192,7 +192,7 @@ type identity struct {
 	// unnumbered tells that such an answer is no serial number.
 	unnumbered bool
 	by         string // in words: "ID register 0x0F reads 0x0117"
-	elective   bool   // it only tells the part: another answer is no error, and a scan doesn't ask
+	elective   bool   // asked only to be told from a result: another answer is no error, and a scan doesn't ask
 }
 
 // A part is what one content of an identity register says.
