@@ -91,11 +91,13 @@ func TestNotReadyYet(t *testing.T) {
 	}
 }
 
-// A register is what was written to name it, and bits of its first byte.
+// A register is what was written to name it, and bits of its first byte, or of
+// the last of a word.
 type registerBits struct {
 	model    string
 	register byte
 	change   func(b byte) byte
+	last     bool
 }
 
 func with(bits byte) func(byte) byte    { return func(b byte) byte { return b | bits } }
@@ -103,7 +105,11 @@ func without(bits byte) func(byte) byte { return func(b byte) byte { return b &^
 
 func (r registerBits) alter(w, p []byte) error {
 	if len(w) == 1 && w[0] == r.register && len(p) > 0 {
-		p[0] = r.change(p[0])
+		at := 0
+		if r.last {
+			at = len(p) - 1
+		}
+		p[at] = r.change(p[at])
 	}
 	return nil
 }
@@ -112,8 +118,8 @@ func (r registerBits) alter(w, p []byte) error {
 // no reading.
 func TestNeverReady(t *testing.T) {
 	for _, r := range []registerBits{
-		{"bmp180", 0xf4, with(0x20)}, {"hts221", 0x21, with(0x01)}, {"lps22hb", 0x11, with(0x01)}, {"lps25h", 0x21, with(0x01)}, {"bmp388", 0x03, without(0x60)},
-		{"ltr559", 0x8c, without(0x04)}, {"tsl2591", 0xb3, without(0x01)},
+		{"bmp180", 0xf4, with(0x20), false}, {"hts221", 0x21, with(0x01), false}, {"lps22hb", 0x11, with(0x01), false}, {"lps25h", 0x21, with(0x01), false}, {"bmp388", 0x03, without(0x60), false},
+		{"ltr559", 0x8c, without(0x04), false}, {"tsl2591", 0xb3, without(0x01), false}, {"ina3221", 0x0f, without(0x01), true}, {"ina226", 0x06, without(0x08), true},
 	} {
 		d, e := chipOf(t, r.model, func([]byte, []byte) error { return nil })
 		s, err := d.New(t.Context(), e)
@@ -131,12 +137,12 @@ func TestNeverReady(t *testing.T) {
 // Bits that say something else, or are another revision's, change nothing.
 func TestOtherBits(t *testing.T) {
 	for _, r := range []registerBits{
-		{"adt7410", 0x02, with(0x70)},                                                             // limits
-		{"bmp388", 0x03, with(0x0f)},                                                              // reserved
-		{"hts221", 0x27, with(0xfc)}, {"lps22hb", 0x27, with(0x30)}, {"lps25h", 0x27, with(0x30)}, // reserved; overrun
-		{"tmp117", 0x0f, with(0x20)}, // the revision
-		{"tsl2561", 0x8a, with(0x0f)}, {"tsl2561", 0x81, with(0x20)}, {"tsl2561", 0x80, with(0x30)},
-		{"tsl2591", 0xa1, with(0x08)}, {"ltr559", 0x80, with(0x20)},
+		{"adt7410", 0x02, with(0x70), false},                                                                           // limits
+		{"bmp388", 0x03, with(0x0f), false},                                                                            // reserved
+		{"hts221", 0x27, with(0xfc), false}, {"lps22hb", 0x27, with(0x30), false}, {"lps25h", 0x27, with(0x30), false}, // reserved; overrun
+		{"tmp117", 0x0f, with(0x20), false}, // the revision
+		{"tsl2561", 0x8a, with(0x0f), false}, {"tsl2561", 0x81, with(0x20), false}, {"tsl2561", 0x80, with(0x30), false},
+		{"tsl2591", 0xa1, with(0x08), false}, {"ltr559", 0x80, with(0x20), false},
 	} {
 		d, e := chipOf(t, r.model, r.alter)
 		if got, failures, err := sensortest.Read(t, d, e); err != nil || len(failures) > 0 || len(got) == 0 {
@@ -158,7 +164,7 @@ func TestOtherBits(t *testing.T) {
 		}
 	}
 	// An APDS9960 has the address of a TSL2561, and no TIMING: a scan sees that.
-	d, e := chipOf(t, "tsl2561", registerBits{"tsl2561", 0x81, with(0xe4)}.alter)
+	d, e := chipOf(t, "tsl2561", registerBits{"tsl2561", 0x81, with(0xe4), false}.alter)
 	if found, err := d.Identity.Probe(t.Context(), e); err == nil {
 		t.Errorf("a chip whose register 0x81 has bits that a TSL2561 hasn't is %+v", found)
 	}
