@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -114,32 +113,14 @@ func (s *settings) read(ctx context.Context, stdout, stderr io.Writer, format st
 	if err != nil {
 		return err
 	}
-	return reportDown(stderr, snapshot)
+	if service.ReportDown(stderr, snapshot) {
+		return silent{exitFailed}
+	}
+	return nil
 }
 
 func (s *settings) unconfigured() bool {
 	return s.ConfigFile == "" && len(s.Sensors) == 0 && len(s.Tasks) == 0
-}
-
-// reportDown reports the sensors and channels that failed, which Prometheus'
-// format can't.
-func reportDown(stderr io.Writer, snapshot *sensors.Snapshot) error {
-	failed := false
-	for i := range snapshot.Results {
-		if r := &snapshot.Results[i]; r.Tried && !r.Up {
-			failed = true
-			fmt.Fprintf(stderr, "dormouse: sensor %s is down: %v\n", r.Name, r.Err)
-			continue
-		}
-		for _, f := range snapshot.Results[i].Failures {
-			failed = true
-			fmt.Fprintf(stderr, "dormouse: sensor %s %s: %v\n", snapshot.Results[i].Name, strings.Join(f.Labels, " "), f.Err)
-		}
-	}
-	if failed {
-		return silent{exitFailed}
-	}
-	return nil
 }
 
 // printReadings prints the readings and, in the table for people, what the

@@ -3,8 +3,11 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/alarm"
@@ -13,6 +16,24 @@ import (
 	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll"
 )
+
+// ReportDown writes the sensors and channels that failed, for which Prometheus'
+// format has no words, and tells whether there are any.
+func ReportDown(w io.Writer, snapshot *sensors.Snapshot) (failed bool) {
+	for i := range snapshot.Results {
+		r := &snapshot.Results[i]
+		if r.Tried && !r.Up {
+			failed = true
+			fmt.Fprintf(w, "dormouse: sensor %s is down: %v\n", r.Name, r.Err)
+			continue
+		}
+		for _, f := range r.Failures {
+			failed = true
+			fmt.Fprintf(w, "dormouse: sensor %s %s: %v\n", r.Name, strings.Join(f.Labels, " "), f.Err)
+		}
+	}
+	return failed
+}
 
 // ReadOnce reads the named sensors, all without a name, without becoming a
 // daemon. The snapshot holds only these.
