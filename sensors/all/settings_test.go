@@ -3,7 +3,10 @@ package all
 import (
 	"fmt"
 	"maps"
+	"math"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,5 +150,59 @@ func (c chipCase) hold(t *testing.T, d *sensors.Driver, options map[string]strin
 	near := func(w time.Duration) bool { return (w - want.takes).Abs() <= 2*us }
 	if sensors.ReasonOf(err) != sensors.OutOfRange && err != nil || !slices.Contains(bus.writes, want.write) || !slices.ContainsFunc(e.Waits, near) {
 		t.Errorf("%s %v writes %s, waits %s (%v), want %s and %s", c.model, options, bus.writes, e.Waits, err, want.write, want.takes)
+	}
+}
+
+// widerRanges are those of chips that say more than their accuracy is known for.
+var widerRanges = map[string]sensors.Range{
+	"bh1750 illuminance":   {Min: 0, Max: 54612.5},  // 65535/1.2
+	"scd30 carbon_dioxide": {Min: 0, Max: 40000},    // what the chip can tell
+	"scd4x carbon_dioxide": {Min: 0, Max: 40000},    // as that
+	"scd4x humidity":       {Min: 0, Max: 1},        // as that
+	"tmp102 temperature":   {Min: -55, Max: 128},    // 12 bits, and an LM75's least
+	"veml7700 illuminance": {Min: 0, Max: 150000},   // 65534 counts, corrected
+	"hts221 humidity":      {Min: -0.05, Max: 1.05}, // these four overshoot, and are cut
+	"htu21d humidity":      {Min: -0.05, Max: 1.05},
+	"scd30 humidity":       {Min: -0.05, Max: 1.05},
+	"sht4x humidity":       {Min: -0.05, Max: 1.05},
+}
+
+var toldRange = regexp.MustCompile(`(temperature|humidity|pressure|illuminance|carbon dioxide)(?: of the air)? (-?\d+) to (\d+) (°C|%|hPa|lx|ppm)`)
+
+// What is plausible is what the chip measures by its data sheet, as its summary
+// says to people.
+func TestRangesAreAsTold(t *testing.T) {
+	told := 0
+	for _, d := range sensors.Drivers() {
+		if _, err := d.Option("addr"); err != nil {
+			continue
+		}
+		for _, m := range toldRange.FindAllStringSubmatch(d.Summary, -1) {
+			name := strings.ReplaceAll(m[1], " ", "_")
+			at := slices.IndexFunc(d.Measures, func(q *sensors.Quantity) bool { return q.Name == name })
+			if at < 0 {
+				t.Errorf("%s doesn't measure %s", d.Name, m[1])
+				continue
+			}
+			unit := d.Measures[at].BaseUnit()
+			low, err := unit.Parse(m[2] + m[4])
+			if err != nil {
+				t.Fatal(err)
+			}
+			high, err := unit.Parse(m[3] + m[4])
+			if err != nil {
+				t.Fatal(err)
+			}
+			told++
+			if wider, ok := widerRanges[d.Name+" "+name]; ok {
+				low, high = wider.Min, wider.Max
+			}
+			if r := d.Measures[at].Range; math.Abs(r.Min-low) > 1e-9 || math.Abs(r.Max-high) > 1e-9 {
+				t.Errorf("%s: %s is %v to %v, and its summary says %v to %v", d.Name, m[1], r.Min, r.Max, low, high)
+			}
+		}
+	}
+	if told < 40 {
+		t.Errorf("only %d ranges are told", told)
 	}
 }
