@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/units"
@@ -231,9 +232,24 @@ func (r *inputReader) window(set setting, key string) (int, error) {
 	case err != nil:
 		return 0, err
 	case r.counts():
-		return 0, fmt.Errorf("a counter can't be smoothed%s", whichQuantity(r.driver, r.from, key))
+		return 0, fmt.Errorf("a counter can't be smoothed: %s", r.whatSmooths(key))
 	}
 	return v.(int), nil
+}
+
+// whatSmooths advises to name a quantity that is no counter, where the key stands
+// for several.
+func (r *inputReader) whatSmooths(key string) string {
+	var names []string
+	for _, q := range r.from {
+		if q.Kind != sensors.Counter && !slices.Contains(names, q.Name) {
+			names = append(names, q.Name)
+		}
+	}
+	if len(names) == 0 || r.p.Quantity != nil && r.p.Quantity.Kind == sensors.Counter {
+		return "leave this key out"
+	}
+	return fmt.Sprintf("name the quantity (%s), as in %s.%s", strings.Join(names, ", "), names[0], key)
 }
 
 // counts tells whether a counter is among the readings, or they become one.
