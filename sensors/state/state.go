@@ -157,17 +157,10 @@ func (s *Store) name(n int) string {
 
 // use reads one file; nil: there is none. An error means that it stays as it is.
 func (s *Store) use(path string, remove bool) (*envelope, error) {
+	unfinished := removeUnfinished(path + temporary)
 	e, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		// What a process wrote that was killed in the middle. Of a file that isn't
-		// there a read-only file system doesn't say so.
-		if _, err := os.Lstat(path + temporary); errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
-		if err := os.Remove(path + temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("remove the unfinished file of a killed process: %w", err)
-		}
-		return nil, nil
+		return nil, unfinished // it would be in the way of the next; what is there can be used all the same
 	}
 	if err != nil || !remove {
 		return e, err
@@ -179,6 +172,18 @@ func (s *Store) use(path string, remove bool) (*envelope, error) {
 		return nil, fmt.Errorf("remove %s: %w", path, err)
 	}
 	return e, nil
+}
+
+// removeUnfinished removes what a process wrote that was killed in the middle. Of
+// a file that isn't there a read-only file system doesn't say so.
+func removeUnfinished(path string) error {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the unfinished file of a killed process: %w", err)
+	}
+	return nil
 }
 
 // read reads and checks a file.

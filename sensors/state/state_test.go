@@ -233,15 +233,22 @@ func TestAFileThatStaysIsNotUsed(t *testing.T) {
 
 func TestAKilledWritersFileIsRemoved(t *testing.T) {
 	dir := t.TempDir()
-	temp := filepath.Join(dir, "counts.json"+temporary)
-	if err := os.WriteFile(temp, []byte("half"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := In(dir, "counts.json").open(true, false); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(temp); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("it is still there: %v", err)
+	path := filepath.Join(dir, "counts.json")
+	for _, damaged := range []bool{false, true} { // the file itself, which then stays
+		if err := os.WriteFile(path+temporary, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if damaged {
+			if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := In(dir, "counts.json").open(true, false); (err != nil) != damaged {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(path + temporary); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("damaged %v: it is still there: %v", damaged, err)
+		}
 	}
 }
 
