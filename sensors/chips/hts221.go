@@ -20,17 +20,8 @@ var hts221 = family{
 		part: "HTS221", startup: 5 * time.Millisecond,
 		identity:  []identity{{step: step{write: hex{0x0f}, status: 1}, is: []part{{value: 0xbc}}, by: "register 0x0F reads 0xBC"}}, // WHO_AM_I
 		constants: []step{{write: hex{0x30 | stCount}, result: 16}},                                                                 // H0_rH_x2 to T1_OUT
-		measure: []step{
-			{set: hex{0x20, 0x84}}, // awake, one shot, no update between two reads: CTRL_REG1
-			// One shot, the heater off: CTRL_REG2.
-			{write: hex{0x21, 0x01}},
-			{write: hex{0x21}, status: 1, begun: true, must: []test{{is: 0x01, says: stNotBegun}}},
-			{wait: 80 * time.Millisecond}, // the period of its fastest rate, 12.5 Hz
-			{write: hex{0x21}, status: 1, until: stDone},
-			stStatus,
-			{write: hex{0x28 | stCount}, result: 4},
-		},
-		sleep: []step{{set: hex{0x20, 0x04}}},
+		measure:   stOneShot(80*time.Millisecond, 4),                                                                                // the period of its fastest rate, 12.5 Hz
+		sleep:     stOff,
 		fields: []field{
 			// Between its two points of calibration the chip is right; near the ends
 			// the line through them may go a little beyond.

@@ -46,16 +46,8 @@ var lps22hb = family{
 				step: step{write: hex{0x0f}, status: 1}, is: []part{{value: 0xbd}},
 				looks: map[uint64]string{0xb1: "an LPS22HB (give model=lps22hb)"},
 			}},
-			measure: []step{
-				{set: hex{0x20, 0x84}}, // awake, one shot, no update between two reads: CTRL_REG1
-				{write: hex{0x21, 0x01}},
-				{write: hex{0x21}, status: 1, begun: true, must: []test{{is: 0x01, says: stNotBegun}}},
-				{wait: 40 * time.Millisecond}, // the period of its fastest rate, 25 Hz
-				{write: hex{0x21}, status: 1, until: stDone},
-				stStatus,
-				{write: hex{0x28 | stCount}, result: 5},
-			},
-			sleep: []step{{set: hex{0x20, 0x04}}},
+			measure: stOneShot(40*time.Millisecond, 5), // the period of its fastest rate, 25 Hz
+			sleep:   stOff,
 			fields: []field{
 				lpsPressure,
 				{quantity: sensors.Temperature.Within(-40, 85), at: 3, kind: "le:s16/16>>0", scale: 1.0 / 480, offset: 42.5},
@@ -75,7 +67,22 @@ const (
 	stCount    = 0x80 // added to a register: it counts on during a read
 )
 
+// stOneShot is a measurement of the chips whose CTRL_REG1 and CTRL_REG2 are 0x20
+// and 0x21.
+func stOneShot(takes time.Duration, result int) []step {
+	return []step{
+		{set: hex{0x20, 0x84}},   // awake, one shot, no update between two reads
+		{write: hex{0x21, 0x01}}, // one shot, and the heater of an HTS221 off
+		{write: hex{0x21}, status: 1, begun: true, must: []test{{is: 0x01, says: stNotBegun}}},
+		{wait: takes},
+		{write: hex{0x21}, status: 1, until: stDone},
+		stStatus,
+		{write: hex{0x28 | stCount}, result: result},
+	}
+}
+
 var (
+	stOff = []step{{set: hex{0x20, 0x04}}}
 	// stDone waits for ONE_SHOT, which the chip clears at the end.
 	stDone = &until{mask: 1, within: 200 * time.Millisecond, every: 2 * time.Millisecond}
 	// stStatus asks whether both results are new; to read them clears that.

@@ -188,6 +188,10 @@ func scanLine(m *machine) string {
 	m.Helper()
 	for line := range strings.Lines(kit.BlockOf(m, "docs/install.md, The Debian package")) {
 		if strings.HasPrefix(line, "dormouse scan ") {
+			text, err := os.ReadFile(kit.Source("docs/first-sensor.md"))
+			if err != nil || !strings.Contains(string(text), line) {
+				m.Errorf("docs/first-sensor.md hasn't %q: %v", line, err)
+			}
 			return line
 		}
 	}
