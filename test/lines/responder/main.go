@@ -182,8 +182,13 @@ func nap(until time.Duration) {
 }
 
 // spin waits until a moment and returns it, so that one wait follows another
-// without drift. It doesn't sleep: a busy host wakes the machine late.
+// without drift. It sleeps until shortly before: the time of a machine that is idle
+// passes at once.
 func spin(until time.Duration) time.Duration {
+	const shortly = 200 * time.Microsecond
+	for now() < until-shortly {
+		nap(until - shortly)
+	}
 	for now() < until {
 	}
 	return until
