@@ -126,7 +126,7 @@ var kernelChips = []kernelChip{
 		// As of the ina219, in steps of 6.25 mW.
 		within: map[string]float64{"voltage": 0, "current": 0, "power": 0.00625}, unsigned: []string{"power"},
 		channels: map[string]string{"voltage1": "", "current3": "", "power2": ""}},
-	{name: "lps22hb", address: 0x5c, module: "st_pressure_i2c", bind: "lps22hb", class: "iio", driver: "lps22hb", model: i2c.LPS22HB(0, 0), forOwn: slower,
+	{name: "lps22hb", address: 0x5c, module: "st_pressure_i2c", bind: "lps22hb", class: "iio", driver: "lps22hb", model: i2c.LPS22HB(0, 0), forOwn: slower, rate: "10",
 		contents: randomPair("pressure", 1_064_960, 5_160_960, "temperature", -4000, 8500),
 		boundaries: pairs("pressure", "temperature", [2]int{1_064_960, -4000}, [2]int{5_160_960, 8500}, [2]int{4_150_272, -1},
 			[2]int{4_150_272, 0}, [2]int{4_150_272, 1}),
@@ -134,7 +134,7 @@ var kernelChips = []kernelChip{
 		// The kernel's scale of the pressure has nine decimals of a kPa: 24.414e-6 for
 		// 1/40960.
 		within: map[string]float64{"temperature": 1e-6, "pressure": 0.33}},
-	{name: "lps25h", address: 0x5d, module: "st_pressure_i2c", bind: "lps25h", class: "iio", driver: "lps22hb,model=lps25h", model: i2c.LPS25H(0, 0), forOwn: slower,
+	{name: "lps25h", address: 0x5d, module: "st_pressure_i2c", bind: "lps25h", class: "iio", driver: "lps22hb,model=lps25h", model: i2c.LPS25H(0, 0), forOwn: slower, rate: "7",
 		contents: randomPair("pressure", 1_064_960, 5_160_960, "temperature", -32_768, 20_400),
 		boundaries: pairs("pressure", "temperature", [2]int{1_064_960, -32_768}, [2]int{5_160_960, 20_400}, [2]int{4_150_272, -20_401},
 			[2]int{4_150_272, -20_400}, [2]int{4_150_272, 0}),

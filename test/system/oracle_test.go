@@ -31,6 +31,9 @@ type kernelChip struct {
 	model   rig.Chip
 	// forOwn is set besides in the model that the own driver reads.
 	forOwn content
+	// rate is the sampling frequency that the kernel's driver is set to, in Hz; "":
+	// its own. It waits for two samples at each read of a channel.
+	rate string
 	// cached tells that the kernel's driver serves what it has read for some time.
 	cached bool
 	// contents makes one of many contents; boundaries are further ones.
@@ -129,8 +132,11 @@ func compareWithKernel(t *testing.T, m *kit.Machine, k rig.Kernel) {
 		}
 	}
 	for _, s := range sites {
-		_, err := s.kernel.Bind(ctx, s.bind, s.address)
+		dir, err := s.kernel.Bind(ctx, s.bind, s.address)
 		kit.Must(t, err)
+		if s.rate != "" {
+			kit.Do(t, m.Machine, "sh", "-ec", "for f in "+dir+"/iio:device*/sampling_frequency; do echo "+s.rate+" >$f; done")
+		}
 	}
 	for try := 0; ; try++ {
 		left := slices.DeleteFunc(slices.Clone(sites), func(s *site) bool { return try >= len(s.contents) })
