@@ -46,19 +46,22 @@ compiler:
 # make test runs those without the tag. Their targets are apart, so that make -k runs all of them.
 tagged = $(shell grep -rl --include='*_test.go' '^//go:build system' daemon test | xargs -n1 dirname | sort -u)
 alone  = test/flood test/gpio test/lines test/sleep
-paired = test/system test/inits test/arm $(filter-out test/system test/inits test/arm test/pi $(alone),$(tagged))
+first  = test/system test/pi test/inits test/arm
+paired = $(first) $(filter-out $(first) $(alone),$(tagged))
+# TestInstructions is part of make bench.
+nobench = -skip '^TestInstructions$$'
 system = go test -tags system -count=1 -timeout 30m $(TESTFLAGS)
 
 .PHONY: test-system system-paired system-alone
 test-system: compiler lint race system-paired system-alone ## as root on Debian: a real kernel, Prometheus, 32-bit ARM; installs what it needs
 system-paired: compiler
-	$(system) -p 2 $(addprefix ./,$(paired))
+	$(system) -p 2 $(nobench) $(addprefix ./,$(paired))
 system-alone: compiler
 	$(system) -p 1 -parallel 3 $(addprefix ./,$(alone))
 
 .PHONY: test-pi
 test-pi: compiler ## as root on Debian: emulated Raspberry Pis, a Zero, a 2B and a 3B; fetches 600 MB once
-	go test -tags system -count=1 -timeout 20m -parallel 2 -skip TestInstructions $(TESTFLAGS) ./test/pi
+	$(system) $(nobench) ./test/pi
 
 .PHONY: soak
 soak: ## as root: the tests that take their time, at full length (the daemon stopped for a minute; 500 contents of each chip; floods against peers)

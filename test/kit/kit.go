@@ -28,6 +28,11 @@ import (
 // and half a minute on a busy one that emulates a Raspberry Pi.
 const Patience = 3 * time.Minute
 
+// Pace is how long a wait pauses between two looks. A package's TestMain may set
+// another: on an emulated Raspberry Pi a look takes more of its processor's time
+// than what is waited for can spare.
+var Pace = 20 * time.Millisecond
+
 // Must stops a test at an error of something that isn't its subject.
 func Must(t testing.TB, err error) {
 	t.Helper()
@@ -45,7 +50,7 @@ func Eventually(t testing.TB, ask func() error) {
 
 func eventually(t testing.TB, patience time.Duration, ask func() error) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(Pace) {
 		err := ask()
 		if err == nil {
 			return

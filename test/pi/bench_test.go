@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"example.org/dormouse/test/kit"
 	"example.org/dormouse/test/rig"
@@ -26,32 +27,43 @@ var addresses = map[string]string{
 	"ds1338":  "0x68", // a clock chip
 }
 
-// releases builds what ships, once for each model.
-var releases = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "dormouse-pi-") })
-
-// release is the binary for a model, as make build makes it.
-func release(m rig.Model) (string, error) {
-	dir, err := releases()
+// products is the directory with what ships, made once by one make in a copy of
+// the repository: the tests of other packages make theirs in dist meanwhile.
+var products = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "dormouse-pi-")
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, m.Name)
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
-	}
-	build := exec.Command("make", "-s", "executable", "OUT="+path)
+	made = dir
+	build := exec.Command("sh", "-ec", `git ls-files -z | xargs -0 cp --parents --no-dereference --target-directory="$0"
+exec make -s -C "$0" dist/dormouse_armhf.deb dist/dormouse_arm64.deb dist/dormouse-linux-armv7 DEB_VERSION=0.0.1`, dir)
 	build.Dir = kit.Source(".")
-	build.Env = m.Environ()
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("make executable for %s: %w\n%s", m.Name, err, out)
+		return "", fmt.Errorf("making binaries and packages: %w\n%s", err, out)
 	}
-	return path, nil
+	return filepath.Join(dir, "dist"), nil
+})
+
+// made is what TestMain removes.
+var made string
+
+// release is the binary for a model, as make build makes it.
+func release(t *testing.T, m rig.Model) string {
+	t.Helper()
+	dir, err := products()
+	kit.Must(t, err)
+	return filepath.Join(dir, map[string]string{rig.Zero.Name: "dormouse-linux-armv6", rig.Two.Name: "dormouse-linux-armv7", rig.Three.Name: "dormouse-linux-arm64"}[m.Name])
 }
 
 func TestMain(m *testing.M) {
+	kit.Pace = 200 * time.Millisecond // a look at a file takes 30 ms of the Zero's processor
+	if err := allParallel(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	status := m.Run()
-	if dir, err := releases(); err != nil || os.RemoveAll(dir) != nil {
-		fmt.Fprintln(os.Stderr, "the binaries are left in", dir, err)
+	if err := os.RemoveAll(made); err != nil {
+		fmt.Fprintln(os.Stderr, "the binaries are left:", err)
 		status = 1
 	}
 	os.Exit(status)
@@ -74,11 +86,9 @@ const (
 // newBench boots a Pi for a test and its subtests, and ends it with the test.
 func newBench(t *testing.T, model rig.Model, o rig.Options) *bench {
 	t.Helper()
-	binary, err := release(model)
-	kit.Must(t, err)
 	wire := filepath.Join(t.TempDir(), "wire")
 	kit.Must(t, model.Build(t.Context(), wire, "test/pi/wire"))
-	files := map[string]string{program: binary, wireProgram: wire}
+	files := map[string]string{program: release(t, model), wireProgram: wire}
 	maps.Copy(files, o.Files)
 	o.Files = files
 	o.QEMU = append(o.QEMU, "-device", flash)

@@ -14,8 +14,8 @@ import (
 	"example.org/dormouse/test/kit"
 )
 
-// Emulated beside another machine, the first read of a line takes some ten
-// seconds: all of the device tree is looked through for what the pin is.
+// The first read of a line looks through all of the device tree for what the pin
+// is: seconds, emulated beside other machines.
 const (
 	thermometer = "--sensor=air=tmp102,model=tmp75,addr=0x48"
 	door        = "--sensor=door=switch,pin=GPIO17,transitions=no,timeout=1m"

@@ -3,21 +3,14 @@
 package pi
 
 import (
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"example.org/dormouse/test/kit"
 	"example.org/dormouse/test/rig"
 )
-
-// debs are the packages, made once.
-var debs = sync.OnceValues(func() ([]byte, error) {
-	return exec.Command("make", "-s", "-C", kit.Source("."), "dist/dormouse_armhf.deb", "dist/dormouse_arm64.deb", "DEB_VERSION=0.0.1").CombinedOutput()
-})
 
 // A packaged Pi has a root file system of Debian's in a directory of its own, and
 // no init in it.
@@ -52,44 +45,43 @@ func (p *packaged) says(words []string, argv ...string) {
 	}
 }
 
-// TestPackage installs the packages by the Pis' own dpkg, which runs their scripts
-// on the Pis' processors: arm64's on a Pi 3 with Debian's arm64, and armhf's, which
-// is for ARMv6, on a Zero. Debian's own armhf doesn't run there, but its armel does,
-// and takes the package as one of a foreign architecture. The user is made by
-// systemd-sysusers on the one, by adduser on the other.
-func TestPackage(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		model rig.Model
-		deb   string
-		users string // the package that makes the user
-		board string
-		qemu  []string
-	}{
-		{rig.Three, "arm64", "systemd-standalone-sysusers", "Raspberry Pi 3 Model B", nil},
-		{rig.Zero, "armhf", "adduser", "Raspberry Pi Zero", []string{"-icount", "shift=0,sleep=off"}},
-	} {
-		t.Run(c.model.Name, func(t *testing.T) {
-			root, err := c.model.DebianRoot(t.Context(), c.users)
-			kit.Must(t, err)
-			if out, err := debs(); err != nil {
-				t.Fatalf("making the packages: %v\n%s", err, out)
-			}
-			pi, err := rig.BootPi(t.Context(), c.model, rig.Options{
-				Files: map[string]string{"root.tar": root, "dormouse.deb": filepath.Join(kit.Source("dist"), "dormouse_"+c.deb+".deb")},
-				QEMU:  append(c.qemu, "-device", "tmp105,id=tmp105,bus=i2c-bus.1,address=0x48"),
-			})
-			kit.Must(t, err)
-			defer func() { kit.Must(t, pi.Close()) }()
-			kit.Must(t, pi.LoadDrivers(t.Context()))
-			kit.Must(t, pi.SetProperty(t.Context(), "/machine/peripheral/tmp105", "temperature", 42500))
-			p := &packaged{t, pi}
-			p.unpack()
-			p.installs(c.deb)
-			p.reads(c.board)
-			p.purges()
-		})
-	}
+// TestPackageOnThree and TestPackageOnZero install the packages by the Pis' own
+// dpkg, which runs their scripts on the Pis' processors: arm64's on a Pi 3 with
+// Debian's arm64, and armhf's, which is for ARMv6, on a Zero. Debian's own armhf
+// doesn't run there, but its armel does, and takes the package as one of a foreign
+// architecture. The user is made by systemd-sysusers on the one, by adduser on the
+// other.
+func TestPackageOnThree(t *testing.T) {
+	turn(t, 60*time.Second)
+	packageOn(t, rig.Three, "arm64", "systemd-standalone-sysusers", "Raspberry Pi 3 Model B")
+}
+
+func TestPackageOnZero(t *testing.T) {
+	turn(t, 55*time.Second)
+	packageOn(t, rig.Zero, "armhf", "adduser", "Raspberry Pi Zero", "-icount", "shift=0,sleep=off")
+}
+
+// packageOn boots the model with the package of an architecture and with the
+// package that makes the user.
+func packageOn(t *testing.T, model rig.Model, architecture, users, board string, qemu ...string) {
+	t.Helper()
+	root, err := model.DebianRoot(t.Context(), users)
+	kit.Must(t, err)
+	dir, err := products()
+	kit.Must(t, err)
+	pi, err := rig.BootPi(t.Context(), model, rig.Options{
+		Files: map[string]string{"root.tar": root, "dormouse.deb": filepath.Join(dir, "dormouse_"+architecture+".deb")},
+		QEMU:  append(qemu, "-device", "tmp105,id=tmp105,bus=i2c-bus.1,address=0x48"),
+	})
+	kit.Must(t, err)
+	defer func() { kit.Must(t, pi.Close()) }()
+	kit.Must(t, pi.LoadDrivers(t.Context()))
+	kit.Must(t, pi.SetProperty(t.Context(), "/machine/peripheral/tmp105", "temperature", 42500))
+	p := &packaged{t, pi}
+	p.unpack()
+	p.installs(architecture)
+	p.reads(board)
+	p.purges()
 }
 
 // unpack unpacks the root file system, and does what the scripts of its packages

@@ -5,15 +5,14 @@ package pi
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"example.org/dormouse/test/kit"
 	"example.org/dormouse/test/rig"
 )
 
-// The tests run two at a time, those that take longest first.
-
 func TestThree(t *testing.T) {
-	t.Parallel()
+	turn(t, 110*time.Second)
 	b := newBench(t, rig.Three, rig.Options{})
 	sleeper := b.fallAsleep(t)
 	b.run(t, "board", board)
@@ -32,7 +31,7 @@ func TestThree(t *testing.T) {
 }
 
 func TestZero(t *testing.T) {
-	t.Parallel()
+	turn(t, 140*time.Second)
 	b := newBench(t, rig.Zero, rig.Options{})
 	sleeper := b.fallAsleep(t)
 	b.run(t, "board", board)
@@ -49,7 +48,7 @@ func TestZero(t *testing.T) {
 
 // TestTwo shows that the third kernel boots with the board's devices.
 func TestTwo(t *testing.T) {
-	t.Parallel()
+	turn(t, 45*time.Second)
 	b := newBench(t, rig.Two, rig.Options{})
 	b.run(t, "board", board)
 	b.run(t, "temperatures", temperatures)

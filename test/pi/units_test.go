@@ -39,7 +39,7 @@ const source = "usr/src/dormouse/"
 // a processor of 1000 million instructions a second, about the real one's; what
 // nobody computes takes none of the host's.
 func TestUnits(t *testing.T) {
-	t.Parallel()
+	turn(t, 130*time.Second)
 	packages := kit.Packages(t, kit.OnTheZero...)
 	dir := t.TempDir()
 	files := map[string]string{}
