@@ -26,6 +26,7 @@ var executed = map[string]struct{ dir, test string }{
 	"docs/install.md, System V init":              {"test/inits", "TestSystemVByHand"},
 	"docs/install.md, In a container":             {"test/inits", "TestAContainer"},
 	"docs/install.md, In a container (2)":         {"test/inits", "TestAContainer"},
+	"docs/install.md, In a container (3)":         {"test/inits", "TestAContainer"},
 	"docs/install.md, By hand":                    {"cmd/dormouse", "TestByHand"},
 }
 
