@@ -145,10 +145,21 @@ func TestAContainer(t *testing.T) {
 	m.inside("/etc/dormouse/dormouse.yml", fmt.Sprintf(contained, "second"))
 	m.docker(reload)
 	up("second")
-	// The device was given, and this machine has no driver for it.
-	if log := m.docker(logs); !kit.Listening.MatchString(log) || !strings.Contains(log, "msg=reloaded") || !strings.Contains(log, "/dev/i2c-1 is there, and nothing behind it") {
-		t.Errorf("the log is\n%s", log)
+	// The engine copies the log in a process of its own.
+	says := func(texts ...string) {
+		t.Helper()
+		m.settled("the container's log", func() error {
+			log := m.docker(logs)
+			for _, text := range texts {
+				if !strings.Contains(log, text) {
+					return fmt.Errorf("no %q in\n%s", text, log)
+				}
+			}
+			return nil
+		})
 	}
+	// The device was given, and this machine has no driver for it.
+	says("msg=listening", "msg=reloaded", "/dev/i2c-1 is there, and nothing behind it")
 	// What is executed in the container finds the daemon there.
 	for _, line := range strings.Split(strings.TrimSpace(kit.BlockOf(t, "docs/install.md, In a container (3)")), "\n") {
 		switch command := line[strings.LastIndexByte(line, ' ')+1:]; command {
@@ -172,9 +183,7 @@ func TestAContainer(t *testing.T) {
 	if state := m.docker("docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' dormouse"); state != "exited 0" {
 		t.Errorf("after docker stop it is %s", state)
 	}
-	if log := m.docker(logs); !strings.Contains(log, "msg=stopped") {
-		t.Errorf("the log is\n%s", log)
-	}
+	says("msg=stopped")
 }
 
 // executed is what commands say that are executed in the container.
