@@ -77,6 +77,7 @@ func (e *series) value(r *sensors.Reading) (float64, error) {
 		return 0, err
 	}
 	if e.smoother != nil {
+		e.smoother.fed = e.read
 		if v, err = e.smoother.add(v); err != nil {
 			return 0, err
 		}

@@ -12,6 +12,8 @@ import (
 type smoother struct {
 	median, average window
 	sorted          []float64
+	fed             uint64 // the number of the last read that gave it a value
+	missed          int    // reads since then
 }
 
 // newSmoother makes the memory of f; after it nothing allocates.
@@ -26,6 +28,7 @@ func newSmoother(f config.Filter) *smoother {
 // median's window is full there is none: of two reads nobody can tell which is
 // the outlier. The average is of what there is.
 func (s *smoother) add(v float64) (float64, error) {
+	s.missed = 0
 	if s.median.add(v) {
 		if n, of := len(s.median.last), cap(s.median.last); n < of {
 			return 0, sensors.Errorf(sensors.NotReady, "filter.median has %d of %d reads", n, of)
@@ -45,13 +48,14 @@ func (s *smoother) add(v float64) (float64, error) {
 	return v, nil
 }
 
-// failed forgets reads that are too old, after so many failures in a row. The
-// average follows the reading at once again. The median stays until all of its
-// window would have been replaced: emptied by one failure, it would let the
-// next outlier pass.
-func (s *smoother) failed(inARow int) {
+// miss forgets reads that are too old, after so many further reads that gave no
+// value. The average follows the reading at once again. The median stays until
+// all of its window would have been replaced: emptied by one failure, it would
+// let the next outlier pass.
+func (s *smoother) miss(reads int) {
+	s.missed += reads
 	s.average.reset()
-	if inARow >= cap(s.median.last) {
+	if s.missed >= cap(s.median.last) {
 		s.median.reset()
 	}
 }

@@ -45,14 +45,14 @@ func TestAnOutlierAfterFailures(t *testing.T) {
 	for _, v := range []float64{20, 21, 20} {
 		_, _ = s.add(v) // the last is 20
 	}
-	for n := range 2 {
-		s.failed(n + 1)
+	for range 2 {
+		s.miss(1)
 	}
 	if got, err := s.add(85); got != 21 || err != nil {
 		t.Errorf("after two failures the outlier gives %v, %v", got, err)
 	}
-	for n := range 3 {
-		s.failed(n + 1)
+	for range 3 {
+		s.miss(1)
 	}
 	if got, err := s.add(20); err == nil {
 		t.Errorf("after three failures a single read gives %v", got)
@@ -65,7 +65,7 @@ func TestEveryOtherReadFails(t *testing.T) {
 	good := 0
 	for i := range 20 {
 		if i%2 == 1 {
-			s.failed(1)
+			s.miss(1)
 			continue
 		}
 		if v, err := s.add(20); err == nil && v == 20 {
@@ -80,9 +80,65 @@ func TestEveryOtherReadFails(t *testing.T) {
 func TestTheAverageStartsAgainAfterAFailure(t *testing.T) {
 	s := newSmoother(config.Filter{Average: 3})
 	_, _ = s.add(1)
-	s.failed(1)
+	s.miss(1)
 	if got, err := s.add(100); got != 100 || err != nil {
 		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// TestAFilterWithoutItsValue: a read that is good but gives a filter's series no
+// value is a failed one to the filter: refused by drop, its channel failed, or
+// left out. Of two old values and a new one the median would be an old one.
+func TestAFilterWithoutItsValue(t *testing.T) {
+	voltage := sensors.Voltage.With("channel")
+	for _, tt := range []struct {
+		name string
+		miss func(t *Table, r *sensors.Report, i int) // what happens to a1 at the i-th read without its value
+	}{
+		{"refused by drop", func(_ *Table, r *sensors.Report, _ int) { r.Set(voltage, 900, "a1") }},
+		{"the channel failed", func(_ *Table, r *sensors.Report, _ int) {
+			r.Fail(sensors.Errorf(sensors.IO, "no answer"), "a1")
+		}},
+		{"left out", func(*Table, *sensors.Report, int) {}},
+		{"failures of both kinds", func(t *Table, r *sensors.Report, i int) {
+			if i < 2 {
+				t.Fail(r, i+1, false)
+			}
+		}},
+	} {
+		for _, f := range []config.Filter{{Median: 3}, {Average: 3}} {
+			m := &many{table: NewTable(&config.Sensor{Name: "a", Driver: &sensors.Driver{Name: "fake"},
+				All: config.Processing{Filter: f, Drop: &sensors.Range{Min: 0, Max: 100}}})}
+			if err := m.families.Reset([]*Table{m.table}); err != nil {
+				t.Fatal(err)
+			}
+			sense := func(fill func(r *sensors.Report)) (got []float64) {
+				m.report.Reset()
+				m.report.Set(voltage, 50, "a0")
+				fill(&m.report)
+				for _, r := range m.sense().Readings {
+					if r.Labels[0] == "a1" {
+						got = append(got, r.Value)
+					}
+				}
+				return got
+			}
+			value := func(v float64) func(r *sensors.Report) {
+				return func(r *sensors.Report) { r.Set(voltage, v, "a1") }
+			}
+			for range 3 {
+				sense(value(20))
+			}
+			for i := range 3 {
+				if got := sense(func(r *sensors.Report) { tt.miss(m.table, r, i) }); len(got) > 0 {
+					t.Errorf("%s, %+v: a read without a value gives %v", tt.name, f, got)
+				}
+			}
+			got := sense(value(5))
+			if f.Median > 0 && len(got) > 0 || f.Average > 0 && (len(got) != 1 || got[0] != 5) {
+				t.Errorf("%s, %+v: 5 after three reads without a value gives %v: of values from before", tt.name, f, got)
+			}
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ type Table struct {
 
 	channels []string // as they are published; none of a program
 
+	failed    int  // reads in a row that failed as a whole and that the filters know of
 	unchecked bool // some series are new to the Families
 }
 
@@ -74,6 +75,7 @@ func (t *Table) Process(read uint64, report *sensors.Report, faults []error) Out
 	}
 	if t.spare = origins; out.Failed() == nil {
 		t.published, t.origins, t.spare = out.Readings, origins, t.origins
+		t.miss(read)
 	}
 	t.noteChannels(report)
 	if len(t.list) > 2*len(in)+16 {
@@ -81,6 +83,18 @@ func (t *Table) Process(read uint64, report *sensors.Report, faults []error) Out
 		t.forget(func(e *series) bool { return e.read != read })
 	}
 	return out
+}
+
+// miss tells the filters of a good read that gave their series no value: it was
+// refused, its channel failed, or a program left it out. To them that is a failed
+// read, or they would mix values from long ago into the next.
+func (t *Table) miss(read uint64) {
+	t.failed = 0
+	for _, e := range t.list {
+		if s := e.smoother; s != nil && s.fed != read {
+			s.miss(1)
+		}
+	}
 }
 
 // Failed is why none of what was to be measured can be published; nil: some of it
@@ -111,9 +125,10 @@ func (t *Table) Fail(report *sensors.Report, inARow int, keep bool) []sensors.Re
 	} else {
 		for _, e := range t.list {
 			if e.smoother != nil {
-				e.smoother.failed(inARow)
+				e.smoother.miss(inARow - t.failed)
 			}
 		}
+		t.failed = inARow
 	}
 	if report != nil {
 		for i, r := range report.Readings() {
