@@ -51,6 +51,7 @@ func init() {
 			"sht3x, sht4x, aht10: a value is up to 2 s old: the driver measures again only when its update_interval has passed (drivers/hwmon/sht4x.c)",
 			"sht21, shtc1: no checksum is checked, and a value is up to 0.5 s (sht21) or 0.1 s old (drivers/hwmon/sht21.c, shtc1.c)",
 			"lm75, tmp102, jc42, ina219, ina226: the chip measures all the time; Dormouse's drivers measure once a read",
+			"w1_slave_temp: a 1-Wire thermometer, refused: only the driver w1 tells the 85 °C of a failed conversion from a temperature (drivers/w1/slaves/w1_therm.c)",
 			"rpi_volt: has an alarm and no voltage: use the driver throttled",
 			"fan: revolutions per minute are exported as sensor_frequency_hertz, revolutions per second",
 		},
@@ -59,10 +60,19 @@ func init() {
 	})
 }
 
+// hwmonW1 is what the kernel calls every 1-Wire thermometer (drivers/w1/w1.c,
+// w1_family_notify).
+const hwmonW1 = "w1_slave_temp"
+
 func newHwmon(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 	d, err := hwmonClass.find(ctx, e)
 	if err != nil {
 		return nil, err
+	}
+	if d.name == hwmonW1 {
+		// Its file has the 85 °C of a lost conversion and the 0 °C of a shorted
+		// wire, and not the memory that tells them from measured ones.
+		return nil, sensors.Errorf(sensors.Identity, "%s is a 1-Wire thermometer, of which hwmon can't tell a failed conversion (85 °C) from a temperature: use the driver w1, with the address that /sys/bus/w1/devices lists as id", d.name)
 	}
 	var files []string
 	for _, k := range hwmonKinds {

@@ -82,6 +82,18 @@ func TestHwmonFailures(t *testing.T) {
 	}
 }
 
+// TestHwmonLeavesW1: hwmon has the value of a 1-Wire thermometer, and not what
+// tells a failed conversion from one.
+func TestHwmonLeavesW1(t *testing.T) {
+	for _, value := range []string{"85000", "0", "21500"} {
+		e := hwmonDevice(t, "w1_slave_temp", "temp1_input", value)
+		readings, _, err := sensortest.Read(t, sensortest.Driver(t, "hwmon"), e)
+		if len(readings) > 0 || sensors.ReasonOf(err) != sensors.Identity || !strings.Contains(fmt.Sprint(err), "driver w1") {
+			t.Errorf("%s: got %s, %v", value, series(readings), err)
+		}
+	}
+}
+
 // By its address a device is found below the bus's own directory.
 func TestHwmonByAddress(t *testing.T) {
 	e := sensortest.New(t, sensortest.Driver(t, "hwmon"), map[string]string{"device": "1-0048"})

@@ -48,7 +48,7 @@ func (s *scanner) scanDevices(ctx context.Context) {
 				}
 				name = strings.TrimSpace(string(data))
 			}
-			if !s.measures(c, dir) || s.isZone(name) {
+			if !s.measures(c, dir) || s.isZone(name) || name == w1Thermometer {
 				continue
 			}
 			place := places[path.Base(dir)]
@@ -92,6 +92,10 @@ func (s *scanner) measures(c class, dir string) bool {
 		return err == nil && len(found) > 0 // the pattern is our own
 	})
 }
+
+// w1Thermometer is a hwmon device that only repeats a 1-Wire thermometer, which
+// the driver hwmon leaves to w1.
+const w1Thermometer = "w1_slave_temp"
 
 // isZone tells of a hwmon device that only repeats a thermal zone.
 func (s *scanner) isZone(name string) bool {

@@ -442,6 +442,8 @@ func TestDevices(t *testing.T) {
 	b, s := newBench(t)
 	b.SetFile("/sys/class/hwmon/hwmon7/name", []byte("cpu_thermal\n")) // repeats the zone
 	b.SetFile("/sys/class/hwmon/hwmon7/temp1_input", []byte("1\n"))
+	b.SetFile("/sys/class/hwmon/hwmon6/name", []byte("w1_slave_temp\n")) // repeats a 1-Wire thermometer
+	b.SetFile("/sys/class/hwmon/hwmon6/temp1_input", []byte("1\n"))
 	b.SetFile("/sys/class/hwmon/hwmon8/name", []byte("acpi_fan\n"))
 	b.SetFile("/sys/class/hwmon/hwmon8/fan1_input", []byte("1\n"))
 	b.SetFile("/sys/class/hwmon/hwmon9/temp1_input", []byte("1\n")) // is nothing that is known
