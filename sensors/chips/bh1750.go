@@ -16,7 +16,7 @@ var bh1750 = family{
 	timing:       "180 ms at resolution high and high2, 24 ms at low: one measurement, then the chip is powered down",
 	addresses:    []string{"0x23", "0x5c"}, // page 10
 	aliases:      map[string]string{"gy-30": "", "gy-302": ""},
-	unverifiable: "the chip has no ID, no checksum and nothing that can be read back: one flipped bit of the command halves or doubles the value, or leaves the previous one",
+	unverifiable: "the chip has no ID, no checksum and nothing that can be read back: one flipped bit of the command halves or doubles the value, or leaves the previous one; and a chip that loses its supply during each measurement reads 0 lx, as in the dark",
 	models: []chip{{
 		part:     "BH1750",
 		commands: true,
