@@ -19,6 +19,8 @@ func tolerated(m Mount, pins []string) string {
 		return "tolerated: the system itself runs from it"
 	case system("/proc", "/sys", "/dev") && slices.Contains([]string{"proc", "sysfs", "devtmpfs", "tmpfs"}, m.Type):
 		return "tolerated: the kernel's own, which stays mounted"
+	case m.Type == "debugfs" && system("/sys/kernel/debug"):
+		return "tolerated: the kernel's own, where drivers describe their devices"
 	case m.Type == "devtmpfs" && strings.HasPrefix(m.Point, "/dev/"): // a container has single devices mounted
 		return "tolerated: a device, which the kernel provides"
 	case (m.Type == "cgroup" || m.Type == "cgroup2") && strings.HasPrefix(m.Point, "/sys/fs/cgroup"):

@@ -176,6 +176,8 @@ func TestTolerated(t *testing.T) {
 		{Mount{Point: "/sys/fs/cgroup", Type: "cgroup2"}, []string{"descriptor 7"}, "the kernel's own"},
 		{Mount{Point: "/sys/fs/cgroup/cpu", Type: "cgroup"}, []string{"descriptor 7"}, "the kernel's own"},
 		{Mount{Point: "/sys/fs/cgroup", Type: "ext4"}, []string{"descriptor 7"}, ""},
+		{Mount{Point: "/sys/kernel/debug", Type: "debugfs"}, []string{"descriptor 4"}, "the kernel's own"},
+		{Mount{Point: "/sys/kernel/debug", Type: "ext4"}, []string{"descriptor 4"}, ""},
 		{Mount{Point: "/sys/kernel/tracing", Type: "tracefs"}, []string{"descriptor 3"}, ""},
 		{Mount{Point: "/run", Type: "tmpfs"}, []string{aPIDFile + "descriptor 3"}, "the pidfile"},
 		{Mount{Point: "/run/user/1000", Type: "tmpfs"}, []string{aPIDFile + "descriptor 3"}, "the pidfile"},
