@@ -326,8 +326,9 @@ func (c *collector) time(f *family, at sensors.Instant, labels ...string) {
 	}
 }
 
-// unixTime is Unix time to the millisecond.
-func unixTime(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+// unixTime is Unix time to the nearest millisecond. Two clocks are never read at
+// the same moment: a run planned for 03:30 lies nanoseconds before it, too.
+func unixTime(t time.Time) float64 { return float64(t.Round(time.Millisecond).UnixMilli()) / 1000 }
 
 func truth(b bool) float64 {
 	if b {

@@ -206,13 +206,13 @@ func number(v float64) *float64 {
 
 func formatFloat(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
-// stamp is the wall-clock time of at to the millisecond, or nil.
+// stamp is the wall-clock time of at to the nearest millisecond, or nil.
 func (v *view) stamp(at sensors.Instant) *time.Time {
 	t, ok := v.clock.Wall(at)
 	if !ok {
 		return nil
 	}
-	t = t.UTC().Truncate(time.Millisecond)
+	t = t.UTC().Round(time.Millisecond)
 	return &t
 }
 

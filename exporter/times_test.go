@@ -79,3 +79,21 @@ func TestTimesAreSteady(t *testing.T) {
 		}
 	}
 }
+
+// A run that is planned for a whole minute is shown at it, although the two
+// clocks are never read at the same moment.
+func TestTimesAreToTheNearestMillisecond(t *testing.T) {
+	for _, off := range []time.Duration{-300 * time.Nanosecond, 300 * time.Nanosecond} {
+		clock := newClock()
+		s := exampleSnapshot()
+		at := clock.wall.Truncate(time.Minute).Add(15 * time.Minute)
+		s.Results[0].NextRead = clock.now.Add(at.Sub(clock.wall) + off)
+		const name = "dormouse_sensor_next_read_timestamp_seconds "
+		if got := timesOf(t, newExporter(s, clock))[name+s.Results[0].Name]; got != float64(at.Unix()) {
+			t.Errorf("off by %v: the page has %.4f, not %d", off, got, at.Unix())
+		}
+		if got := JSON(s, clock).Sensors[0].NextRead; got == nil || !got.Equal(at) {
+			t.Errorf("off by %v: the JSON has %v, not %v", off, got, at)
+		}
+	}
+}
