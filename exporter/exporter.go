@@ -164,7 +164,7 @@ func (e *Exporter) route(path string) http.HandlerFunc {
 // one that has another page, or that no request can have.
 func TelemetryPath(path string) (string, error) {
 	path = "/" + strings.TrimLeft(path, "/")
-	if strings.ContainsAny(path, "?# ") {
+	if strings.ContainsAny(path, "?# %") { // what follows % is decoded in a request
 		return "", fmt.Errorf("%q is no path: write one such as /metrics", path)
 	}
 	if e := (&Exporter{}); e.route(path) != nil || strings.HasPrefix(path, "/-/") {
