@@ -70,6 +70,32 @@ func TestExposed(t *testing.T) {
 			t.Errorf("%s %v:\n got %q\nwant %q", tt.config, tt.files, got, want)
 		}
 	}
+	// What a sensor runs, and what describes a chip.
+	program, env, hook, chip := path("task.sh"), path("environment"), path("hook.sh"), path("chip.yml")
+	for _, p := range []string{program, env, hook, chip} {
+		if err := os.WriteFile(p, []byte("#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(p, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &Source{Tasks: []string{"backup=" + program + ",environment-file=" + env + ",on-failure=" + hook + ",every=1h"}}
+	in, err := s.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Described[chip] = nil
+	want := []string{
+		"description: every user can change " + chip + ": chmod o-w " + chip,
+		"backup: argv: every user can change " + program + ": chmod o-w " + program,
+		"backup: on-failure: every user can change " + hook + ": chmod o-w " + hook,
+		"backup: environment-file: every user can change " + env + ": chmod o-w " + env,
+		"backup: environment-file: every user can read " + env + ", which may hold passwords: chmod o-r " + env,
+	}
+	if got := s.Exposed(in); !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
 	if got := (&Source{ConfigFile: path("written.yml"), Builtin: []byte("x")}).Exposed(&Inputs{}); got != nil {
 		t.Errorf("built in: %q", got)
 	}
