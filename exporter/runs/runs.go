@@ -46,15 +46,15 @@ func Write(ctx context.Context, directory string, snapshot *sensors.Snapshot, cl
 		return nil, write()
 	}
 	unlock, kept := lock(ctx, directory, clock)
+	defer unlock()
 	if err := ctx.Err(); err != nil {
 		return kept, err
 	}
-	defer unlock()
 	return errors.Join(kept, add(directory, snapshot, clock)), write()
 }
 
-// lookAgain is how often it is looked whether another run has ended, which takes
-// the time to write two files.
+// lookAgain is the pause between two tries to lock. Another run has the lock for as
+// long as it takes to write two files.
 const lookAgain = 20 * time.Millisecond
 
 // lock makes the directory and waits until no other run has it. unlock may be

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
 )
@@ -154,6 +156,18 @@ func TestWriteWithoutItsTurn(t *testing.T) {
 	cancel()
 	if _, err := Write(ended, dir, oneRun(true, 1), clock.Clock, write); !errors.Is(err, context.Canceled) || wrote != 0 {
 		t.Errorf("while another one writes: %v, written %d times", err, wrote)
+	}
+	free := t.TempDir()
+	if _, err := Write(ended, free, oneRun(true, 1), clock.Clock, write); !errors.Is(err, context.Canceled) || wrote != 0 {
+		t.Errorf("with its turn, but ended: %v, written %d times", err, wrote)
+	}
+	f, err := os.Open(free)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		t.Errorf("a run that was ended keeps others from their turn: %v", err)
 	}
 	if kept, err := Write(t.Context(), "", oneRun(true, 1), clock.Clock, write); kept != nil || err != nil || wrote != 1 {
 		t.Errorf("without a directory: %v, %v, written %d times", kept, err, wrote)
