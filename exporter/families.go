@@ -326,8 +326,9 @@ func (c *collector) time(f *family, at sensors.Instant, labels ...string) {
 	}
 }
 
-// unixTime is Unix time to the nearest millisecond. Two clocks are never read at
-// the same moment: a run planned for 03:30 lies nanoseconds before it, too.
+// unixTime is Unix time to the nearest millisecond. The offset between two clocks,
+// which are read one after the other, is nanoseconds off: cut, a run planned for
+// 03:30 would be shown a millisecond earlier.
 func unixTime(t time.Time) float64 { return float64(t.Round(time.Millisecond).UnixMilli()) / 1000 }
 
 func truth(b bool) float64 {
