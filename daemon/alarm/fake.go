@@ -72,7 +72,7 @@ type fakeKernel struct {
 	mu       sync.Mutex
 	time     Instant
 	wallTime time.Time
-	changed  chan struct{} // closed and replaced, when the earliest wait changes
+	changed  chan struct{} // closed and replaced when the earliest wait changes
 }
 
 func (k *fakeKernel) set(now Instant) {

@@ -76,7 +76,7 @@ func (c *Clock) watch(s *stepWatch) {
 	}
 }
 
-// errFired is the error of a timer that fired.
+// errFired tells that the timer, which is set for [farAway], has fired.
 var errFired = fmt.Errorf("the wall clock is past %s", time.Unix(0, farAway).UTC().Format(time.DateOnly))
 
 // reportSteps returns os.ErrClosed where the Clock was closed.

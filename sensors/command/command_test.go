@@ -194,7 +194,7 @@ func TestChildrenDie(t *testing.T) {
 		{"the program", "echo >$UP; exec sleep 1000", "still ran"},
 		{"its children", "sleep 1000 & sh -c 'sleep 1000 & echo >$UP; wait' & wait", "still ran"},
 		{"children it left behind", "sleep 1000 & echo >$UP; echo 5", "held its output open"},
-		{"a program deaf to signals", "trap '' TERM INT HUP; echo >$UP; while :; do sleep 1000; done", "still ran"},
+		{"a program that ignores signals", "trap '' TERM INT HUP; echo >$UP; while :; do sleep 1000; done", "still ran"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel() // they mostly wait

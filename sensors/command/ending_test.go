@@ -31,11 +31,11 @@ func TestEnding(t *testing.T) {
 		{"it ends at SIGTERM", "echo up; echo >$UP; exec sleep 1000", "30s", 143, []string{"still ran", "was ended with all of its session by SIGTERM"}, []string{"by=SIGTERM", `because="its time was up"`}, "up\n"},
 		{"it cleans up", "exec 2>/dev/null; trap 'echo bye; exit 3' TERM; echo up; echo >$UP; while :; do sleep 0.05; done", "30s", 3, []string{"by SIGTERM"}, []string{"by=SIGTERM"}, "up\nbye\n"},
 		{"it takes SIGTERM for success", "exec 2>/dev/null; trap 'exit 0' TERM; echo up; echo >$UP; while :; do sleep 0.05; done", "30s", 137, []string{"by SIGTERM"}, []string{"by=SIGTERM"}, "up\n"},
-		{"it is deaf to it", "trap '' TERM; echo up; echo >$UP; while :; do sleep 1000; done", "200ms", 137, []string{"was killed with all of its session, ", " after SIGTERM"}, []string{"by=SIGKILL"}, "up\n"},
+		{"it ignores it", "trap '' TERM; echo up; echo >$UP; while :; do sleep 1000; done", "200ms", 137, []string{"was killed with all of its session, ", " after SIGTERM"}, []string{"by=SIGKILL"}, "up\n"},
 		{"at once", "trap '' TERM; echo up; echo >$UP; while :; do sleep 1000; done", "0s", 137, []string{"was killed"}, []string{"by=SIGKILL"}, "up\n"},
 		// timeout(1) leads a process group of its own, as a shell's jobs do.
 		{"another group", "echo up; timeout 1000 sh -c 'echo >$UP; exec sleep 1000' & wait", "30s", 143, []string{"by SIGTERM"}, []string{"by=SIGTERM"}, "up\n"},
-		{"a deaf one in another group", "echo up; timeout 1000 sh -c 'trap \"\" TERM; echo >$UP; while :; do sleep 1000; done' & wait", "300ms", 143, []string{"was killed"}, []string{"by=SIGKILL"}, "up\n"},
+		{"one in another group that ignores it", "echo up; timeout 1000 sh -c 'trap \"\" TERM; echo >$UP; while :; do sleep 1000; done' & wait", "300ms", 143, []string{"was killed"}, []string{"by=SIGKILL"}, "up\n"},
 		{"what it left behind", "echo up; timeout 1000 sh -c 'echo >$UP; exec sleep 1000' &", "30s", 137, []string{"held its output open", "by SIGTERM"}, []string{"by=SIGTERM"}, "up\n"},
 		{"what it left behind without its output", "echo up; timeout 1000 sh -c 'echo >$UP; exec sleep 1000' >/dev/null 2>&1 & sleep 1000", "30s", 143, []string{"by SIGTERM"}, []string{"by=SIGTERM"}, "up\n"},
 	} {

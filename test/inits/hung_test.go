@@ -75,7 +75,7 @@ func ends(p *place, cmd *exec.Cmd, status int) {
 	case <-time.After(kit.Patience):
 		kit.Must(p, cmd.Process.Kill())
 		<-ended
-		p.Fatalf("deaf to TERM\n%s", p.read("stderr"))
+		p.Fatalf("it ignores TERM\n%s", p.read("stderr"))
 	}
 }
 

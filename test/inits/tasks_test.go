@@ -25,7 +25,8 @@ const (
 // stopsWhileATaskRuns stops the service while the task is being run: with wait it
 // comes to its end, beyond the time that the supervisor waits by itself, with term
 // it is ended at once, and the log tells it.
-func stopsWhileATaskRuns(m *machine, log func(text string), beyond time.Duration, start, stop []string) {
+func stopsWhileATaskRuns(m *machine, log func(text string), start, stop []string) {
+	const beyond = 12 * time.Second
 	for _, mode := range []string{"wait", "term"} {
 		m.inside("/etc/dormouse/dormouse.yml", "stop-tasks: "+mode+"\n"+slowTask)
 		m.do(start...)
@@ -66,7 +67,7 @@ func TestSystemdStopsTasks(t *testing.T) {
 	if limit := m.show("TimeoutStopUSec"); limit != "10s" {
 		t.Fatalf("systemd would wait for %s: this proves nothing", limit)
 	}
-	stopsWhileATaskRuns(m, m.journal, 12*time.Second, []string{"systemctl", "start", "dormouse"}, []string{"systemctl", "stop", "dormouse"})
+	stopsWhileATaskRuns(m, m.journal, []string{"systemctl", "start", "dormouse"}, []string{"systemctl", "stop", "dormouse"})
 	if result := m.show("Result"); result != "success" {
 		t.Errorf("the result is %s", result)
 	}
@@ -75,7 +76,7 @@ func TestSystemdStopsTasks(t *testing.T) {
 func TestSysvinitStopsTasks(t *testing.T) {
 	m := bootSysvinit(t, nil)
 	m.do("service", "dormouse", "stop")
-	stopsWhileATaskRuns(m, m.awaitLog, 12*time.Second, []string{"service", "dormouse", "start"}, []string{"service", "dormouse", "stop"})
+	stopsWhileATaskRuns(m, m.awaitLog, []string{"service", "dormouse", "start"}, []string{"service", "dormouse", "stop"})
 }
 
 // TestWhatATaskIsGivenUnderTheUnit: its environment from a file that others can't

@@ -50,8 +50,8 @@ func exposedPrograms(s *config.Sensor) (warnings []string) {
 	return warnings
 }
 
-// exposed looks at one file, which a flag or a key names. Others may read it
-// unless holds says why not.
+// exposed looks at one file, which a flag or a key names. holds is why other users
+// may not read it; empty: they may.
 func exposed(key, path, holds string) (warnings []string) {
 	file, err := os.Stat(path)
 	if err != nil {
