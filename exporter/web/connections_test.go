@@ -408,23 +408,49 @@ func TestCrowded(t *testing.T) {
 	}
 }
 
-// The server would wait for the body of a request for a page; a client that
-// never ends it would look like a handler at work.
+// The server would wait for the body; a client that never ends it would look like
+// a handler at work. Each of these is answered, and its connection is closed.
 func TestRequestWithABody(t *testing.T) {
 	_, address := serve(t, page, nil)
-	c, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	response, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if response.StatusCode != http.StatusBadRequest || !response.Close {
-		t.Errorf("%s, close %v", response.Status, response.Close)
+	for _, tc := range []struct {
+		request string
+		status  int // 0: the connection is closed without an answer
+	}{
+		{"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n", http.StatusBadRequest},
+		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n", http.StatusOK},
+		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789", http.StatusOK},
+		{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n", http.StatusOK},
+		{"OPTIONS * HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n", http.StatusOK},
+		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n", 0},
+	} {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, tc.request); err != nil {
+			t.Fatal(err)
+		}
+		in := bufio.NewReader(c)
+		response, err := http.ReadResponse(in, nil)
+		if tc.status == 0 {
+			if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, unix.ECONNRESET) {
+				t.Errorf("%q: error %v, want the end of the connection", tc.request, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%q: %v", tc.request, err)
+			continue
+		}
+		if _, err := discard(response); err != nil || response.StatusCode != tc.status || !response.Close {
+			t.Errorf("%q: %s, close %v, error %v; want %d and the end", tc.request, response.Status, response.Close, err, tc.status)
+		}
+		if _, err := in.ReadByte(); !errors.Is(err, io.EOF) && !errors.Is(err, unix.ECONNRESET) {
+			t.Errorf("%q: after the response %v, want the end of the connection", tc.request, err)
+		}
 	}
 }

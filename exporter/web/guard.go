@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
 )
@@ -18,6 +19,10 @@ func (s *Server) guard(h http.Handler) http.Handler {
 		if s.conns.crowded() {
 			w.Header().Set("Connection", "close")
 		}
+		if r.ContentLength != 0 && r.ProtoMajor == 1 {
+			defer stopReading(w)
+			leaveBody(w, r)
+		}
 		c := s.config.Load()
 		for name, value := range c.header {
 			w.Header().Set(name, value)
@@ -29,9 +34,6 @@ func (s *Server) guard(h http.Handler) http.Handler {
 			w.Header().Set("Connection", "close")
 			http.Error(w, "TLS is required since the last reload: connect again by https", http.StatusUpgradeRequired)
 		case r.ContentLength != 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-			// net/http reads the body before it sends the response: a client that
-			// never ends it would look like a handler at work.
-			w.Header().Set("Connection", "close")
 			http.Error(w, "a request for a page has no body", http.StatusBadRequest)
 		case !c.allows(r):
 			w.Header().Set("WWW-Authenticate", `Basic realm="dormouse", charset="UTF-8"`)
@@ -40,6 +42,26 @@ func (s *Server) guard(h http.Handler) http.Handler {
 			h.ServeHTTP(w, r)
 		}
 	})
+}
+
+// mostUnread is the size of a body above which net/http leaves it unread, but
+// waits half a second before it closes the connection.
+const mostUnread = 256 << 10
+
+// leaveBody makes the connection end with this request, whose body no page uses.
+// net/http would read it after the handler: a client that never ends it would
+// occupy a connection that looks like a handler at work.
+func leaveBody(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Connection", "close") // so that the body isn't read before the response either
+	if r.ContentLength > mostUnread {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// stopReading makes net/http read no more of a body than it has already. A
+// deadline in the past arms no timer.
+func stopReading(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // fails where the connection is closed
 }
 
 // noPassword is the hash of a random password, for a cost.

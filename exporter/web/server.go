@@ -45,6 +45,8 @@ func New(h http.Handler, config *Config, log *slog.Logger) *Server {
 		ConnContext:    func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		// It would read the body of "OPTIONS *" without the guard.
+		DisableGeneralOptionsHandler: true,
 	}
 	return s
 }
