@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -75,7 +73,7 @@ func defineCheck(c *kingpin.CmdClause) action {
 		if !*hardware {
 			return nil
 		}
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		ctx, stop := untilSignal()
 		defer stop()
 		return s.checkHardware(ctx, stdout, cfg, programs)
 	}

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -52,7 +49,7 @@ func defineRead(c *kingpin.CmdClause) action {
 		if err := s.fromHere(); err != nil {
 			return err
 		}
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		ctx, stop := untilSignal()
 		defer stop()
 		if *plan {
 			return s.printPlan(ctx, stdout, until)
@@ -158,6 +155,9 @@ func (s *settings) oneWake(ctx context.Context, cfg *config.Config, names []stri
 		return nil, nil, err
 	}
 	snapshot, err := service.ReadOnce(ctx, cfg, openBoard(s.board, clock), clock, log.Logger, names)
+	if ctx.Err() != nil { // the log has what else failed
+		err = interrupted(ctx, "the reading of the sensors")
+	}
 	if err != nil {
 		return nil, nil, errors.Join(err, clock.Close())
 	}

@@ -199,7 +199,7 @@ func TestPlanEndsOfASignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := cmd.Wait()
-	if _, ok := errors.AsType[*exec.ExitError](err); !ok || cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(stderr.String(), "the plan was interrupted") {
+	if _, ok := errors.AsType[*exec.ExitError](err); !ok || cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(stderr.String(), "the plan was interrupted (terminated signal received): a shorter --until") {
 		t.Errorf("%v, %s", err, stderr)
 	}
 }

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -78,7 +74,7 @@ func (s *settings) scan(only []string, identify bool) (*scan.Document, error) {
 	}
 	o.Rails = cfg.Supplies()
 	// Whatever ends the scan, its rails go off.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := untilSignal()
 	defer stop()
 	if o.Clock, err = alarm.New(); err != nil {
 		return nil, err
@@ -101,5 +97,8 @@ func (s *settings) scan(only []string, identify bool) (*scan.Document, error) {
 			return found, nil
 		}
 	}
-	return nil, fmt.Errorf("the scan was interrupted: %w", err)
+	if ctx.Err() == nil {
+		return nil, err
+	}
+	return nil, interrupted(ctx, "the scan")
 }

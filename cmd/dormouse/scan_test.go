@@ -132,7 +132,7 @@ func TestScanEndsOfASignal(t *testing.T) {
 	if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(stderr.String(), "the scan was interrupted") {
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(stderr.String(), "the scan was interrupted (terminated signal received): run the command again") {
 		t.Errorf("%v: %s", err, stderr.String())
 	}
 }

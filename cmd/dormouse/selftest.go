@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -36,6 +33,9 @@ func defineSelftest(c *kingpin.CmdClause) action {
 	s.pidFileFlag(c, service.DefaultPIDFile())
 	asleep := c.Flag("asleep", "How long wake-ups are counted while nothing is done.").Default("1m").Duration()
 	return func(stdout, stderr io.Writer) error {
+		if *asleep < 0 {
+			return usageError{fmt.Errorf("--asleep=%s is negative: give how long, such as 1m", *asleep)}
+		}
 		if err := s.fromHere(); err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (s *settings) selftest(asleep time.Duration) (*selftest.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := untilSignal()
 	defer stop()
 	clock, err := alarm.New()
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *settings) selftest(asleep time.Duration) (*selftest.Report, error) {
 	}
 	report, err := selftest.Run(ctx, o)
 	if err != nil {
-		return nil, fmt.Errorf("the self-test was interrupted: %w", err)
+		return nil, interrupted(ctx, "the self-test")
 	}
 	return report, nil
 }

@@ -45,7 +45,7 @@ func New(ctx context.Context, poller *poll.Poller, cfg *config.Config, clock *al
 			break
 		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("the plan was interrupted: %w", ctx.Err())
+			return nil, fmt.Errorf("the plan was interrupted (%w): a shorter --until takes less time", context.Cause(ctx))
 		}
 		t.add(wake)
 	}
