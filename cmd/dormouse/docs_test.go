@@ -233,3 +233,29 @@ func TestExampleFile(t *testing.T) {
 		}
 	}
 }
+
+// What asks the installed service is typed as root, who alone besides its user is
+// told of the readings.
+func TestDocumentsAskTheServiceAsRoot(t *testing.T) {
+	asks := regexp.MustCompile(`(?m)^(sudo )?dormouse (status|reload|stop)\b`)
+	found := 0
+	for _, d := range documents(t) {
+		text, err := os.ReadFile(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, block := range strings.Split(string(text), "```") {
+			if i%2 == 0 || !strings.Contains(block, "sudo systemctl") {
+				continue
+			}
+			for _, m := range asks.FindAllStringSubmatch(block, -1) {
+				if found++; m[1] == "" {
+					t.Errorf("%s: %q is refused to a plain user", d, m[0])
+				}
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no document asks the service")
+	}
+}
