@@ -345,6 +345,27 @@ func TestDeadlineEndsASleep(t *testing.T) {
 	}
 }
 
+// The reason of a cancellation reaches what was made of the Context, also by others.
+func TestCancelBecause(t *testing.T) {
+	f := NewFake(1, written)
+	parent := f.WithDeadline(t.Context(), 0)
+	between, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	child := f.WithDeadline(between, Instant(time.Hour))
+	if !parent.CancelBecause("its configuration changed") || parent.CancelBecause("another") {
+		t.Error("it doesn't end once")
+	}
+	<-child.Done()
+	for _, ctx := range []context.Context{parent, between, child} {
+		if err := ctx.Err(); !errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || err.Error() != "its configuration changed" {
+			t.Errorf("%T ended by %v", ctx, err)
+		}
+		if cause := context.Cause(ctx); cause.Error() != "its configuration changed" {
+			t.Errorf("%T has the cause %v", ctx, cause)
+		}
+	}
+}
+
 func TestDeadlineCancelled(t *testing.T) {
 	type key struct{}
 	parent, cancelParent := context.WithCancelCause(context.WithValue(t.Context(), key{}, "kept"))

@@ -177,6 +177,16 @@ func (d *Context) AfterFunc(f func()) (stop func() bool) {
 // the next moment: where nobody does, the process wakes once for nothing.
 func (d *Context) Cancel() bool { return d.finish(context.Canceled, true) }
 
+// CancelBecause is Cancel with an error that says why, and that is
+// [context.Canceled] to [errors.Is].
+func (d *Context) CancelBecause(why string) bool { return d.finish(cancelled(why), true) }
+
+type cancelled string
+
+func (c cancelled) Error() string { return string(c) }
+
+func (c cancelled) Is(target error) bool { return target == context.Canceled }
+
 // finish takes the Context off the clock and ends it.
 func (d *Context) finish(err error, cancelled bool) bool {
 	c := d.timer.clock

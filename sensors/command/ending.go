@@ -122,8 +122,8 @@ func cause(why error) string {
 	switch {
 	case errors.Is(why, context.DeadlineExceeded):
 		return "its time was up"
-	case errors.Is(why, context.Canceled):
-		return "the daemon stops, or its configuration changed"
+	case why == context.Canceled: // without anything that says more
+		return "the daemon stops"
 	}
 	return why.Error()
 }

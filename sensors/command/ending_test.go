@@ -130,8 +130,15 @@ func TestStrays(t *testing.T) {
 	}
 }
 
-// A reload or the daemon's stop ends the program in the same way, and says so.
+// A reload, a supply that fails and the daemon's stop end the program in the same
+// way, and the log has which.
 func TestStopped(t *testing.T) {
+	for because, cause := range map[string]error{"the daemon stops": nil, "its configuration changed": errors.New("its configuration changed")} {
+		t.Run(because, func(t *testing.T) { stopped(t, because, cause) })
+	}
+}
+
+func stopped(t *testing.T, because string, cause error) {
 	dir := t.TempDir()
 	up := filepath.Join(dir, "up")
 	if err := unix.Mkfifo(up, 0o600); err != nil {
@@ -142,22 +149,22 @@ func TestStopped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancelCause(t.Context())
 	var r sensors.Report
 	done := make(chan error, 1)
 	go func() { done <- s.Sense(ctx, &r) }()
 	if _, err := os.ReadFile(up); err != nil { // it has set its trap
 		t.Fatal(err)
 	}
-	cancel()
+	cancel(cause)
 	err = <-done
-	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "by SIGTERM") {
+	if !errors.Is(err, context.Cause(ctx)) || !strings.Contains(err.Error(), "by SIGTERM") {
 		t.Errorf("got %v", err)
 	}
 	if run := r.Run(); run == nil || run.Output != "cleaned up\n" {
 		t.Errorf("the run is %+v", run)
 	}
-	if !strings.Contains(w.Logged(), `because="the daemon stops, or its configuration changed" by=SIGTERM`) {
+	if !strings.Contains(w.Logged(), fmt.Sprintf("because=%q by=SIGTERM", because)) {
 		t.Errorf("the log says %s", w.Logged())
 	}
 }

@@ -170,7 +170,7 @@ func (x *execution) wait(ctx context.Context) {
 				return
 			}
 		case <-ctx.Done():
-			x.end(ctx.Err())
+			x.end(context.Cause(ctx))
 			return
 		}
 	}

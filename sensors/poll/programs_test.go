@@ -26,7 +26,8 @@ type fakeTask struct {
 	err         error
 	output      string
 	outcomes    []sensors.Outcome
-	cut         int // runs that were ended
+	cut         int   // runs that were ended
+	why         error // of the last of them
 }
 
 // endingTime is what fake tasks may take to end.
@@ -42,6 +43,7 @@ func (w *world) task(name string, change ...func(*fake)) *fakeTask {
 		err := e.Sleep(ctx, p.lasts)
 		if err != nil {
 			p.cut++
+			p.why = err
 			if e.Sleep(context.WithoutCancel(ctx), p.ends) != nil {
 				return err
 			}
@@ -378,6 +380,9 @@ func TestReloadDuringARun(t *testing.T) {
 				w.pass(5 * time.Minute)
 				if task.cut != c.cut {
 					t.Errorf("%d runs were ended, want %d", task.cut, c.cut)
+				}
+				if c.cut > 0 && (!errors.Is(task.why, context.Canceled) || task.why.Error() != "its configuration changed") {
+					t.Errorf("it was ended because %v", task.why)
 				}
 				got := task.after(from)
 				if len(got) > len(c.runs) {

@@ -28,7 +28,7 @@ func (l *loop) acceptReload(r *request) {
 	for _, s := range old.sensors {
 		if s.active && !r.reload.spares(s) {
 			s.gone = true
-			s.ctx.Cancel()
+			s.ctx.CancelBecause("its configuration changed")
 		}
 	}
 }
