@@ -9,6 +9,8 @@ import (
 // lm75Addresses are those of the whole family; a TMP102 has the first four.
 var lm75Addresses = []string{"0x48", "0x49", "0x4a", "0x4b", "0x4c", "0x4d", "0x4e", "0x4f"}
 
+const notTMP102 = "a TMP102 has another configuration register: give model=tmp75 if the chip is a TMP75, TMP175 or TMP275, model=lm75 or model=lm75b if it is an LM75"
+
 // Registers are the LM75's: 0 temperature, 1 configuration, 2 the lower and 3
 // the upper limit. TMP102 data sheet, section 7.5.
 var lm75 = family{
@@ -31,7 +33,9 @@ var lm75 = family{
 				// The one-shot bit reads 0 during the conversion, and then 1.
 				// The others have one byte there, which is repeated or followed by 0xff.
 				{write: hex{1}, status: 2, begun: true, must: []test{
-					{mask: 0x000f, says: "a TMP102 has another configuration register: give model=tmp75 if the chip is a TMP75, TMP175 or TMP275, model=lm75 or model=lm75b if it is an LM75"},
+					{mask: 0x000f, says: notTMP102},
+					// The second byte went into the one register, too.
+					{mask: 0x7f00, is: 0x2000, not: true, says: notTMP102},
 					{mask: 0x8000, says: "no conversion was begun"},
 				}},
 				{wait: 35 * time.Millisecond}, // section 6.5

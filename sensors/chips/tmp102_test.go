@@ -125,6 +125,8 @@ func TestTMP102Errors(t *testing.T) {
 		{"no conversion", tmp102, append(lm75Probe[:2:2], io{b(1, 0xe1, 0xa0), nil}, io{b(1), b(0xe1, 0xa0)}), "no conversion was begun"},
 		{"TMP75 that repeats its byte", tmp102, append(lm75Probe[:2:2], io{b(1, 0xe1, 0xa0), nil}, io{b(1), b(0x61, 0x61)}), "give model=tmp75"},
 		{"TMP75 that ends after its byte", tmp102, append(lm75Probe[:2:2], io{b(1, 0xe1, 0xa0), nil}, io{b(1), b(0x61, 0xff)}), "give model=tmp75"},
+		{"TMP75 that takes both bytes", tmp102, append(lm75Probe[:2:2], io{b(1, 0xe1, 0xa0), nil}, io{b(1), b(0x20, 0x20)}), "give model=tmp75"},
+		{"TMP75 that takes both bytes, one shot too", tmp102, append(lm75Probe[:2:2], io{b(1, 0xe1, 0xa0), nil}, io{b(1), b(0xa0, 0xa0)}), "give model=tmp75"},
 		{"LM75 for a TMP102", tmp102, append(lm75Probe[:2:2], io{b(1, 0xe1, 0xa0), nil}, io{b(1), b(0x01, 0x01)}), "model=lm75"},
 		{"LM75 was asleep", lm75, seq(lm75Probe, lm75Sense(b(0x19, 0))[:3], []io{{b(1), b(9)}, {b(1, 9), nil}}), "register 0x01 reads 0x09 and not the 0x08 that was set"},
 		{"LM75 was reset", lm75, seq(lm75Probe, lm75Sense(b(0x00, 0))[:3], []io{{b(1), b(0)}, {b(1, 9), nil}}), "register 0x01 reads 0x00 and not the 0x08 that was set"},
