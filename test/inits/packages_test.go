@@ -266,7 +266,17 @@ func (m *machine) upgraded(service func(string) []string) {
 	m.Helper()
 	m.do("sh", "-c", "echo '# mine' >>/etc/dormouse/dormouse.yml; echo '# mine' >>/etc/default/dormouse; echo kept >/var/lib/dormouse/kept")
 	before := m.daemonPID()
+	_, sysv := m.exec("test", "-d", "/run/systemd/system")
+	if sysv != 0 { // systemd gives the directory to the unit's user
+		m.do("chown", "daemon", "/var/lib/dormouse")
+	}
 	m.do("dpkg", "--install", "/root/new.deb") // asks nothing: standard input isn't there
+	if sysv != 0 {
+		if owner := m.do("stat", "-c", "%U", "/var/lib/dormouse"); owner != "daemon" {
+			m.Errorf("the upgrade has given %s the state of a daemon that may still run as daemon", owner)
+		}
+		m.do("chown", "dormouse", "/var/lib/dormouse")
+	}
 	for _, file := range []string{"/etc/dormouse/dormouse.yml", "/etc/default/dormouse"} {
 		if text := m.do("tail", "-n1", file); text != "# mine" {
 			m.Errorf("the upgrade changed %s: its last line is %q", file, text)
