@@ -54,9 +54,11 @@ func TestReadingEndsOfASignal(t *testing.T) {
 
 // Which signals end a command: a lost connection is one, if it isn't ignored.
 func TestUntilSignal(t *testing.T) {
-	defer signal.Reset(unix.SIGHUP)
+	// Whatever this process was started to ignore, as what a shell runs in the
+	// background ignores SIGINT.
+	defer signal.Reset(unix.SIGHUP, unix.SIGINT)
 	caught := make(chan os.Signal, 1)
-	signal.Notify(caught, unix.SIGHUP)
+	signal.Notify(caught, unix.SIGHUP, unix.SIGINT)
 	for want, send := range map[string][]unix.Signal{"hangup": {unix.SIGHUP}, "interrupt": {unix.SIGINT}, "terminated": {unix.SIGTERM}} {
 		endsOf(t, want, send...)
 	}
