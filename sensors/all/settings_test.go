@@ -2,7 +2,6 @@ package all
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -114,26 +113,21 @@ func (b *writtenBus) Tx(addr uint16, w, r []byte) error {
 func TestSettings(t *testing.T) {
 	for _, c := range simulatedCases {
 		d := sensortest.Driver(t, c.driver)
-		for _, o := range d.Options {
-			model := settings[c.model][o.Name]
-			for _, choice := range o.Choices {
-				options := maps.Clone(c.Options)
-				if options == nil {
-					options = map[string]string{}
-				}
-				given := options[o.Name] != ""
-				options[o.Name] = choice
-				if _, err := sensors.NewOptions(d, options); err != nil || given || o.Type != sensors.EnumOption || o.Name == "model" || choice == "auto" || d.Describe != nil || options["description"] != "" {
-					continue // of another model, or of a case of its own
-				}
-				at := slices.IndexFunc(model, func(s chosen) bool { return s.choice == choice })
-				if at < 0 {
-					t.Errorf("%s, %s=%s isn't in the table", c.model, o.Name, choice)
-					continue
-				}
-				c.hold(t, d, options, model[at])
-			}
+		if d.Describe != nil || c.Options["description"] != "" {
+			continue
 		}
+		c.eachChoice(d, func(setting, choice string, options map[string]string) {
+			if choice == "auto" {
+				return // has a test of its own
+			}
+			model := settings[c.model][setting]
+			at := slices.IndexFunc(model, func(s chosen) bool { return s.choice == choice })
+			if at < 0 {
+				t.Errorf("%s, %s=%s isn't in the table", c.model, setting, choice)
+				return
+			}
+			c.hold(t, d, options, model[at])
+		})
 	}
 }
 

@@ -119,20 +119,23 @@ func (c chipCase) readSlowly(t *testing.T, d *sensors.Driver, options map[string
 // variants are the case's options, and with each choice of each setting.
 func variants(d *sensors.Driver, c chipCase) map[string]map[string]string {
 	all := map[string]map[string]string{"": c.Options}
+	c.eachChoice(d, func(setting, choice string, options map[string]string) { all[setting+"="+choice] = options })
+	return all
+}
+
+// eachChoice calls f with each choice of each setting, beside the case's options,
+// but for those that the case gives and those that its model lacks.
+func (c chipCase) eachChoice(d *sensors.Driver, f func(setting, choice string, options map[string]string)) {
 	for _, o := range d.Options {
+		if _, given := c.Options[o.Name]; given || o.Type != sensors.EnumOption || o.Name == "model" {
+			continue
+		}
 		for _, choice := range o.Choices {
-			more := maps.Clone(c.Options)
-			if more == nil {
-				more = map[string]string{}
-			}
-			if _, given := more[o.Name]; given || o.Type != sensors.EnumOption || o.Name == "model" {
-				continue
-			}
-			more[o.Name] = choice
-			if _, err := sensors.NewOptions(d, more, c.Channels...); err == nil { // another model may lack it
-				all[o.Name+"="+choice] = more
+			options := map[string]string{o.Name: choice}
+			maps.Copy(options, c.Options)
+			if _, err := sensors.NewOptions(d, options, c.Channels...); err == nil {
+				f(o.Name, choice, options)
 			}
 		}
 	}
-	return all
 }

@@ -115,7 +115,7 @@ func (r *reader) Poll(ctx context.Context, most, step time.Duration, done func()
 		wait := max(step, time.Millisecond)
 		if left := end.Sub(r.Now()); left <= wait {
 			last = true
-			if left > 0 { // else the machine was busy: what was asked last is still to be looked at
+			if left > 0 { // else the machine was busy, and the last answer isn't read yet
 				wait = left
 			}
 		}
