@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"os/exec"
 	"sync/atomic"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"example.org/dormouse/sensors/board/lock"
 	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll/buses"
+	"example.org/dormouse/sensors/poll/opened"
 	"periph.io/x/conn/v3/i2c"
 	"periph.io/x/conn/v3/physic"
 )
@@ -30,12 +30,11 @@ type reader struct {
 
 	sensor sensors.Sensor // nil: to be built
 	report sensors.Report
-	done   chan struct{}             // sent to when an attempt ends that is waited for, or was left behind
-	batch  *batch                    // those it is read with
-	bus    *buses.Bus                // nil: its driver has none
-	ctx    context.Context           // of the attempt
-	lines  []*line                   // taken and not closed
-	opened []openedWire              // in the attempt, whether they were closed or not
+	done   chan struct{}   // sent to when an attempt ends that is waited for, or was left behind
+	batch  *batch          // those it is read with
+	bus    *buses.Bus      // nil: its driver has none
+	ctx    context.Context // of the attempt
+	opened opened.Wires
 	lock   func() (io.Closer, error) // that of its chip
 	locks  lock.Held                 // of the attempt
 	alone  bool                      // with its chip
@@ -68,22 +67,11 @@ func (r *reader) Wait(cmd *exec.Cmd) error  { return r.shared.wait(cmd) }
 func (r *reader) Line(option string, c sensors.LineConfig) (sensors.Line, error) {
 	ref := r.cfg.Options.Line(option)
 	c.Force = r.cfg.Options.Forced()
-	l, err := r.shared.board.OpenLine(ref, c, "dormouse "+r.cfg.Name)
-	if err != nil {
-		return nil, err
-	}
-	held := &line{Line: l, reader: r, ref: ref}
-	r.lines = append(r.lines, held)
-	return held, nil
+	return r.opened.Line(r.shared.board, ref, c, "dormouse "+r.cfg.Name)
 }
 
 func (r *reader) Open(c sensors.Claim, config any) (io.Closer, error) {
-	w, err := r.shared.board.Open(c, config)
-	if err != nil {
-		return nil, err
-	}
-	r.opened = append(r.opened, openedWire{w, c})
-	return w, nil
+	return r.opened.Open(r.shared.board, c, config)
 }
 
 func (r *reader) Alone(ctx context.Context, kind sensors.WireKind) error {
@@ -152,11 +140,11 @@ func (r *reader) attempt(ctx context.Context) error {
 	r.report.Reset()
 	err := r.sense(ctx)
 	if !r.holds() {
-		if r.closeLines() || err != nil {
+		if r.opened.CloseLines(r.log) || err != nil {
 			r.sensor = nil
 		}
 	}
-	if r.closeWires() {
+	if r.opened.CloseOthers(r.log) {
 		r.sensor = nil
 	}
 	if err := r.locks.Close(); err != nil {
@@ -205,44 +193,6 @@ func (r *reader) holds() bool {
 	return ok
 }
 
-// closeLines closes what a sensor that is no Holder left open, and tells
-// whether there was any.
-func (r *reader) closeLines() bool {
-	any := len(r.lines) > 0
-	for len(r.lines) > 0 {
-		l := r.lines[len(r.lines)-1]
-		if err := l.Close(); err != nil {
-			r.log.Warn("can't close a line", "line", l.ref.String(), "err", err)
-		}
-	}
-	return any
-}
-
-// An openedWire is a wire that Open gave out.
-type openedWire struct {
-	io.Closer
-	claim sensors.Claim
-}
-
-// closeWires closes what a sensor left open, and tells whether there was any.
-// Closing what is closed already gives os.ErrClosed.
-func (r *reader) closeWires() bool {
-	left := false
-	for _, w := range r.opened {
-		err := w.Close()
-		if errors.Is(err, os.ErrClosed) {
-			continue
-		}
-		left = true
-		if err != nil {
-			r.log.Warn("can't close a wire", "wire", w.claim.String(), "err", err)
-		}
-	}
-	clear(r.opened)
-	r.opened = r.opened[:0]
-	return left
-}
-
 // close ends what the reader holds between polls, and keeps what it has counted
 // up to then.
 func (r *reader) close() error {
@@ -260,7 +210,7 @@ func (r *reader) discard() error {
 	if h, ok := r.sensor.(sensors.Holder); ok {
 		r.sensor = nil
 		err := h.Close()
-		r.closeLines()
+		r.opened.CloseLines(r.log)
 		return err
 	}
 	return nil
@@ -275,23 +225,6 @@ func (r *reader) leaveBus() {
 		r.log.Warn("can't close a bus", "bus", r.bus.String(), "err", err)
 	}
 	r.bus = nil
-}
-
-// line is a line that its reader remembers until it is closed.
-type line struct {
-	sensors.Line
-	reader *reader
-	ref    sensors.LineRef
-}
-
-func (l *line) Close() error {
-	for i, other := range l.reader.lines {
-		if other == l {
-			l.reader.lines = append(l.reader.lines[:i], l.reader.lines[i+1:]...)
-			break
-		}
-	}
-	return l.Line.Close()
 }
 
 // readerBus is the bus as a sensor sees it: that of the read under way.

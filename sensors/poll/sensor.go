@@ -156,12 +156,5 @@ func (s *sensor) appendWires(wires []sensors.Wire) []sensors.Wire {
 	if s.active || !s.holds() {
 		return wires
 	}
-	for _, l := range s.reader.lines {
-		active, err := l.Active()
-		if err != nil {
-			continue // its sensor says so when it is read
-		}
-		wires = append(wires, sensors.Wire{Kind: "line", Name: s.cfg.Name, Where: l.ref.String(), Active: active})
-	}
-	return wires
+	return s.reader.opened.AppendState(wires, s.cfg.Name)
 }
