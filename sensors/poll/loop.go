@@ -2,7 +2,6 @@ package poll
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -46,10 +45,13 @@ type loop struct {
 	reload   *request // waits for the reads that it cancelled
 	shown    *sensors.Snapshot
 	stopped  bool
+	over     <-chan struct{} // closed when the poller is to end, by stop
+	stop     func()
 }
 
 func newLoop(s *shared, cfg *config.Config, requests <-chan *request, publish func(*sensors.Snapshot)) *loop {
-	l := &loop{shared: s, requests: requests, publish: publish, agenda: agenda.New[*sensor](), timer: s.clock.NewTimer(), hurry: make(chan struct{}),
+	over, stop := context.WithCancel(context.Background())
+	l := &loop{shared: s, over: over.Done(), stop: stop, requests: requests, publish: publish, agenda: agenda.New[*sensor](), timer: s.clock.NewTimer(), hurry: make(chan struct{}),
 		wires: newWires(s, cfg), watches: newWatches(s.clock), awake: newAwake()}
 	l.workers = newWorkers(s, l.wires)
 	return l
@@ -84,7 +86,7 @@ func (l *loop) run(ctx context.Context, only *request) (*sensors.Snapshot, error
 			return a.snapshot, a.err
 		}
 		if err := l.arm(only == nil); err != nil {
-			return nil, l.cancel(err)
+			return nil, l.cancel(err, only == nil)
 		}
 		accepting, woken := requests, edges
 		if l.reload != nil {
@@ -96,10 +98,10 @@ func (l *loop) run(ctx context.Context, only *request) (*sensors.Snapshot, error
 			if only == nil {
 				err = nil
 			}
-			return nil, l.cancel(err)
+			return nil, l.cancel(err, only == nil)
 		case _, open := <-l.timer.C():
 			if !open {
-				return nil, l.cancel(alarm.ErrClosed)
+				return nil, l.cancel(alarm.ErrClosed, only == nil)
 			}
 			if only == nil {
 				l.ring()
@@ -117,11 +119,13 @@ func (l *loop) run(ctx context.Context, only *request) (*sensors.Snapshot, error
 }
 
 // cancel ends all reads but those of tasks that are to be waited for; each
-// returns at once, a program when it has ended, or is left behind.
-func (l *loop) cancel(err error) error {
+// returns at once, a program when it has ended, or is left behind. last tells
+// that the poller is to end: from here on requests are refused.
+func (l *loop) cancel(err error, last bool) error {
+	if last {
+		l.stop()
+	}
 	l.reading.Cancel()
-	l.waitForReads()
-	l.timer.Stop()
 	if l.reload != nil {
 		l.waiting = append(l.waiting, l.reload)
 		l.reload = nil
@@ -130,6 +134,8 @@ func (l *loop) cancel(err error) error {
 		r.reply <- answer{err: ErrStopped}
 	}
 	l.waiting = nil
+	l.waitForReads(last)
+	l.timer.Stop()
 	return err
 }
 
@@ -139,17 +145,18 @@ func (l *loop) close() error {
 		return nil
 	}
 	l.stopped = true
+	l.stop()
 	l.workers.dismiss()
 	for _, s := range l.set.Load().sensors {
 		l.release(s)
 	}
-	l.counts.Save()
-	l.records.Close()
-	if err := l.wires.rails.AllDown(); err != nil {
+	err := l.railsOff()
+	if err != nil {
 		l.log.Error("can't switch the rails off", "err", err)
-		return fmt.Errorf("switch the rails off: %w", err)
 	}
-	return nil
+	l.counts.Save() // the disk may hang
+	l.records.Close()
+	return err
 }
 
 // arm sets the timer to the next thing to do.
@@ -248,7 +255,7 @@ func (l *loop) snapshot(now sensors.Instant) *sensors.Snapshot {
 	if l.running {
 		shot.NextWake = l.agenda.Next()
 	}
-	shot.Wires = l.wires.rails.Wires()
+	shot.Wires = l.rails.Load().Wires()
 	for i, s := range all {
 		shot.Results[i] = s.result
 		if e := s.result.Expires; !e.IsZero() && (shot.Expires.IsZero() || e.Before(shot.Expires)) {

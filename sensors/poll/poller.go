@@ -3,6 +3,7 @@ package poll
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os/exec"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
+	"example.org/dormouse/sensors/board/rails"
 	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll/persist"
 )
@@ -60,6 +62,14 @@ type shared struct {
 	// records are of tasks that catch up.
 	records *persist.Records
 	set     atomic.Pointer[set]
+	rails   atomic.Pointer[rails.Rails]
+}
+
+func (s *shared) railsOff() error {
+	if err := s.rails.Load().AllDown(); err != nil {
+		return fmt.Errorf("switch the rails off: %w", err)
+	}
+	return nil
 }
 
 // A request comes from another goroutine.
@@ -108,8 +118,8 @@ func New(o Options) (*Poller, error) {
 }
 
 // Run reads the sensors when they are due and sleeps in between, until ctx
-// ends. Then it cancels the reads under way, switches the rails off, saves the
-// counts and closes what is held. It returns nil when ctx ended, and an error
+// ends. Then it cancels the reads under way, closes what is held, switches the
+// rails off, and saves the counts. It returns nil when ctx ended, and an error
 // where the alarm failed. A Poller runs once.
 func (p *Poller) Run(ctx context.Context) error {
 	p.records.Open(p.set.Load().config)
@@ -118,16 +128,20 @@ func (p *Poller) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		return p.Close()
 	}
+	defer func() { <-p.owner }() // to requests that came too late
 	_, err := p.loop.run(ctx, nil)
-	<-p.owner
-	return errors.Join(err, p.Close())
+	return errors.Join(err, p.loop.close())
 }
 
 // Hurry ends the tasks that Run waits for at its end. It may be called once.
 func (p *Poller) Hurry() { close(p.loop.hurry) }
 
+// RailsOff switches the rails off without waiting for anything: at the end of a
+// process whose Run doesn't end because of a log or a disk that doesn't answer.
+func (p *Poller) RailsOff() error { return p.railsOff() }
+
 // Close releases what a Poller that never ran, or only answered ReadNow, still
-// holds: rails go off, counts are saved. Run does the same at its end.
+// holds: rails go off, then counts are saved. Run does the same at its end.
 func (p *Poller) Close() error {
 	p.owner <- struct{}{}
 	defer func() { <-p.owner }()
@@ -170,6 +184,8 @@ func (p *Poller) ask(ctx context.Context, r *request) (*sensors.Snapshot, error)
 	case p.owner <- struct{}{}:
 		defer func() { <-p.owner }()
 		return p.loop.run(ctx, r)
+	case <-p.loop.over:
+		return nil, ErrStopped
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

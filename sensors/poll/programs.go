@@ -203,9 +203,13 @@ func (l *loop) tasksLeft() []string {
 	return names
 }
 
-// waitForReads waits for the reads that are still under way when the poller is
-// to end. Hurry cuts short that of tasks.
-func (l *loop) waitForReads() {
+// waitForReads waits for the reads that are still under way. Where the poller is
+// to end that may last, because of tasks: meanwhile rails are up for them only.
+// Hurry cuts it short.
+func (l *loop) waitForReads(last bool) {
+	if last {
+		l.releasePowered()
+	}
 	hurry := l.hurry
 	limit := l.set.Load().longestEnd(true)
 	if names := l.tasksLeft(); len(names) > 0 && l.set.Load().config.WaitForTasks {
@@ -218,10 +222,22 @@ func (l *loop) waitForReads() {
 		select {
 		case s := <-l.workers.done:
 			l.finish(s)
+			if last {
+				l.releasePowered()
+			}
 		case <-hurry:
 			l.log.Warn("tasks are ended", "tasks", l.tasksLeft())
 			l.lasting.Cancel()
 			hurry = nil
+		}
+	}
+}
+
+// releasePowered releases the sensors that keep their rails up between reads.
+func (l *loop) releasePowered() {
+	for _, s := range l.set.Load().sensors {
+		if s.keepsRail && !s.active {
+			l.release(s)
 		}
 	}
 }

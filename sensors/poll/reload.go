@@ -128,7 +128,7 @@ func (l *loop) resetFamilies(set *set) {
 	}
 }
 
-// release ends what a sensor holds between polls.
+// release ends, once, what a sensor holds between polls.
 func (l *loop) release(s *sensor) {
 	s.stopWatch()
 	if s.reader != nil {
@@ -137,6 +137,7 @@ func (l *loop) release(s *sensor) {
 		}
 	}
 	if r := s.stuck; r != nil {
+		s.stuck = nil
 		go func() {
 			<-r.done
 			r.leaveBus()

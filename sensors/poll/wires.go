@@ -10,14 +10,13 @@ import (
 // only raises its rail.
 type wires struct {
 	*shared
-	rails *rails.Rails
 	use   map[string]*rail
 	buses buses.Set
 }
 
 func newWires(s *shared, cfg *config.Config) *wires {
 	w := &wires{shared: s, use: map[string]*rail{}, buses: buses.Set{}}
-	w.rails = w.newRails(cfg)
+	w.rails.Store(w.newRails(cfg))
 	return w
 }
 
@@ -29,11 +28,12 @@ func (w *wires) newRails(cfg *config.Config) *rails.Rails {
 
 // swapRails switches the present rails off and takes others, after a reload.
 func (w *wires) swapRails(rails *rails.Rails) {
-	if err := w.rails.AllDown(); err != nil {
+	before := w.rails.Load()
+	if err := before.AllDown(); err != nil {
 		w.log.Error("can't switch the rails off", "err", err)
 	}
-	rails.Succeed(w.rails)
-	w.rails = rails
+	rails.Succeed(before)
+	w.rails.Store(rails)
 	clear(w.use)
 	for _, s := range w.set.Load().sensors {
 		s.unpowered = s.keepsRail
@@ -44,7 +44,7 @@ func (w *wires) swapRails(rails *rails.Rails) {
 // rest switches off what an earlier process may have left on, except what is
 // about to be raised: a valve whose time is tomorrow.
 func (w *wires) rest(soon map[string]bool) {
-	if err := w.rails.Rest(func(name string) bool { return soon[name] }); err != nil {
+	if err := w.rails.Load().Rest(func(name string) bool { return soon[name] }); err != nil {
 		// The read that needs it reports what is wrong with it.
 		w.log.Debug("can't make sure that a rail is off", "err", err)
 	}
@@ -110,7 +110,7 @@ func (w *wires) leaveRail(s *sensor) {
 }
 
 func (w *wires) lower(rail string) {
-	if err := w.rails.Down(rail); err != nil {
+	if err := w.rails.Load().Down(rail); err != nil {
 		w.log.Error("can't switch a rail off", "rail", rail, "err", err)
 	}
 }

@@ -110,10 +110,13 @@ func (w *workers) read(ctx context.Context, s *sensor) error {
 		s.reader = newReader(w.shared, s.cfg)
 	}
 	s.reader.report.Reset() // where no attempt is made, it has nothing of the read before
+	if err := ctx.Err(); err != nil {
+		return err // before a rail goes up for nothing
+	}
 	if s.cfg.Power == "" {
 		return w.attempts(ctx, s)
 	}
-	rails := w.wires.rails
+	rails := w.rails.Load()
 	if err := rails.Up(ctx, s.cfg.Power, s.cfg.Warmup); err != nil {
 		return err
 	}

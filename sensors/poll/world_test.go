@@ -102,8 +102,13 @@ func configOf(all ...*config.Sensor) *config.Config {
 // make builds the poller.
 func (w *world) make(all ...*config.Sensor) *Poller {
 	w.Helper()
+	return w.makeOf(configOf(all...))
+}
+
+func (w *world) makeOf(cfg *config.Config) *Poller {
+	w.Helper()
 	p, err := New(Options{
-		Config: configOf(all...), Board: w.fakeBoard, Clock: w.clock.Clock, StateDirectory: w.dir,
+		Config: cfg, Board: w.fakeBoard, Clock: w.clock.Clock, StateDirectory: w.dir,
 		Log: slog.New(slog.NewTextHandler(w, nil)),
 		Publish: func(s *sensors.Snapshot) {
 			w.mu.Lock()

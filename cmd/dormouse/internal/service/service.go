@@ -90,11 +90,11 @@ func Run(o Options) error {
 	ended := make(chan error, 1)
 	go func() { ended <- s.run() }()
 	select {
-	case err := <-ended:
-		return err
+	case err = <-ended:
 	case <-o.Process.Done():
-		return s.awaitEnd(ended)
+		err = s.awaitEnd(ended)
 	}
+	return errors.Join(err, s.poller.RailsOff()) // where polling hangs, it hasn't
 }
 
 // run is the service from its start to its end.
