@@ -39,7 +39,7 @@ func init() {
 		Datasheet: "ElecFreaks HC-SR04 user guide, timing diagram; JSN-SR04T-2.0, mode 1",
 		Reasons:   []sensors.Reason{sensors.NotReady},
 		Wiring:    "trigger to an output, echo to an input. The module has 5 V: divide its echo by 1 kΩ and 2 kΩ to 3.3 V, or run a 3.3 V version (HC-SR04P)",
-		Timing:    "60 ms for each burst, asleep: 10 µs trigger, up to 38 ms echo, and the time until it has decayed. The echo is measured by the kernel's time stamps of both edges. Sensors of this kind receive each other's bursts: all of a machine measure one after another, and timeout counts from when the sensor is due",
+		Timing:    "60 ms for each burst and 45 ms more, asleep: the time until earlier echoes have decayed, 10 µs trigger, and up to 38 ms echo. The echo is measured by the kernel's time stamps of both edges. Sensors of this kind receive each other's bursts: all of a machine measure one after another, and timeout counts from when the sensor is due",
 		Aliases:   map[string]string{"hcsr04": "", "hc-sr04": "", "jsnsr04t": "", "jsn-sr04t": ""},
 		Options: []sensors.Option{
 			{Name: "trigger", Type: sensors.OutputOption, Required: true, Help: "the output that starts a burst: GPIO23, BOARD16, CHIP:OFFSET or a line's name"},
@@ -132,21 +132,20 @@ func (s *echo) measure(ctx context.Context) (time.Duration, error) {
 
 // median is the middle one of as many echoes as were asked for. A module
 // misses one now and then: almost as many bursts may fail, and the last failure
-// is told.
+// is told. Before each burst, the first too, an old echo has time to die away.
 func (s *echo) median(ctx context.Context, out, in sensors.Line) (time.Duration, error) {
 	s.times = s.times[:0]
+	began := s.env.Now() // of the burst before: another sensor's may be in the air, whose read was broken off
 	for failed := 0; ; {
-		began := s.env.Now()
+		if err := s.env.Sleep(ctx, max(0, echoCycle-s.env.Now().Sub(began))); err != nil {
+			return 0, err
+		}
+		began = s.env.Now()
 		high, err := s.burst(ctx, out, in)
 		if err != nil {
 			return 0, err
 		}
-		took, missed := s.heard(high)
-		// After the last one, too: the next sensor waits for its end.
-		if err := s.env.Sleep(ctx, max(0, echoCycle-s.env.Now().Sub(began))); err != nil {
-			return 0, err
-		}
-		if missed == nil {
+		if took, missed := s.heard(high); missed == nil {
 			s.times = append(s.times, took)
 		} else if failed++; failed == s.bursts {
 			return 0, missed

@@ -468,8 +468,30 @@ func TestEcho(t *testing.T) {
 	}
 }
 
+// A burst that another sensor or process sent just before, whose read was then
+// broken off, isn't taken for the echo.
+func TestEchoAfterAnotherBurst(t *testing.T) {
+	d, e := wired(t, "echo", map[string]string{"bursts": "1"}, "trigger", "echo")
+	stray := e.Now().Add(4 * time.Millisecond) // is back
+	e.Lines["trigger"].OnSet = func(active bool) {
+		if active {
+			return
+		}
+		rises := e.Now().Add(450 * time.Microsecond)
+		falls := rises.Add(5824 * time.Microsecond)
+		if stray.After(rises) && stray.Before(falls) {
+			falls = stray
+		}
+		e.Lines["echo"].Drive(rises, true)
+		e.Lines["echo"].Drive(falls, false)
+	}
+	if got := value(t, d, e, sensors.Distance); math.Abs(got-1.00004) > 1e-5 {
+		t.Errorf("got %.5f m, want 1.00004", got)
+	}
+}
+
 // TestEchoSequence: the trigger is low from the first moment on and at the
-// end, and a burst begins each 60 ms.
+// end, and a burst begins each 60 ms, the first after 60 ms.
 func TestEchoSequence(t *testing.T) {
 	d, e := wired(t, "echo", map[string]string{"bursts": "3"}, "trigger", "echo")
 	sound(e, 2*time.Millisecond)
@@ -479,8 +501,8 @@ func TestEchoSequence(t *testing.T) {
 		t.Errorf("trigger driven %v, want %v", e.Lines["trigger"].Sets, want)
 	}
 	pulse, listen := 10*time.Microsecond, 45*time.Millisecond
-	rest := 60*time.Millisecond - pulse - listen
-	if want := []time.Duration{pulse, listen, rest, pulse, listen, rest, pulse, listen, rest}; !cmp.Equal(e.Waits, want) {
+	first, rest := 60*time.Millisecond, 60*time.Millisecond-pulse-listen
+	if want := []time.Duration{first, pulse, listen, rest, pulse, listen, rest, pulse, listen}; !cmp.Equal(e.Waits, want) {
 		t.Errorf("waits %v, want %v", e.Waits, want)
 	}
 	if want := (sensors.LineConfig{Output: true}); e.Lines["trigger"].Config != want {
