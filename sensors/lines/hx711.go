@@ -154,7 +154,7 @@ func (s *hx711) measure(ctx context.Context) (int, error) {
 		}
 	}
 	for i := range s.samples {
-		raw, err := s.frame(ctx)
+		raw, err := s.sample(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -169,6 +169,20 @@ func (s *hx711) measure(ctx context.Context) (int, error) {
 		}
 	}
 	return s.median()
+}
+
+// sample is a frame. One of equal bits is what a chip sends that loses its supply
+// as the frame begins (all ones), or whose line is held low for its length: so
+// the next one counts.
+func (s *hx711) sample(ctx context.Context) (int, error) {
+	raw, err := s.frame(ctx)
+	if err != nil || raw != 0 && raw != -1 {
+		return raw, err
+	}
+	if err := s.env.Sleep(ctx, s.period*8/10); err != nil {
+		return 0, err
+	}
+	return s.frame(ctx)
 }
 
 // median refuses samples of which half or more are far from it. Of a single
@@ -201,7 +215,7 @@ func (s *hx711) frame(ctx context.Context) (int, error) {
 		}
 		return 0, err
 	}
-	value := 0
+	value, began := 0, s.env.Now()
 	var high bool
 	for i := range s.pulses {
 		if err := s.pulse(); err != nil {
@@ -218,6 +232,9 @@ func (s *hx711) frame(ctx context.Context) (int, error) {
 				value |= 1
 			}
 		}
+	}
+	if took := s.env.Now().Sub(began); took > s.period/2 {
+		return 0, sensors.Errorf(sensors.NotReady, "a frame took %v: the chip may have converted again meanwhile; the machine was busy, and the frame is given up", took)
 	}
 	// After the frame the chip holds the line high until it has converted
 	// again: a line that is shorted to ground doesn't, and would read as zero.

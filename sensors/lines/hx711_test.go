@@ -107,9 +107,11 @@ func TestHX711(t *testing.T) {
 		{"the other way round", map[string]string{"factor": "-420"}, []int{0x1000000 - 42000}, 100},
 		{"the middle one", nil, []int{7000, 100, 300}, 300},
 		{"one outlier", nil, []int{100, 4_000_000, 16_484}, 16_484},
-		{"scatter that is allowed", map[string]string{"scatter": "100g", "factor": "-1000"}, []int{0, 100_000, 200_000}, -100},
+		{"scatter that is allowed", map[string]string{"scatter": "100g", "factor": "-1000"}, []int{1, 100_000, 200_000}, -100},
 		{"80 a second", map[string]string{"rate": "80"}, []int{5, 6, 7}, 6},
 		{"a single sample", map[string]string{"samples": "1"}, []int{5, 6, 7}, 5},
+		{"the supply is lost as a frame begins", map[string]string{"samples": "1"}, []int{0xffffff, 5000}, 5000},
+		{"the line is low for a frame", map[string]string{"samples": "1"}, []int{0, 5000}, 5000},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d, e, _ := hxWorld(t, tc.texts, tc.raw...)
@@ -178,6 +180,14 @@ func TestHX711Fails(t *testing.T) {
 				c.clock(high)
 			}
 		}, sensors.NotReady, "a clock pulse lasted up to 51µs"},
+		{"preempted between pulses", func(e *sensortest.Env, c *hxChip) {
+			e.Lines["data"].Level = func() bool {
+				if c.pulse == 7 {
+					e.NextWake(50*time.Millisecond + time.Microsecond)
+				}
+				return c.data()
+			}
+		}, sensors.NotReady, "a frame took 50.001ms: the chip may have converted again meanwhile"},
 		{"data is held", func(e *sensortest.Env, _ *hxChip) { e.Lines["data"].OpenErr = syscall.EBUSY }, sensors.Busy, "open line GPIO23"},
 		{"clock is held", func(e *sensortest.Env, _ *hxChip) { e.Lines["clock"].OpenErr = syscall.EBUSY }, sensors.Busy, "open line GPIO24"},
 		{"data is gone", func(e *sensortest.Env, _ *hxChip) { e.Lines["data"].Err = syscall.ENODEV }, sensors.IO, "HX711 on GPIO23 (pin 16) and GPIO24 (pin 18): no such device"},
