@@ -10,10 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board/lock"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/internal/await"
 	"example.org/dormouse/sensors/poll/buses"
 	"example.org/dormouse/sensors/poll/opened"
 	"periph.io/x/conn/v3/i2c"
@@ -92,25 +92,7 @@ func (r *reader) Sleep(ctx context.Context, d time.Duration) error {
 }
 
 func (r *reader) Poll(ctx context.Context, most, step time.Duration, done func() (bool, error)) error {
-	end := r.Now().Add(most)
-	for last := false; ; {
-		if ok, err := done(); ok || err != nil {
-			return err
-		}
-		if last {
-			return sensors.Errorf(sensors.NotReady, "not ready after %s", duration.Format(most))
-		}
-		wait := max(step, time.Millisecond)
-		if left := end.Sub(r.Now()); left <= wait {
-			last = true
-			if left > 0 { // else the machine was busy, and the last answer isn't read yet
-				wait = left
-			}
-		}
-		if err := r.Sleep(ctx, wait); err != nil {
-			return err
-		}
-	}
+	return await.Until(ctx, r, most, step, done)
 }
 
 func (r *reader) Once(key string, f func(context.Context) error) error {

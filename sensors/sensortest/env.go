@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/internal/await"
 	"periph.io/x/conn/v3/i2c"
 )
 
@@ -160,26 +160,7 @@ func (e *Env) Poll(ctx context.Context, max, step time.Duration, done func() (bo
 	if step <= 0 || max <= 0 {
 		e.tb.Fatalf("Poll is called with max %v and step %v, which must be positive", max, step)
 	}
-	end := e.now.Add(max)
-	for last := false; ; {
-		ok, err := done()
-		if ok || err != nil {
-			return err
-		}
-		if last {
-			return sensors.Errorf(sensors.NotReady, "not ready after %s", duration.Format(max))
-		}
-		wait := step
-		if left := end.Sub(e.now); left <= step {
-			last = true
-			if left > 0 {
-				wait = left
-			}
-		}
-		if err := e.Sleep(ctx, wait); err != nil {
-			return err
-		}
-	}
+	return await.Until(ctx, e, max, step, done)
 }
 
 func (e *Env) Once(key string, f func(context.Context) error) error {
