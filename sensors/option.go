@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"reflect"
 	"slices"
 	"sort"
@@ -249,10 +248,7 @@ func (o Option) inRange(text string, v float64, show func(float64) string) error
 // parseInteger reads a decimal integer; a leading zero doesn't make it octal.
 func parseInteger(text string) (int, error) {
 	v, err := strconv.ParseInt(text, 10, 32)
-	switch {
-	case errors.Is(err, strconv.ErrRange):
-		return 0, fmt.Errorf("%q is outside %d to %d", text, math.MinInt32, math.MaxInt32)
-	case err != nil:
+	if err != nil {
 		return 0, fmt.Errorf("%q is not a whole number", text)
 	}
 	return int(v), nil

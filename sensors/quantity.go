@@ -2,9 +2,8 @@ package sensors
 
 import (
 	"fmt"
-	"maps"
 	"math"
-	"slices"
+	"sort"
 	"strings"
 
 	"example.org/dormouse/sensors/units"
@@ -175,4 +174,11 @@ func QuantityByName(name string) (*Quantity, bool) {
 }
 
 // QuantityNames lists them in order.
-func QuantityNames() []string { return slices.Sorted(maps.Keys(quantities)) }
+func QuantityNames() []string {
+	names := make([]string, 0, len(quantities))
+	for n := range quantities {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names
+}

@@ -41,9 +41,9 @@ type Programs struct {
 	Task func(o *Options) bool
 	// Ending is how long a program may take to end when it is asked to.
 	Ending func(o *Options) time.Duration
-	// Ended is called after each due read, its retries included. Its ctx ends
-	// with the daemon.
-	Ended func(ctx context.Context, e Env, outcome Outcome)
+	// Ended is called after each due read, its retries included. What it returns,
+	// unless that is nil, is run beside later reads, until its ctx ends.
+	Ended func(e Env, outcome Outcome) func(ctx context.Context)
 	// Verify finds, and runs nothing for it, what would keep the program from
 	// being started by the account. Its error joins everything that it found.
 	Verify func(o *Options, by Account) error

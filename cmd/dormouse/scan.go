@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -67,9 +66,7 @@ func (s *settings) scan(only []string, identify bool) (*scan.Document, error) {
 		if err != nil {
 			return nil, usageError{fmt.Errorf("--bus: %w", err)}
 		}
-		if number := bus.(sensors.Bus); !slices.Contains(o.Buses, number) {
-			o.Buses = append(o.Buses, number)
-		}
+		o.Buses = append(o.Buses, bus.(sensors.Bus))
 	}
 	cfg, err := config.Load(config.Source{SensorFlags: []string{"scan=thermal"}, RailFlags: s.Rails})
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"example.org/dormouse/sensors"
 )
@@ -20,11 +19,10 @@ type engine struct {
 
 	release, wake, prepare, constants, sleep phase
 
-	inputs   []input
-	failures []failure // of channels, in this measurement
-	frame    frame
-	known    [][]byte // answers to the questions of identity, with their checksums
-	last     []byte   // the last result that was read by itself, with its checksums
+	inputs []input
+	frame  frame
+	known  [][]byte // answers to the questions of identity, with their checksums
+	last   []byte   // the last result that was read by itself, with its checksums
 
 	began  sensors.Instant // a measurement
 	awake  bool            // something was sent that sleep has to end
@@ -42,12 +40,7 @@ type input struct {
 	at     int       // the one to begin with
 	values []float64
 	before []float64 // of the first of two measurements that must agree
-}
-
-// A failure is that of one channel, which says nothing about the others.
-type failure struct {
-	channel string
-	err     error
+	failed error     // of this channel alone
 }
 
 // newEngine makes the sensor without asking the chip.
@@ -101,7 +94,6 @@ func (s *engine) set(ctx context.Context) error {
 
 // Sense measures all inputs and reports them, or fails.
 func (s *engine) Sense(ctx context.Context, r *sensors.Report) error {
-	s.failures = s.failures[:0]
 	err := s.run(ctx, &s.wake)
 	for i := range s.inputs {
 		if err == nil {
@@ -120,39 +112,27 @@ func (s *engine) Sense(ctx context.Context, r *sensors.Report) error {
 	return s.report(r)
 }
 
-// take measures one input. A channel is measured by itself, so that one that is
-// out of range fails alone; any other failure is the chip's.
+// take measures one input, in the finest range that holds its value where the
+// range is automatic.
 func (s *engine) take(ctx context.Context, in *input) error {
+	in.failed = nil
 	err := s.takeRanged(ctx, in)
 	if err == nil && s.agrees {
 		copy(in.before, in.values)
 		if err = s.takeRanged(ctx, in); err == nil {
-			err = s.agree(&in.ranges[in.at], in.before, in.values)
+			err = in.ranges[in.at].agree(in.before, in.values)
 		}
 	}
 	switch {
 	case err == nil || in.name == "":
 		return err
-	case sensors.ReasonOf(err) == sensors.OutOfRange:
-		s.fail(in.name, err)
+	case errors.As(err, new(saturated)):
+		in.failed = fmt.Errorf("channel %s: %w", in.name, err)
 		return nil
 	}
 	return fmt.Errorf("channel %s: %w", in.name, err)
 }
 
-// fail notes why a channel has no value.
-func (s *engine) fail(channel string, err error) {
-	if !s.failed(channel) {
-		s.failures = append(s.failures, failure{channel, fmt.Errorf("channel %s: %w", channel, err)})
-	}
-}
-
-func (s *engine) failed(channel string) bool {
-	return slices.ContainsFunc(s.failures, func(f failure) bool { return f.channel == channel })
-}
-
-// takeRanged measures in the finest range that holds the value where the range
-// is automatic.
 func (s *engine) takeRanged(ctx context.Context, in *input) error {
 	for tries := range in.ranges {
 		if err := s.takeOnce(ctx, &in.ranges[in.at]); err != nil {
@@ -238,38 +218,37 @@ func (s *engine) lieDown() {
 	s.awake = false
 }
 
-// report reports the channels that are good; without any it is their errors.
 func (s *engine) report(r *sensors.Report) error {
-	good := false
+	var failed error
+	good := 0
+	for i := range s.inputs {
+		if in := &s.inputs[i]; in.failed != nil {
+			failed = errors.Join(failed, in.failed)
+		} else {
+			good++
+		}
+	}
+	if good == 0 {
+		return failed
+	}
 	for i := range s.inputs {
 		in := &s.inputs[i]
+		if in.failed != nil {
+			r.Fail(in.failed, in.name)
+			continue
+		}
 		for j := range in.ranges[in.at].fields {
 			f := &in.ranges[in.at].fields[j]
 			switch {
-			case f.skip || s.failed(f.channel):
-				continue
-			case f.channel == "":
-				r.Set(f.quantity, in.values[j])
+			case f.skip:
+			case f.label != "":
+				r.Set(f.quantity, in.values[j], f.label)
+			case in.name != "":
+				r.Set(f.quantity, in.values[j], in.name)
 			default:
-				r.Set(f.quantity, in.values[j], f.channel)
+				r.Set(f.quantity, in.values[j])
 			}
-			good = true
 		}
 	}
-	if !good {
-		return s.channelErrors()
-	}
-	for _, f := range s.failures {
-		r.Fail(f.err, f.channel)
-	}
 	return nil
-}
-
-// channelErrors are those of all channels that failed; nil: none did.
-func (s *engine) channelErrors() error {
-	var all error
-	for _, f := range s.failures {
-		all = errors.Join(all, f.err)
-	}
-	return all
 }

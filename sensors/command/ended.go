@@ -15,19 +15,17 @@ const (
 	logAll      = "all"
 )
 
-// hookTime is how long a program of on-failure or on-recovery may run.
-const hookTime = time.Minute
-
 // ending is how long after its deadline a read may return.
 func ending(o *sensors.Options) time.Duration {
 	return o.Duration("kill-after") + killTries*lookAgain
 }
 
-// ended logs the output of a run and tells of a change of state.
-func ended(ctx context.Context, e sensors.Env, out sensors.Outcome) {
+// ended logs the output of a run, and tells of a change of state by what it
+// returns.
+func ended(e sensors.Env, out sensors.Outcome) func(context.Context) {
 	logOutput(e, out)
-	if !out.Changed || ctx.Err() != nil {
-		return
+	if !out.Changed {
+		return nil
 	}
 	key := "on-recovery"
 	if out.Err != nil {
@@ -35,10 +33,12 @@ func ended(ctx context.Context, e sensors.Env, out sensors.Outcome) {
 	}
 	argv := e.Options().List(key)
 	if len(argv) == 0 {
-		return
+		return nil
 	}
-	if err := hook(ctx, e, argv, out); err != nil {
-		e.Log().Error("the program for on-failure or on-recovery failed", "option", key, "err", err)
+	return func(ctx context.Context) {
+		if err := hook(ctx, e, argv, out); err != nil {
+			e.Log().Error("the program for on-failure or on-recovery failed", "option", key, "err", err)
+		}
 	}
 }
 
@@ -69,14 +69,7 @@ func hook(ctx context.Context, e sensors.Env, argv []string, out sensors.Outcome
 	if err != nil {
 		return err
 	}
-	limited, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		if e.Sleep(limited, hookTime) == nil {
-			cancel(context.DeadlineExceeded)
-		}
-	}()
-	ran, err := run(deadline{limited}, e, l, false)
+	ran, err := run(ctx, e, l, false)
 	switch {
 	case err != nil:
 		return err
@@ -87,11 +80,6 @@ func hook(ctx context.Context, e sensors.Env, argv []string, out sensors.Outcome
 	}
 	return nil
 }
-
-// deadline is a context whose error is the cause of its end.
-type deadline struct{ context.Context }
-
-func (d deadline) Err() error { return context.Cause(d.Context) }
 
 // hookVariables are the environment variables by which a hook learns what has
 // happened.

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -13,7 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/sensortest"
 	"golang.org/x/sys/unix"
@@ -163,14 +164,14 @@ func TestOutputIsLogged(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := worldOf(t, "task", shell(tc.script, "log", tc.log))
-			ended(t.Context(), w, outcome(t, w, false, tc.repeated))
+			ended(w, outcome(t, w, false, tc.repeated))
 			if got := w.Logged(); (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
 				t.Errorf("logged %.300q, want %q", got, tc.want)
 			}
 		})
 	}
 	w := worldOf(t, "task", shell("echo out; sleep 0.1; echo err >&2; exit 1"))
-	ended(t.Context(), w, outcome(t, w, false, false))
+	ended(w, outcome(t, w, false, false))
 	if !strings.Contains(w.Logged(), `output="out\nerr"`) {
 		t.Errorf("logged %s", w.Logged())
 	}
@@ -185,7 +186,9 @@ func TestHooks(t *testing.T) {
 		if err := os.WriteFile(out, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		ended(t.Context(), w, o)
+		if hook := ended(w, o); hook != nil {
+			hook(t.Context())
+		}
 		text, err := os.ReadFile(out)
 		if err != nil {
 			t.Fatal(err)
@@ -210,27 +213,42 @@ func TestHooks(t *testing.T) {
 	if got, want := told(t, bad, sensors.Outcome{Err: sensors.Errorf(sensors.Command, "program: gone"), Changed: true}), "failed|test||command|program: gone|\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	// The daemon's end is no failure of the task.
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := os.WriteFile(out, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ended(ctx, bad, sensors.Outcome{Err: ctx.Err(), Changed: true})
-	if text, err := os.ReadFile(out); err != nil || len(text) > 0 {
-		t.Errorf("at the end: %q, %v", text, err)
-	}
 	for script, want := range map[string]string{"exit 3": "exited with status 3", "kill -9 $$": "signal 9"} {
 		w := worldOf(t, "task", shell("exit 1", "on-failure", sensors.JoinList("/bin/sh", "-c", script)))
-		ended(t.Context(), w, outcome(t, w, true, false))
+		ended(w, outcome(t, w, true, false))(t.Context())
 		if !strings.Contains(w.Logged(), "option=on-failure") || !strings.Contains(w.Logged(), want) {
 			t.Errorf("%s: logged %s", script, w.Logged())
 		}
 	}
 	w := worldOf(t, "task", shell("exit 1", "on-failure", "/no/such/program"))
-	ended(t.Context(), w, outcome(t, w, true, false))
+	ended(w, outcome(t, w, true, false))(t.Context())
 	if !strings.Contains(w.Logged(), "no such file") {
 		t.Errorf("logged %s", w.Logged())
+	}
+}
+
+// TestHookIsEnded: like any program, at its time or at the end of the daemon.
+func TestHookIsEnded(t *testing.T) {
+	for why, end := range map[string]func(*alarm.Fake, *alarm.Context){
+		"its time was up":  func(clock *alarm.Fake, _ *alarm.Context) { clock.Advance(time.Second) },
+		"the daemon stops": func(_ *alarm.Fake, ctx *alarm.Context) { ctx.Cancel() },
+	} {
+		begun := filepath.Join(t.TempDir(), "begun")
+		w := worldOf(t, "task", shell("exit 1", "on-failure", sensors.JoinList("/bin/sh", "-c", "echo >"+begun+"; sleep 1000")))
+		clock := alarm.NewFake(1, time.Time{})
+		ctx := clock.WithDeadline(t.Context(), clock.Now().Add(time.Second))
+		go func() {
+			eventually(func() bool { _, err := os.Stat(begun); return err == nil })
+			end(clock, ctx)
+		}()
+		ended(w, outcome(t, w, true, false))(ctx)
+		ctx.Cancel()
+		if err := clock.Close(); err != nil {
+			t.Error(err)
+		}
+		if logged := w.Logged(); !strings.Contains(logged, `because="`+why+`" by=SIGTERM`) || !strings.Contains(logged, "option=on-failure") {
+			t.Errorf("%s: logged %s", why, logged)
+		}
 	}
 }
 

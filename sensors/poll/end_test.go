@@ -12,6 +12,15 @@ import (
 	"example.org/dormouse/sensors/poll/persist"
 )
 
+// outputs takes what was noted of outputs, while the poller may go on.
+func (b *fakeBoard) outputs() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	driven := b.driven
+	b.driven = nil
+	return driven
+}
+
 // A disk that doesn't answer leaves no supply on: neither that of a sensor which
 // holds a line, nor one that no read has switched off.
 func TestRailsAreOffBeforeAnythingIsSaved(t *testing.T) {
@@ -25,7 +34,7 @@ func TestRailsAreOffBeforeAnythingIsSaved(t *testing.T) {
 		w.begin()
 		go w.poll.rails.Load().Up(context.Background(), "aux", 0) // and no Down
 		w.pass(11 * time.Minute)
-		w.driven = nil
+		w.outputs()
 		w.stop()
 		w.stop = nil
 		synctest.Wait()
@@ -34,7 +43,7 @@ func TestRailsAreOffBeforeAnythingIsSaved(t *testing.T) {
 			t.Error("it ended without its records")
 		default:
 		}
-		equal(t, "outputs", w.driven, []string{"11m0s GPIO17 false", "11m0s GPIO18 false"})
+		equal(t, "outputs", w.outputs(), []string{"11m0s GPIO17 false", "11m0s GPIO18 false"})
 		close(disk.open)
 		synctest.Wait()
 		if err := <-w.ended; err != nil {
@@ -55,7 +64,7 @@ func TestRailsOffWhileTheLoopHangs(t *testing.T) {
 		if err := w.poll.RailsOff(); err != nil {
 			t.Error(err)
 		}
-		equal(t, "outputs", w.driven, []string{"0s GPIO17 true", "1m1s GPIO17 false"})
+		equal(t, "outputs", w.outputs(), []string{"0s GPIO17 true", "1m1s GPIO17 false"})
 		w.mu.Unlock()
 	})
 }
@@ -83,20 +92,19 @@ func TestRailsWhileATaskIsWaitedFor(t *testing.T) {
 		w.makeOf(cfg)
 		w.begin()
 		w.pass(70 * time.Second)
-		w.driven = nil
+		w.outputs()
 		w.stop()
 		w.stop = nil
 		w.pass(time.Minute)
-		equal(t, "outputs", slices.Sorted(slices.Values(w.driven)), []string{"1m10s GPIO17 false", "1m10s GPIO18 false"})
+		equal(t, "outputs", slices.Sorted(slices.Values(w.outputs())), []string{"1m10s GPIO17 false", "1m10s GPIO18 false"})
 		if w.inUse("GPIO24") != 1 || free.closed != 0 {
 			t.Error("the line that needs no rail isn't held any more")
 		}
-		w.driven = nil
 		w.pass(time.Hour)
 		if err := <-w.ended; err != nil || task.cut != 0 {
 			t.Errorf("%v; %d were ended", err, task.cut)
 		}
-		equal(t, "outputs", w.driven, []string{"1h0m0.01s GPIO4 false"})
+		equal(t, "outputs", w.outputs(), []string{"1h0m0.01s GPIO4 false"})
 		if free.closed != 1 || between.closed != 1 || during.closed != 1 {
 			t.Errorf("closed %d, %d, %d times", free.closed, between.closed, during.closed)
 		}
@@ -114,7 +122,7 @@ func TestNoRailGoesUpAtTheEnd(t *testing.T) {
 		w.run(a.cfg, b.cfg)
 		w.pass(time.Second)
 		w.end()
-		equal(t, "outputs", w.driven, nil)
+		equal(t, "outputs", w.outputs(), nil)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
 	"example.org/dormouse/sensors/poll/agenda"
+	"example.org/dormouse/sensors/poll/hooks"
 	"example.org/dormouse/sensors/poll/series"
 )
 
@@ -35,9 +36,11 @@ type loop struct {
 	due      []*sensor // of the wake that begins
 	running  bool      // by Run: what was missed is caught up
 	reading  *alarm.Context
-	lasting  *alarm.Context            // of tasks that are waited for at the end
+	lasting  *alarm.Context            // of tasks that are waited for at the end, and of what tells of them
 	hurry    chan struct{}             // closed: they aren't any longer
 	ending   func(limit time.Duration) // is told that they are; may be nil
+	untold   []*hooks.Hook             // of changes that aren't published yet
+	hooks    *hooks.Set
 	inflight int
 	changed  sensors.Instant // since when there is something to publish; zero: there isn't
 	complete bool            // all of a wake's reads have ended
@@ -52,7 +55,7 @@ type loop struct {
 func newLoop(s *shared, cfg *config.Config, requests <-chan *request, publish func(*sensors.Snapshot)) *loop {
 	over, stop := context.WithCancel(context.Background())
 	l := &loop{shared: s, over: over.Done(), stop: stop, requests: requests, publish: publish, agenda: agenda.New[*sensor](), timer: s.clock.NewTimer(), hurry: make(chan struct{}),
-		wires: newWires(s, cfg), watches: newWatches(s.clock), awake: newAwake()}
+		wires: newWires(s, cfg), watches: newWatches(s.clock), hooks: hooks.New(s.clock), awake: newAwake()}
 	l.workers = newWorkers(s, l.wires)
 	return l
 }
@@ -68,8 +71,7 @@ func (l *loop) run(ctx context.Context, only *request) (*sensors.Snapshot, error
 	defer l.reading.Cancel()
 	l.lasting = l.reading
 	if only == nil {
-		l.lasting = newLasting(l.clock, ctx)
-		defer l.lasting.Cancel()
+		l.lasting = newLasting(l.clock, ctx) // until close
 	}
 	requests, jumps, edges := l.requests, l.clock.Jumps(), l.watches.edges
 	if only != nil {
@@ -82,6 +84,7 @@ func (l *loop) run(ctx context.Context, only *request) (*sensors.Snapshot, error
 		l.settle()
 		if only != nil && l.inflight == 0 {
 			l.timer.Stop()
+			<-l.hooks.Ended() // before their context does
 			a := <-only.reply // settle has answered everybody
 			return a.snapshot, a.err
 		}
@@ -156,6 +159,10 @@ func (l *loop) close() error {
 	}
 	l.counts.Save() // the disk may hang
 	l.records.Close()
+	l.waitForHooks()
+	if l.lasting != nil {
+		l.lasting.Cancel()
+	}
 	return err
 }
 
@@ -247,6 +254,7 @@ func (l *loop) show(now sensors.Instant, over bool) {
 	l.shown = l.snapshot(now)
 	l.shown.Stats = stats
 	l.publish(l.shown)
+	l.startHooks()
 }
 
 func (l *loop) snapshot(now sensors.Instant) *sensors.Snapshot {

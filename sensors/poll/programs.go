@@ -11,6 +11,7 @@ import (
 	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/poll/hooks"
 )
 
 // What sensors that run programs have besides: they are asked to end and given
@@ -45,11 +46,14 @@ func graceOf(cfg *config.Sensor) time.Duration {
 // daemon, or of the sensor, is no change of state.
 func (w *workers) ended(s *sensor, err error) {
 	p := s.programs()
-	if p == nil || s.reader == nil {
+	if p == nil {
 		return
 	}
 	cut := s.ctx.Err() != nil
-	out := sensors.Outcome{Err: err, Run: s.reader.report.Run(), Changed: !cut && (err != nil) != s.reported.failed}
+	out := sensors.Outcome{Err: err, Changed: !cut && (err != nil) != s.reported.failed}
+	if s.reader != nil { // else it was left behind
+		out.Run = s.reader.report.Run()
+	}
 	if err != nil {
 		text := err.Error()
 		if out.Run != nil {
@@ -61,7 +65,26 @@ func (w *workers) ended(s *sensor, err error) {
 	if !cut {
 		s.reported.failed = err != nil
 	}
-	p.Ended(s.ctx, s.reader, out)
+	// The reader of its own may be in the next read while a hook runs.
+	s.hook = p.Ended(newReader(w.shared, s.cfg), out)
+}
+
+// noteHook has what the driver of a program wants to run started when the result
+// is published.
+func (l *loop) noteHook(s *sensor) {
+	if s.hook == nil {
+		return
+	}
+	l.untold = append(l.untold, &hooks.Hook{Sensor: s.cfg.Name, Run: s.hook, Parent: l.parentOf(s), Ending: graceOf(s.cfg), Log: s.log})
+	s.hook = nil
+}
+
+// startHooks starts those that were noted.
+func (l *loop) startHooks() {
+	for _, h := range l.untold {
+		l.hooks.Start(h)
+	}
+	l.untold = nil
 }
 
 // noteRun keeps the last runs for the result.
@@ -211,7 +234,7 @@ func (l *loop) waitForReads(last bool) {
 		l.releasePowered()
 	}
 	hurry := l.hurry
-	limit := l.set.Load().longestEnd(true)
+	limit := l.set.Load().longestEnd(func(s *sensor) bool { return s.active || l.hooks.Running(s.cfg.Name) })
 	if names := l.tasksLeft(); len(names) > 0 && l.set.Load().config.WaitForTasks {
 		l.log.Info("waiting for tasks to end", "tasks", names, "at_most", duration.Format(limit))
 	}
@@ -222,6 +245,7 @@ func (l *loop) waitForReads(last bool) {
 		select {
 		case s := <-l.workers.done:
 			l.finish(s)
+			l.startHooks()
 			if last {
 				l.releasePowered()
 			}
@@ -230,6 +254,17 @@ func (l *loop) waitForReads(last bool) {
 			l.lasting.Cancel()
 			hurry = nil
 		}
+	}
+}
+
+// waitForHooks waits for those that tell of tasks which were waited for; Hurry
+// cuts it short. The others end with the reads.
+func (l *loop) waitForHooks() {
+	select {
+	case <-l.hooks.Ended():
+	case <-l.hurry:
+		l.lasting.Cancel()
+		<-l.hooks.Ended()
 	}
 }
 
@@ -242,18 +277,17 @@ func (l *loop) releasePowered() {
 	}
 }
 
-// longestEnd is how long the programs of the sensors may take to end, those apart
-// that aren't being run if only those that are count. Tasks that are waited for
-// may take all of their time.
-func (t *set) longestEnd(onlyActive bool) time.Duration {
+// longestEnd is how long the programs of those sensors which count may take to
+// end. Tasks that are waited for may take all of their time, and then tell of it.
+func (t *set) longestEnd(counts func(*sensor) bool) time.Duration {
 	var most time.Duration
 	for _, s := range t.sensors {
-		if s.programs() == nil || onlyActive && !s.active {
+		if s.programs() == nil || !counts(s) {
 			continue
 		}
 		most = max(most, graceOf(s.cfg))
 		if t.config.WaitForTasks && s.isTask() {
-			most = max(most, s.longest())
+			most = max(most, s.longest()+hooks.Limit+graceOf(s.cfg))
 		}
 	}
 	return most
@@ -261,7 +295,9 @@ func (t *set) longestEnd(onlyActive bool) time.Duration {
 
 // LongestEnd is how long Run may wait for programs when its context has ended,
 // whichever are being run then.
-func (p *Poller) LongestEnd() time.Duration { return p.set.Load().longestEnd(false) }
+func (p *Poller) LongestEnd() time.Duration {
+	return p.set.Load().longestEnd(func(*sensor) bool { return true })
+}
 
 // succeed puts the sensor of a newer configuration in the place of one whose
 // program was let to end.

@@ -26,8 +26,9 @@ type fakeTask struct {
 	err         error
 	output      string
 	outcomes    []sensors.Outcome
-	cut         int   // runs that were ended
-	why         error // of the last of them
+	hook        func(ctx context.Context, e sensors.Env, o sensors.Outcome) // for changes; nil: there is none
+	cut         int                                                         // runs that were ended
+	why         error                                                       // of the last of them
 }
 
 // endingTime is what fake tasks may take to end.
@@ -62,7 +63,13 @@ func (w *world) task(name string, change ...func(*fake)) *fakeTask {
 	p.cfg.Driver.Programs = &sensors.Programs{
 		Task:   func(*sensors.Options) bool { return true },
 		Ending: func(*sensors.Options) time.Duration { return endingTime },
-		Ended:  func(_ context.Context, _ sensors.Env, o sensors.Outcome) { p.outcomes = append(p.outcomes, o) },
+		Ended: func(e sensors.Env, o sensors.Outcome) func(context.Context) {
+			p.outcomes = append(p.outcomes, o)
+			if !o.Changed || p.hook == nil {
+				return nil
+			}
+			return func(ctx context.Context) { p.hook(ctx, e, o) }
+		},
 	}
 	return p
 }

@@ -1,6 +1,7 @@
 package poll
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"maps"
@@ -69,10 +70,11 @@ type sensor struct {
 	raised   bool // its rail
 	began    sensors.Instant
 	err      error
-	faults   []error      // of each reading in the report, nil where it is good
-	worker   chan *sensor // is free again; nil: it was left behind
-	reported reported     // the driver, of the last outcome
-	runFor   time.Time    // the planned time to be recorded; zero: none
+	faults   []error               // of each reading in the report, nil where it is good
+	worker   chan *sensor          // is free again; nil: it was left behind
+	reported reported              // the driver, of the last outcome
+	hook     func(context.Context) // what it wants to run for that
+	runFor   time.Time             // the planned time to be recorded; zero: none
 }
 
 // good is what other sensors may know of one.

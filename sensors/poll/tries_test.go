@@ -114,7 +114,7 @@ func TestNoFurtherTries(t *testing.T) {
 	in(t, func(w *world) {
 		program := w.failingUntil("program", 100*time.Hour, every(time.Hour), func(f *fake) {
 			f.cfg.Driver.Programs = &sensors.Programs{Task: func(*sensors.Options) bool { return false },
-				Ending: func(*sensors.Options) time.Duration { return 0 }, Ended: func(context.Context, sensors.Env, sensors.Outcome) {}}
+				Ending: func(*sensors.Options) time.Duration { return 0 }, Ended: func(sensors.Env, sensors.Outcome) func(context.Context) { return nil }}
 		})
 		daily := w.failingUntil("daily", 100*time.Hour, at("30 12 * * *"))
 		good := w.sensor("good", every(time.Hour))

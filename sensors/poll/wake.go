@@ -194,6 +194,7 @@ func (l *loop) finish(s *sensor) {
 	if !cancelled {
 		l.change()
 		s.conclude(now)
+		l.noteHook(s)
 	}
 	if s.reader != nil && s.cfg.Power != "" && !s.holds() {
 		s.reader.sensor = nil // its rail is off: it is built again

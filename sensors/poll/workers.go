@@ -204,6 +204,7 @@ func (w *workers) overdue(s *sensor, r *reader) {
 	}
 	s.stuck, s.reader, s.worker = r, nil, nil
 	s.err = sensors.Errorf(sensors.Timeout, "no answer within %s, and the read can't be cancelled: the bus or program hangs", duration.Format(s.cfg.Timeout))
+	w.ended(s, s.err)
 	w.done <- s
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/alarm"
-	"example.org/dormouse/exporter"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/config"
@@ -25,12 +24,12 @@ func ReportDown(w io.Writer, snapshot *sensors.Snapshot) (failed bool) {
 		r := &snapshot.Results[i]
 		if r.Tried && !r.Up {
 			failed = true
-			fmt.Fprintf(w, "dormouse: sensor %s is down: %s\n", r.Name, exporter.Printable(fmt.Sprint(r.Err)))
+			fmt.Fprintf(w, "dormouse: sensor %s is down: %v\n", r.Name, r.Err)
 			continue
 		}
 		for _, f := range r.Failures {
 			failed = true
-			fmt.Fprintf(w, "dormouse: sensor %s %s\n", r.Name, exporter.Printable(fmt.Sprintf("%s: %v", strings.Join(f.Labels, " "), f.Err)))
+			fmt.Fprintf(w, "dormouse: sensor %s %s: %v\n", r.Name, strings.Join(f.Labels, " "), f.Err)
 		}
 	}
 	return failed
