@@ -62,6 +62,9 @@ func (s *Source) Unreadable(d *daemon.Context, in *Inputs) []string {
 	for path := range in.WebFiles {
 		files[path] = "--web.config.file"
 	}
+	for path := range in.Described {
+		files[path] = "description"
+	}
 	var warnings []string
 	for path, flag := range files {
 		if err := d.Readable(path); err != nil {

@@ -1,10 +1,14 @@
 package service
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"example.org/dormouse/daemon"
+	"example.org/dormouse/exporter/web"
 )
 
 // A removable file system that would be busy is a warning; a directory that
@@ -24,5 +28,31 @@ func TestBusyMounts(t *testing.T) {
 	paths[0].Path, paths[2].Path = "/media/stick/log", "/var/lib/dormouse2"
 	if got := BusyMounts(paths, mounts); len(got) != 3 {
 		t.Errorf("%q, want three", got)
+	}
+}
+
+// A reload reads every file again that the start reads.
+func TestUnreadable(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string, mode os.FileMode) string {
+		t.Helper()
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, nil, mode); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	d := daemon.New("dormouse")
+	d.User = "nobody"
+	s := &Source{ConfigFile: path("dormouse.yml", 0o600)}
+	in := &Inputs{
+		WebFiles:  web.Files{path("web.yml", 0o600): nil},
+		Described: map[string][]byte{path("chip.yml", 0o600): nil},
+	}
+	got := s.Unreadable(d, in)
+	for i, flag := range []string{"--config.file", "--web.config.file", "description"} {
+		if len(got) != 3 || !strings.HasPrefix(got[i], flag+": ") || !strings.Contains(got[i], "nobody won't be able to read") {
+			t.Errorf("no warning about %s in %q", flag, got)
+		}
 	}
 }
