@@ -216,6 +216,9 @@ func (v *view) stamp(at sensors.Instant) *time.Time {
 	return &t
 }
 
+// mostUnixTime begins the year 10000, in seconds: a larger number is no time.
+const mostUnixTime = 253402300800
+
 // text renders a reading as people like to see it.
 func (v *view) text(g sensors.Reading) string {
 	q := g.Quantity
@@ -228,8 +231,8 @@ func (v *view) text(g sensors.Reading) string {
 		return t.Local().Format(time.DateTime)
 	case g.Dist != nil:
 		return fmt.Sprintf("%d observations, sum %s", g.Dist.Count, q.Format(g.Dist.Sum))
-	case q.Unit == units.Seconds && strings.HasSuffix(q.Name, "timestamp"):
-		return time.UnixMilli(int64(math.Round(g.Value * 1000))).Local().Format("2006-01-02 15:04:05")
+	case q.Unit == units.Seconds && strings.HasSuffix(q.Name, "timestamp") && math.Abs(g.Value) < mostUnixTime:
+		return time.UnixMilli(int64(math.Round(g.Value * 1000))).Local().Format(time.DateTime)
 	case (q.Unit == nil || q.Unit == units.None) && g.Value == math.Trunc(g.Value):
 		return strconv.FormatFloat(g.Value, 'f', 0, 64)
 	}

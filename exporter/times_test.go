@@ -97,3 +97,16 @@ func TestTimesAreToTheNearestMillisecond(t *testing.T) {
 		}
 	}
 }
+
+// What a program prints as a Unix time, and can't be one, stays a number.
+func TestTextOfUnixTimes(t *testing.T) {
+	for value, want := range map[float64]string{
+		0: time.Unix(0, 0).Format(time.DateTime), -1: time.Unix(-1, 0).Format(time.DateTime), 1.5e9: time.Unix(1.5e9, 0).Format(time.DateTime),
+		1e15: "1000000000000000.000 s", -1e20: "-100000000000000000000.000 s",
+	} {
+		s := &sensors.Snapshot{Results: []sensors.Result{{Name: "a", Readings: []sensors.Reading{{Quantity: sensors.LastChange, Value: value}}}}}
+		if got := JSON(s, newClock()).Sensors[0].Readings[0].Text; got != want {
+			t.Errorf("%v is shown as %s, want %s", value, got, want)
+		}
+	}
+}
