@@ -213,6 +213,9 @@ func TestTable(t *testing.T) {
 	if strings.ContainsAny(b.String(), "\x1b\u009b") || !strings.Contains(b.String(), " [2Jgone 31m next\n") {
 		t.Errorf("what an error holds steers the terminal:\n%q", b.String())
 	}
+	if text := JSON(hostile, newClock()).Summary(); strings.ContainsAny(text, "\x1b\u009b") || !strings.Contains(text, " is down:  [2Jgone 31m next\n") {
+		t.Errorf("what an error holds steers the terminal:\n%q", text)
+	}
 	if err := Table(failing{}, exampleSnapshot(), newClock()); !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("a terminal that is gone: %v", err)
 	}

@@ -23,7 +23,7 @@ func (r *Readings) Summary() string {
 		case *s.Up:
 			up++
 		default:
-			lines = append(lines, s.Name+" is down: "+s.Error)
+			lines = append(lines, s.Name+" is down: "+Printable(s.Error))
 		}
 	}
 	fmt.Fprintf(b, "%d of %d sensors up", up, len(r.Sensors))

@@ -43,14 +43,14 @@ func ReadingsTable(w io.Writer, r *Readings) error {
 func (s *SensorJSON) rows() [][4]string {
 	var rows [][4]string
 	for _, g := range s.Readings {
-		rows = append(rows, [4]string{"", g.Name(), printable(g.Text), ""})
+		rows = append(rows, [4]string{"", g.Name(), Printable(g.Text), ""})
 	}
 	if len(rows) == 0 {
 		rows = append(rows, [4]string{"", "-", "-", ""})
 	}
 	rows[0][0], rows[0][3] = s.Name, s.state()
 	for _, f := range s.Failures {
-		rows = append(rows, [4]string{"", printable(strings.Join(f.Labels, " ")), "-", "failed: " + printable(f.Error)})
+		rows = append(rows, [4]string{"", Printable(strings.Join(f.Labels, " ")), "-", "failed: " + Printable(f.Error)})
 	}
 	return rows
 }
@@ -68,7 +68,7 @@ func (s *SensorJSON) state() string {
 		state += " (" + s.Reason + ")"
 	}
 	if s.Error != "" {
-		state += ": " + printable(s.Error)
+		state += ": " + Printable(s.Error)
 	}
 	return state
 }
@@ -85,11 +85,12 @@ func (g *ReadingJSON) Name() string {
 			name += " " + v
 		}
 	}
-	return printable(name)
+	return Printable(name)
 }
 
-// printable keeps what came from outside from steering the terminal.
-func printable(s string) string {
+// Printable is text that may come from a chip, the kernel or a program, as one
+// line that can't control the terminal: control characters become spaces.
+func Printable(s string) string {
 	return strings.Map(func(c rune) rune {
 		if c < ' ' || c >= 0x7f && c < 0xa0 {
 			return ' '

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"sort"
@@ -248,7 +249,10 @@ func (o Option) inRange(text string, v float64, show func(float64) string) error
 // parseInteger reads a decimal integer; a leading zero doesn't make it octal.
 func parseInteger(text string) (int, error) {
 	v, err := strconv.ParseInt(text, 10, 32)
-	if err != nil {
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Errorf("%q is outside %d to %d", text, math.MinInt32, math.MaxInt32)
+	case err != nil:
 		return 0, fmt.Errorf("%q is not a whole number", text)
 	}
 	return int(v), nil

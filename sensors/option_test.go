@@ -41,6 +41,8 @@ func TestOptionParse(t *testing.T) {
 		{Option{Type: BoolOption}, "maybe", nil, "neither yes nor no"},
 		{Option{Type: IntegerOption}, "017", 17, ""},
 		{Option{Type: IntegerOption}, "1.5", nil, "not a whole number"},
+		{Option{Type: IntegerOption}, "2147483648", nil, `"2147483648" is outside -2147483648 to 2147483647`},
+		{Option{Type: IntegerOption}, "-2147483648", -2147483648, ""},
 		{Option{Type: IntegerOption, Range: &Range{1, 8}}, "9", nil, `"9" is outside 1 to 8`},
 		{Option{Type: NumberOption, Unit: units.Meters}, "12cm", 0.12, ""},
 		{Option{Type: NumberOption, Range: &Range{0, 1}}, "1.0001", nil, `"1.0001" is outside 0.00 to 1.00`},

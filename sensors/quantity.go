@@ -2,8 +2,9 @@ package sensors
 
 import (
 	"fmt"
+	"maps"
 	"math"
-	"sort"
+	"slices"
 	"strings"
 
 	"example.org/dormouse/sensors/units"
@@ -174,11 +175,4 @@ func QuantityByName(name string) (*Quantity, bool) {
 }
 
 // QuantityNames lists them in order.
-func QuantityNames() []string {
-	names := make([]string, 0, len(quantities))
-	for n := range quantities {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	return names
-}
+func QuantityNames() []string { return slices.Sorted(maps.Keys(quantities)) }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sort"
 	"strings"
 )
 
@@ -194,10 +193,5 @@ func otherPart(name, known string) bool {
 
 // Drivers lists the registered drivers by name.
 func Drivers() []*Driver {
-	all := make([]*Driver, 0, len(drivers))
-	for _, d := range drivers {
-		all = append(all, d)
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
-	return all
+	return slices.SortedFunc(maps.Values(drivers), func(a, b *Driver) int { return strings.Compare(a.Name, b.Name) })
 }

@@ -97,6 +97,12 @@ func TestArgumentsFromFile(t *testing.T) {
 	if want := []string{"read", "--board=sim", "--sensor=a=sht4x, addr=0x44", "--sensor=b=switch,pin=@17", "--", "@x"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("%q, %v, want %q", got, err, want)
 	}
+	for _, text := range []string{"--board=sim\r\n", "# a comment\n--board=sim\n", "\n--board=sim\n"} {
+		p.write("marked", "\ufeff"+text)
+		if got, err := cli.ExpandFiles([]string{"@" + filepath.Join(p.dir, "marked")}); err != nil || !slices.Equal(got, []string{"--board=sim"}) {
+			t.Errorf("%q with a byte order mark: %q, %v", text, got, err)
+		}
+	}
 	if _, stderr, code := p.run("read", "@missing"); code != exitUsage || !strings.Contains(stderr, `open arguments file "missing"`) {
 		t.Errorf("exit status %d, %s", code, stderr)
 	}

@@ -52,6 +52,9 @@ func defineRead(c *kingpin.CmdClause) action {
 		ctx, stop := untilSignal()
 		defer stop()
 		if *plan {
+			if len(*names) > 0 || *format != "table" || s.textfile != "" {
+				return usageError{errors.New("--plan prints a table of all wakes: leave out the names, --format and --textfile")}
+			}
 			return s.printPlan(ctx, stdout, until)
 		}
 		return s.read(ctx, stdout, stderr, *format, *names)

@@ -178,6 +178,11 @@ func TestPlanByHorizon(t *testing.T) {
 			t.Errorf("--until=%s: exit status %d, %s", until, code, stderr)
 		}
 	}
+	for _, ignored := range []string{"cpu", "--format=json", "--textfile=plan.prom"} {
+		if stdout, stderr, code := p.run(append(args, ignored)...); code != exitUsage || !strings.Contains(stderr, "--plan prints a table of all wakes") {
+			t.Errorf("--plan %s: exit status %d, %s\n%s", ignored, code, stderr, stdout)
+		}
+	}
 }
 
 // A plan of a year of wakes each second ends at a signal. By itself it would take

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -66,7 +67,9 @@ func (s *settings) scan(only []string, identify bool) (*scan.Document, error) {
 		if err != nil {
 			return nil, usageError{fmt.Errorf("--bus: %w", err)}
 		}
-		o.Buses = append(o.Buses, bus.(sensors.Bus))
+		if number := bus.(sensors.Bus); !slices.Contains(o.Buses, number) {
+			o.Buses = append(o.Buses, number)
+		}
 	}
 	cfg, err := config.Load(config.Source{SensorFlags: []string{"scan=thermal"}, RailFlags: s.Rails})
 	if err != nil {

@@ -31,7 +31,7 @@ func TestScanCommand(t *testing.T) {
 		"scan-unasked":    {"--no-identify"},
 		"scan-rail":       {"--rail=probes=GPIO17"},
 		"scan-json":       {"--format=json"},
-		"scan-of-no-such": {"--bus=1", "--bus=/dev/i2c-3"},
+		"scan-of-no-such": {"--bus=1", "--bus=/dev/i2c-3", "--bus=i2c-1"},
 	} {
 		stdout, stderr, code := p.run(append([]string{"scan", "--board=sim"}, args...)...)
 		want := 0

@@ -3,6 +3,7 @@
 package duration
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,15 +14,16 @@ import (
 // 366 days and isn't negative.
 func Parse(text string) (time.Duration, error) {
 	rest, days := text, 0
-	if d, after, ok := strings.Cut(text, "d"); ok {
-		n, err := strconv.ParseUint(d, 10, 16)
-		if err != nil {
+	number, after, inDays := strings.Cut(text, "d")
+	if inDays {
+		n, err := strconv.ParseUint(number, 10, 16)
+		if err != nil && !errors.Is(err, strconv.ErrRange) { // then n is the largest there is
 			return 0, malformed(text)
 		}
 		rest, days = after, int(n)
 	}
 	var v time.Duration
-	if rest != "" || days == 0 {
+	if rest != "" || !inDays {
 		var err error
 		if v, err = time.ParseDuration(rest); err != nil {
 			return 0, malformed(text)

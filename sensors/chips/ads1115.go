@@ -56,9 +56,10 @@ func ads1115Chip(name, part string, must []test, step_ int64, rates ...string) c
 			// One that another program has left converting for ever wouldn't hear of
 			// a start.
 			{write: hex{1}, status: 2, must: []test{{mask: 0x8100, is: 0x8100, reason: sensors.Busy, says: "the chip is converting for another program"}}},
-			// Begin one conversion, then power down; the comparator stays off:
-			// section 8.1.3. What it reads when it has ended is what was written.
-			{set: hex{1, 0x81, 0x03}, with: []string{"channel", "gain", "rate"}},
+			// Begin one conversion, then power down: section 8.1.3. What it reads when it
+			// has ended is what was written. The comparator stays off; that it would latch
+			// makes each choice of the settings another than that after a reset.
+			{set: hex{1, 0x81, 0x07}, with: []string{"channel", "gain", "rate"}},
 			{write: hex{1}, status: 2, during: []string{"rate"}, begun: true, must: []test{{mask: 0x8000, says: "no conversion was begun"}}},
 			{wait: 25 * time.Microsecond, times: []string{"rate"}}, // section 7.4.2.1
 			{write: hex{1}, status: 2, until: &until{mask: 0x8000, is: 0x8000, within: 20 * time.Millisecond, every: 2 * time.Millisecond}},

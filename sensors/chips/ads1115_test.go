@@ -33,15 +33,15 @@ func TestADS1115Channels(t *testing.T) {
 		config, raw   uint16
 		volts         float64
 	}{
-		{"a0", "4.096V", "128", 0xc383, 0x4000, 2.048},
-		{"a1", "4.096V", "128", 0xd383, 0x0001, 0.000125},
-		{"a2", "2.048V", "8", 0xe503, 0x7ffe, 2.047875},
-		{"a3", "6.144V", "860", 0xf1e3, 0x6000, 4.608},
-		{"a0-a1", "1.024V", "475", 0x87c3, 0x8001, -1.02396875},
-		{"a0-a3", "0.512V", "250", 0x99a3, 0xffff, -0.000015625},
-		{"a1-a3", "0.256V", "64", 0xab63, 0x0000, 0},
-		{"a2-a3", "0.256V", "16", 0xbb23, 0xc000, -0.128},
-		{"a2-a3", "0.256V", "32", 0xbb43, 0xc000, -0.128},
+		{"a0", "4.096V", "128", 0xc387, 0x4000, 2.048},
+		{"a1", "4.096V", "128", 0xd387, 0x0001, 0.000125},
+		{"a2", "2.048V", "8", 0xe507, 0x7ffe, 2.047875},
+		{"a3", "6.144V", "860", 0xf1e7, 0x6000, 4.608},
+		{"a0-a1", "1.024V", "475", 0x87c7, 0x8001, -1.02396875},
+		{"a0-a3", "0.512V", "250", 0x99a7, 0xffff, -0.000015625},
+		{"a1-a3", "0.256V", "64", 0xab67, 0x0000, 0},
+		{"a2-a3", "0.256V", "16", 0xbb27, 0xc000, -0.128},
+		{"a2-a3", "0.256V", "32", 0xbb47, 0xc000, -0.128},
 	} {
 		d := sensortest.Driver(t, "ads1115")
 		e := sensortest.New(t, d, map[string]string{"gain": "4.096V", "rate": tc.rate, tc.channel + ".gain": tc.gain})
@@ -68,7 +68,7 @@ func TestADS1115AllInputs(t *testing.T) {
 	d := sensortest.Driver(t, "ads1115")
 	e := sensortest.New(t, d, map[string]string{"addr": "0x4a"})
 	p := playback(0x4a, ads1115Probe,
-		ads1115Shot(0xc383, 0x1000), ads1115Shot(0xd383, 0x2000), ads1115Shot(0xe383, 0x3000), ads1115Shot(0xf383, 0x4000))
+		ads1115Shot(0xc387, 0x1000), ads1115Shot(0xd387, 0x2000), ads1115Shot(0xe387, 0x3000), ads1115Shot(0xf387, 0x4000))
 	e.Bus = p
 	got, failures, err := sensortest.Read(t, d, e)
 	if err != nil || len(failures) > 0 || len(got) != 4 {
@@ -86,7 +86,7 @@ func TestADS1015(t *testing.T) {
 		rate   string
 		config uint16
 	}{
-		{"128", 0xc303}, {"250", 0xc323}, {"490", 0xc343}, {"920", 0xc363}, {"1600", 0xc383}, {"2400", 0xc3a3}, {"3300", 0xc3c3},
+		{"128", 0xc307}, {"250", 0xc327}, {"490", 0xc347}, {"920", 0xc367}, {"1600", 0xc387}, {"2400", 0xc3a7}, {"3300", 0xc3c7},
 	} {
 		e := sensortest.New(t, d, map[string]string{"model": "ads1015", "rate": tc.rate}, "a0")
 		shot := ads1115Shot(tc.config, 0x7fe0)
@@ -110,11 +110,11 @@ func TestADS1115Saturated(t *testing.T) {
 		config, raw uint16
 		says        string
 	}{
-		{"ads1115", "4.096V", 0xc383, 0x7fff, "give it a wider gain"},
-		{"ads1115", "4.096V", 0xc383, 0x8000, "give it a wider gain"},
-		{"ads1115", "6.144V", 0xc183, 0x7fff, "divide it down"},
-		{"ads1015", "4.096V", 0xc303, 0x7ff0, "give it a wider gain"},
-		{"ads1015", "4.096V", 0xc303, 0x8000, "give it a wider gain"},
+		{"ads1115", "4.096V", 0xc387, 0x7fff, "give it a wider gain"},
+		{"ads1115", "4.096V", 0xc387, 0x8000, "give it a wider gain"},
+		{"ads1115", "6.144V", 0xc187, 0x7fff, "divide it down"},
+		{"ads1015", "4.096V", 0xc307, 0x7ff0, "give it a wider gain"},
+		{"ads1015", "4.096V", 0xc307, 0x8000, "give it a wider gain"},
 	} {
 		d := sensortest.Driver(t, "ads1115")
 		a1 := tc.config | 0x1000
@@ -142,12 +142,12 @@ func TestADS1115Errors(t *testing.T) {
 		says  string
 	}{
 		{"TMP102", nil, []io{{b(2), b(0x4b, 0)}}, "looks like a TMP102"},
-		{"lost its supply", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:6], []io{{b(1), b(0x85, 0x83)}}), "channel a0: register 0x01 reads 0x8583 and not the 0xc383 that was set"},
+		{"lost its supply", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc387, 0)[:6], []io{{b(1), b(0x85, 0x83)}}), "channel a0: register 0x01 reads 0x8583 and not the 0xc387 that was set"},
 		{"converting for others", nil, slices.Concat(ads1115Probe, []io{{b(1), b(0x04, 0x83)}}), "converting for another program"},
-		{"no conversion", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:2], []io{{b(1), b(0xc3, 0x83)}}), "no conversion was begun"},
-		{"stuck low later", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:6], []io{{b(1), b(0, 0)}}), "reads 0x0000"},
-		{"stuck high later", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc383, 0)[:6], []io{{b(1), b(0xff, 0xff)}}), "reads 0xffff"},
-		{"ADS1115 as ADS1015", map[string]string{"model": "ads1015"}, slices.Concat(ads1115Probe, ads1115Shot(0xc303, 0x1234)[:5]), "give model=ads1115"},
+		{"no conversion", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc387, 0)[:2], []io{{b(1), b(0xc3, 0x87)}}), "no conversion was begun"},
+		{"stuck low later", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc387, 0)[:6], []io{{b(1), b(0, 0)}}), "reads 0x0000"},
+		{"stuck high later", nil, slices.Concat(ads1115Probe, ads1115Shot(0xc387, 0)[:6], []io{{b(1), b(0xff, 0xff)}}), "reads 0xffff"},
+		{"ADS1115 as ADS1015", map[string]string{"model": "ads1015"}, slices.Concat(ads1115Probe, ads1115Shot(0xc307, 0x1234)[:5]), "give model=ads1115"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := sensortest.Driver(t, "ads1115")
@@ -200,17 +200,17 @@ func TestADS1115Rates(t *testing.T) {
 }
 
 func TestADS1115Cancelled(t *testing.T) {
-	start := ads1115Shot(0xc383, 0x1000)[:3]
+	start := ads1115Shot(0xc387, 0x1000)[:3]
 	cancelled(t, "ads1115", nil, 0, 0x48, ads1115Probe, start)
-	cancelled(t, "ads1115", nil, 1, 0x48, ads1115Probe, start, []io{{b(1), b(0x43, 0x83)}})
-	cancelled(t, "ads1115", nil, 1, 0x48, ads1115Probe, ads1115Shot(0xc383, 0x1000), ads1115Shot(0xd383, 0x1000)[:3])
+	cancelled(t, "ads1115", nil, 1, 0x48, ads1115Probe, start, []io{{b(1), b(0x43, 0x87)}})
+	cancelled(t, "ads1115", nil, 1, 0x48, ads1115Probe, ads1115Shot(0xc387, 0x1000), ads1115Shot(0xd387, 0x1000)[:3])
 }
 
 func BenchmarkADS1115(bm *testing.B) {
 	d := sensortest.Driver(bm, "ads1115")
 	e := sensortest.New(bm, d, nil)
 	p := playback(0x48, ads1115Probe,
-		ads1115Shot(0xc383, 0x1000), ads1115Shot(0xd383, 0x2000), ads1115Shot(0xe383, 0x3000), ads1115Shot(0xf383, 0x4000))
+		ads1115Shot(0xc387, 0x1000), ads1115Shot(0xd387, 0x2000), ads1115Shot(0xe387, 0x3000), ads1115Shot(0xf387, 0x4000))
 	e.Bus = p
 	sensortest.Bench(bm, d, e, func() { p.Count = len(ads1115Probe) })
 }

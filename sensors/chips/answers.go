@@ -82,6 +82,46 @@ func (s *engine) verify(ctx context.Context, ph *phase) error {
 	return nil
 }
 
+// blend sets the bits of mask where they differ, and leaves the others alone.
+func (s *engine) blend(ctx context.Context, o *op) error {
+	data, err := s.readChecked(ctx, o.from, o.sum, len(o.back))
+	if err != nil {
+		return err
+	}
+	was, want, mask := number(data), number(o.back), o.bitsOf()
+	if (was^want)&mask == 0 {
+		return nil
+	}
+	if was, err = s.confirm(ctx, o, was); err != nil {
+		return err
+	}
+	w := append(hex{o.w[0]}, make([]byte, len(o.back))...)
+	if err := s.tx(ctx, orBits(w, was&^mask|want&mask), nil); err != nil {
+		return err
+	}
+	return s.env.Sleep(ctx, o.wait)
+}
+
+// confirm reads a register that is to be written until two reads agree, three
+// times in all: what it holds besides is written back, and a chip with an EEPROM
+// keeps that for ever.
+func (s *engine) confirm(ctx context.Context, o *op, was uint64) (uint64, error) {
+	for again := range 2 {
+		data, err := s.readChecked(ctx, o.from, o.sum, len(o.back))
+		switch v := number(data); {
+		case err != nil:
+			return 0, err
+		case v == was:
+			return v, nil
+		case again == 1:
+			return 0, errUnequal("it", orBits(make(hex, len(data)), was), data)
+		default:
+			was = v
+		}
+	}
+	return was, nil
+}
+
 // check holds one read against the test.
 func (t *test) check(d *device, data []byte) error {
 	v := number(data)

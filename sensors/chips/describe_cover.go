@@ -259,7 +259,7 @@ func differ(right, wrong *fieldOp, size int) hex {
 func (f *fieldOp) value(frame hex) (float64, bool) {
 	v, err := f.scaled(frame)
 	if err == nil {
-		v, err = f.plausible(v)
+		v, err = f.final(nil, v)
 	}
 	return v, err == nil
 }

@@ -199,7 +199,11 @@ func (s *engine) decodeExample(p *program, values []float64) error {
 	if bus, ok := s.dev.Bus.(*exampleBus); ok && len(bus.left) > 0 {
 		return errExampleLong
 	}
-	return s.decode(p, values)
+	s.failures = s.failures[:0]
+	if err := s.decode(p, values); err != nil {
+		return err
+	}
+	return s.channelErrors()
 }
 
 // name is what an example calls the field: its quantity, and its label.

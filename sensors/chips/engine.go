@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"example.org/dormouse/sensors"
 )
@@ -19,10 +20,11 @@ type engine struct {
 
 	release, wake, prepare, constants, sleep phase
 
-	inputs []input
-	frame  frame
-	known  [][]byte // answers to the questions of identity, with their checksums
-	last   []byte   // the last result that was read by itself, with its checksums
+	inputs   []input
+	failures []failure // of channels, in this measurement
+	frame    frame
+	known    [][]byte // answers to the questions of identity, with their checksums
+	last     []byte   // the last result that was read by itself, with its checksums
 
 	began  sensors.Instant // a measurement
 	awake  bool            // something was sent that sleep has to end
@@ -40,7 +42,12 @@ type input struct {
 	at     int       // the one to begin with
 	values []float64
 	before []float64 // of the first of two measurements that must agree
-	failed error     // of this channel alone
+}
+
+// A failure is that of one channel, which says nothing about the others.
+type failure struct {
+	channel string
+	err     error
 }
 
 // newEngine makes the sensor without asking the chip.
@@ -94,6 +101,7 @@ func (s *engine) set(ctx context.Context) error {
 
 // Sense measures all inputs and reports them, or fails.
 func (s *engine) Sense(ctx context.Context, r *sensors.Report) error {
+	s.failures = s.failures[:0]
 	err := s.run(ctx, &s.wake)
 	for i := range s.inputs {
 		if err == nil {
@@ -112,27 +120,39 @@ func (s *engine) Sense(ctx context.Context, r *sensors.Report) error {
 	return s.report(r)
 }
 
-// take measures one input, in the finest range that holds its value where the
-// range is automatic.
+// take measures one input. A channel is measured by itself, so that one that is
+// out of range fails alone; any other failure is the chip's.
 func (s *engine) take(ctx context.Context, in *input) error {
-	in.failed = nil
 	err := s.takeRanged(ctx, in)
 	if err == nil && s.agrees {
 		copy(in.before, in.values)
 		if err = s.takeRanged(ctx, in); err == nil {
-			err = in.ranges[in.at].agree(in.before, in.values)
+			err = s.agree(&in.ranges[in.at], in.before, in.values)
 		}
 	}
 	switch {
 	case err == nil || in.name == "":
 		return err
-	case errors.As(err, new(saturated)):
-		in.failed = fmt.Errorf("channel %s: %w", in.name, err)
+	case sensors.ReasonOf(err) == sensors.OutOfRange:
+		s.fail(in.name, err)
 		return nil
 	}
 	return fmt.Errorf("channel %s: %w", in.name, err)
 }
 
+// fail notes why a channel has no value.
+func (s *engine) fail(channel string, err error) {
+	if !s.failed(channel) {
+		s.failures = append(s.failures, failure{channel, fmt.Errorf("channel %s: %w", channel, err)})
+	}
+}
+
+func (s *engine) failed(channel string) bool {
+	return slices.ContainsFunc(s.failures, func(f failure) bool { return f.channel == channel })
+}
+
+// takeRanged measures in the finest range that holds the value where the range
+// is automatic.
 func (s *engine) takeRanged(ctx context.Context, in *input) error {
 	for tries := range in.ranges {
 		if err := s.takeOnce(ctx, &in.ranges[in.at]); err != nil {
@@ -218,37 +238,38 @@ func (s *engine) lieDown() {
 	s.awake = false
 }
 
+// report reports the channels that are good; without any it is their errors.
 func (s *engine) report(r *sensors.Report) error {
-	var failed error
-	good := 0
-	for i := range s.inputs {
-		if in := &s.inputs[i]; in.failed != nil {
-			failed = errors.Join(failed, in.failed)
-		} else {
-			good++
-		}
-	}
-	if good == 0 {
-		return failed
-	}
+	good := false
 	for i := range s.inputs {
 		in := &s.inputs[i]
-		if in.failed != nil {
-			r.Fail(in.failed, in.name)
-			continue
-		}
 		for j := range in.ranges[in.at].fields {
 			f := &in.ranges[in.at].fields[j]
 			switch {
-			case f.skip:
-			case f.label != "":
-				r.Set(f.quantity, in.values[j], f.label)
-			case in.name != "":
-				r.Set(f.quantity, in.values[j], in.name)
-			default:
+			case f.skip || s.failed(f.channel):
+				continue
+			case f.channel == "":
 				r.Set(f.quantity, in.values[j])
+			default:
+				r.Set(f.quantity, in.values[j], f.channel)
 			}
+			good = true
 		}
 	}
+	if !good {
+		return s.channelErrors()
+	}
+	for _, f := range s.failures {
+		r.Fail(f.err, f.channel)
+	}
 	return nil
+}
+
+// channelErrors are those of all channels that failed; nil: none did.
+func (s *engine) channelErrors() error {
+	var all error
+	for _, f := range s.failures {
+		all = errors.Join(all, f.err)
+	}
+	return all
 }

@@ -2,6 +2,7 @@ package chips
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -80,11 +81,18 @@ type fieldOp struct {
 	at    int
 	scale float64
 	says  string
-	skip  bool // of a channel that isn't asked for
+	// channel is the one it is of; empty: the chip's.
+	channel string
+	skip    bool // of a channel that isn't asked for
+	// apart tells that the bytes of its channel are read by themselves.
+	apart bool
 }
 
 func compileField(f *field, p *program, o *sensors.Options) fieldOp {
-	op := fieldOp{field: f, at: f.at, scale: f.scale, says: f.says}
+	op := fieldOp{field: f, at: f.at, scale: f.scale, says: f.says, channel: f.label}
+	if p.channel != nil && op.channel == "" {
+		op.channel = p.channel.name
+	}
 	if op.scale == 0 {
 		op.scale = 1
 	}
@@ -120,16 +128,17 @@ type saturated struct{ error }
 func (s saturated) Unwrap() error { return s.error }
 
 // decode turns the checked frame into values: all are plausible, or none is
-// believed.
+// believed, but for channels that have failed alone.
 func (s *engine) decode(p *program, values []float64) error {
 	f := &s.frame
 	f.values = values
 	for i := range p.fields {
-		if p.fields[i].field.kind == "" || p.fields[i].skip {
+		op := &p.fields[i]
+		if op.field.kind == "" || op.skip {
 			continue
 		}
-		v, err := p.fields[i].scaled(f.data)
-		if err != nil {
+		v, err := op.scaled(f.data)
+		if err = s.ofChannel(op, err); err != nil {
 			return err
 		}
 		values[i] = v
@@ -140,24 +149,60 @@ func (s *engine) decode(p *program, values []float64) error {
 		}
 	}
 	for i := range p.fields {
-		field := &p.fields[i]
-		if field.skip {
+		op := &p.fields[i]
+		if op.skip || s.failed(op.channel) {
 			continue
 		}
-		if field.correct != nil {
-			v, err := field.correct(f, values[i])
-			if err != nil {
-				return err
-			}
-			values[i] = v
-		}
-		v, err := field.plausible(values[i])
-		if err != nil {
+		v, err := op.final(f, values[i])
+		if err = s.ofChannel(op, err); err != nil {
 			return err
 		}
 		values[i] = v
 	}
 	return nil
+}
+
+// ofChannel is the error of a field. Where it is that of its channel alone, that
+// is noted and nil returned: what the chip flags as saturated, and what is
+// implausible in bytes that were read for no other channel. In one frame with
+// others it makes all of them doubtful.
+func (s *engine) ofChannel(f *fieldOp, err error) error {
+	switch {
+	case err == nil || f.label == "":
+		return err
+	case errors.As(err, new(saturated)), f.apart && sensors.ReasonOf(err) == sensors.OutOfRange:
+		s.fail(f.label, err)
+		return nil
+	}
+	return fmt.Errorf("channel %s: %w", f.label, err)
+}
+
+// markApart finds the channels whose bytes are read by themselves.
+func (p *program) markApart() {
+	for i := range p.fields {
+		f := &p.fields[i]
+		f.apart = f.label != "" && !slices.ContainsFunc(p.fields, func(own fieldOp) bool {
+			return own.label == f.label && slices.ContainsFunc(p.fields, func(o fieldOp) bool {
+				return o.label != f.label && p.together(&own, &o)
+			})
+		})
+	}
+}
+
+// together tells whether bytes of both fields are of one read.
+func (p *program) together(a, b *fieldOp) bool {
+	if a.field.kind == "" || b.field.kind == "" { // is computed from others
+		return false
+	}
+	begin := 0
+	for i := range p.measure.ops {
+		end := begin + p.measure.ops[i].result
+		if a.at < end && b.at < end && a.at+a.kind.bytes > begin && b.at+b.kind.bytes > begin {
+			return true
+		}
+		begin = end
+	}
+	return false
 }
 
 // scaled is the field's number in the quantity's base unit.
@@ -166,8 +211,14 @@ func (f *fieldOp) scaled(data []byte) (float64, error) {
 	return v*f.scale + f.offset, err
 }
 
-// plausible is a value that the chip can measure, within the field's clamp.
-func (f *fieldOp) plausible(v float64) (float64, error) {
+// final is v corrected, if the chip can measure that, within the field's clamp.
+func (f *fieldOp) final(frame *frame, v float64) (float64, error) {
+	if f.correct != nil {
+		var err error
+		if v, err = f.correct(frame, v); err != nil {
+			return 0, err
+		}
+	}
 	if err := f.quantity.Check(v); err != nil {
 		return 0, err
 	}
@@ -198,10 +249,10 @@ func (c *chip) agrees() bool {
 }
 
 // agree compares two measurements of a chip whose result can't be read twice.
-func (p *program) agree(first, second []float64) error {
+func (s *engine) agree(p *program, first, second []float64) error {
 	for i := range p.fields {
 		f := &p.fields[i]
-		if d := math.Abs(first[i] - second[i]); f.agree > 0 && d > f.agree {
+		if d := math.Abs(first[i] - second[i]); f.agree > 0 && d > f.agree && !s.failed(f.channel) {
 			return sensors.Errorf(sensors.Checksum, "%s of %s and, measured again, of %s: the bus is disturbed, or another program uses the chip",
 				f.quantity.Name, f.quantity.Format(first[i]), f.quantity.Format(second[i]))
 		}

@@ -66,7 +66,7 @@ func TestHTU21DErrors(t *testing.T) {
 func TestHTU21DMerges(t *testing.T) {
 	playedRead{
 		driver: "htu21d", addr: 0x40,
-		probe: seq(htu21dProbe[:2], []io{{b(0xe7), b(0x3e)}, {b(0xe6, 0x3a), nil}, {b(0xe7), b(0x3a)}}),
+		probe: seq(htu21dProbe[:2], []io{{b(0xe7), b(0x3e)}, {b(0xe7), b(0x3e)}, {b(0xe6, 0x3a), nil}, {b(0xe7), b(0x3a)}}),
 		sense: []io{{b(0xf3), nil}, {nil, word0(0x6640)}, {b(0xf5), nil}, {nil, word0(0x7002)}, {b(0xe7), b(0x3a)}},
 		want:  map[string]float64{"temperature": 23.335, "humidity": 0.48688}, within: 0.001,
 	}.run(t)

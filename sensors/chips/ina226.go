@@ -102,9 +102,9 @@ func ina3221Chip() chip {
 			step{write: hex{byte(2*i + 1)}, result: 2, must: inaLow3},
 			step{write: hex{byte(2*i + 2)}, result: 2, must: inaLow3})
 		fields = append(fields,
-			field{quantity: sensors.Voltage.Within(0, 32.76).With("channel"), label: label, at: 4*i + 2, kind: "be:s13/16>>3", scale: 8e-3},
+			field{quantity: ina3221Voltage, label: label, at: 4*i + 2, kind: "be:s13/16>>3", scale: 8e-3},
 			field{quantity: sensors.Current.With("channel"), label: label, at: 4 * i, kind: "be:s13/16>>3", scale: 40e-6, per: "shunt", low: -4096, high: 4095,
-				says: "the current of " + label + " is beyond the range of the shunt, ±163.8 mV across it: give it a smaller resistance"},
+				says: "the current is beyond the range of the shunt, ±163.8 mV across it: give it a smaller resistance"},
 			field{quantity: sensors.Power.With("channel"), label: label})
 	}
 	c := inaChip("INA3221", 0x3220, 0xffff, 0x71, results, fields)
@@ -113,6 +113,10 @@ func ina3221Chip() chip {
 	c.measure[2].write, c.measure[2].until.mask, c.measure[2].until.is = hex{0x0f}, 1, 1
 	return c
 }
+
+// ina3221Voltage begins below 0: the offset is up to ±16 mV at 25 °C, and ±80 µV/K
+// (section 7.5), so that an input at ground may read -24 mV.
+var ina3221Voltage = sensors.Voltage.Within(-0.024, 32.76).With("channel")
 
 var inaLow3 = []test{{mask: 7, says: "it has more than 13 bits: the bus is disturbed, or it is no INA3221"}}
 

@@ -2,10 +2,12 @@ package chips
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/sensortest"
 )
 
 func TestINA219(t *testing.T) {
@@ -132,22 +134,71 @@ func TestINA3221(t *testing.T) {
 	}
 }
 
-// A channel whose shunt is beyond its range, at either end, fails the measurement.
-func TestINA3221Boundaries(t *testing.T) {
-	for channel := range 3 {
-		for _, beyond := range [][]byte{b(0x7f, 0xf8), b(0x80, 0x00)} {
-			ops := []io{{b(0xfe), b(0x54, 0x49)}, {b(0xff), b(0x32, 0x20)}, {b(0, 0x71, 0x23), nil}, {b(0x0f), b(0x00, 0x03)}}
-			for register := range 6 {
-				p := b(0x1f, 0x40)
-				if register == 2*channel {
-					p = beyond
-				}
-				ops = append(ops, twice(io{b(byte(register + 1)), p})...)
-			}
-			playedError{
-				driver: "ina3221", addr: 0x40, ops: append(ops, io{b(0), b(0x71, 0x23)}, io{b(0, 0x71, 0x20), nil}),
-				reason: sensors.OutOfRange, says: fmt.Sprintf("the current of ch%d is beyond the range of the shunt", channel+1),
-			}.run(t)
+// ina3221Read is a whole read in which all registers but some are at 12.8 V and
+// 0.32 A.
+func ina3221Read(special map[int][]byte) []io {
+	ops := []io{{b(0xfe), b(0x54, 0x49)}, {b(0xff), b(0x32, 0x20)}, {b(0, 0x71, 0x23), nil}, {b(0x0f), b(0x00, 0x03)}}
+	for register := 1; register <= 6; register++ {
+		p := b(0x06, 0x40)
+		if register%2 == 0 {
+			p = b(0x32, 0x00)
 		}
+		if other, ok := special[register]; ok {
+			p = other
+		}
+		ops = append(ops, twice(io{b(byte(register)), p})...)
 	}
+	return append(ops, io{b(0), b(0x71, 0x23)}, io{b(0, 0x71, 0x20), nil})
+}
+
+// A channel that is beyond its range fails alone: the others have registers of
+// their own. Where all are, it is the sensor's error.
+func TestINA3221Boundaries(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		register int // of the first channel
+		raw      []byte
+		says     string
+	}{
+		{"most current", 1, b(0x7f, 0xf8), "the current is beyond the range of the shunt"},
+		{"least current", 1, b(0x80, 0x00), "the current is beyond the range of the shunt"},
+		{"below ground", 2, b(0xff, 0xe0), "voltage of -0.0320 V is outside -0.0240 V to 32.7600 V"},
+	} {
+		d := sensortest.Driver(t, "ina3221")
+		all := map[int][]byte{}
+		for channel := range 3 {
+			register := 2*channel + tc.register
+			all[register] = tc.raw
+			e := sensortest.New(t, d, nil)
+			p := playback(0x40, ina3221Read(map[int][]byte{register: tc.raw}), []io{{b(0), b(0x71, 0x20)}})
+			e.Bus = p
+			got, failures, err := sensortest.Read(t, d, e)
+			name := fmt.Sprintf("ch%d", channel+1)
+			if err != nil || len(got) != 6 || len(failures) != 1 || !slices.Equal(failures[0].Labels, []string{name}) {
+				t.Fatalf("%s of %s: %d readings, failures %v, error %v", tc.name, name, len(got), failures, err)
+			}
+			isError(t, failures[0].Err, sensors.OutOfRange, "channel "+name+": "+tc.says)
+			for _, r := range got {
+				want := map[string]float64{"voltage": 12.8, "current": 0.08, "power": 1.024}[r.Quantity.Name]
+				if r.Labels[0] == name {
+					t.Errorf("%s: %s of %s is reported", tc.name, r.Quantity.Name, name)
+				}
+				near(t, tc.name+": "+r.Quantity.Name, r.Value, want, 1e-9)
+			}
+			played(t, p)
+		}
+		e := sensortest.New(t, d, nil)
+		e.Bus = playback(0x40, ina3221Read(all), []io{{b(0), b(0x71, 0x20)}})
+		_, _, err := sensortest.Read(t, d, e)
+		isError(t, err, sensors.OutOfRange, "channel ch1: "+tc.says)
+		isError(t, err, sensors.OutOfRange, "channel ch3: "+tc.says)
+	}
+	// An input at ground reads a little less by the chip's offset.
+	e := sensortest.New(t, sensortest.Driver(t, "ina3221"), nil, "ch2")
+	e.Bus = playback(0x40, ina3221Read(map[int][]byte{4: b(0xff, 0xe8)}), []io{{b(0), b(0x71, 0x20)}})
+	got, failures, err := sensortest.Read(t, sensortest.Driver(t, "ina3221"), e)
+	if err != nil || len(failures) > 0 {
+		t.Fatalf("failures %v, error %v", failures, err)
+	}
+	near(t, "an input at ground", sensortest.Value(t, got, sensors.Voltage.With("channel"), "ch2"), -0.024, 1e-12)
 }

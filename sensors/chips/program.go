@@ -107,6 +107,7 @@ func (s *engine) program(o *sensors.Options, c *channel, auto int) *program {
 		f.skip = c == nil && f.label != "" && len(named) > 0 && !slices.Contains(named, f.label)
 		p.fields = append(p.fields, f)
 	}
+	p.markApart()
 	if s.chip.sum == nil && !s.chip.proven() {
 		if p.proof = s.chip.proof(); p.proof != nil {
 			p.asked = s.compileStep(&p.proof.step, p)

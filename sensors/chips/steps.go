@@ -224,23 +224,6 @@ func (o *op) check(d *device, data []byte) error {
 	return nil
 }
 
-// blend sets the bits of mask where they differ, and leaves the others alone.
-func (s *engine) blend(ctx context.Context, o *op) error {
-	data, err := s.readChecked(ctx, o.from, o.sum, len(o.back))
-	if err != nil {
-		return err
-	}
-	was, want, mask := number(data), number(o.back), o.bitsOf()
-	if (was^want)&mask == 0 {
-		return nil
-	}
-	w := append(hex{o.w[0]}, make([]byte, len(o.back))...)
-	if err := s.tx(ctx, orBits(w, was&^mask|want&mask), nil); err != nil {
-		return err
-	}
-	return s.env.Sleep(ctx, o.wait)
-}
-
 // bitsOf is the mask of what is read back.
 func (o *op) bitsOf() uint64 {
 	if o.mask == 0 {

@@ -53,14 +53,19 @@ func init() { tsl2591.register() }
 // count" in the table of characteristics.
 const tsl2591Most = 36863
 
+// tsl2591Dark is what both photodiodes count at most in the dark. The infrared one
+// may then count more (seen with full 0 and infrared 1: pull request 42 of
+// Adafruit's Arduino library), and that is no error but night.
+const tsl2591Dark = 20
+
 func tsl2591Decode(f *frame) error {
 	all, infrared := binary.LittleEndian.Uint16(f.data), binary.LittleEndian.Uint16(f.data[2:])
 	switch {
 	case all >= tsl2591Most || infrared >= tsl2591Most:
 		return sensors.Errorf(sensors.OutOfRange, "the light is beyond what this gain can tell: take a smaller gain or auto, or shade it")
-	case infrared > all:
+	case infrared > all && infrared > tsl2591Dark:
 		return sensors.Errorf(sensors.OutOfRange, "more infrared light (%d) than light at all (%d): the formula knows no such light", infrared, all)
-	case all == 0:
+	case infrared >= all:
 		f.values[0] = 0
 		return nil
 	}

@@ -34,6 +34,8 @@ func TestTSL2591(t *testing.T) {
 		{"9876", 0x30, 1000, 250, 0.232382},
 		{"25", 0x10, 0, 0, 0},
 		{"25", 0x10, 1, 1, 0},
+		{"9876", 0x30, 0, 1, 0}, // the noise of the dark
+		{"9876", 0x30, 7, 20, 0},
 		{"25", 0x10, 36862, 0, 6015.8784},
 	} {
 		playedRead{
@@ -52,6 +54,7 @@ func TestTSL2591Errors(t *testing.T) {
 		{ops: []io{{b(0xb2), b(0x00)}}, reason: sensors.Identity, says: "the bus is stuck"},
 		{ops: seq(tsl2591Probe, tsl2591Sense(0x10, 36863, 250), tsl2591Off), reason: sensors.OutOfRange, says: "take a smaller gain or auto"},
 		{ops: seq(tsl2591Probe, tsl2591Sense(0x10, 65535, 65535), tsl2591Off), reason: sensors.OutOfRange, says: "take a smaller gain or auto"},
+		{ops: seq(tsl2591Probe, tsl2591Sense(0x10, 7, 21), tsl2591Off), reason: sensors.OutOfRange, says: "more infrared light (21) than light at all (7)"},
 		{ops: seq(tsl2591Probe, tsl2591Sense(0x10, 250, 251), tsl2591Off), reason: sensors.OutOfRange, says: "more infrared light (251) than light at all (250)"},
 		{ops: seq(tsl2591Probe, good[:len(good)-1], []io{{b(0xa0), b(0x00)}}, tsl2591Off), reason: sensors.Identity, says: "register 0xa0 reads 0x00 and not the 0x03 that was set"},
 	} {

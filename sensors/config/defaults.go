@@ -49,6 +49,9 @@ func checkDefault(set setting) error {
 		_, err := parseLabel(set, name, nil)
 		return err
 	}
+	if set.Key == "label" || set.Key == "labels" {
+		return errNoLabelName
+	}
 	if !slices.Contains(inDefaults, set.Key) {
 		return fmt.Errorf("can't be a default: only %s and labels can%s", strings.Join(inDefaults, ", "), sensors.DidYouMean(set.Key, inDefaults))
 	}

@@ -17,6 +17,9 @@ var labelPattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 // histograms and summaries.
 var reservedLabels = []string{"sensor", "channel", "instance", "job", "le", "quantile"}
 
+// errNoLabelName is the error of the key label or labels by itself.
+var errNoLabelName = errors.New("needs the label's name: label.NAME=VALUE, or labels: {NAME: VALUE}")
+
 // parseLabel reads a label: its name follows Prometheus' data model and is none
 // that the readings of the driver, which may be nil, have already.
 func parseLabel(set setting, name string, d *sensors.Driver) (sensors.Label, error) {

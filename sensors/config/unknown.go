@@ -36,14 +36,14 @@ func (d *sensorDraft) notOfInput(input, key string) error {
 // It is nil where the driver is unknown: what keys it has isn't known either.
 func (d *sensorDraft) unknown(set setting) error {
 	switch {
+	case set.Key == "label" || set.Key == "labels":
+		return errNoLabelName
 	case set.Null:
 		return errors.New("has no value and is not a known key: if it is part of the previous value, put that value in double quotes, because a comma ends a value between { and }")
 	case set.Key == "name" || set.Key == "driver":
 		return errors.New("is given at the beginning of a flag: NAME=DRIVER,…")
 	case slices.Contains(shortCalibration, set.Key):
 		return fmt.Errorf("is a key of a channel; of the whole sensor it is calibrate.%s", set.Key)
-	case set.Key == "label" || set.Key == "labels":
-		return errors.New("needs the label's name: label.NAME=VALUE, or labels: {NAME: VALUE}")
 	case d.driver == nil:
 		return nil
 	}

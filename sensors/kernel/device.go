@@ -89,11 +89,16 @@ func (c *class) find(ctx context.Context, e sensors.Env) (*device, error) {
 // class itself where its name isn't a number.
 func (c *class) at(e sensors.Env, want string) ([]string, error) {
 	if !c.numbered {
-		if own, err := glob(e, want+"/"+c.identity); err != nil || len(own) == 1 {
+		if own, err := glob(e, literal(want)+"/"+c.identity); err != nil || len(own) == 1 {
 			return []string{want}, err
 		}
 	}
-	return glob(e, want+"/"+c.below)
+	return glob(e, literal(want)+"/"+c.below)
+}
+
+// literal is the pattern that only name itself matches.
+func literal(name string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
 }
 
 func glob(e sensors.Env, pattern string) ([]string, error) {
@@ -106,7 +111,7 @@ func glob(e sensors.Env, pattern string) ([]string, error) {
 
 // named lists the devices that a name or an address fits, each once.
 func (c *class) named(ctx context.Context, e sensors.Env, want string) ([]string, error) {
-	dirs, err := glob(e, "/sys/bus/*/devices/"+want+"/"+c.below)
+	dirs, err := glob(e, "/sys/bus/*/devices/"+literal(want)+"/"+c.below)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func twoChips(t testing.TB, device string) *sensortest.Env {
 	for _, c := range []struct{ number, address, name, label, value string }{
 		{"0", "1-0076", "bmp280", "", "21000"},
 		{"1", "1-0077", "bmp280", "cellar", "12000"},
-		{"2", "spi0.0", "max31855", "", "850000"},
+		{"2", "spi0.0", "max31855", "kiln[top", "850000"},
 	} {
 		node := "iio:device" + c.number
 		for _, dir := range []string{"/sys/bus/iio/devices/" + node, "/sys/bus/i2c/devices/" + c.address + "/" + node} {
@@ -33,6 +33,7 @@ func twoChips(t testing.TB, device string) *sensortest.Env {
 			}
 		}
 	}
+	attributes(e, "/sys/devices/platform/mux[0/iio:device3", "name", "rescale", "in_temp_input", "5000")
 	return e
 }
 
@@ -52,6 +53,11 @@ func TestDeviceChoice(t *testing.T) {
 		{"/sys/bus/i2c/devices/1-0077/", 12, nil, ""},
 		{"bmp280", 0, []string{`2 IIO devices are "bmp280"`, "1-0076, 1-0077", "choose one"}, sensors.Identity},
 		{"bme280", 0, []string{`no IIO device is "bme280"`, `"bmp280" at 1-0076`, `"max31855" at spi0.0`}, sensors.NoAnswer},
+		{"kiln[top", 850, nil, ""},
+		{"/sys/devices/platform/mux[0", 5, nil, ""},
+		{"1-007?", 0, []string{`no IIO device is "1-007?"`}, sensors.NoAnswer},
+		{"spi*", 0, []string{`no IIO device is "spi*"`}, sensors.NoAnswer},
+		{"/sys/bus/i2c/devices/1-007[7]", 0, []string{"no IIO device is"}, sensors.NoAnswer},
 		{"/sys/bus/i2c/devices/1-0048", 0, []string{"1-0048", "1-0076"}, sensors.NoAnswer},
 	} {
 		t.Run(tc.device, func(t *testing.T) {

@@ -76,7 +76,7 @@ func newHwmon(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 	}
 	var files []string
 	for _, k := range hwmonKinds {
-		found, err := glob(e, d.dir+"/"+k.kind+"[0-9]*")
+		found, err := glob(e, literal(d.dir)+"/"+k.kind+"[0-9]*")
 		if err != nil {
 			return nil, err
 		}

@@ -93,7 +93,7 @@ func newIIO(ctx context.Context, e sensors.Env) (sensors.Sensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := glob(e, d.dir+"/in_*")
+	files, err := glob(e, literal(d.dir)+"/in_*")
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func newPowerSupply(ctx context.Context, e sensors.Env) (sensors.Sensor, error) 
 	if err != nil {
 		return nil, err
 	}
-	found, err := glob(e, d.dir+"/*")
+	found, err := glob(e, literal(d.dir)+"/*")
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@
 package units
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"sort"
@@ -124,7 +125,10 @@ func (u *Unit) split(text string) (float64, scale, error) {
 	end := numberEnd(text)
 	number, symbol := text[:end], oneLetter.Replace(strings.TrimSpace(text[end:]))
 	v, err := strconv.ParseFloat(number, 64)
-	if err != nil {
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, scale{}, fmt.Errorf("%q is too large", text)
+	case err != nil:
 		return 0, scale{}, fmt.Errorf("%q is not a number%s", text, u.example())
 	}
 	if symbol == "" || symbol == u.Symbol || symbol == u.Suffix {

@@ -2,6 +2,7 @@ package units
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -113,6 +114,11 @@ func TestUnitErrorsSayWhatIsMeant(t *testing.T) {
 	for text, want := range map[string]string{"21,5": `"21,5" has a decimal comma: write 21.5`, "-0,25 m": `"-0,25 m" has a decimal comma: write -0.25 m`, "5,": `"5," has the unit ","`} {
 		if _, err := Meters.Parse(text); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: error is %v", text, err)
+		}
+	}
+	for _, text := range []string{"1e400", "-1e400 m", "1e308km"} {
+		if _, err := Meters.Parse(text); err == nil || err.Error() != strconv.Quote(text)+" is too large" {
+			t.Errorf("error is %v", err)
 		}
 	}
 	_, err = None.Parse("5V")

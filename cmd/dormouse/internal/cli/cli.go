@@ -97,12 +97,26 @@ func ExpandFiles(args []string) ([]string, error) {
 			if err != nil {
 				return nil, err
 			}
-			expanded = append(expanded, lines...)
+			expanded = append(expanded, withoutMark(lines)...)
 		default:
 			expanded = append(expanded, arg)
 		}
 	}
 	return expanded, nil
+}
+
+// withoutMark removes the byte order mark, with which editors of Windows begin a
+// file, from its lines.
+func withoutMark(lines []string) []string {
+	if len(lines) == 0 {
+		return nil
+	}
+	first, marked := strings.CutPrefix(lines[0], "\ufeff")
+	if marked && (strings.TrimSpace(first) == "" || strings.HasPrefix(first, "#")) {
+		return lines[1:]
+	}
+	lines[0] = first
+	return lines
 }
 
 // UsageFuncs and UsageTemplate are the help: how a command is written, what it

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/exporter"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/config"
@@ -45,12 +46,12 @@ func ReportHardware(ctx context.Context, w io.Writer, cfg *config.Config, snapsh
 		} else if chip := recognised(ctx, cfg, result.Name, b, clock); chip != "" {
 			text += ": " + chip
 		}
-		if _, err := fmt.Fprintf(w, "%s %s\n", result.Name, text); err != nil {
+		if _, err := fmt.Fprintf(w, "%s %s\n", result.Name, exporter.Printable(text)); err != nil {
 			return failed, err
 		}
 		for _, f := range result.Failures {
 			failed++
-			if _, err := fmt.Fprintf(w, "%s %v: %v\n", result.Name, f.Labels, f.Err); err != nil {
+			if _, err := fmt.Fprintf(w, "%s %s\n", result.Name, exporter.Printable(fmt.Sprintf("%v: %v", f.Labels, f.Err))); err != nil {
 				return failed, err
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/daemon/alarm"
+	"example.org/dormouse/exporter"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/config"
@@ -24,12 +25,12 @@ func ReportDown(w io.Writer, snapshot *sensors.Snapshot) (failed bool) {
 		r := &snapshot.Results[i]
 		if r.Tried && !r.Up {
 			failed = true
-			fmt.Fprintf(w, "dormouse: sensor %s is down: %v\n", r.Name, r.Err)
+			fmt.Fprintf(w, "dormouse: sensor %s is down: %s\n", r.Name, exporter.Printable(fmt.Sprint(r.Err)))
 			continue
 		}
 		for _, f := range r.Failures {
 			failed = true
-			fmt.Fprintf(w, "dormouse: sensor %s %s: %v\n", r.Name, strings.Join(f.Labels, " "), f.Err)
+			fmt.Fprintf(w, "dormouse: sensor %s %s\n", r.Name, exporter.Printable(fmt.Sprintf("%s: %v", strings.Join(f.Labels, " "), f.Err)))
 		}
 	}
 	return failed

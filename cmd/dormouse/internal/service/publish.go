@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"example.org/dormouse/exporter"
 	"example.org/dormouse/sensors"
 )
 
@@ -86,7 +87,7 @@ func (s *service) dump() {
 		return
 	}
 	for i := range snapshot.Results {
-		state("state", stateOf(&snapshot.Results[i])...)
+		state("state", stateOf(&snapshot.Results[i], s.Clock)...)
 	}
 	for _, wire := range snapshot.Wires {
 		state("wire", "kind", wire.Kind, "name", wire.Name, "where", wire.Where, "active", wire.Active)
@@ -98,14 +99,18 @@ func (s *service) dump() {
 	state("state", attrs...)
 }
 
-func stateOf(r *sensors.Result) []any {
+// stateOf are the attributes of a sensor's line in the dump.
+func stateOf(r *sensors.Result, clock exporter.Clock) []any {
 	attrs := []any{"sensor", r.Name, "driver", r.Driver, "wiring", r.Wiring, "up", r.Up, "reads", r.Reads}
 	if r.Err != nil {
 		attrs = append(attrs, "err", r.Err)
 	}
 	for _, reading := range r.Readings {
-		if reading.Dist == nil {
-			attrs = append(attrs, strings.Join(append([]string{reading.Quantity.Name}, reading.Labels...), "/"), reading.Quantity.Format(reading.Value))
+		name := strings.Join(append([]string{reading.Quantity.Name}, reading.Labels...), "/")
+		if reading.Plain() {
+			attrs = append(attrs, name, reading.Quantity.Format(reading.Value))
+		} else if at, ok := clock.Wall(reading.At); ok {
+			attrs = append(attrs, name, at.Format(time.RFC3339))
 		}
 	}
 	return attrs

@@ -138,6 +138,8 @@ func yamlAdvice(message, data string) (line int, advice string) {
 		return line, message + ": close what { or [ opens, and put a value that contains one of { } [ ] , : in double quotes"
 	case strings.Contains(message, "unexpected end of stream"):
 		return line, message + ": a quote is not closed"
+	case strings.Contains(message, "incompatible YAML document"):
+		return line, message + ": only %YAML 1.1 is read, which needs no such line: remove it"
 	case strings.Contains(message, "could not find expected ':'"):
 		return line, message + ": write KEY: VALUE, with a space after the colon"
 	}

@@ -1,0 +1,115 @@
+package all
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board/sim/chips"
+	"example.org/dormouse/sensors/sensortest"
+	"periph.io/x/conn/v3/i2c"
+)
+
+// A resetBus resets the chip before one transaction.
+type resetBus struct {
+	i2c.Bus
+	at, count int
+	reset     func()
+}
+
+func (b *resetBus) Tx(addr uint16, w, r []byte) error {
+	if b.count == b.at {
+		b.reset()
+	}
+	b.count++
+	return b.Bus.Tx(addr, w, r)
+}
+
+// combinations calls f with each combination of the choices of all settings of
+// the driver that fits the model, beside the case's own options.
+func (c chipCase) combinations(d *sensors.Driver, f func(options map[string]string)) {
+	all := []map[string]string{c.Options}
+	if c.Options == nil {
+		all[0] = map[string]string{}
+	}
+	for _, o := range d.Options {
+		if o.Type != sensors.EnumOption || o.Name == "model" {
+			continue
+		}
+		var more []map[string]string
+		for _, before := range all {
+			for _, choice := range o.Choices {
+				options := maps.Clone(before)
+				options[o.Name] = choice
+				if _, err := sensors.NewOptions(d, options); err == nil {
+					more = append(more, options)
+				}
+			}
+		}
+		if len(more) > 0 { // else another model's
+			all = more
+		}
+	}
+	for _, options := range all {
+		f(options)
+	}
+}
+
+// A chip that is reset in the middle of a measurement gives no value, whichever
+// way it is set: none of the combinations of its settings may be what its
+// registers read after power-up.
+func TestResetsAtEachSetting(t *testing.T) {
+	tried := 0
+	for _, c := range simulatedCases {
+		d := sensortest.Driver(t, c.driver)
+		if d.Describe != nil || c.Excused[sensortest.ChipReset] != "" {
+			continue
+		}
+		channels := [][]string{c.Channels}
+		if len(d.Channels) > 0 {
+			channels = nil
+			for _, name := range d.Channels {
+				channels = append(channels, []string{name})
+			}
+		}
+		c.combinations(d, func(options map[string]string) {
+			for _, names := range channels {
+				tried += c.resets(t, d, options, names)
+			}
+		})
+	}
+	if tried < 5000 {
+		t.Errorf("only %d resets were tried", tried)
+	}
+}
+
+// faint is what every range can hold.
+var faint = world{"voltage a0": {0.11}, "voltage a1": {0.05}, "voltage a2": {-0.02}, "voltage a3": {0.2}, "illuminance": {5}}
+
+// resets tries a reset before each transaction of a read, and tells how many.
+func (c chipCase) resets(t *testing.T, d *sensors.Driver, options map[string]string, channels []string) int {
+	t.Helper()
+	all := maps.Clone(c.world)
+	maps.Copy(all, faint)
+	read := func(at int) (*resetBus, []sensors.Reading, error) {
+		e := sensortest.New(t, d, options, channels...)
+		device := chips.NewDevice(c.model, e.Now, all.at)
+		bus := &resetBus{Bus: device, at: at, reset: device.Reset}
+		e.Bus = bus
+		got, _, err := sensortest.Read(t, d, e)
+		return bus, got, err
+	}
+	healthy, want, err := read(-1)
+	if err != nil {
+		t.Errorf("%s %v %v: %v", c.model, options, channels, err)
+	}
+	for at := range healthy.count {
+		_, got, err := read(at)
+		right := slices.EqualFunc(got, want, func(a, b sensors.Reading) bool { return a.Value == b.Value })
+		if err == nil && len(got) > 0 && !right {
+			t.Errorf("%s %v %v, reset before transaction %d of %d: it gives %v, want %v or an error", c.model, options, channels, at, healthy.count, got[0].Value, want[0].Value)
+		}
+	}
+	return healthy.count
+}
