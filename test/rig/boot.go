@@ -91,7 +91,7 @@ func Start(t testing.TB, o Options) *Machine {
 			if err != nil {
 				t.Logf("reading the kernel's log: %v", err)
 			}
-			t.Logf("console:\n%s\nkernel log:\n%s", tail(m.Console(), 8000), tail(log, 16000))
+			t.Logf("console:\n%s\nkernel log:\n%s", tail(m.Console(), 2000), tail(log, 4000))
 		}
 		if err := m.Close(); err != nil {
 			t.Error(err)
