@@ -126,6 +126,14 @@ func (g *guest) setI2CPresent(q protocol.I2CPresent) error {
 	return b.bus.SetPresent(q.Address, q.Present)
 }
 
+func (g *guest) setI2CPrompt(q protocol.I2CPrompt) error {
+	b, err := g.i2cBus(q.Bus)
+	if err != nil {
+		return err
+	}
+	return b.bus.SetPrompt(q.Address, q.Prompt)
+}
+
 func (g *guest) setI2CValues(q protocol.I2CSet) error {
 	b, err := g.i2cBus(q.Bus)
 	if err != nil {

@@ -77,6 +77,7 @@ func (g *guest) handlers() map[string]handler {
 		protocol.MethodI2CDetach:    plain(g.detachI2C),
 		protocol.MethodI2CAdd:       plain(g.addI2CChip),
 		protocol.MethodI2CPresent:   plain(g.setI2CPresent),
+		protocol.MethodI2CPrompt:    plain(g.setI2CPrompt),
 		protocol.MethodI2CSet:       plain(g.setI2CValues),
 		protocol.MethodI2CPoke:      method(g.pokeI2C),
 		protocol.MethodI2CPeek:      method(g.peekI2C),

@@ -3,6 +3,7 @@ package rig
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -113,8 +114,12 @@ func (b *I2CBus) Transfers(ctx context.Context) ([]Transfer, error) {
 
 // Bind lets the kernel's own driver ("bmp280", "lm75") take the chip at an
 // address, as a second implementation to compare with. It returns the device's
-// directory in sysfs. The driver's module must be loaded: Modprobe.
+// directory in sysfs. The driver's module must be loaded: Modprobe. While it is
+// bound the chip converts in no time.
 func (b *I2CBus) Bind(ctx context.Context, driver string, address uint16) (dir string, err error) {
+	if err := b.setPrompt(ctx, address, true); err != nil {
+		return "", err
+	}
 	bus := fmt.Sprintf("/sys/bus/i2c/devices/i2c-%d", b.Number)
 	if err := b.m.WriteFile(ctx, bus+"/new_device", fmt.Appendf(nil, "%s 0x%02x\n", driver, address), 0); err != nil {
 		return "", err
@@ -128,7 +133,12 @@ func (b *I2CBus) Bind(ctx context.Context, driver string, address uint16) (dir s
 
 // Unbind takes a chip from the kernel's driver again.
 func (b *I2CBus) Unbind(ctx context.Context, address uint16) error {
-	return b.m.WriteFile(ctx, fmt.Sprintf("/sys/bus/i2c/devices/i2c-%d/delete_device", b.Number), fmt.Appendf(nil, "0x%02x\n", address), 0)
+	err := b.m.WriteFile(ctx, fmt.Sprintf("/sys/bus/i2c/devices/i2c-%d/delete_device", b.Number), fmt.Appendf(nil, "0x%02x\n", address), 0)
+	return errors.Join(err, b.setPrompt(ctx, address, false))
+}
+
+func (b *I2CBus) setPrompt(ctx context.Context, address uint16, prompt bool) error {
+	return b.m.do(ctx, protocol.MethodI2CPrompt, protocol.I2CPrompt{Bus: b.id, Address: address, Prompt: prompt}, nil)
 }
 
 // Attribute finds one file below a device's directory in sysfs by the end of

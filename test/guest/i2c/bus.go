@@ -61,7 +61,12 @@ type slot struct {
 	fault   Fault
 	powered func() bool // nil: always
 	up      bool        // was powered and present at the last message
+	prompt  bool
+	ahead   time.Duration // how far this chip's time is ahead
 }
+
+// longest is longer than any chip takes for anything.
+const longest = 10 * time.Second
 
 // Bus is a bus with its chips.
 type Bus struct {
@@ -147,6 +152,29 @@ func (b *Bus) SetFault(address uint16, f Fault) error {
 	return nil
 }
 
+// SetPrompt makes a chip have done by each message what the one before it asked
+// for. That is for kernel drivers that sleep for a conversion's time and then
+// take what the chip has: on a machine whose timer interrupts come late, they
+// sleep for less.
+func (b *Bus) SetPrompt(address uint16, prompt bool) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s, err := b.slot(address)
+	if err != nil {
+		return err
+	}
+	s.prompt = prompt
+	return nil
+}
+
+// time is what a chip takes for the time of a message.
+func (b *Bus) time(s *slot) time.Time {
+	if s.prompt {
+		s.ahead += longest
+	}
+	return b.now().Add(s.ahead)
+}
+
 // With runs f on the chip at an address, under the bus's lock.
 func (b *Bus) With(address uint16, f func(Chip) error) error {
 	b.mu.Lock()
@@ -175,7 +203,7 @@ func (b *Bus) Write(address uint16, p []byte) bool {
 	s, fault := b.answering(address)
 	ok := fault == Zeros || fault == Ones
 	if fault == Healthy && s != nil {
-		ok = s.chip.Write(b.now(), p)
+		ok = s.chip.Write(b.time(s), p)
 	}
 	b.record(Transfer{Address: address, Data: slices.Clone(p), NACK: !ok})
 	return ok
@@ -198,7 +226,7 @@ func (b *Bus) Read(address uint16, p []byte) bool {
 			p[i] = 0xff
 		}
 	case fault == Healthy && s != nil:
-		ok = s.chip.Read(b.now(), p)
+		ok = s.chip.Read(b.time(s), p)
 	}
 	t := Transfer{Address: address, Read: true, NACK: !ok}
 	if ok {
@@ -228,7 +256,7 @@ func (b *Bus) answering(address uint16) (*slot, Fault) {
 	if s != nil {
 		on := s.present && (s.powered == nil || s.powered())
 		if on && !s.up {
-			s.chip.Reset(b.now())
+			s.chip.Reset(b.time(s))
 		}
 		s.up = on
 		if !on {

@@ -150,6 +150,7 @@ const (
 	MethodI2CDetach    = "i2c.detach"    // Bus → –
 	MethodI2CAdd       = "i2c.add"       // I2CChip → –
 	MethodI2CPresent   = "i2c.present"   // I2CPresent → –
+	MethodI2CPrompt    = "i2c.prompt"    // I2CPrompt → –
 	MethodI2CSet       = "i2c.set"       // I2CSet → –
 	MethodI2CPoke      = "i2c.poke"      // I2CMemory, body → –
 	MethodI2CPeek      = "i2c.peek"      // I2CMemory → body
@@ -355,6 +356,14 @@ type I2CPresent struct {
 	Bus     int
 	Address uint16
 	Present bool
+}
+
+// I2CPrompt makes a chip have done by each message what the one before it asked
+// for, or take its time again.
+type I2CPrompt struct {
+	Bus     int
+	Address uint16
+	Prompt  bool
 }
 
 // I2CSet changes what a chip measures.
