@@ -21,6 +21,8 @@ func TestWrongInput(t *testing.T) {
 			want: []string{"--sensor", "sensor a", `there is no driver "bme208" (did you mean bme280?)`}},
 		{name: "unknown driver in the file", yaml: "sensors:\n  - {name: a, driver: sht40x}\n", code: 6,
 			want: []string{"wrong.yml:2", `"sht40x" (did you mean sht40?)`}},
+		{name: "unknown driver with a supply", args: []string{"--sensor=a=bme208,power=GPIO17"}, code: 6,
+			want: []string{`there is no driver "bme208" (did you mean bme280?)`}},
 		{name: "unknown key", args: []string{"--sensor=a=bme280,adr=0x76"}, code: 6,
 			want: []string{"adr", "did you mean addr?"}},
 		{name: "unknown key in the file", yaml: "sensors:\n  - name: a\n    driver: bme280\n    retrys: 3\n", code: 6,

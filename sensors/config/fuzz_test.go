@@ -69,7 +69,7 @@ func FuzzSensorFlag(f *testing.F) {
 		`beds=ads1115,addr=0x48,a0.quantity=moisture,a0.points="2.8:0 1.2:1",a1.name=battery,a1.scale=2,channels="a0 a1"`,
 		`backup=command,argv="/bin/x -a 'b c'",output=none,at="30 3 * * *",timeout=10m,env.A=b`,
 		"rain=pulse,pin=BOARD15,quantity=precipitation,per-pulse=0.2794mm", `a=thermal,zone="\"\\"`, "a=hwmon,path=/x,t.offset=1", "=", "a=", `a="`, "a=thermal,=",
-		"a=thermal,at=1-0/0 * * * *", "a=thermal,jitter=90s,phase=4m", "a=thermal,at=0 3 * * *,jitter=1ns", "a=thermal,at=*/ * * * *", "a=thermal,at=1/ 2- -3 , a", "a=dewpoint,of=a",
+		"a=thermal,at=1-0/0 * * * *", "a=thermal,jitter=90s,phase=4m", "a=thermal,at=0 3 * * *,jitter=1ns", "a=thermal,at=*/ * * * *", "a=thermal,at=1/ 2- -3 , a", "a=dewpoint,of=a", "a=nosuch,power=GPIO17",
 	} {
 		f.Add(s, s)
 	}

@@ -86,8 +86,8 @@ func (d *sensorDraft) power(c *Sensor) {
 		}
 		return
 	}
-	if why := c.Driver.NoRail; why != "" {
-		d.reject(d.stanza, set, fmt.Errorf("driver %s takes no rail: %s", c.Driver.Name, why))
+	if d.driver != nil && d.driver.NoRail != "" {
+		d.reject(d.stanza, set, fmt.Errorf("driver %s takes no rail: %s", d.driver.Name, d.driver.NoRail))
 		return
 	}
 	text, err := set.Plain()
