@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path"
 	"strconv"
 	"strings"
@@ -31,6 +32,7 @@ func init() {
 			{Name: "timeout", Type: sensors.DurationOption, Default: "10s", Help: "of one attempt: 2.5 s at least, of a DHT11 1.5 s, for the pause before the frame and the frame"},
 		},
 		Measures: []*sensors.Quantity{sensors.Temperature, sensors.Humidity},
+		Notes:    []string{"Copies of a DHT22 that send two's complement below 0 °C are understood."},
 		Check:    checkDHT,
 		New:      newDHT,
 	})
@@ -132,6 +134,9 @@ func (s *dht) device(ctx context.Context) (string, error) {
 func (s *dht) kernel(ctx context.Context, dir string) (celsius, ratio float64, err error) {
 	if celsius, err = s.thousandths(ctx, dir+"/in_temp_input"); err != nil {
 		return 0, 0, err
+	}
+	if tenths := math.Round(-celsius * 10); tenths > 0 && tenths <= math.MaxInt16 { // of what it took for a sign and a magnitude
+		celsius = dht22Celsius(0x8000 | uint16(tenths))
 	}
 	percent, err := s.thousandths(ctx, dir+"/in_humidityrelative_input")
 	return celsius, percent / 100, err
@@ -244,19 +249,29 @@ func decodeTrain(edges []sensors.Edge) (frame [5]byte, err error) {
 	return frame, nil
 }
 
-// decodeDHT22 takes tenths of a percent and of a degree; the degrees have a
-// sign and a magnitude.
+// decodeDHT22 takes tenths of a percent and of a degree.
 func decodeDHT22(frame [5]byte) (celsius, ratio float64, err error) {
 	humidity := binary.BigEndian.Uint16(frame[0:])
-	magnitude := binary.BigEndian.Uint16(frame[2:])
 	if _, _, not := decodeDHT11(frame); humidity > 1000 && not == nil {
 		return 0, 0, sensors.Errorf(sensors.Identity, "the frame % X looks like a DHT11's: set model=dht11", frame[:4])
 	}
-	celsius = float64(magnitude&0x7fff) / 10
-	if magnitude&0x8000 != 0 {
-		celsius = 0 - celsius // never a negative zero
+	return dht22Celsius(binary.BigEndian.Uint16(frame[2:])), float64(humidity) / 1000, nil
+}
+
+// dht22Coldest is -40 °C in two's complement, the lowest that a copy sends.
+const dht22Coldest = 0xffff - 400 + 1
+
+// dht22Celsius is of a sign and a magnitude in tenths. Copies of the chip send two's
+// complement below zero (Adafruit's library, issue 182; DHTNew, issue 52), which
+// is never a magnitude in the chip's range.
+func dht22Celsius(word uint16) float64 {
+	switch {
+	case word >= dht22Coldest:
+		return float64(int16(word)) / 10
+	case word&0x8000 != 0:
+		return 0 - float64(word&0x7fff)/10 // never a negative zero
 	}
-	return celsius, float64(humidity) / 1000, nil
+	return float64(word) / 10
 }
 
 // decodeDHT11 takes whole percents and their tenths, whole degrees and their

@@ -63,6 +63,9 @@ func TestDHT(t *testing.T) {
 		{"zero degrees", "dht22", withSum(0x01, 0x90, 0x00, 0x00), 0, 40},
 		{"zero degrees with a sign", "dht22", withSum(0x01, 0x90, 0x80, 0x00), 0, 40},
 		{"lowest", "dht22", withSum(0x00, 0x01, 0x81, 0x90), -40, 0.1},
+		{"a copy below zero", "dht22", withSum(0x02, 0xb7, 0xff, 0xe9), -2.3, 69.5}, // frame of micropython-lib, issue 1074
+		{"a copy a little below zero", "dht22", withSum(0x01, 0xf5, 0xff, 0xff), -0.1, 50.1},
+		{"a copy, lowest", "dht22", withSum(0x01, 0xf5, 0xfe, 0x70), -40, 50.1},
 		{"highest", "dht22", withSum(0x03, 0xe8, 0x03, 0x20), 80, 100},
 		{"DHT11 data sheet", "dht11", []byte{0x35, 0x00, 0x18, 0x00, 0x4d}, 24, 53},
 		{"DHT11 with tenths", "dht11", []byte{0x35, 0x00, 0x18, 0x04, 0x51}, 24.4, 53},
@@ -244,7 +247,7 @@ func TestDHTFails(t *testing.T) {
 		{"stays low", nil, func(*sensortest.Env) {}, sensors.NoAnswer, "stays low: it needs a resistor"},
 		{"too hot", nil, func(e *sensortest.Env) { answers(e, dhtTrain(withSum(2, 0, 3, 0x21)...)) }, sensors.OutOfRange, "80.10"},
 		{"too humid", nil, func(e *sensortest.Env) { answers(e, dhtTrain(withSum(3, 0xe9, 1, 0)...)) }, sensors.OutOfRange, "100.1"},
-		{"two's complement", nil, func(e *sensortest.Env) { answers(e, dhtTrain(withSum(2, 0, 0xff, 0xce)...)) }, sensors.OutOfRange, "outside"},
+		{"below what a copy sends", nil, func(e *sensortest.Env) { answers(e, dhtTrain(withSum(2, 0, 0xfe, 0x6f)...)) }, sensors.OutOfRange, "outside"},
 		{"a frame of zeros", nil, func(e *sensortest.Env) { answers(e, dhtTrain(0, 0, 0, 0, 0)) }, sensors.OutOfRange, "humidity of 0.0 %"},
 		{"a frame of zeros of a DHT11", map[string]string{"model": "dht11"}, func(e *sensortest.Env) { answers(e, dhtTrain(0, 0, 0, 0, 0)) }, sensors.OutOfRange, "humidity of 0.0 %"},
 		{"a DHT11 taken for a DHT22", nil, func(e *sensortest.Env) { answers(e, dhtTrain(0x35, 0, 0x18, 4, 0x51)) }, sensors.Identity, "looks like a DHT11's: set model=dht11"},
@@ -339,6 +342,12 @@ func TestDHTByTheKernel(t *testing.T) {
 	}
 	if want := []time.Duration{2 * time.Second}; !cmp.Equal(e.Waits, want) {
 		t.Errorf("waits %v, want %v", e.Waits, want)
+	}
+	// Of a copy of the chip, which sends -2.3 °C as 0xFFE9, the kernel makes -3274.5.
+	e.NextWake(time.Minute)
+	bindDHT(e, "2", "dht11@4", 4, "-3274500\n", "69500\n")
+	if got := sense(t, d, s); !cmp.Equal(got, map[string]float64{"temperature": -2.3, "humidity": 0.695}) {
+		t.Errorf("got %v", got)
 	}
 	// The numbers move.
 	e.NextWake(time.Minute)
