@@ -56,6 +56,8 @@ const sht3xHelp = "repeatability: low takes less time and is less steady"
 
 var sht3xTemperature = field{quantity: sensors.Temperature.Within(-40, 125), kind: "be:u16/16>>0", scale: 175.0 / 65535, offset: -45}
 
+var sht3xSerial = step{write: hex{0x36, 0x82}, wait: time.Millisecond, status: 4}
+
 func sht3xChip(name, part string, addresses []string, size int, fields ...field) chip {
 	return chip{
 		name: name, part: part, addresses: addresses,
@@ -63,8 +65,13 @@ func sht3xChip(name, part string, addresses []string, size int, fields ...field)
 		sum:     sensirion, commands: true,
 		release: []step{sensirionBreak}, // section 4.8
 		// Electronic Identification Code, Sensirion's application note of that name.
-		identity: []identity{{step: step{write: hex{0x36, 0x82}, wait: time.Millisecond, status: 4}, serial: true, by: "serial number with its checksums, command 0x3682"}},
-		prepare:  []step{sensirionHeaterOff},
+		// Copies of the chip don't know the command (ESPHome, pull request 14224): only
+		// a scan depends on it.
+		identity: []identity{
+			{step: sht3xSerial, serial: true, probe: true, by: "serial number with its checksums, command 0x3682"},
+			{step: sht3xSerial, serial: true, elective: true},
+		},
+		prepare: []step{sensirionHeaterOff},
 		settings: []setting{{
 			name: "precision", unset: "high", help: sht3xHelp,
 			values: []value{ // section 4.3, table 9, without clock stretching; times of table 4
