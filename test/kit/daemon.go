@@ -142,7 +142,7 @@ func (d *Daemon) Stop() {
 		log, err := d.m.ReadFile(ctx, d.LogFile)
 		d.t.Logf("the daemon's log (%v):\n%s", err, log)
 	}
-	exit, err := d.m.Exec(ctx, program, "stop", "--pid-file="+d.PIDFile)
+	exit, err := d.m.Exec(ctx, program, "stop", "--timeout=2m", "--pid-file="+d.PIDFile)
 	if err != nil || exit.Status != 0 {
 		d.t.Errorf("dormouse stop: %+v, %v", exit, err)
 	}

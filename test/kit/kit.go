@@ -108,8 +108,9 @@ func Do(t testing.TB, m *rig.Machine, argv ...string) {
 	}
 }
 
-// Listening finds the address of the web server in dormouse's log.
-var Listening = regexp.MustCompile(`msg=listening address=(\S+)`)
+// Listening finds the address of the web server in dormouse's log; what follows
+// the address shows that it is whole.
+var Listening = regexp.MustCompile(`msg=listening address=(\S+)\s`)
 
 // Address waits until a program has told where it listens, and returns what it
 // said last.

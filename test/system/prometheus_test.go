@@ -65,7 +65,7 @@ type prometheus struct {
 	url string
 }
 
-var prometheusListens = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
+var prometheusListens = regexp.MustCompile(`msg="Listening on" address=(\S+)\s`)
 
 // startPrometheus has one scrape targets, by job.
 func startPrometheus(t *testing.T, every string, targets map[string]string) *prometheus {

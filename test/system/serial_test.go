@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -66,6 +67,10 @@ type dustSensor struct {
 	err    error // why the wire ended, but that it was pulled out
 }
 
+// wireEnds are the errors of a wire that was pulled out: between two commands, in
+// one of them or in an answer.
+var wireEnds = []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE}
+
 // serve answers commands until the wire ends.
 func (s *dustSensor) serve(wire net.Conn) {
 	command := make([]byte, 7)
@@ -77,7 +82,7 @@ func (s *dustSensor) serve(wire net.Conn) {
 		if err != nil {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+			if !slices.ContainsFunc(wireEnds, func(end error) bool { return errors.Is(err, end) }) {
 				s.err = err
 			}
 			return
