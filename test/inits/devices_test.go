@@ -29,7 +29,7 @@ sensors:
   - {name: air, driver: bme280, bus: %d, addr: 0x76}
   - {name: door, driver: switch, pin: GPIO27}
   - {name: frost, driver: w1, id: 28-0316a2793aff}
-  - {name: opener, driver: command, output: none, timeout: 1m, argv: [/bin/sh, /usr/bin/open-devices, /var/lib/dormouse/opened]}
+  - {name: opener, driver: command, output: none, timeout: 5m, argv: [/bin/sh, /usr/bin/open-devices, /var/lib/dormouse/opened]}
 `
 
 // openDevices opens each device for reading and for writing, and writes into a

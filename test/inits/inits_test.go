@@ -108,11 +108,12 @@ func (p *place) write(name, text string) {
 	kit.Must(p, os.WriteFile(p.path(name), []byte(text), 0o644))
 }
 
-// read returns a file's text; "" where it isn't there yet.
+// read returns a file's text; "" where it isn't there yet, or is of a process that
+// has ended meanwhile.
 func (p *place) read(name string) string {
 	p.Helper()
 	data, err := os.ReadFile(p.path(name))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ESRCH) {
 		p.Fatal(err)
 	}
 	return string(data)

@@ -200,6 +200,18 @@ func (m *machine) wants(code int, args ...string) string {
 	return out
 }
 
+// active waits until a unit is active: a daemon may answer before systemd has
+// heard that it is ready.
+func (m *machine) active(unit string) {
+	m.Helper()
+	m.settled(unit+" is active", func() error {
+		if out, code := m.exec("systemctl", "is-active", unit); code != 0 {
+			return fmt.Errorf("exit status %d: %s", code, out)
+		}
+		return nil
+	})
+}
+
 // halted waits until the machine has switched itself off.
 func (m *machine) halted() {
 	m.Helper()
