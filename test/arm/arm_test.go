@@ -22,7 +22,7 @@ func TestTheUnitTestsPassOn32BitARM(t *testing.T) {
 	qemu, err := rig.QEMUUser(t.Context(), "arm")
 	kit.Must(t, err)
 	elsewhere := append(kit.Packages(t, kit.OnTheZero...), "cmd/dormouse", "test/howto")
-	args := []string{"test", "-trimpath", "-exec=" + qemu, "-timeout=12m"}
+	args := []string{"test", "-trimpath", "-exec=" + qemu, "-timeout=25m"}
 	packages := 0
 	for _, p := range kit.Packages(t, "./...") {
 		if !slices.Contains(elsewhere, p) {

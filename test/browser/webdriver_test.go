@@ -58,10 +58,12 @@ func newBrowser(t testing.TB) *browser {
 		for said.Scan() { // so that it never waits to be read
 		}
 	}()
+	patience := int(kit.Patience.Milliseconds())
 	b := &browser{TB: t, session: "http://127.0.0.1:" + port + "/session"}
 	var created struct{ SessionID string }
 	b.call("", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
 		"browserName": "chrome",
+		"timeouts":    map[string]int{"pageLoad": patience, "script": patience},
 		"goog:chromeOptions": map[string]any{
 			"binary": "/usr/bin/chromium",
 			"args":   []string{"--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage"},
