@@ -17,7 +17,6 @@ import (
 	"example.org/dormouse/sensors/poll/buses"
 	"example.org/dormouse/sensors/poll/opened"
 	"periph.io/x/conn/v3/i2c"
-	"periph.io/x/conn/v3/physic"
 )
 
 // A reader is all that a sensor's code touches. A read that hangs is left
@@ -27,6 +26,7 @@ type reader struct {
 	cfg    *config.Sensor
 	log    *slog.Logger
 	device *i2c.Dev
+	chip   *buses.Chip // that of device; nil: none
 
 	sensor sensors.Sensor // nil: to be built
 	report sensors.Report
@@ -35,10 +35,7 @@ type reader struct {
 	bus    *buses.Bus      // nil: its driver has none
 	ctx    context.Context // of the attempt
 	opened opened.Wires
-	lock   func() (io.Closer, error) // that of its chip
-	locks  lock.Held                 // of the attempt
-	alone  bool                      // with its chip
-	keeps  *buses.Bus                // is kept from the other sensors; nil: none is
+	locks  lock.Held // of the attempt
 
 	awaited atomic.Bool // the attempt or overdue, whichever sets it to false, ends the sensor's read
 }
@@ -46,8 +43,8 @@ type reader struct {
 func newReader(sh *shared, cfg *config.Sensor) *reader {
 	r := &reader{shared: sh, cfg: cfg, done: make(chan struct{}, 1), log: sh.log.With("sensor", cfg.Name)}
 	if claim, ok := cfg.Options.Claim(sensors.I2CWire); ok {
-		r.device = &i2c.Dev{Bus: (*readerBus)(r), Addr: uint16(claim.Address)}
-		r.lock = func() (io.Closer, error) { return sh.board.Lock(claim) }
+		r.chip = buses.NewChip(sh.board, sh.clock, claim)
+		r.device = &i2c.Dev{Bus: r.chip, Addr: uint16(claim.Address)}
 	}
 	return r
 }
@@ -120,6 +117,9 @@ func (r *reader) Value(name, quantity string) (v float64, at sensors.Instant, ok
 func (r *reader) attempt(ctx context.Context) error {
 	r.ctx = ctx
 	r.report.Reset()
+	if r.chip != nil {
+		r.chip.Begin(ctx, r.bus)
+	}
 	err := r.sense(ctx)
 	if !r.holds() {
 		if r.opened.CloseLines(r.log) || err != nil {
@@ -129,11 +129,13 @@ func (r *reader) attempt(ctx context.Context) error {
 	if r.opened.CloseOthers(r.log) {
 		r.sensor = nil
 	}
-	if err := r.locks.Close(); err != nil {
-		r.log.Warn("can't unlock a wire", "err", err)
+	unlock := r.locks.Close()
+	if r.chip != nil {
+		unlock = errors.Join(unlock, r.chip.End())
 	}
-	r.alone = false
-	(*readerBus)(r).Release() // where the driver panicked
+	if unlock != nil {
+		r.log.Warn("can't unlock a wire", "err", unlock)
+	}
 	return err
 }
 
@@ -207,74 +209,4 @@ func (r *reader) leaveBus() {
 		r.log.Warn("can't close a bus", "bus", r.bus.String(), "err", err)
 	}
 	r.bus = nil
-}
-
-// readerBus is the bus as a sensor sees it: that of the read under way.
-type readerBus reader
-
-func (b *readerBus) String() string { return b.bus.String() }
-
-func (b *readerBus) Tx(addr uint16, w, r []byte) error {
-	if err := b.aloneWithChip(); err != nil {
-		return err
-	}
-	if b.keeps == nil {
-		b.Acquire()
-		defer b.Release()
-	}
-	if err := b.ctx.Err(); err != nil {
-		return err
-	}
-	dev, err := b.bus.Open(b.shared.board)
-	if err != nil {
-		return err
-	}
-	return dev.Tx(addr, w, r)
-}
-
-// aloneWithChip keeps other processes from the chip for the whole measurement:
-// what they write between a command and the read of its result changes the
-// result.
-func (b *readerBus) aloneWithChip() error {
-	if b.alone {
-		return nil
-	}
-	// Where there is no bus, that is the error.
-	if _, err := b.bus.Open(b.shared.board); err != nil {
-		return err
-	}
-	if err := b.locks.Wait(b.ctx, b.shared.clock, b.lock); err != nil {
-		return err
-	}
-	b.alone = true
-	return nil
-}
-
-// Acquire keeps the bus from the other sensors. It gives up when the read is
-// cancelled or another process has the chip; then the transactions fail, too.
-func (b *readerBus) Acquire() {
-	if b.aloneWithChip() == nil && b.bus.Acquire(b.ctx) {
-		b.keeps = b.bus
-	}
-}
-
-// Release ends what Acquire began.
-func (b *readerBus) Release() {
-	if b.keeps != nil {
-		b.keeps.Release()
-		b.keeps = nil
-	}
-}
-
-// Witness asks the bus, if it can tell.
-func (b *readerBus) Witness(than uint16) (addr uint16, ok bool) {
-	dev, err := b.bus.Open(b.shared.board)
-	if w, can := dev.(sensors.Witness); can && err == nil && b.ctx.Err() == nil {
-		return w.Witness(than)
-	}
-	return 0, false
-}
-
-func (b *readerBus) SetSpeed(f physic.Frequency) error {
-	return errors.New("the speed of an I2C bus is set by the device tree: dtparam=i2c_arm_baudrate=")
 }
