@@ -45,7 +45,9 @@ type loop struct {
 	changed  sensors.Instant // since when there is something to publish; zero: there isn't
 	complete bool            // all of a wake's reads have ended
 	waiting  []*request
-	reload   *request // waits for the reads that it cancelled
+	reload   *request   // waits for the reads that it cancelled
+	later    []*request // come after the reload
+	edges    []*watch   // that had one, and come after it, too
 	shown    *sensors.Snapshot
 	stopped  bool
 	over     <-chan struct{} // closed when the poller is to end, by stop
@@ -91,10 +93,6 @@ func (l *loop) run(ctx context.Context, only *request) (*sensors.Snapshot, error
 		if err := l.arm(only == nil); err != nil {
 			return nil, l.cancel(err, only == nil)
 		}
-		accepting, woken := requests, edges
-		if l.reload != nil {
-			accepting, woken = nil, nil // first this
-		}
 		select {
 		case <-ctx.Done():
 			err := ctx.Err()
@@ -113,9 +111,9 @@ func (l *loop) run(ctx context.Context, only *request) (*sensors.Snapshot, error
 			l.finish(s)
 		case j := <-jumps:
 			l.jumped(j)
-		case w := <-woken:
+		case w := <-edges:
 			l.edge(w)
-		case r := <-accepting:
+		case r := <-requests:
 			l.accept(r, true)
 		}
 	}
@@ -129,6 +127,7 @@ func (l *loop) cancel(err error, last bool) error {
 		l.stop()
 	}
 	l.reading.Cancel()
+	l.waiting = append(l.waiting, l.later...)
 	if l.reload != nil {
 		l.waiting = append(l.waiting, l.reload)
 		l.reload = nil
@@ -169,7 +168,7 @@ func (l *loop) close() error {
 // arm sets the timer to the next thing to do.
 func (l *loop) arm(scheduled bool) error {
 	var at sensors.Instant
-	if scheduled && l.reload == nil {
+	if scheduled {
 		at = l.agenda.Next()
 	}
 	if l.inflight > 0 && !l.changed.IsZero() {
@@ -182,6 +181,10 @@ func (l *loop) arm(scheduled bool) error {
 
 // accept begins what another goroutine asks for.
 func (l *loop) accept(r *request, running bool) {
+	if l.isForLater(r) {
+		l.later = append(l.later, r)
+		return
+	}
 	if r.reload != nil {
 		l.acceptReload(r)
 		return

@@ -191,7 +191,7 @@ func (l *loop) planCalendar(s *sensor, now sensors.Instant, wall time.Time) {
 	if !l.catchUp(s, now, wall) {
 		s.entry.Replan(now, wall)
 	}
-	l.agenda.Add(&s.entry)
+	l.schedule(s)
 	if l.running {
 		s.result.NextRead = s.entry.Next
 	}

@@ -18,7 +18,8 @@ type reload struct {
 }
 
 // acceptReload cancels the reads of sensors that go or change; when these have
-// ended, finishReload does the rest.
+// ended, which programs may take long for, finishReload does the rest. Until then
+// the other sensors are read as before.
 func (l *loop) acceptReload(r *request) {
 	old := l.set.Load()
 	if !sameRails(old.config.Rails, r.reload.next.config.Rails) {
@@ -26,11 +27,44 @@ func (l *loop) acceptReload(r *request) {
 	}
 	l.reload = r
 	for _, s := range old.sensors {
-		if s.active && !r.reload.spares(s) {
+		if r.reload.spares(s) {
+			continue
+		}
+		l.agenda.Remove(&s.entry)
+		if s.active {
 			s.gone = true
 			s.ctx.CancelBecause("its configuration changed")
 		}
 	}
+}
+
+// spares tells whether s may be read now: no reload that waits is to change it.
+func (l *loop) spares(s *sensor) bool { return l.reload == nil || l.reload.reload.spares(s) }
+
+// sparesAll tells that of s and of the sensors with those names.
+func (l *loop) sparesAll(s *sensor, names []string) bool {
+	set := l.set.Load()
+	return l.spares(s) && !slices.ContainsFunc(names, func(name string) bool {
+		other := set.byName[name]
+		return other != nil && !l.spares(other)
+	})
+}
+
+// schedule plans s for its next time; where a reload is to change it, that does.
+func (l *loop) schedule(s *sensor) {
+	if l.spares(s) {
+		l.agenda.Add(&s.entry)
+	}
+}
+
+// isForLater tells whether a request has to wait for a reload: it is another, or
+// is for sensors that the reload brings or changes.
+func (l *loop) isForLater(r *request) bool {
+	if l.reload == nil || r.reload != nil {
+		return l.reload != nil
+	}
+	chosen, err := l.set.Load().choose(r.names)
+	return err != nil || slices.ContainsFunc(chosen, func(s *sensor) bool { return !l.spares(s) })
 }
 
 // spares tells whether a read of s that is under way goes on.
@@ -68,6 +102,21 @@ func (l *loop) finishReload() {
 	l.wake(sensors.WakeReload)
 	r.await = map[*sensor]int{}
 	l.waiting = append(l.waiting, r)
+	l.afterReload()
+}
+
+// afterReload does what had to wait for a reload.
+func (l *loop) afterReload() {
+	edges, later := l.edges, l.later
+	l.edges, l.later = nil, nil
+	for _, w := range edges {
+		if s := w.sensor; l.set.Load().byName[s.cfg.Name] == s {
+			l.edge(w)
+		}
+	}
+	for _, r := range later {
+		l.accept(r, true)
+	}
 }
 
 // install makes next the set of sensors, with what lives on of the present one.
@@ -81,6 +130,9 @@ func (l *loop) install(next *set) {
 			next.sensors[i], next.byName[n.cfg.Name] = o, o
 			o.cfg.Origin, o.fresh, o.unpowered = n.cfg.Origin, o.unpowered, false
 			o.successor = nil
+			if !o.active {
+				l.agenda.Add(&o.entry)
+			}
 			continue
 		case o != nil && o.active && o.cfg.SameDevice(n.cfg): // it was spared
 			next.sensors[i], next.byName[n.cfg.Name] = o, o

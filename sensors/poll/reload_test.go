@@ -382,3 +382,124 @@ func TestReloadWithoutRun(t *testing.T) {
 		w.want("b", 1)
 	})
 }
+
+// A program that takes long to end, as its kill-after permits, holds up the reload
+// that removes it, and nobody else: neither the schedule of the sensors that stay,
+// nor requests for them, nor edges.
+func TestNobodyWaitsForAReload(t *testing.T) {
+	in(t, func(w *world) {
+		task := w.task("task", every(time.Hour))
+		task.lasts, task.ends = time.Hour, 5*time.Second
+		stays, slower, goes := w.sensor("stays", every(time.Second)), w.sensor("slower", every(time.Second)), w.sensor("goes", every(time.Second))
+		door := w.sensor("door", every(time.Hour), waking("GPIO5", time.Millisecond, "stays"))
+		w.run(task.cfg, stays.cfg, slower.cfg, goes.cfg, door.cfg)
+		w.pass(1500 * time.Millisecond)
+		reloaded := make(chan error, 1)
+		slow := slower.again(func(c *config.Sensor) { c.Schedule.Every = time.Hour })
+		go func() { reloaded <- w.poll.Reload(configOf(stays.again(), slow, door.again())) }()
+		w.pass(time.Second) // 2.5 s
+		if _, err := w.poll.ReadNow(context.Background(), "stays", "door"); err != nil {
+			t.Error(err)
+		}
+		asked := make(chan error, 1)
+		go func() {
+			_, err := w.poll.ReadNow(context.Background())
+			asked <- err
+		}()
+		w.pass(time.Second) // 3.5 s
+		if !w.edge("GPIO5", nil) {
+			t.Error("nobody waits for the edge")
+		}
+		w.pass(2800 * time.Millisecond) // 6.3 s
+		select {
+		case err := <-reloaded:
+			t.Errorf("the reload didn't wait for the program: %v", err)
+		case err := <-asked:
+			t.Errorf("a read of all sensors came before the reload: %v", err)
+		default:
+		}
+		equal(t, "stays", stays.moments(), seconds(0, 1, 2, 2.5, 3, 3.5, 4, 5, 6))
+		equal(t, "slower", slower.moments(), seconds(0, 1))
+		equal(t, "door", door.moments(), seconds(0, 2.5, 3.5))
+		w.pass(time.Second) // 7.3 s: it has ended at 6.5 s
+		if err := errors.Join(<-reloaded, <-asked); err != nil {
+			t.Error(err)
+		}
+		equal(t, "stays", stays.moments(), seconds(0, 1, 2, 2.5, 3, 3.5, 4, 5, 6, 6.5, 7))
+		equal(t, "slower", slower.moments(), seconds(0, 1, 6.5, 6.5)) // as it is new, and as it was asked for
+		equal(t, "goes", goes.moments(), seconds(0, 1))
+	})
+}
+
+// An edge that is to wake what a reload changes comes after it, and isn't lost.
+func TestEdgeDuringAReload(t *testing.T) {
+	in(t, func(w *world) {
+		task := w.task("task", at("0 3 * * *"))
+		door := w.sensor("door", every(time.Hour), waking("GPIO5", time.Millisecond, "task"))
+		w.run(task.cfg, door.cfg)
+		w.pass(time.Second)
+		task.lasts, task.ends = time.Hour, 4*time.Second
+		if !w.edge("GPIO5", nil) {
+			t.Fatal("nobody waits for the edge")
+		}
+		w.pass(time.Second)
+		d := *task.cfg.Driver
+		d.Options = []sensors.Option{{Name: "argv", Type: sensors.TextOption, Help: "the program"}}
+		other := task.again(func(c *config.Sensor) {
+			c.Driver, c.Options = &d, w.options(&d, map[string]string{"argv": "/bin/true"})
+		})
+		reloaded := make(chan error, 1)
+		go func() { reloaded <- w.poll.Reload(configOf(other, door.again())) }()
+		w.pass(time.Second)
+		if !w.edge("GPIO5", nil) {
+			t.Fatal("nobody waits for the edge")
+		}
+		w.pass(10 * time.Second)
+		if err := <-reloaded; err != nil {
+			t.Error(err)
+		}
+		equal(t, "task", task.moments(), seconds(1, 6))
+		equal(t, "door", door.moments(), seconds(0, 1, 6))
+	})
+}
+
+// Two reloads and a request during one wait are answered, also by the end.
+func TestEndWhileAReloadWaits(t *testing.T) {
+	for _, cut := range []bool{false, true} {
+		in(t, func(w *world) {
+			task := w.task("task")
+			task.lasts, task.ends = time.Hour, 5*time.Second
+			w.run(task.cfg)
+			w.pass(time.Second)
+			answers := make(chan error, 3)
+			b := w.sensor("b")
+			go func() { answers <- w.poll.Reload(configOf(b.cfg)) }()
+			synctest.Wait()
+			go func() { answers <- w.poll.Reload(configOf(b.again(), w.sensor("c").cfg)) }()
+			synctest.Wait()
+			go func() {
+				_, err := w.poll.ReadNow(context.Background(), "b")
+				answers <- err
+			}()
+			w.pass(time.Second)
+			want := ErrStopped
+			if cut {
+				w.end()
+			} else {
+				want = nil
+				w.pass(5 * time.Second)
+				w.want("c", 1)
+			}
+			for range cap(answers) {
+				select {
+				case err := <-answers:
+					if !errors.Is(err, want) {
+						t.Errorf("answered %v, want %v", err, want)
+					}
+				default:
+					t.Fatal("it isn't answered")
+				}
+			}
+		})
+	}
+}

@@ -39,7 +39,7 @@ func (l *loop) begin() {
 // to be published as far as it is.
 func (l *loop) ring() {
 	now := l.clock.Now()
-	if at := l.agenda.Next(); at.IsZero() || at.After(now) || l.reload != nil {
+	if at := l.agenda.Next(); at.IsZero() || at.After(now) {
 		return
 	}
 	l.enlistDue(now)
@@ -82,10 +82,9 @@ func (l *loop) ask(s *sensor) (ends int) {
 	return 1
 }
 
-// enlistAgain enlists a sensor for the read that was asked for during its last. A
-// reload comes first.
+// enlistAgain enlists a sensor for the read that was asked for during its last.
 func (l *loop) enlistAgain(s *sensor) {
-	if !s.again || s.active || l.reload != nil {
+	if !s.again || s.active || !l.spares(s) {
 		return
 	}
 	s.again = false
@@ -243,7 +242,7 @@ func (l *loop) plan(s *sensor, now sensors.Instant) {
 		s.result.Expires = s.entry.Next.Add(s.longest())
 	}
 	s.planTry(now)
-	l.agenda.Add(&s.entry)
+	l.schedule(s)
 	if l.running {
 		s.result.NextRead = s.entry.Next
 	}

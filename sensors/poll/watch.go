@@ -99,6 +99,10 @@ func (s *sensor) stopWatch() {
 // edge reads the sensor whose line had an edge, and those that it wakes.
 func (l *loop) edge(w *watch) {
 	s := w.sensor
+	if !l.sparesAll(s, s.wakes) {
+		l.edges = append(l.edges, w)
+		return
+	}
 	s.woken = l.clock.Now()
 	if s.watch == w {
 		s.watch = nil
