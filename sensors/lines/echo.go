@@ -136,6 +136,7 @@ func (s *echo) measure(ctx context.Context) (time.Duration, error) {
 func (s *echo) median(ctx context.Context, out, in sensors.Line) (time.Duration, error) {
 	s.times = s.times[:0]
 	began := s.env.Now() // of the burst before: another sensor's may be in the air, whose read was broken off
+	var missed error
 	for failed := 0; ; {
 		if err := s.env.Sleep(ctx, max(0, echoCycle-s.env.Now().Sub(began))); err != nil {
 			return 0, err
@@ -145,7 +146,11 @@ func (s *echo) median(ctx context.Context, out, in sensors.Line) (time.Duration,
 		if err != nil {
 			return 0, err
 		}
-		if took, missed := s.heard(high); missed == nil {
+		took, err := s.heard(high)
+		if high && missed == nothingInRange {
+			err = missed // for as long as 200 ms some modules wait for it
+		}
+		if missed = err; missed == nil {
 			s.times = append(s.times, took)
 		} else if failed++; failed == s.bursts {
 			return 0, missed
@@ -188,7 +193,7 @@ func (s *echo) heard(high bool) (time.Duration, error) {
 	o, edges := s.env.Options(), s.edges
 	switch {
 	case high:
-		return 0, sensors.Errorf(sensors.IO, "%s is high before the burst: is it the module's echo, and has the module its 5 V?", o.Line("echo"))
+		return 0, sensors.Errorf(sensors.IO, "%s is high before the burst: is it the module's echo, and has the module its 5 V? Some copies stay so after a burst that never came back, until their supply is cut: give them power", o.Line("echo"))
 	case len(edges) == 0:
 		return 0, sensors.Errorf(sensors.NoAnswer, "no answer on %s to a trigger on %s: check the module's supply and both wires", o.Line("echo"), o.Line("trigger"))
 	case len(edges) == 1 && edges[0].Active:

@@ -524,6 +524,7 @@ func TestEchoFails(t *testing.T) {
 		{"no answer", nil, func(e *sensortest.Env) { sound(e, 0) }, sensors.NoAnswer, "no answer on GPIO24 (pin 18) to a trigger on GPIO23"},
 		{"38 ms", nil, func(e *sensortest.Env) { sound(e, 38*time.Millisecond) }, sensors.NoAnswer, "nothing is in range"},
 		{"still high", map[string]string{"bursts": "1"}, func(e *sensortest.Env) { sound(e, -1) }, sensors.NoAnswer, "nothing is in range"},
+		{"still high at the next bursts", nil, func(e *sensortest.Env) { sound(e, -1) }, sensors.NoAnswer, "nothing is in range"},
 		{"another measures", nil, func(e *sensortest.Env) { e.AloneErr = sensors.Errorf(sensors.Busy, "another measures") }, sensors.Busy, "another measures"},
 		{"stuck high", nil, func(e *sensortest.Env) { e.Lines["echo"].Drive(0, true) }, sensors.IO, "is high before the burst"},
 		{"too near", nil, func(e *sensortest.Env) { sound(e, 100*time.Microsecond) }, sensors.OutOfRange, "an echo after 100µs is 0.017 m, outside 0.02 to 4 m"},
