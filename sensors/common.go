@@ -41,6 +41,7 @@ func CommonOptions() []Option {
 	return all
 }
 
+// CommonOption returns one of CommonOptions.
 func CommonOption(name string) (Option, bool) {
 	for _, o := range commonOptions {
 		if o.Name == name {

@@ -2,8 +2,8 @@ package sensors
 
 import "context"
 
-// Firmware is what the Files of a Raspberry Pi are besides: a way to ask the
-// firmware, by one property tag in a message to the mailbox's character device.
+// Firmware asks the firmware of a Raspberry Pi, by one property tag in a message
+// to the mailbox's character device. A board's Files may implement it.
 type Firmware interface {
 	// Property sends the tag with value, which the answer overwrites. The
 	// error is of the class no_answer where there is no such device or the

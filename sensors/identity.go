@@ -9,13 +9,13 @@ type Identification struct {
 	// By says it in words, for the documents: "ID register 0xD0 reads 0x58 or
 	// 0x60", "serial number with its checksums".
 	By string
-	// Command tells that Probe writes more than a register's number. Such
-	// probes are tried after the others at the same address.
+	// Command tells that Probe writes a command and not only a register's number.
+	// Such probes are tried after the others at the same address.
 	Command bool
-	// Long tells that a command has two bytes, which a chip of registers would
-	// take for a register and its new content. Such probes are tried last; they
-	// read a byte first, and leave alone what answers: a chip of commands that
-	// has nothing to tell doesn't.
+	// Long tells that the command has two bytes: a chip with registers would take
+	// them for a register's number and its new content. Such probes are tried last.
+	// They read a byte first, and write nothing to a chip that acknowledges it: one
+	// that is driven by commands doesn't while it has no result.
 	Long bool
 	// Probe asks the chip at the sensor's address and changes nothing in it.
 	// An error means that it isn't of this family, or that it doesn't answer;

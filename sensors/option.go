@@ -41,7 +41,7 @@ type Option struct {
 	Help     string
 	Default  string // as the user would write it; empty: none
 	Required bool
-	Choices  []string    // of an enum or an address
+	Choices  []string    // of an enum, or the addresses that the chip can have
 	Unit     *units.Unit // of a number that may carry a unit
 	Range    *Range      // of a number, an integer or (in seconds) a duration
 	Channel  bool        // may also be given for one channel: CHANNEL.NAME
@@ -72,8 +72,8 @@ func (o Option) check() error {
 }
 
 // Options are the options of one sensor as configured: validated, converted,
-// defaults filled in. The getters panic on an option that the driver doesn't
-// declare with that type: a mistake in the driver.
+// defaults filled in. The getters panic where the driver doesn't declare the
+// option, or declares it with another type: that is a mistake in the driver.
 type Options struct {
 	driver   *Driver
 	values   map[string]any // "gain", "a0.gain"
@@ -111,8 +111,8 @@ func sameValue(a, b any) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// get returns an option's value; of one channel's option that isn't given, the
-// chip's; of one that has no default either, the zero value.
+// get returns an option's value. An option of one channel that isn't given has
+// the chip's value, and one without a default the zero value.
 func get[T any](o *Options, name string) T {
 	opt, err := o.driver.Option(name)
 	if err != nil {
@@ -237,8 +237,8 @@ const listSeparator = "\x00"
 // JoinList is the text of a ListOption or MapOption with these elements.
 func JoinList(elements ...string) string { return strings.Join(elements, listSeparator) }
 
-// inRange shows the text as it was written: rounded, a value just outside
-// would look like one inside.
+// inRange checks a value against the option's range. The error has the text as it
+// was written: rounded, a value just outside would look like one inside.
 func (o Option) inRange(text string, v float64, show func(float64) string) error {
 	if o.Range != nil && (v < o.Range.Min || v > o.Range.Max) {
 		return fmt.Errorf("%q is outside %s to %s", text, show(o.Range.Min), show(o.Range.Max))
@@ -270,9 +270,10 @@ func NewOptions(d *Driver, texts map[string]string, channels ...string) (*Option
 	return o, nil
 }
 
-// DraftOptions leaves alone the keys in bad, whose texts were wrong already.
-// With an error it returns what is right: a line that is used twice is worth
-// telling even where another option of its sensor is wrong.
+// DraftOptions is NewOptions for reporting several errors at once: beside an
+// error it returns the options that are valid, so that a line which two sensors
+// use is reported even where another option of one of them is wrong. The keys in
+// bad are left out: their errors are reported already.
 func DraftOptions(d *Driver, texts map[string]string, channels []string, bad map[string]bool) (*Options, error) {
 	o := &Options{driver: d, values: map[string]any{}, given: map[string]bool{}}
 	var errs []error
@@ -315,7 +316,7 @@ func DraftOptions(d *Driver, texts map[string]string, channels []string, bad map
 		}
 	}
 	if len(errs) == 0 && len(bad) == 0 && d.Default != nil {
-		errs = append(errs, o.depending()...)
+		errs = append(errs, o.setDependentDefaults()...)
 	}
 	if len(errs) == 0 && len(bad) == 0 && d.Check != nil {
 		if err := d.Check(o); err != nil {
@@ -326,8 +327,8 @@ func DraftOptions(d *Driver, texts map[string]string, channels []string, bad map
 	return o, errors.Join(errs...)
 }
 
-// depending sets the defaults that depend on other options.
-func (o *Options) depending() (errs []error) {
+// setDependentDefaults sets the defaults that depend on other options.
+func (o *Options) setDependentDefaults() (errs []error) {
 	for _, opt := range o.driver.Options {
 		text := o.driver.Default(o, opt.Name)
 		if text == "" || o.given[opt.Name] {
@@ -351,7 +352,8 @@ type OptionError struct {
 func (e *OptionError) Error() string { return e.Key + ": " + e.Err.Error() }
 func (e *OptionError) Unwrap() error { return e.Err }
 
-// option finds the option of a key, which may be that of one channel.
+// Option finds the option of a key, which may be that of one channel: "gain",
+// "a0.gain". The error is an OptionError.
 func (d *Driver) Option(key string) (Option, error) {
 	name := key
 	channel, rest, dotted := strings.Cut(key, ".")

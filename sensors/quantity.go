@@ -99,6 +99,7 @@ func (q *Quantity) Check(v float64) error {
 	return nil
 }
 
+// BaseUnit is the unit of the quantity's readings; units.None for a pure number.
 func (q *Quantity) BaseUnit() *units.Unit {
 	if q.Unit == nil {
 		return units.None

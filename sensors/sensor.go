@@ -82,8 +82,8 @@ type Driver struct {
 	Channels []string // names of the inputs that may be chosen and configured apart
 	// Measures is what it can report; nil where it depends on the hardware.
 	Measures []*Quantity
-	// Unverifiable says why a fault can give a wrong value here; empty
-	// where the chip offers a check.
+	// Unverifiable says why a fault can give a wrong value without an error; empty:
+	// the chip offers a check.
 	Unverifiable string
 	// Notes are known defects and peculiarities of what the driver reads, each
 	// a sentence or two, for the help and the documents.
@@ -92,8 +92,8 @@ type Driver struct {
 	// empty: it may.
 	NoRail string
 
-	// Reasons are what its reads can fail with, besides what reads over its wires
-	// can, and any read: see Options.Reasons.
+	// Reasons are what its reads can fail with, besides those of its wires and of
+	// any read: see ReasonsOf.
 	Reasons []Reason
 	// Checksum is what protects its answers: "CRC-8 after each word"; empty:
 	// nothing does.
@@ -170,8 +170,8 @@ type Env interface {
 	// the error is of the class not_ready. Where one call lasted beyond max,
 	// because the machine was busy, there is one more.
 	Poll(ctx context.Context, max, step time.Duration, done func() (bool, error)) error
-	// Once runs f once in this wake for all sensors that name the key, and
-	// gives all of them its error: a bulk conversion.
+	// Once runs f once in a wake, however many sensors call it with this key, and
+	// returns f's error to each of them: for a bulk conversion.
 	Once(key string, f func(context.Context) error) error
 	// Value is another sensor's latest good reading, read before this one if
 	// both are due; ok is false where there is none.

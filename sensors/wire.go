@@ -19,23 +19,21 @@ const (
 	ProgramWire WireKind = "program"
 )
 
-// wires lists the kinds, in the order in which a sensor's are told. Each has a
-// file of its own here, with its options, its claim and the interface that
-// drivers use. Those that a sensor opens have one in package board, one in
-// board/sim and one in sensortest besides, with an entry in that package's
-// table.
+// wires lists the kinds, in the order in which messages name a sensor's wires.
+// Each kind has a file in this package: its options, its claim, and the interface
+// that drivers use. A kind that drivers open also has a file and an entry in a
+// table in each of the packages board, board/sim and sensortest.
 var wires = []*wire{i2cWire, spiWire, serialWire, lineWire, fileWire, programWire}
 
-// A wire is what is to be known of a kind.
+// A wire describes one kind.
 type wire struct {
 	kind WireKind
-	// options are the types of option that name such a wire, with what reads
-	// their text.
+	// options are the types of option that name such a wire, with their parsers.
 	options map[OptionType]func(o Option, text string) (any, error)
 	// check finds a mistake in a driver's options. May be nil.
 	check func(d *Driver) error
-	// claims are those that a driver's options make. May be nil: then only a
-	// driver's own Claims make some.
+	// claims derives the claims from a driver's options. May be nil: then the kind
+	// is claimed only by drivers with Claims of their own.
 	claims func(d *Driver, o *Options) []Claim
 	use    Use
 	// reasons are what a read over such a wire can fail with, besides what any
@@ -44,11 +42,11 @@ type wire struct {
 	noun    string // "a line"
 	key     func(c Claim) string
 	words   func(c Claim) string
-	// medium is what several claims of this kind share, such as a bus, and pins
-	// are where it is on the header. May be nil.
+	// medium is what several claims of this kind share, such as a bus; pins are
+	// its pins on the header. Each may be nil.
 	medium func(c Claim) string
 	pins   func(c Claim) []Signal
-	// bus and sel tell which numbers a claim has.
+	// bus and sel tell whether a claim has a bus and a chip select.
 	bus, sel bool
 }
 
@@ -67,8 +65,7 @@ type Signal struct {
 	Name string // "SDA"
 }
 
-// A Claim is a wire that a sensor uses, with what tells it from others of its
-// kind; fields of other kinds are zero.
+// A Claim is a wire that a sensor uses. Only the fields of its kind are set.
 type Claim struct {
 	Kind   WireKind
 	Option string // that names it; empty: none does
@@ -92,7 +89,8 @@ func (c Claim) wire() *wire {
 	return wires[i]
 }
 
-// unknownWire is of a kind that a newer version's daemon tells of.
+// unknownWire describes a kind that only a newer version knows, as its daemon
+// may report it.
 var unknownWire = &wire{
 	use: Shared, noun: "a wire",
 	key:   func(c Claim) string { return fmt.Sprint(c.Bus, c.Select, c.Address, c.Path, c.Name) },
