@@ -107,7 +107,7 @@ func observe(t *testing.T) string {
 	real, err := alarm.New() // scan waits for chips
 	must(err)
 	defer real.Close()
-	doc := scan.Run(t.Context(), scan.Options{Board: sim.New(real, 1), Clock: real, Identify: true, Reads: daemon})
+	doc := scan.Run(t.Context(), scan.Options{Board: sim.New(real, 1), Clock: real, Identify: true, DaemonSensors: daemon})
 	must(doc.WriteText(&out))
 	must(json.NewEncoder(&out).Encode(doc))
 	return out.String()

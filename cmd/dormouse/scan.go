@@ -94,7 +94,7 @@ func (s *settings) scan(only []string, identify bool) (*scan.Document, error) {
 		pidFiles = append(pidFiles, service.SystemPIDFile)
 	}
 	if err == nil {
-		o.Reads, o.ReadsUnknown = service.DaemonSensors(ctx, o.Clock, pidFiles)
+		o.DaemonSensors, o.DaemonError = service.DaemonSensors(ctx, o.Clock, pidFiles)
 		found := scan.Run(ctx, o)
 		if err = ctx.Err(); err == nil {
 			return found, nil

@@ -37,7 +37,7 @@ func (s *scanner) scanBuses(ctx context.Context) {
 	}
 	if len(buses) > 0 && !slices.ContainsFunc(s.found.Buses, func(b Bus) bool { return len(b.Addresses) > 0 || !b.Complete }) {
 		s.advise("no chip answers: check supply, ground, SDA and SCL; a chip behind a rail that is off can't answer: --rail=probes=GPIO17 switches it on for the scan")
-	} else if len(s.Reads) > 0 {
+	} else if len(s.DaemonSensors) > 0 {
 		s.advise("a daemon runs: chips behind its rails answer only while it reads them")
 	}
 }
@@ -76,7 +76,7 @@ func (s *scanner) scanBus(ctx context.Context, number sensors.Bus) Bus {
 		}
 	}
 	if identify && slices.ContainsFunc(answers.Addresses, func(addr uint16) bool { return used[addr].Identified }) {
-		s.askAgain(ctx, number, answers.Addresses, used)
+		s.probeAgain(ctx, number, answers.Addresses, used)
 	}
 	bus := Bus{Bus: int(number), Complete: len(s.found.Problems) == before, Addresses: []Address{}}
 	for _, addr := range slices.Sorted(maps.Keys(used)) {
@@ -87,16 +87,16 @@ func (s *scanner) scanBus(ctx context.Context, number sensors.Bus) Bus {
 	return bus
 }
 
-// askAgain asks those again of which drivers said, before another chip was
-// identified, that the bus may be stuck. It isn't.
-func (s *scanner) askAgain(ctx context.Context, number sensors.Bus, addresses []uint16, used map[uint16]Address) {
+// probeAgain probes those addresses again whose probe failed because the bus might
+// be stuck: another chip was identified since, so it isn't.
+func (s *scanner) probeAgain(ctx context.Context, number sensors.Bus, addresses []uint16, used map[uint16]Address) {
 	for _, addr := range addresses {
 		if !used[addr].mayBeStuck {
 			continue
 		}
 		a, err := s.candidates(ctx, number, addr, true)
 		if err != nil {
-			s.problem("%v: %s was asked again, because another chip on %s was identified", err, sensors.Address(addr), number)
+			s.problem("%v: %s was probed again, because another chip on %s was identified", err, sensors.Address(addr), number)
 			continue
 		}
 		used[addr] = a
@@ -110,7 +110,7 @@ func (s *scanner) inUse(ctx context.Context, number sensors.Bus) map[uint16]Addr
 	for addr, driver := range s.kernelDrivers(ctx, number) {
 		used[addr] = Address{Kernel: driver, unbind: board.UnbindCommand(number, addr, driver), Could: []Find{}, Refused: []string{}}
 	}
-	for _, r := range s.Reads {
+	for _, r := range s.DaemonSensors {
 		for _, c := range r.Claims {
 			if c.Kind == sensors.I2CWire && c.Bus == int(number) {
 				used[uint16(c.Address)] = Address{Daemon: r.Name, Could: []Find{}, Refused: []string{}}

@@ -20,8 +20,8 @@ import (
 const probeTime = 2 * time.Second
 
 // Identify recognises the chip of a configured sensor by its driver's Probe,
-// which changes nothing in it. The rails are those of the configuration. It
-// finds nothing where the driver knows its chip by nothing.
+// which changes nothing in it. The rails are those of the configuration. Found is
+// empty where the driver has no Identification.
 func Identify(ctx context.Context, s *config.Sensor, rails []*config.Rail, b board.Board, c *alarm.Clock) (sensors.Found, error) {
 	if s.Driver.Identity == nil {
 		return sensors.Found{}, nil
@@ -49,22 +49,22 @@ func Identify(ctx context.Context, s *config.Sensor, rails []*config.Rail, b boa
 	return sensors.Found{}, err
 }
 
-// candidates are the drivers' chips that can be at the address, one for each
-// model. Where they are identified, drivers that know their chip by something
-// are asked, those that write a command after the others; a chip that one of
-// them recognises is no other. Drivers that know theirs by nothing are never
-// asked. The error is that of a bus that fails.
+// candidates lists the chips that can be at the address, one for each model of
+// each driver. With identify, each driver with an Identification probes the
+// address; once one has recognised the chip, probes that write a command are left
+// out, and so are the chips of drivers without an Identification, which never
+// probe. The error is that of a bus that fails.
 func (s *scanner) candidates(ctx context.Context, number sensors.Bus, addr uint16, identify bool) (Address, error) {
 	a := Address{Could: []Find{}, Refused: []string{}}
-	var unasked []Find
-	for _, d := range byProbe() {
+	var unprobed []Find
+	for _, d := range inProbeOrder() {
 		models := s.modelsAt(d, number, addr)
 		switch {
 		case len(models) == 0 || identify && d.Identity != nil && d.Identity.Command && a.Identified:
 			continue
 		case !identify || d.Identity == nil:
 			for _, m := range models {
-				unasked = append(unasked, m.find)
+				unprobed = append(unprobed, m.find)
 			}
 			continue
 		}
@@ -72,7 +72,7 @@ func (s *scanner) candidates(ctx context.Context, number sensors.Bus, addr uint1
 		switch {
 		case err == nil:
 			a.Identified = true
-			a.Could = append(a.Could, offers(models, found)...)
+			a.Could = append(a.Could, matching(models, found)...)
 		case !slices.Contains(refusals, sensors.ReasonOf(err)):
 			return a, fmt.Errorf("%s: %w", d.Name, err)
 		default:
@@ -81,14 +81,14 @@ func (s *scanner) candidates(ctx context.Context, number sensors.Bus, addr uint1
 		}
 	}
 	if !a.Identified {
-		a.Could = append(a.Could, unasked...)
+		a.Could = append(a.Could, unprobed...)
 	}
 	return a, nil
 }
 
-// offers are the models that a chip can be that was recognised: the one that it
-// has named, or all where several say the same.
-func offers(models []modelAt, found sensors.Found) []Find {
+// matching lists the models that the recognised chip can be: the one that the probe
+// has named, or all of them where it can't distinguish them.
+func matching(models []modelAt, found sensors.Found) []Find {
 	named := slices.IndexFunc(models, func(m modelAt) bool { return strings.EqualFold(m.find.What, found.Model) })
 	if named >= 0 {
 		models = models[named : named+1]
@@ -104,8 +104,9 @@ func offers(models []modelAt, found sensors.Found) []Find {
 	return list
 }
 
-// byProbe are the drivers by name, those whose probe writes a command last.
-func byProbe() []*sensors.Driver {
+// inProbeOrder lists the drivers: first those whose probe writes no command, last
+// those whose command is long; by name where that is equal.
+func inProbeOrder() []*sensors.Driver {
 	drivers := slices.Clone(sensors.Drivers())
 	slices.SortStableFunc(drivers, func(a, b *sensors.Driver) int {
 		command := func(d *sensors.Driver) int {
@@ -160,8 +161,8 @@ func (s *scanner) modelsAt(d *sensors.Driver, number sensors.Bus, addr uint16) [
 // Any other error says nothing of the chip.
 var refusals = []sensors.Reason{sensors.Identity, sensors.Checksum, sensors.NoAnswer, sensors.NotReady, sensors.OutOfRange}
 
-// models are the members of a chip's family, one empty string where the driver
-// knows one only; ok tells whether it is a chip with an I2C address.
+// models are the values of a driver's option model, one empty string where it has
+// none; ok tells whether its chip has an I2C address.
 func models(d *sensors.Driver) (models []string, ok bool) {
 	models = []string{""}
 	for _, o := range d.Options {

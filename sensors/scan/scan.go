@@ -26,14 +26,14 @@ type Options struct {
 	// Identify has drivers probe the chips that answer at one of their
 	// addresses. Without it candidates are listed by the address alone.
 	Identify bool
-	// Reads are the sensors of a daemon that runs. Their addresses are left
-	// alone: a probe in the midst of a measurement would spoil it. An SHT4x
-	// that is asked for its serial number next answers with that, and with a
-	// good checksum, to whoever waits for a temperature.
-	Reads []DaemonSensor
-	// ReadsUnknown is why the sensors of a daemon that runs are not known.
-	// Nothing is identified then, and it is one of the Document's problems.
-	ReadsUnknown error
+	// DaemonSensors are the sensors of a daemon that runs. Their addresses are not
+	// probed: a probe during a measurement would replace its result. An SHT4x that
+	// is asked for its serial number returns that, with a valid checksum, to the
+	// daemon that waits for a temperature.
+	DaemonSensors []DaemonSensor
+	// DaemonError is why the sensors of a daemon that runs are not known. Nothing
+	// is identified then, and it is one of the Document's problems.
+	DaemonError error
 }
 
 // A DaemonSensor is a sensor that a running daemon reads.
@@ -51,8 +51,8 @@ const PowerUp = 100 * time.Millisecond
 // in any case.
 func Run(ctx context.Context, o Options) *Document {
 	s := newScanner(o)
-	if o.ReadsUnknown != nil {
-		s.problem("%v", o.ReadsUnknown)
+	if o.DaemonError != nil {
+		s.problem("%v", o.DaemonError)
 		s.Identify = false
 	}
 	s.withRails(ctx, func() { s.scan(ctx) })

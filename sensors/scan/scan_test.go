@@ -393,7 +393,7 @@ func TestKnowsTheDaemonsChipByItsWiring(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range cfg.Sensors {
-		s.Reads = append(s.Reads, DaemonSensor{c.Name, c.Claims()})
+		s.DaemonSensors = append(s.DaemonSensors, DaemonSensor{c.Name, c.Claims()})
 	}
 	s.scan(t.Context())
 	read := map[string]string{}
