@@ -23,9 +23,10 @@ func (i Identifier) key(c sensors.Claim) string {
 	return c.Key()
 }
 
-// chips: one address, or one chip select, is one chip. Several sensors may read
-// channels of it, but it has one driver, one supply and one set of options.
-func (f *conflicts) chips() {
+// checkChips checks that sensors of one address, or one chip select, agree about the
+// chip there: several may read its channels, but it has one driver, one supply and
+// one set of options.
+func (f *conflicts) checkChips() {
 	first := map[string]*Sensor{}
 	for _, c := range f.sensors {
 		claim, ok := c.Chip()
@@ -33,15 +34,15 @@ func (f *conflicts) chips() {
 			continue
 		}
 		if o := first[claim.Key()]; o != nil {
-			f.sameChip(c, o, claim)
+			f.checkSameChip(c, o, claim)
 		} else {
 			first[claim.Key()] = c
 		}
 	}
 }
 
-// sameChip checks that two sensors say the same of one chip.
-func (f *conflicts) sameChip(c, first *Sensor, claim sensors.Claim) {
+// checkSameChip checks that two sensors say the same of one chip.
+func (f *conflicts) checkSameChip(c, first *Sensor, claim sensors.Claim) {
 	other := fmt.Sprintf("sensor %s (%s)", first.Name, first.Origin)
 	if c.Driver.Name != first.Driver.Name {
 		f.reject(c, claim.Option, fmt.Errorf("%s is taken by the %s of %s: give the %s of this %s", claim, first.Driver.Name, other, claim.Option, c.Driver.Name))
@@ -62,14 +63,14 @@ func (f *conflicts) sameChip(c, first *Sensor, claim sensors.Claim) {
 type claimant struct {
 	who   string // "sensor door (dormouse.yml:5)"
 	group string // claimants of an equal, non-empty group share the wire
-	where Origin
-	// What a complaint is about.
+	// Where, and of what, the error is reported.
+	where        Origin
 	subject, key string
 }
 
-// wires: a line and a serial port have one user, and a pin of the header is a
-// line or a peripheral's.
-func (f *conflicts) wires() {
+// checkWires checks that each line and each serial port has one user, and that no
+// line is a pin that a bus or a port in use has.
+func (f *conflicts) checkWires() {
 	first := map[string]claimant{}
 	claim := func(c sensors.Claim, by claimant) {
 		key := f.identify.key(c)
@@ -129,9 +130,9 @@ func (f *conflicts) firstOn(r *Rail) string {
 	return ""
 }
 
-// held: a line that is held between reads keeps its supply on, so nothing may
-// limit how long that is on.
-func (f *conflicts) held() {
+// checkHeldLines checks that no rail with max-on supplies a line that is held between
+// reads: the rail stays on for it.
+func (f *conflicts) checkHeldLines() {
 	for _, c := range f.sensors {
 		claims := c.Options.Claims()
 		i := slices.IndexFunc(claims, func(c sensors.Claim) bool { return c.Held })

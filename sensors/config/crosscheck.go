@@ -23,11 +23,11 @@ type conflicts struct {
 }
 
 func (f *conflicts) find() {
-	f.chips()
-	f.wires()
-	f.references()
-	f.onTimes()
-	f.held()
+	f.checkChips()
+	f.checkWires()
+	f.checkReferences()
+	f.checkOnTimes()
+	f.checkHeldLines()
 }
 
 // reject reports what is wrong with one of a sensor's keys.
@@ -43,15 +43,16 @@ func (f *conflicts) origin(c *Sensor, key string) Origin {
 	return c.Origin
 }
 
-// references: a sensor that another refers to exists, and none refers, through
-// others, to itself: each is read after those it refers to.
-func (f *conflicts) references() {
+// checkReferences checks that each sensor that another refers to exists, and that
+// none needs its own reading, through others: each is read after those whose
+// readings it needs.
+func (f *conflicts) checkReferences() {
 	byName := map[string]*Sensor{}
 	for _, c := range f.sensors {
 		byName[c.Name] = c
 	}
 	for _, c := range f.sensors {
-		f.missing(c)
+		f.rejectMissing(c)
 	}
 	order.Of(f.sensors, func(c *Sensor) []*Sensor {
 		var list []*Sensor
@@ -61,7 +62,7 @@ func (f *conflicts) references() {
 			}
 		}
 		return list
-	}, f.cycle)
+	}, f.rejectCycle)
 }
 
 // A reference is the name of another sensor in one of a sensor's options.
@@ -89,8 +90,8 @@ func references(c *Sensor) []reference {
 	return list
 }
 
-// missing reports the sensors that c refers to and that don't exist.
-func (f *conflicts) missing(c *Sensor) {
+// rejectMissing reports the sensors that c refers to and that don't exist.
+func (f *conflicts) rejectMissing(c *Sensor) {
 	for _, r := range references(c) {
 		if _, ok := f.names[r.name]; !ok {
 			f.reject(c, r.option, fmt.Errorf("there is no sensor %q%s", r.name, sensors.DidYouMean(r.name, slices.Sorted(maps.Keys(f.names)))))
@@ -98,8 +99,8 @@ func (f *conflicts) missing(c *Sensor) {
 	}
 }
 
-// cycle reports sensors each of which needs the next one's reading.
-func (f *conflicts) cycle(cycle []*Sensor) {
+// rejectCycle reports sensors each of which needs the next one's reading.
+func (f *conflicts) rejectCycle(cycle []*Sensor) {
 	last := cycle[len(cycle)-1]
 	err := errors.New("is the sensor itself")
 	if len(cycle) > 1 {
@@ -117,8 +118,9 @@ func (f *conflicts) cycle(cycle []*Sensor) {
 	}
 }
 
-// onTimes: a rail is on for long enough to warm its sensors up.
-func (f *conflicts) onTimes() {
+// checkOnTimes checks that each rail may be on for long enough to warm its sensors
+// up.
+func (f *conflicts) checkOnTimes() {
 	for _, c := range f.sensors {
 		if r := c.Rail; r != nil && r.MaxOn > 0 && c.Warmup >= r.MaxOn {
 			f.reject(c, "warmup", fmt.Errorf("%s is no shorter than max-on of rail %s (%s), %s: the rail would be switched off before the sensor is read",

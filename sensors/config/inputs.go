@@ -9,10 +9,9 @@ import (
 	"example.org/dormouse/sensors/units"
 )
 
-// An input is a channel of a driver, or one of the quantities that it measures:
-// what the configuration may treat apart from the sensor's other readings.
-
-// ofReadings are the keys that an input takes.
+// ofReadings are the keys that an input takes. An input is a channel of a driver, or
+// one of the quantities that it measures: what the configuration may treat apart
+// from the sensor's other readings.
 var ofReadings = slices.Concat([]string{"name", "quantity"}, ofAllReadings, shortCalibration)
 
 // shortCalibration are the calibration's keys without its name.

@@ -36,7 +36,7 @@ func readRails(r *report, stanzas []*stanza, identify Identifier) *rails {
 	for _, one := range rs.list {
 		rs.checkAfter(one)
 	}
-	sorted := order.Of(rs.list, rs.after, rs.cycle)
+	sorted := order.Of(rs.list, rs.after, rs.rejectCycle)
 	for _, one := range sorted {
 		rs.addLead(one)
 	}
@@ -139,8 +139,8 @@ func (rs *rails) checkAfter(r *Rail) {
 	}
 }
 
-// cycle reports rails each of which waits for the next.
-func (rs *rails) cycle(cycle []*Rail) {
+// rejectCycle reports rails each of which waits for the next.
+func (rs *rails) rejectCycle(cycle []*Rail) {
 	var b strings.Builder
 	for _, r := range cycle {
 		fmt.Fprintf(&b, "%s (%s) after ", r.Name, rs.origin(r, "after"))

@@ -21,8 +21,8 @@ type loader struct {
 	origins map[*Sensor]map[string]Origin // where their keys were given
 }
 
-// A sensorDraft is one sensor while it is read: its settings, sorted by what
-// they belong to.
+// A sensorDraft is one sensor while it is read: its settings, by what they belong
+// to.
 type sensorDraft struct {
 	*loader
 	stanza  *stanza
@@ -41,7 +41,7 @@ func (l *loader) sensor(s *stanza) *Sensor {
 	d := &sensorDraft{loader: l, stanza: s, driver: l.driver(s),
 		common: map[string]setting{}, labels: map[string]sensors.Label{}, texts: map[string]string{}, entries: map[string][]string{},
 		inputs: map[string]inputSettings{}, origins: map[string]Origin{}, refused: map[string]bool{}}
-	d.sort()
+	d.assignSettings()
 	d.addDefaults()
 	c := &Sensor{Name: s.Name, Driver: d.driver, Origin: s.Origin, Channels: map[string]Processing{}}
 	d.schedule(c)
@@ -78,8 +78,9 @@ func (l *loader) driver(s *stanza) *sensors.Driver {
 	return d
 }
 
-// sort puts each setting where it belongs.
-func (d *sensorDraft) sort() {
+// assignSettings assigns each setting to what it belongs to, and reports those that
+// are given twice or belong to nothing.
+func (d *sensorDraft) assignSettings() {
 	seen := map[string]Origin{}
 	for _, set := range d.stanza.Settings {
 		set.Key = canonical(set.Key)
@@ -89,7 +90,7 @@ func (d *sensorDraft) sort() {
 		if d.repeated(d.stanza, set, seen) {
 			continue
 		}
-		if err := d.put(set); err != nil {
+		if err := d.assign(set); err != nil {
 			d.reject(d.stanza, set, err)
 			d.refused[set.Key] = true
 		}
@@ -112,8 +113,8 @@ func canonical(key string) string {
 	return key
 }
 
-// put puts one setting where it belongs.
-func (d *sensorDraft) put(set setting) error {
+// assign assigns one setting to what it belongs to.
+func (d *sensorDraft) assign(set setting) error {
 	if set.Null && isInput(d.driver, set.Key) { // channels: {a0: {}} chooses a channel
 		d.choose(set.Key)
 		return nil
@@ -121,7 +122,7 @@ func (d *sensorDraft) put(set setting) error {
 	if set.Key == "channels" {
 		return d.chooseChannels(set)
 	}
-	if taken, err := d.putOption(set); taken || err != nil {
+	if taken, err := d.assignOption(set); taken || err != nil {
 		return err
 	}
 	head, rest, dotted := strings.Cut(set.Key, ".")
@@ -153,9 +154,9 @@ func (d *sensorDraft) put(set setting) error {
 	return d.unknown(set)
 }
 
-// putOption puts a setting of one of the driver's options where it belongs, and
-// tells whether it is one.
-func (d *sensorDraft) putOption(set setting) (taken bool, err error) {
+// assignOption assigns a setting of one of the driver's options; taken tells whether
+// it is one.
+func (d *sensorDraft) assignOption(set setting) (taken bool, err error) {
 	if d.driver == nil {
 		return false, nil
 	}
@@ -199,7 +200,7 @@ func optionText(o sensors.Option, set setting) (string, error) {
 	return text, err
 }
 
-// choose returns the settings of an input, which is then in use.
+// choose marks an input as chosen and returns its settings.
 func (d *sensorDraft) choose(input string) inputSettings {
 	if d.inputs[input] == nil {
 		d.inputs[input] = inputSettings{}
