@@ -47,6 +47,21 @@ func (s *service) awaitEnd(ended <-chan error) error {
 	}
 }
 
+// railsOff switches off what polling that hangs has left on. A line may hang too:
+// that of an expander on a bus, say.
+func (s *service) railsOff() error {
+	off := make(chan error, 1)
+	go func() { off <- s.poller.RailsOff() }()
+	limit := time.NewTimer(stopTimeout)
+	defer limit.Stop()
+	select {
+	case err := <-off:
+		return err
+	case <-limit.C:
+		return fmt.Errorf("the rails weren't switched off within %s: one may be on; see whether what drives its line answers", duration.Format(stopTimeout))
+	}
+}
+
 // end waits for the rails to be down and for a running scrape to be answered.
 func (s *service) end(polled chan error) error {
 	var errs []error

@@ -94,7 +94,7 @@ func Run(o Options) error {
 	case <-o.Process.Done():
 		err = s.awaitEnd(ended)
 	}
-	return errors.Join(err, s.poller.RailsOff()) // where polling hangs, it hasn't
+	return errors.Join(err, s.railsOff())
 }
 
 // run is the service from its start to its end.
