@@ -35,7 +35,8 @@ type reader struct {
 	bus    *buses.Bus      // nil: its driver has none
 	ctx    context.Context // of the attempt
 	opened opened.Wires
-	locks  lock.Held // of the attempt
+	held   []sensors.Wire // of those, as the last attempt left them: the loop waits for no line
+	locks  lock.Held      // of the attempt
 
 	awaited atomic.Bool // the attempt or overdue, whichever sets it to false, ends the sensor's read
 }
@@ -121,10 +122,11 @@ func (r *reader) attempt(ctx context.Context) error {
 		r.chip.Begin(ctx, r.bus)
 	}
 	err := r.sense(ctx)
-	if !r.holds() {
-		if r.opened.CloseLines(r.log) || err != nil {
-			r.sensor = nil
-		}
+	r.held = r.held[:0]
+	if r.holds() {
+		r.held = r.opened.AppendState(r.held, r.cfg.Name)
+	} else if r.opened.CloseLines(r.log) || err != nil {
+		r.sensor = nil
 	}
 	if r.opened.CloseOthers(r.log) {
 		r.sensor = nil

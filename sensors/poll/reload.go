@@ -92,11 +92,16 @@ func (l *loop) finishReload() {
 	for _, w := range l.waiting { // for a sensor that is no longer configured
 		maps.DeleteFunc(w.await, func(s *sensor, _ int) bool { return set.byName[s.cfg.Name] != s })
 	}
+	soon := map[string]bool{}
 	for _, s := range set.sensors {
 		if s.fresh && !s.entry.Calendar() {
 			l.enlist(s)
 		}
 		l.enlistAgain(s)
+		soon[s.cfg.Power] = soon[s.cfg.Power] || s.active
+	}
+	if r.reload.rails != nil {
+		l.wires.rest(soon)
 	}
 	l.change()
 	l.wake(sensors.WakeReload)

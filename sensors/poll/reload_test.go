@@ -238,6 +238,65 @@ func TestReloadKeepsOnTimes(t *testing.T) {
 	})
 }
 
+// A supply that a reload brings is switched off, as at the start, unless a read is
+// about to raise it.
+func TestReloadBringsARail(t *testing.T) {
+	in(t, func(w *world) {
+		a := w.sensor("a", powered(supply("vcc", "GPIO17"), 0), every(time.Hour))
+		w.run(a.cfg)
+		w.pass(time.Second)
+		w.driven = nil
+		valve := w.sensor("valve", at("30 12 * * *"), powered(supply("valve", "GPIO18"), 0))
+		b := w.sensor("b", powered(supply("aux", "GPIO19"), 0))
+		w.reload(a.again(), valve.cfg, b.cfg)
+		equal(t, "outputs", w.driven, []string{"1s GPIO18 false", "1s GPIO17 false", "1s GPIO19 true", "1.01s GPIO19 false"})
+	})
+}
+
+// A reload removes one of two sensors on a rail, at each step of its read: the rail
+// stays on for the other as long as that needs it.
+func TestReloadOnASharedRail(t *testing.T) {
+	reading := func(f *fake) {
+		f.sense = func(ctx context.Context, e sensors.Env, r *sensors.Report) error {
+			r.Set(sensors.Temperature, 7)
+			return e.Sleep(ctx, 500*time.Millisecond)
+		}
+	}
+	failing := func(f *fake) {
+		f.sense = func(context.Context, sensors.Env, *sensors.Report) error { return errors.New("fails") }
+		f.cfg.Retries = 10
+	}
+	for _, c := range []struct {
+		name string
+		goes []func(*fake) // at 1.25 s, when the other warms up
+	}{
+		{"it warms up", []func(*fake){powered(supply("vcc", "GPIO17"), 1500*time.Millisecond)}},
+		{"it warms up longer", []func(*fake){powered(supply("vcc", "GPIO17"), 4*time.Second)}},
+		{"it is read", []func(*fake){powered(supply("vcc", "GPIO17"), time.Second), reading}},
+		{"it is tried again", []func(*fake){powered(supply("vcc", "GPIO17"), time.Second), failing}},
+		{"it has been read", []func(*fake){powered(supply("vcc", "GPIO17"), 0)}},
+	} {
+		in(t, func(w *world) {
+			vcc := supply("vcc", "GPIO17")
+			stays := w.sensor("stays", powered(vcc, 2*time.Second), reading)
+			goes := w.sensor("goes", c.goes...)
+			goes.cfg.Rail = vcc
+			cfg := configOf(stays.cfg, goes.cfg)
+			w.makeOf(cfg)
+			w.begin()
+			w.pass(1250 * time.Millisecond)
+			n := len(goes.moments())
+			w.reload(stays.again())
+			w.want("stays", 7)
+			equal(t, c.name, stays.moments(), seconds(2))
+			equal(t, c.name, w.driven, []string{"0s GPIO17 true", "2.5s GPIO17 false"})
+			if len(goes.moments()) != n || len(w.shot().Results) != 1 {
+				t.Errorf("%s: it was read after the reload: %v", c.name, goes.moments())
+			}
+		})
+	}
+}
+
 func TestReloadOfARailThatIsHeld(t *testing.T) {
 	in(t, func(w *world) {
 		old := supply("vcc", "GPIO17")

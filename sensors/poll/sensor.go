@@ -158,5 +158,5 @@ func (s *sensor) appendWires(wires []sensors.Wire) []sensors.Wire {
 	if s.active || !s.holds() {
 		return wires
 	}
-	return s.reader.opened.AppendState(wires, s.cfg.Name)
+	return append(wires, s.reader.held...)
 }

@@ -3,11 +3,13 @@ package poll
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/config"
 )
 
 // onSerial makes a fake open its serial port at each read.
@@ -160,5 +162,66 @@ func TestTransactionsThatBelongTogether(t *testing.T) {
 				t.Fatalf("another sensor came between: %#x", order)
 			}
 		}
+	})
+}
+
+// A line that hangs, as one of an expander whose bus does, holds up the sensor that
+// holds it, and not the loop.
+func TestALineThatHangs(t *testing.T) {
+	in(t, func(w *world) {
+		a, b := w.sensor("a", holding("GPIO22")), w.sensor("b", every(10*time.Second))
+		w.run(a.cfg, b.cfg)
+		w.pass(time.Second)
+		w.frozen = make(chan struct{})
+		w.pass(2 * time.Minute)
+		w.wantDown("a", sensors.Timeout, "hangs")
+		equal(t, "b", b.moments(), seconds(0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120))
+		if wires := w.shot().Wires; len(wires) != 0 {
+			t.Errorf("wires %+v", wires)
+		}
+		close(w.frozen)
+		w.pass(time.Minute)
+		w.want("a", 3)
+	})
+}
+
+// Sixty sensors, and on one bus each transaction takes longer than its sensor's
+// deadline: those on other buses are read and published on time.
+func TestNeighboursOfASlowBus(t *testing.T) {
+	in(t, func(w *world) {
+		answer := w.tx
+		w.tx = func(bus sensors.Bus, addr uint16, wr, r []byte) error {
+			if bus == 1 {
+				if err := w.clock.Sleep(context.Background(), 2*time.Second); err != nil {
+					return err
+				}
+				return errors.New("timed out")
+			}
+			return answer(bus, addr, wr, r)
+		}
+		var all []*config.Sensor
+		var others []*fake
+		for i := range 60 {
+			f := w.sensor(fmt.Sprintf("s%d", i), on(1+i%3, fmt.Sprintf("0x%x", 0x20+i)), converting(200*time.Millisecond), every(10*time.Second), retries(2))
+			if all = append(all, f.cfg); i%3 > 0 {
+				others = append(others, f)
+			}
+		}
+		w.run(all...)
+		w.pass(200*time.Millisecond + publishAfter) // at the latest
+		for wake := range 30 {
+			began := boot.Add(time.Duration(wake) * 10 * time.Second)
+			for _, f := range others {
+				if r := w.result(f.name); !r.Up || r.LastRead != began.Add(200*time.Millisecond) {
+					t.Fatalf("wake %d: %s was read at %v, up %v", wake, f.name, r.LastRead.Sub(boot), r.Up)
+				}
+			}
+			w.pass(10 * time.Second)
+		}
+		w.wantDown("s0", sensors.Timeout)
+		if open := w.open(2) + w.open(3); open != 0 {
+			t.Errorf("%d handles are open", open)
+		}
+		w.pass(time.Minute)
 	})
 }

@@ -452,6 +452,7 @@ type fakeBoard struct {
 	driven   []string              // when, since boot, which output became what
 	locked   map[sensors.Claim]bool
 	unlocked int
+	frozen   chan struct{} // not nil: lines answer when it is closed
 	ports    *atomic.Int32 // serial ports that are open; nil: there is none
 }
 
@@ -618,7 +619,12 @@ func (b *fakeBoard) edge(key string, err error) bool {
 	}
 }
 
-func (l *fakeLine) Active() (bool, error) { return true, nil }
+func (l *fakeLine) Active() (bool, error) {
+	if l.b.frozen != nil {
+		<-l.b.frozen
+	}
+	return true, nil
+}
 func (l *fakeLine) Close() error {
 	l.b.mu.Lock()
 	defer l.b.mu.Unlock()
