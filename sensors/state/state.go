@@ -41,7 +41,8 @@ type Store struct {
 	dir, file  string
 	boot       string   // the id of this boot; empty: not known
 	path       string   // where to write; empty: before Take, and where there is none
-	superseded []string // by what is written there
+	above      []string // files of higher names, the last of which has the content
+	superseded []string // files of lower names, by what is written to path
 }
 
 // In is the file of that name in a directory, which Write creates.
@@ -116,7 +117,7 @@ func (s *Store) open(remove, sameBoot bool) ([]byte, error) {
 	}
 	var payload []byte
 	var left []error
-	var usable []string
+	var above, below []string
 	next := 0
 	for n := range mostNames {
 		path := s.name(n)
@@ -125,8 +126,9 @@ func (s *Store) open(remove, sameBoot bool) ([]byte, error) {
 		case err != nil:
 			left = append(left, err)
 			payload, next = nil, n+1
+			above, below = nil, append(below, above...)
 		case e != nil:
-			usable = append(usable, path)
+			above = append(above, path)
 			payload = e.Payload
 			if sameBoot && (e.Boot == "" || e.Boot != s.boot) {
 				payload = nil
@@ -138,7 +140,7 @@ func (s *Store) open(remove, sameBoot bool) ([]byte, error) {
 	}
 	s.path = s.name(next)
 	if !remove {
-		s.superseded = slices.DeleteFunc(usable, func(path string) bool { return path == s.path })
+		s.above, s.superseded = slices.DeleteFunc(above, func(path string) bool { return path == s.path }), below
 	}
 	if len(left) > 0 {
 		left = append(left, fmt.Errorf("%s is used instead; move away what is in its way", s.path))
@@ -253,6 +255,9 @@ func (s *Store) write(payload []byte, flush bool) (err error) {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}
+	if err := s.moveDown(); err != nil {
+		return err
+	}
 	temp := s.path + temporary
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -267,7 +272,26 @@ func (s *Store) write(payload []byte, flush bool) (err error) {
 	return s.removeSuperseded(flush)
 }
 
-// removeSuperseded removes files under other names that are older than the one
+// moveDown gives the content of the highest name the one that is written to. A
+// file that was written there while the highest still exists would be passed over
+// by the next process if this one ended in between.
+func (s *Store) moveDown() error {
+	for i, path := range s.above {
+		var err error
+		if i < len(s.above)-1 {
+			err = os.Remove(path)
+		} else {
+			err = os.Rename(path, s.path)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("bring %s to its place: %w", path, err)
+		}
+	}
+	s.above = nil
+	return nil
+}
+
+// removeSuperseded removes files under lower names that are older than the one
 // that was just written.
 func (s *Store) removeSuperseded(flush bool) error {
 	if len(s.superseded) == 0 {

@@ -200,6 +200,45 @@ func TestAFileThatCanBeUsedAgain(t *testing.T) {
 	}
 }
 
+// TestAProcessEndsWhileItWrites: files that could be used again are under three
+// names, and whatever an interrupted Write leaves, the latest content is found.
+func TestAProcessEndsWhileItWrites(t *testing.T) {
+	dir := t.TempDir()
+	for n, payload := range []string{"50", "60", "70"} {
+		s := In(dir, "counts.json")
+		s.path = s.name(n)
+		if err := s.Write([]byte(payload)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := In(dir, "counts.json")
+	if got, err := s.Last(); string(got) != "70" || err != nil {
+		t.Fatalf("%q, %v", got, err)
+	}
+	// It can't write: a directory that isn't empty has the temporary file's name.
+	temp := filepath.Join(dir, "counts.json"+temporary)
+	if err := os.MkdirAll(filepath.Join(temp, "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Write([]byte("80")); err == nil {
+		t.Fatal("it was written")
+	}
+	if err := os.RemoveAll(temp); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := In(dir, "counts.json").Last(); string(got) != "70" || err != nil {
+		t.Errorf("after a write that failed %q, %v", got, err)
+	}
+	// It ends when the file is written, before it removes any other.
+	s.superseded = []string{filepath.Join(dir, "missing", "\x00")}
+	if err := s.Write([]byte("80")); err == nil {
+		t.Fatal("nothing is said of a file that can't be removed")
+	}
+	if got, err := In(dir, "counts.json").Last(); string(got) != "80" || err != nil {
+		t.Errorf("after a write without the removal %q, %v", got, err)
+	}
+}
+
 func TestAFIFOIsNotWaitedFor(t *testing.T) {
 	dir := t.TempDir()
 	if err := unix.Mkfifo(filepath.Join(dir, "counts.json"), 0o644); err != nil {
