@@ -17,8 +17,8 @@ import (
 
 // State is what a pidfile and its lock tell of a daemon.
 type State struct {
-	Code     int    `json:"code"` // an LSB status: StatusRunning, StatusDead, …
-	PID      int    `json:"pid,omitempty"`
+	Code     int    `json:"code"`               // an LSB status: StatusRunning, StatusDead, …
+	PID      int    `json:"pid,omitempty"`      // 0: not known for sure
 	Starting bool   `json:"starting,omitempty"` // it isn't ready yet
 	Text     string `json:"text"`
 }
@@ -42,6 +42,7 @@ type inquiry struct {
 	file     *os.File // nil: there is none
 	trusted  []uint32 // whose process may hold the pidfile
 	reported bool     // the kernel reported the process; else its number is that in the file
+	unsure   error    // why the process that holds the file isn't known
 }
 
 func (q *inquiry) close() {
@@ -68,7 +69,7 @@ func inquire(pidFile string) *inquiry {
 	switch {
 	case q.file != nil:
 	case q.reported:
-		q.State = State{StatusRunning, h.PID, false, fmt.Sprintf("process %d runs, but its pidfile %s was removed", h.PID, pidFile)}
+		q.State = q.lost(h, "was removed", pidFile)
 		return q
 	case ok: // the daemon, whose user can't be known without the file, or anybody else
 		return unknown(fmt.Errorf("there is no pidfile %s, and process %d of user %d holds the name of its second lock: end it if it is the daemon", pidFile, h.PID, h.UID))
@@ -85,7 +86,7 @@ func inquire(pidFile string) *inquiry {
 	case held:
 		q.State = q.running(h, pid, err)
 	case q.reported: // the file may be a new one, beside the one the daemon holds
-		q.State = State{StatusRunning, h.PID, false, fmt.Sprintf("process %d runs, but its pidfile %s was replaced", h.PID, pidFile)}
+		q.State = q.lost(h, "was replaced", pidFile)
 	case err == nil && pid == 0: // emptied at its end
 		q.State = State{Code: StatusStopped, Text: "not running"}
 	default:
@@ -94,23 +95,61 @@ func inquire(pidFile string) *inquiry {
 	return q
 }
 
+// lost is the state of a daemon whose pidfile isn't where it was.
+func (q *inquiry) lost(h holder, how, pidFile string) State {
+	if h.PID == 0 {
+		q.unsure = errElsewhere
+		return State{Code: StatusRunning, Text: fmt.Sprintf("running %s, but its pidfile %s %s", elsewhere, pidFile, how)}
+	}
+	return State{StatusRunning, h.PID, false, fmt.Sprintf("process %d runs, but its pidfile %s %s", h.PID, pidFile, how)}
+}
+
 // running is the state of a daemon whose pidfile is locked. pid is the number in
 // the file, 0 where none is written yet, and err why it can't be read.
 func (q *inquiry) running(h holder, pid int, err error) State {
-	switch {
-	case err == nil && pid == 0:
+	if err == nil && pid == 0 {
 		if !q.reported {
 			h.PID = 0
 		}
 		return State{StatusRunning, h.PID, true, "being started"}
-	case q.reported && err != nil:
-		return State{StatusRunning, h.PID, false, fmt.Sprintf("running as process %d, but %v", h.PID, err)}
-	case q.reported && pid != h.PID:
-		return State{StatusRunning, h.PID, false, fmt.Sprintf("running as process %d, but %s names process %d", h.PID, q.file.Name(), pid)}
+	}
+	switch {
+	case q.reported && h.PID == 0:
+		q.unsure = errElsewhere
+		return State{Code: StatusRunning, Text: "running " + elsewhere}
+	case !q.reported:
+		return q.named(pid, err)
 	case err != nil:
-		return State{Code: StatusRunning, Text: fmt.Sprintf("running, but %v", err)}
+		return State{StatusRunning, h.PID, false, fmt.Sprintf("running as process %d, but %v", h.PID, err)}
+	case pid != h.PID:
+		return State{StatusRunning, h.PID, false, fmt.Sprintf("running as process %d, but %s names process %d", h.PID, q.file.Name(), pid)}
 	}
 	return State{StatusRunning, pid, false, fmt.Sprintf("running as process %d", pid)}
+}
+
+// named is the state where only the number in the locked file can tell which
+// process holds it, which counts if that process has the file open.
+func (q *inquiry) named(pid int, err error) State {
+	if err == nil {
+		var h *handle
+		if h, err = openByFile(q.file, pid); err == nil {
+			h.close()
+			return State{StatusRunning, pid, false, fmt.Sprintf("running as process %d", pid)}
+		}
+	} else {
+		err = fmt.Errorf("pidfile %s is locked, but it isn't known by which process: %w", q.file.Name(), err)
+	}
+	if again, _ := readPID(q.file); again != pid { // a start had locked it, and not emptied it yet
+		return State{Code: StatusRunning, Starting: true, Text: "being started"}
+	}
+	q.unsure = err
+	switch {
+	case errors.Is(err, unix.ESRCH):
+		return State{Code: StatusDead, PID: pid, Text: fmt.Sprintf("not running; process %d has just ended", pid)}
+	case errors.Is(err, fs.ErrPermission): // nothing speaks against it
+		return State{Code: StatusRunning, Text: fmt.Sprintf("running: %s is locked; only root can find out whether by process %d, which it names", q.file.Name(), pid)}
+	}
+	return State{Code: StatusUnknown, Text: fmt.Sprintf("unknown: %v", err)}
 }
 
 // trust finds out whose process may hold the pidfile: root's, the caller's, and
@@ -177,6 +216,10 @@ func tryDaemon(pidFile string) (*handle, State, error) {
 	defer q.close()
 	s := q.State
 	switch {
+	case errors.Is(q.unsure, unix.ESRCH):
+		return nil, s, nil
+	case q.unsure != nil:
+		return nil, s, inField("PIDFile", q.unsure)
 	case s.Code == StatusUnknown:
 		return nil, s, inField("PIDFile", errors.New(s.Text))
 	case !s.Running():
@@ -216,6 +259,11 @@ func openProcess(pid int) (*handle, error) {
 // errForeign is that a process isn't the daemon's.
 var errForeign = errors.New("nothing was sent to it")
 
+const elsewhere = "in another PID namespace, such as a container's"
+
+// errElsewhere is that the kernel has no number for the process here.
+var errElsewhere = errors.New("the daemon runs " + elsewhere + ": send it signals there")
+
 // belongsTo fails where the process isn't the user's, be it that its number was
 // given to another, be it that it has executed a set-user-ID program.
 func (h *handle) belongsTo(uid uint32) error {
@@ -236,6 +284,12 @@ func (h *handle) belongsTo(uid uint32) error {
 // file's lock. The number alone proves nothing: a daemon's user may write any.
 func openByFile(file *os.File, pid int) (*handle, error) {
 	h, err := openProcess(pid)
+	if errors.Is(err, unix.ESRCH) {
+		// A process closes its files before its number is free.
+		if held, lockErr := locked(int(file.Fd())); lockErr != nil || held {
+			return nil, errors.Join(lockErr, fmt.Errorf("pidfile %s is locked, but there is no process %d, which it names: the process that holds it may be %s", file.Name(), pid, elsewhere))
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

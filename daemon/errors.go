@@ -32,7 +32,7 @@ type RunningError struct {
 func (e *RunningError) Error() string {
 	switch {
 	case e.PID == 0:
-		return fmt.Sprintf("already running: %s is locked by a process that hasn't said who it is", e.PIDFile)
+		return fmt.Sprintf("already running: %s is locked by a process whose number can't be found out here", e.PIDFile)
 	case e.Starting:
 		return fmt.Sprintf("being started already, by process %d, which holds %s", e.PID, e.PIDFile)
 	}

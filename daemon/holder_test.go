@@ -110,8 +110,14 @@ func TestStopWhereTheHolderIsNotTold(t *testing.T) {
 	if !errors.Is(err, unix.EAGAIN) {
 		t.Fatal(err)
 	}
+	if s := Status(h.pidFile); s.Code != StatusRunning || s.PID != pid {
+		t.Errorf("status %+v, want process %d", s, pid)
+	}
 	other := victim(t)
 	h.overwrite(other.Process.Pid)
+	if s := Status(h.pidFile); s.Code != StatusUnknown || s.PID != 0 {
+		t.Errorf("status %+v, want that the process isn't known", s)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if _, err := Stop(ctx, h.pidFile); !errors.Is(err, errForeign) || !strings.Contains(err.Error(), fmt.Sprintf("not by process %d", other.Process.Pid)) {

@@ -72,8 +72,8 @@ func lockSocket(path string, trusted []uint32) (lock *os.File, warning string, e
 	}
 	holder, ok := holderOf(path)
 	switch {
-	case !ok:
-		return nil, "", &RunningError{PIDFile: path}
+	case !ok: // a daemon answers, unless it is stopped and was asked by very many
+		return nil, fmt.Sprintf("a process that doesn't answer holds the name of the second lock: %s", without), nil
 	case slices.Contains(trusted, holder.UID):
 		return nil, "", &RunningError{PIDFile: path, PID: holder.PID}
 	}
@@ -91,13 +91,13 @@ func hash(s string) string {
 
 // A holder is the process that called listen on the name last.
 type holder struct {
-	PID int
+	PID int // 0: of another PID namespace
 	UID uint32
 }
 
 // holderOf tells who holds the name of the pidfile. ok is false where nobody
-// does, where so many ask that it takes more than a second, as of a process that
-// is stopped, and where it is a process of another PID namespace.
+// does, and where so many ask that it takes more than a second, as of a process
+// that is stopped.
 func holderOf(path string) (h holder, ok bool) {
 	err := withHolder(path, func(fd int, found holder) error {
 		h = found
@@ -134,9 +134,6 @@ func withHolder(path string, f func(fd int, h holder) error) error {
 	if err != nil {
 		return err
 	}
-	if who.Pid == 0 { // of another PID namespace
-		return errNoHolder
-	}
 	return f(fd, holder{int(who.Pid), who.Uid})
 }
 
@@ -145,7 +142,7 @@ func withHolder(path string, f func(fd int, h holder) error) error {
 // can't be told.
 func openHolder(path string, trusted []uint32) (found *handle, err error) {
 	err = withHolder(path, func(fd int, h holder) error {
-		if !slices.Contains(trusted, h.UID) {
+		if h.PID == 0 || !slices.Contains(trusted, h.UID) {
 			return errNoHolder
 		}
 		// The process that called listen, even if its number is another's by

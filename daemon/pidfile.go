@@ -46,11 +46,12 @@ func lockPIDFile(path string, who *identity) (*pidFile, error) {
 	}
 }
 
-// errMoved tells that the file was removed or replaced while it was locked.
+// errMoved tells that the file was removed or replaced while it was locked, or
+// that its lock was released: it is to be tried again.
 var errMoved = errors.New("the file was replaced")
 
 func tryPIDFile(path string, who *identity) (*pidFile, error) {
-	fd, err := openRetry(path, pidFileFlags, 0o644)
+	fd, err := openRetry(path, pidFileFlags, 0o600) // for others when it is locked: whoever can read it could lock it first
 	switch {
 	case errors.Is(err, unix.ELOOP):
 		return nil, fmt.Errorf("pidfile %s is a symbolic link: writing through it could overwrite another file; remove it: %w", path, err)
@@ -80,7 +81,7 @@ func (p *pidFile) take(who *identity) error {
 	}
 	if err := setLock(fd); err != nil {
 		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-			return runningError(p.path, p.file)
+			return p.refused()
 		}
 		return fmt.Errorf("lock pidfile %s: %w", p.path, err)
 	}
@@ -104,6 +105,25 @@ func (p *pidFile) take(who *identity) error {
 		return fmt.Errorf("empty pidfile %s: %w", p.path, err)
 	}
 	return nil
+}
+
+// refused says why the file can't be locked. A lock that others share is no
+// daemon's, but of somebody who may only read what a daemon has left there: the
+// file is removed, since that process could keep each daemon from starting.
+func (p *pidFile) refused() error {
+	kind, err := lockKind(int(p.file.Fd()))
+	switch {
+	case err != nil:
+		return fmt.Errorf("lock of pidfile %s: %w", p.path, err)
+	case kind == unix.F_WRLCK:
+		return runningError(p.path)
+	case kind == unix.F_UNLCK: // released meanwhile
+		return errMoved
+	}
+	if err := os.Remove(p.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("pidfile %s is locked by a process that may only read it, and no daemon does that: remove the file: %w", p.path, err)
+	}
+	return errMoved
 }
 
 // checkKind refuses a file that writing a number into could harm.
@@ -216,13 +236,19 @@ func setLock(fd int) error {
 	return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
 }
 
-// locked tells whether somebody else holds the lock.
+// locked tells whether somebody else holds the lock: that to write, since anybody
+// who can read the file can take the other.
 func locked(fd int) (bool, error) {
+	kind, err := lockKind(fd)
+	return kind == unix.F_WRLCK, err
+}
+
+// lockKind is which lock of the file somebody else holds: F_WRLCK, F_RDLCK or
+// F_UNLCK.
+func lockKind(fd int) (int16, error) {
 	lock := unix.Flock_t{Type: unix.F_WRLCK}
-	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &lock); err != nil {
-		return false, err
-	}
-	return lock.Type != unix.F_UNLCK, nil
+	err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &lock)
+	return lock.Type, err
 }
 
 // readPID reads the process id; 0 where none is written yet.
@@ -243,18 +269,11 @@ func readPID(f *os.File) (int, error) {
 // runningError says who holds the pidfile. A start in progress has locked it and
 // not written yet; its process is asked for by the socket, which it takes within
 // microseconds of the lock.
-func runningError(path string, f *os.File) error {
+func runningError(path string) error {
 	e := &RunningError{PIDFile: path}
 	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if pid, err := readPID(f); err == nil && pid > 0 {
-			e.PID = pid
-			break
-		}
-		if holder, ok := holderOf(path); ok {
-			e.PID, e.Starting = holder.PID, true
-			break
-		}
-		if held, err := locked(int(f.Fd())); err != nil || !held {
+		s := Status(path)
+		if e.PID, e.Starting = s.PID, s.Starting; e.PID > 0 || !e.Starting && s.Code != StatusUnknown {
 			break
 		}
 	}

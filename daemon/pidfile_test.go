@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,11 +58,11 @@ func TestLockOutlivesItsRivals(t *testing.T) {
 	if f, err := os.Open(path); err != nil || f.Close() != nil {
 		t.Fatal(err)
 	}
-	if err := p.write(4321); err != nil {
+	if err := p.write(os.Getpid()); err != nil {
 		t.Fatal(err)
 	}
 	var running *RunningError
-	if _, err := lockPIDFile(path, nil); !errors.As(err, &running) || running.PID != 4321 {
+	if _, err := lockPIDFile(path, nil); !errors.As(err, &running) || running.PID != os.Getpid() {
 		t.Errorf("locked twice: %v", err)
 	}
 	if err := p.remove(); err != nil {
@@ -137,12 +138,65 @@ func TestStatus(t *testing.T) {
 	if _, err := p.file.WriteAt([]byte("junk"), 0); err != nil {
 		t.Fatal(err)
 	}
-	if s := Status(path); s.Code != StatusRunning || !strings.Contains(s.Text, "isn't a process id") {
+	if s := Status(path); s.Code != StatusUnknown || !strings.Contains(s.Text, "isn't a process id") {
 		t.Errorf("locked junk: %+v", s)
+	}
+	if err := p.file.Truncate(0); err != nil {
+		t.Fatal(err)
+	}
+	other := victim(t).Process.Pid
+	if err := p.write(other); err != nil {
+		t.Fatal(err)
+	}
+	if s := Status(path); s.Code != StatusUnknown || s.PID != 0 || !strings.Contains(s.Text, fmt.Sprintf("not by process %d", other)) {
+		t.Errorf("locked by another than the file names: %+v", s)
+	}
+	if err := p.write(math.MaxInt32); err != nil {
+		t.Fatal(err)
+	}
+	if s := Status(path); s.Code != StatusUnknown || s.PID != 0 || !strings.Contains(s.Text, "another PID namespace") {
+		t.Errorf("locked, with the number of no process: %+v", s)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience/2)
+	defer cancel()
+	if _, err := Stop(ctx, path); err == nil || errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "another PID namespace") {
+		t.Errorf("stopped what isn't known: %v", err)
+	}
+	if err := p.write(os.Getpid()); err != nil {
+		t.Fatal(err)
+	}
+	if s := Status(path); s.Code != StatusRunning || s.PID != os.Getpid() {
+		t.Errorf("locked by the one that the file names: %+v", s)
 	}
 	if err := p.remove(); err != nil {
 		t.Error(err)
 	}
+}
+
+// Whoever can read what a killed daemon has left can lock it as well, so that
+// nobody can lock it to write: that neither looks like a daemon nor keeps one
+// from starting.
+func TestLockedByAReader(t *testing.T) {
+	h := newHelper(t)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(h.pidFile), 0o755), os.WriteFile(h.pidFile, []byte("1\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(h.pidFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK}); err != nil {
+		t.Fatal(err)
+	}
+	if s := Status(h.pidFile); s.Code != StatusDead {
+		t.Errorf("status %+v", s)
+	}
+	pid := h.mustStart()
+	if s := Status(h.pidFile); s.Code != StatusRunning || s.PID != pid {
+		t.Errorf("status %+v, want running as %d", s, pid)
+	}
+	h.stop()
 }
 
 func TestStopWhatDoesNotRun(t *testing.T) {
@@ -219,9 +273,9 @@ func TestSocketLockOfAStranger(t *testing.T) {
 	if h, ok := holderOf(path); ok {
 		t.Errorf("still told: %+v", h)
 	}
-	running = nil
-	if _, _, err := lockSocket(path, []uint32{self}); !errors.As(err, &running) || running.PID != 0 {
-		t.Errorf("held by somebody: %v", err)
+	// Anybody's process can do that to keep the daemon from starting.
+	if other, warning, err := lockSocket(path, []uint32{self}); other != nil || err != nil || !strings.Contains(warning, "doesn't answer") {
+		t.Errorf("held by somebody: %v, %q, %v", other, warning, err)
 	}
 }
 
@@ -266,9 +320,9 @@ func TestSocketLockByPlace(t *testing.T) {
 
 func TestRunningErrorText(t *testing.T) {
 	for want, e := range map[string]*RunningError{
-		"already running as process 7, which holds /p; stop it first":           {"/p", 7, false},
-		"being started already, by process 7, which holds /p":                   {"/p", 7, true},
-		"already running: /p is locked by a process that hasn't said who it is": {"/p", 0, false},
+		"already running as process 7, which holds /p; stop it first":                     {"/p", 7, false},
+		"being started already, by process 7, which holds /p":                             {"/p", 7, true},
+		"already running: /p is locked by a process whose number can't be found out here": {"/p", 0, false},
 	} {
 		if got := e.Error(); got != want {
 			t.Errorf("got %q, want %q", got, want)

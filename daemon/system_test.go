@@ -6,9 +6,11 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -440,6 +442,58 @@ func TestFirstProcess(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("ended by %v", err)
+	}
+}
+
+// A process of a PID namespace has no number for one outside it. The number in
+// the pidfile is of no process there, or of another one.
+func TestFromAnotherPIDNamespace(t *testing.T) {
+	h := newHelper(t)
+	pid := h.mustStart()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		flags  []string
+		number int
+		want   string // of a State
+	}{
+		{nil, pid, "0 0 running in another PID namespace"},
+		{nil, 1, "0 0 running in another PID namespace"},
+		{[]string{"--net"}, math.MaxInt32, "4 0 unknown: pidfile "},
+		{[]string{"--net"}, 1, "4 0 unknown: pidfile "}, // unshare's child, which asks
+	} {
+		h.overwrite(tt.number)
+		args := append(tt.flags, "--pid", "--fork", "--kill-child", "--mount-proc", self, "-test.run", "^TestAskInsideANamespace$", "-test.v")
+		cmd := exec.Command("unshare", args...)
+		cmd.Env = append(os.Environ(), "INSIDE_PIDFILE="+h.pidFile)
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "state "+tt.want) || !strings.Contains(string(out), "--- PASS") {
+			t.Errorf("%v, with process %d in the file: %v\n%s\nwant %q", tt.flags, tt.number, err, out, tt.want)
+		}
+	}
+	h.overwrite(pid)
+	h.stop()
+}
+
+// TestAskInsideANamespace is run by TestFromAnotherPIDNamespace as the first
+// process of one; in the test run itself it asks for a daemon that isn't there.
+func TestAskInsideANamespace(t *testing.T) {
+	file, want := os.Getenv("INSIDE_PIDFILE"), "PID namespace"
+	switch b, _ := os.ReadFile(file); {
+	case file == "":
+		file, want = filepath.Join(t.TempDir(), "pid"), ErrNotRunning.Error()
+	case Status(file).Code == StatusUnknown && string(b) == "1\n":
+		want = "not by process 1"
+	}
+	s := Status(file)
+	fmt.Println("state", s.Code, s.PID, s.Text)
+	// At once: nothing changes by waiting.
+	ctx, cancel := context.WithTimeout(t.Context(), patience/2)
+	defer cancel()
+	if _, err := Stop(ctx, file); err == nil || errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), want) {
+		t.Errorf("stop: %v, want %q", err, want)
 	}
 }
 
