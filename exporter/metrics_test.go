@@ -332,12 +332,12 @@ func TestConflicts(t *testing.T) {
 		one, two sensors.Reading
 		want     string // in the log; empty: no conflict
 	}{
-		{"another type", reading("a", sensors.Gauge, "A."), reading("a", sensors.Counter, "A."), "has the type counter here, but sensor one exports it as a gauge"},
+		{"another type", reading("a", sensors.Gauge, "A."), reading("a", sensors.Counter, "A."), "has the type counter here, but sensor one exports it with the type gauge"},
 		{"another help", reading("a", sensors.Gauge, "A."), reading("a", sensors.Gauge, "B."), ""},
 		{"a histogram's sum", reading("a", sensors.Histogram, "A."), reading("a_sum", sensors.Gauge, "B."), "its series a_sum would be taken for one of a"},
 		{"a summary over a count", reading("a_count", sensors.Gauge, "A."), reading("a", sensors.Summary, "B."), "its series a_count would be taken for one of a_count"},
 		{"a counter's name in OpenMetrics", reading("a_total", sensors.Counter, "A."), reading("a", sensors.Gauge, "B."), "would be taken for one of a_total"},
-		{"a built-in family", reading("b", sensors.Gauge, "B."), reading("sensor_temperature_celsius", sensors.Counter, "A."), "has the type counter here, but dormouse exports it as a gauge"},
+		{"a built-in family", reading("b", sensors.Gauge, "B."), reading("sensor_temperature_celsius", sensors.Counter, "A."), "has the type counter here, but dormouse exports it with the type gauge"},
 		{"a family of ours", reading("b", sensors.Gauge, "B."), reading("dormouse_sensor_up", sensors.Gauge, "A."), "reserved"},
 		{"a reserved name", reading("b", sensors.Gauge, "B."), reading("process_cpu_seconds_total", sensors.Counter, "A."), "reserved"},
 		{"no name", reading("b", sensors.Gauge, "B."), labelled(&sensors.Quantity{Name: "x", Metric: " \xff"}), "not a valid metric name"},

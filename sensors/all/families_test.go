@@ -63,7 +63,7 @@ func TestProgramsThatContradictEachOther(t *testing.T) {
 			t.Errorf("the page has %q", absent)
 		}
 	}
-	for i, want := range []string{"", "", "jobs has the type counter here, but sensor first exports it as a gauge", "sensor_temperature_celsius has the type counter here, but dormouse exports it as a gauge"} {
+	for i, want := range []string{"", "", "jobs has the type counter here, but sensor first exports it with the type gauge", "sensor_temperature_celsius has the type counter here, but dormouse exports it with the type gauge"} {
 		r := shot.Results[i]
 		got := ""
 		if len(r.Failures) > 0 {

@@ -64,7 +64,7 @@ func (f *Families) Admit(q *sensors.Quantity, owner string) (help string, err er
 func (f *Families) Define(name string, kind sensors.Kind, help, owner string) (string, error) {
 	if o := f.byName[name]; o != nil && o.name == name {
 		if o.kind != kind {
-			return "", fmt.Errorf("%s has the type %s here, but %s exports it as a %s: give it another name", name, kind, o.owner, o.kind)
+			return "", fmt.Errorf("%s has the type %s here, but %s exports it with the type %s: give it the same type or another name", name, kind, o.owner, o.kind)
 		}
 		return o.help, nil
 	}

@@ -20,10 +20,10 @@ func TestFamilies(t *testing.T) {
 	}{
 		{sensors.Temperature, "sensor a", "Temperature.", ""},
 		{program("sensor_temperature_celsius", "Warmth.", sensors.Gauge), "sensor b", "Temperature.", ""},
-		{program("sensor_temperature_celsius", "Temperature.", sensors.Counter), "sensor b", "", "sensor_temperature_celsius has the type counter here, but dormouse exports it as a gauge: give it another name"},
+		{program("sensor_temperature_celsius", "Temperature.", sensors.Counter), "sensor b", "", "sensor_temperature_celsius has the type counter here, but dormouse exports it with the type gauge: give it the same type or another name"},
 		{program("jobs", "Jobs.", sensors.Gauge), "sensor b", "Jobs.", ""},
 		{program("jobs", "Tasks.", sensors.Gauge), "sensor c", "Jobs.", ""},
-		{program("jobs", "Jobs.", sensors.Untyped), "sensor c", "", "jobs has the type untyped here, but sensor b exports it as a gauge"},
+		{program("jobs", "Jobs.", sensors.Untyped), "sensor c", "", "jobs has the type untyped here, but sensor b exports it with the type gauge"},
 		{program("size", "", sensors.Histogram), "sensor c", "", ""},
 		{program("size_bucket", "", sensors.Gauge), "sensor d", "", "size_bucket: its series size_bucket would be taken for one of size, which sensor c exports"},
 		{program("jobs_total", "", sensors.Counter), "sensor d", "", "jobs_total: its series jobs would be taken for one of jobs, which sensor b exports"},

@@ -305,11 +305,11 @@ func TestConflicts(t *testing.T) {
 		for range 2 { // when they are new, and ever after
 			w.want("a", 1)
 			w.want("b", 2)
-			if f := w.result("b").Failures; len(f) != 1 || !strings.Contains(f[0].Err.Error(), "jobs has the type counter here, but sensor a exports it as a gauge") {
+			if f := w.result("b").Failures; len(f) != 1 || !strings.Contains(f[0].Err.Error(), "jobs has the type counter here, but sensor a exports it with the type gauge") {
 				t.Errorf("%+v", f)
 			}
 			w.want("c", 1) // another HELP loses no reading
-			w.wantDown("d", sensors.IO, "dormouse exports it as a gauge")
+			w.wantDown("d", sensors.IO, "dormouse exports it with the type gauge")
 			w.want("e", 1)
 			w.wantDown("f", sensors.IO, "label room of its own")
 			w.want("g", 1)

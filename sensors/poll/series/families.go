@@ -49,6 +49,9 @@ func (f *Families) Check(t *Table) bool {
 		return false
 	}
 	t.unchecked = false
+	if f.checked > 0 && t.forgetRetyped() {
+		f.recheck()
+	}
 	conflicts := false
 	for _, e := range t.list {
 		if e.checked {
@@ -75,9 +78,14 @@ func (f *Families) forget() {
 	for _, t := range f.tables {
 		known += t.Len()
 	}
-	if f.checked <= 2*known+mostForgotten {
-		return
+	if f.checked > 2*known+mostForgotten {
+		f.recheck()
 	}
+}
+
+// recheck makes the families of the series that are there. What contradicted
+// others is checked again.
+func (f *Families) recheck() {
 	_ = f.register() // Reset has reported it
 	for _, t := range f.tables {
 		t.uncheck(func(e *series) bool { return e.conflict != nil })
@@ -88,6 +96,24 @@ func (f *Families) forget() {
 			}
 		}
 	}
+}
+
+// forgetRetyped drops the series that the sensor now reports with another type,
+// and tells whether there were any: the author of a program has corrected its
+// TYPE lines. Their family would refuse the new series until the next reload.
+func (t *Table) forgetRetyped() bool {
+	now := map[string]*series{}
+	for _, e := range t.list {
+		if !e.checked {
+			now[e.family] = e
+		}
+	}
+	before := len(t.list)
+	t.forget(func(e *series) bool {
+		n := now[e.family]
+		return n != nil && e.checked && e.read < n.read && e.out.Kind != n.out.Kind
+	})
+	return len(t.list) < before
 }
 
 // uncheck has those series checked again for which again is true.

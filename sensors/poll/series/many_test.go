@@ -122,7 +122,7 @@ func TestAConflictWithWhatIsGone(t *testing.T) {
 	counter := &sensors.Quantity{Name: "x", Metric: "x", Kind: sensors.Counter}
 	m.report.Set(gauge, 1)
 	m.report.Set(counter, 2)
-	if out := m.sense(); len(out.Readings) != 1 || out.Refused != 1 || !strings.Contains(out.Failures[0].Err.Error(), "exports it as a gauge") {
+	if out := m.sense(); len(out.Readings) != 1 || out.Refused != 1 || !strings.Contains(out.Failures[0].Err.Error(), "exports it with the type gauge") {
 		t.Fatalf("%+v", out)
 	}
 	for i := range 5 * mostForgotten {
@@ -136,5 +136,46 @@ func TestAConflictWithWhatIsGone(t *testing.T) {
 	m.report.Set(counter, 2)
 	if out := m.sense(); len(out.Readings) != 1 || out.Readings[0].Value != 2 {
 		t.Errorf("%+v", out)
+	}
+}
+
+// The author of a program corrects its TYPE line: the next run is published. While
+// another sensor still exports the old type, the new one is refused.
+func TestAProgramCorrectsItsType(t *testing.T) {
+	untyped := &sensors.Quantity{Name: "x", Metric: "x", Kind: sensors.Untyped}
+	gauge := &sensors.Quantity{Name: "x", Metric: "x", Kind: sensors.Gauge}
+	var all Families
+	var tables []*Table
+	for _, name := range []string{"a", "b"} {
+		tables = append(tables, NewTable(&config.Sensor{Name: name, Driver: &sensors.Driver{Name: "fake"}}))
+	}
+	if err := all.Reset(tables); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range []struct {
+		table *Table
+		as    *sensors.Quantity
+		want  string // error
+	}{
+		{tables[0], untyped, ""},
+		{tables[1], untyped, ""},
+		{tables[0], gauge, "x has the type gauge here, but sensor b exports it with the type untyped"},
+		{tables[1], gauge, ""},
+		{tables[0], gauge, ""},
+		{tables[1], untyped, "x has the type untyped here, but sensor a exports it with the type gauge"},
+		{tables[1], gauge, ""},
+	} {
+		var report sensors.Report
+		report.Set(c.as, 1)
+		out := c.table.Process(uint64(i+1), &report, nil)
+		if all.Check(c.table) {
+			out = c.table.Withdraw()
+		}
+		switch {
+		case c.want == "" && (len(out.Readings) != 1 || out.Readings[0].Quantity.Kind != c.as.Kind):
+			t.Errorf("run %d: %+v", i, out)
+		case c.want != "" && (out.Refused != 1 || !strings.Contains(out.Failures[0].Err.Error(), c.want)):
+			t.Errorf("run %d: %+v, want %s", i, out, c.want)
+		}
 	}
 }
