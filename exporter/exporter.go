@@ -165,7 +165,7 @@ func (e *Exporter) route(path string) http.HandlerFunc {
 func TelemetryPath(path string) (string, error) {
 	path = "/" + strings.TrimLeft(path, "/")
 	if strings.ContainsAny(path, "?# %") { // what follows % is decoded in a request
-		return "", fmt.Errorf("%q is no path: write one such as /metrics, without ?, #, %% and spaces", path)
+		return "", fmt.Errorf("%q is not a path: write one such as /metrics, without ?, #, %% and spaces", path)
 	}
 	if e := (&Exporter{}); e.route(path) != nil || strings.HasPrefix(path, "/-/") {
 		return "", fmt.Errorf("%s is the path of another page: write one such as /metrics", path)

@@ -184,7 +184,7 @@ func (o Option) Parse(text string) (any, error) {
 			if near != "" && len(o.Choices) > 8 {
 				return nil, fmt.Errorf("%q is unknown%s", text, near)
 			}
-			return nil, fmt.Errorf("%q is none of %s%s", text, strings.Join(o.Choices, ", "), near)
+			return nil, fmt.Errorf("%q is not one of %s%s", text, strings.Join(o.Choices, ", "), near)
 		}
 		return text, nil
 	case SensorRefOption:

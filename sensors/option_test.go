@@ -47,7 +47,7 @@ func TestOptionParse(t *testing.T) {
 		{Option{Type: NumberOption, Unit: units.Meters}, "12cm", 0.12, ""},
 		{Option{Type: NumberOption, Range: &Range{0, 1}}, "1.0001", nil, `"1.0001" is outside 0.00 to 1.00`},
 		{Option{Type: EnumOption, Choices: []string{"up", "down"}}, "up", "up", ""},
-		{Option{Type: EnumOption, Choices: []string{"up", "down"}}, "dwon", nil, `"dwon" is none of up, down (did you mean down?)`},
+		{Option{Type: EnumOption, Choices: []string{"up", "down"}}, "dwon", nil, `"dwon" is not one of up, down (did you mean down?)`},
 		{Option{Type: EnumOption, Choices: []string{"up", "down"}}, "UP", nil, "did you mean up?"},
 		{Option{Type: DurationOption}, "50ms", 50 * time.Millisecond, ""},
 		{Option{Type: DurationOption, Range: &Range{1, 60}}, "5m", nil, `"5m" is outside 1s to 1m`},
@@ -101,7 +101,7 @@ func TestNewOptionsTellsEverything(t *testing.T) {
 	if !ok || len(joined.Unwrap()) != 4 {
 		t.Fatalf("error is %v, want four", err)
 	}
-	for _, want := range []string{"pin: is missing: the line", "pul: is not a key of driver switch (did you mean pull?)", `active: "no" is none of high, low`, `debounce: "5" has no unit`} {
+	for _, want := range []string{"pin: is missing: the line", "pul: is not a key of driver switch (did you mean pull?)", `active: "no" is not one of high, low`, `debounce: "5" has no unit`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error lacks %q:\n%v", want, err)
 		}

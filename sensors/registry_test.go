@@ -97,7 +97,7 @@ func TestUnknownDriver(t *testing.T) {
 
 func TestDidYouMean(t *testing.T) {
 	known := []string{"every", "timeout", "power", "addr", "bus", "up"}
-	for word, want := range map[string]string{"evry": "every", "tiemout": "timeout", "adr": "addr", "ADDR": "addr", "pu": "up", "zzz": "",
+	for word, want := range map[string]string{"evry": "every", "tiemout": "timeout", "adr": "addr", "ADDR": "addr", "pu": "up", "zzz": "", "bao": "",
 		"": "", strings.Repeat("x", 100): "", "bis": "bus"} {
 		got := DidYouMean(word, known)
 		if want != "" {

@@ -55,7 +55,7 @@ func OpenSerial(e Env, c SerialConfig) (Serial, error) {
 func parsePort(_ Option, text string) (any, error) {
 	path, ok := strings.CutPrefix(text, "/dev/")
 	if !ok || path == "" || strings.HasSuffix(path, "/") || slices.Contains(strings.Split(path, "/"), "..") {
-		return nil, fmt.Errorf("%q is no serial port: write its device, such as %s or a name below /dev/serial/by-id (dormouse scan lists them)", text, headerPort)
+		return nil, fmt.Errorf("%q is not a serial port: write its device, such as %s or a name below /dev/serial/by-id (dormouse scan lists them)", text, headerPort)
 	}
 	return text, nil
 }

@@ -83,7 +83,7 @@ func OpenSPI(e Env, c SPIConfig) (SPIConn, error) { return openWire[SPIConn](e, 
 func parseSPIBus(_ Option, text string) (any, error) {
 	n, err := strconv.ParseUint(strings.TrimPrefix(text, "spi"), 10, 15)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no SPI bus: write 0 for /dev/spidev0.0, /dev/spidev0.1 and so on", text)
+		return nil, fmt.Errorf("%q is not an SPI bus: write 0 for /dev/spidev0.0, /dev/spidev0.1 and so on", text)
 	}
 	return spiBus(n), nil
 }
@@ -91,7 +91,7 @@ func parseSPIBus(_ Option, text string) (any, error) {
 func parseSPISelect(_ Option, text string) (any, error) {
 	n, err := strconv.ParseUint(strings.TrimPrefix(strings.ToUpper(text), "CE"), 10, 8)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no chip select: write 0 or CE0 for /dev/spidev0.0", text)
+		return nil, fmt.Errorf("%q is not a chip select: write 0 or CE0 for /dev/spidev0.0", text)
 	}
 	return spiSelect(n), nil
 }

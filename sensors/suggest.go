@@ -6,12 +6,12 @@ import (
 )
 
 // DidYouMean names the nearest of the known words, as in " (did you mean
-// GPIO17?)"; it is empty where none is near.
+// GPIO17?)"; it is empty where none is near: one letter of three, four of nine.
 func DidYouMean(word string, known []string) string {
 	if len(word) > 64 {
 		return "" // no known word is as long, and the comparison would be
 	}
-	best, least := "", 1+len(word)/3
+	best, least := "", min(1+len(word)/3, len(word)/2)
 	for _, k := range known {
 		if d := editDistance(strings.ToLower(word), strings.ToLower(k)); d <= least && d < len(k) {
 			best, least = k, d-1

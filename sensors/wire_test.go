@@ -136,10 +136,10 @@ func TestWireOptions(t *testing.T) {
 		text   string
 		want   string // of the error; empty: none
 	}{
-		{SPIOpts()[0], "0", ""}, {SPIOpts()[0], "spi1", ""}, {SPIOpts()[0], "-1", "is no SPI bus"}, {SPIOpts()[0], "40000", "is no SPI bus"},
-		{SPIOpts()[1], "ce0", ""}, {SPIOpts()[1], "x", "is no chip select"}, {SPIOpts()[1], "256", "is no chip select"},
-		{PortOpt(), "/dev/ttyUSB0", ""}, {PortOpt(), "ttyUSB0", "is no serial port"}, {PortOpt(), "/dev/", "is no serial port"},
-		{PortOpt(), "/dev/../etc/passwd", "is no serial port"}, {PortOpt(), "COM1", "is no serial port"},
+		{SPIOpts()[0], "0", ""}, {SPIOpts()[0], "spi1", ""}, {SPIOpts()[0], "-1", "is not an SPI bus"}, {SPIOpts()[0], "40000", "is not an SPI bus"},
+		{SPIOpts()[1], "ce0", ""}, {SPIOpts()[1], "x", "is not a chip select"}, {SPIOpts()[1], "256", "is not a chip select"},
+		{PortOpt(), "/dev/ttyUSB0", ""}, {PortOpt(), "ttyUSB0", "is not a serial port"}, {PortOpt(), "/dev/", "is not a serial port"},
+		{PortOpt(), "/dev/../etc/passwd", "is not a serial port"}, {PortOpt(), "COM1", "is not a serial port"},
 	} {
 		_, err := tt.option.Parse(tt.text)
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {

@@ -17,7 +17,7 @@ import (
 var checkCommand = &command{
 	name:    "check",
 	summary: "Report every mistake of the configuration at once, with file, line and key, and list the wiring.",
-	details: `--hardware also reads each sensor once and reports what doesn't answer, and why. Programs aren't run: it is looked whether the daemon's user could start them, and what keeps it from that is a warning, with --hardware a failure.`,
+	details: `--hardware also reads each sensor once and reports what doesn't answer, and why. Programs aren't run: check finds out whether the daemon's user could start them. What prevents that is a warning, and with --hardware a failure.`,
 	examples: `
 dormouse check --config.file=dormouse.yml
 dormouse check --sensor greenhouse=bme280,addr=0x76 --hardware`,

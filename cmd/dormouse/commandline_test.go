@@ -44,7 +44,7 @@ func TestWrongCommandLine(t *testing.T) {
 		{"stop --timeout -5s", `expected argument for flag '--timeout'`},
 		{"run --web=false", `unexpected argument "false": a switch has no value: write --NAME or --no-NAME`},
 		{"run --board=pi", `--board=pi: enum value must be one of auto,sim, got 'pi'`},
-		{"stop --timeout=5", `--timeout=5: time: missing unit in duration "5"`},
+		{"stop --timeout=5", `--timeout=5: "5" has no unit: write 5s for seconds or 5m for minutes`},
 		{"run --umask=089", `--umask=089: write a file creation mask in octal, as in 022`},
 		{"run --umask=1000", `--umask=1000: write a file creation mask in octal, as in 022`},
 		{"run --log.level=loud", `--log.level=loud: unrecognized log level loud`},

@@ -239,8 +239,8 @@ func TestWrongValues(t *testing.T) {
 		"--group=nobodies":                     `--group: group "nobodies": group: unknown group`,
 		"--web.telemetry-path=/":               "--web.telemetry-path: / is the path of another page",
 		"--web.telemetry-path=readings.json":   "/readings.json is the path of another page",
-		"--web.telemetry-path=/metrics?a=b":    "is no path",
-		"--web.telemetry-path=/%2d/healthy":    "is no path",
+		"--web.telemetry-path=/metrics?a=b":    "is not a path",
+		"--web.telemetry-path=/%2d/healthy":    "is not a path",
 	} {
 		for _, command := range []string{"start", "run", "restart", "check"} {
 			args := append(append([]string{command}, simulated...), flag)

@@ -70,7 +70,7 @@ func (s *settings) railFlag(c *kingpin.CmdClause, help string) {
 
 func (s *settings) boardFlag(c *kingpin.CmdClause) {
 	s.Identify = s.identify
-	c.Flag("board", "Where the wires are: the machine's own (auto), or a simulated board that needs no hardware (sim).").
+	c.Flag("board", "The board whose buses and lines are used: this machine's (auto), or a simulated one that needs no hardware (sim).").
 		Default("auto").EnumVar(&s.board, "auto", "sim")
 }
 

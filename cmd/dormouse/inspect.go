@@ -65,7 +65,7 @@ func processToInspect(text, pidFile string) (int, error) {
 	}
 	pid, err := strconv.Atoi(text)
 	if err != nil || pid <= 0 {
-		return 0, usageError{fmt.Errorf("%q is no process: give its number", text)}
+		return 0, usageError{fmt.Errorf("%q is not a process number", text)}
 	}
 	if pid == os.Getpid() {
 		return 0, usageError{errors.New("inspect another process than this one")}

@@ -13,7 +13,7 @@ import (
 var restartCommand = &command{
 	name:    "restart",
 	summary: "Stop the daemon if it runs, then start it as `start` does.",
-	details: `All that can be checked is checked before: where the configuration is invalid, or a flag names what can't be had, the daemon is left running.`,
+	details: `The configuration and the flags are checked first: if one is invalid, the running daemon is not stopped.`,
 	define: func(c *kingpin.CmdClause) action {
 		limit := endTimeoutFlag(c)
 		s := &settings{}

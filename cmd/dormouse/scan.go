@@ -21,7 +21,7 @@ var scanCommand = &command{
 	summary: "Find out what is connected, and print --sensor flags to paste or a configuration.",
 	details: `Chips on the I2C buses, 1-Wire thermometers, thermal zones, and which program holds each GPIO line.
 
-Each address is tried as i2cdetect does it. Where a chip answers at an address of a driver whose chips have an ID or a checksummed answer, that driver asks for it, which writes a register's number or one command. Other chips are listed by their address. A few chips misinterpret such a byte: see docs/scan.md, or give --no-identify. Chips that the kernel or the running daemon uses are left alone.`,
+Each address is tried as i2cdetect does it. If a chip answers, each driver for that address whose chips have an ID or a checksummed answer reads it; for that it writes a register's number or one command. Other chips are listed by their address. A few chips misinterpret such a byte: see docs/scan.md, or give --no-identify. Chips that the kernel or the running daemon uses are left alone.`,
 	examples: `
 dormouse scan
 dormouse scan --format=yaml >found.yml

@@ -9,6 +9,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
 
+	"example.org/dormouse/cmd/dormouse/internal/cli"
 	"example.org/dormouse/cmd/dormouse/internal/selftest"
 	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon/alarm"
@@ -18,7 +19,7 @@ import (
 
 var selftestCommand = &command{
 	name:    "selftest",
-	summary: "Report what this machine, its wires and the daemon's sleep are like, to paste.",
+	summary: "Print a report about this machine, its wires and the daemon's wake-ups, to paste into a bug report.",
 	details: `It takes a minute, and is safe with whatever is wired: it requests no line, and asks chips only what a scan does. With --sensor or --config.file these sensors are read twice; programs aren't run. Names, serial numbers, network addresses and home directories are left out. The exit status is 1 if something failed.`,
 	examples: `
 dormouse selftest
@@ -31,11 +32,8 @@ func defineSelftest(c *kingpin.CmdClause) action {
 	s.wiringFlags(c)
 	s.logLevelFlags(c, "error")
 	s.pidFileFlag(c, service.DefaultPIDFile())
-	asleep := c.Flag("asleep", "How long wake-ups are counted while nothing is done.").Default("1m").Duration()
+	asleep := cli.Duration(c.Flag("asleep", "How long wake-ups are counted while nothing is done.").Default("1m"))
 	return func(stdout, stderr io.Writer) error {
-		if *asleep < 0 {
-			return usageError{fmt.Errorf("--asleep=%s is negative: give how long, such as 1m", *asleep)}
-		}
 		if err := s.fromHere(); err != nil {
 			return err
 		}

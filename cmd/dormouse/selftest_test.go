@@ -47,7 +47,7 @@ func TestSelftest(t *testing.T) {
 	if out, _, code := p.run("selftest", "--board=sim", "--asleep=10ms"); code != 0 || !strings.Contains(out, "not read") {
 		t.Errorf("without sensors: exit status %d\n%s", code, out)
 	}
-	if _, stderr, code := p.run("selftest", "--board=sim", "--asleep=-1s"); code != exitUsage || !strings.Contains(stderr, "--asleep=-1s is negative") {
+	if _, stderr, code := p.run("selftest", "--board=sim", "--asleep=-1s"); code != exitUsage || !strings.Contains(stderr, `--asleep=-1s: "-1s" is outside 0s`) {
 		t.Errorf("%d, %s", code, stderr)
 	}
 	if _, stderr, code := p.run("selftest", "--board=sim", "--sensor=a=bme281"); code != 2 && code != 6 || !strings.Contains(stderr, "bme281") {

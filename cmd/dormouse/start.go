@@ -13,7 +13,7 @@ import (
 var startCommand = &command{
 	name:    "start",
 	summary: "Detach, and return when the daemon is ready, with its address.",
-	details: `An error of the start ends this command with the error's exit status. Where init, systemd or a superserver has detached the process already, that isn't done again.`,
+	details: `If the daemon can't start, this command prints the error and has its exit status. A process that init, systemd or a superserver has already detached isn't detached again.`,
 	examples: `
 dormouse start --config.file=/etc/dormouse.yml --user=dormouse
 dormouse start --config.file=dormouse.yml --explain`,

@@ -19,7 +19,7 @@ import (
 var statusCommand = &command{
 	name:    "status",
 	summary: "Show whether the daemon runs, the state of its sensors, and the next wake.",
-	details: `With names also the last run and the last failed run of these programs, with what they printed, which root and the daemon's user may see.
+	details: `With the names of programs it also shows the last run and the last failed run of each, with what it printed; only root and the daemon's user may see that.
 The exit status is LSB's: 0 running, 1 dead with its pidfile left, 3 not running, 4 unknown.`,
 	define: func(c *kingpin.CmdClause) action {
 		s := &settings{}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"example.org/dormouse/cmd/dormouse/internal/cli"
 	"example.org/dormouse/cmd/dormouse/internal/service"
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/exporter/control"
@@ -17,7 +18,7 @@ import (
 var stopCommand = &command{
 	name:    "stop",
 	summary: "Stop the daemon, and return when it has ended.",
-	details: `Where no daemon runs that is a success. Programs that are being run are given time to end, and with stop-tasks: wait in the configuration tasks all of theirs.`,
+	details: `The exit status is 0 as well if no daemon runs. Programs that are running get SIGTERM and some time to end; with stop-tasks: wait in the configuration, tasks may finish.`,
 	define: func(c *kingpin.CmdClause) action {
 		s := &settings{}
 		s.pidFileFlag(c, service.DefaultPIDFile())
@@ -37,8 +38,8 @@ var stopCommand = &command{
 // given, the daemon tells how much longer its programs may take.
 func endTimeoutFlag(c *kingpin.CmdClause) func(pidFile string) time.Duration {
 	given := false
-	timeout := c.Flag("timeout", "How long to wait for the daemon. Default: 10s, and as long as its programs may take to end.").
-		PlaceHolder("10s").Default("10s").IsSetByUser(&given).Duration()
+	timeout := cli.Duration(c.Flag("timeout", "How long to wait for the daemon. Default: 10s, and as long as its programs may take to end.").
+		PlaceHolder("10s").Default("10s").IsSetByUser(&given))
 	return func(pidFile string) time.Duration {
 		if given {
 			return *timeout
@@ -72,7 +73,7 @@ func daemonCommand(do func(ctx context.Context, pidFile string, stdout io.Writer
 }
 
 func timeoutFlag(c *kingpin.CmdClause) *time.Duration {
-	return c.Flag("timeout", "How long to wait for the daemon.").Default("10s").Duration()
+	return cli.Duration(c.Flag("timeout", "How long to wait for the daemon.").Default("10s"))
 }
 
 // stop ends the daemon; that none runs is a success, as LSB wants it.

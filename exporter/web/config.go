@@ -161,7 +161,7 @@ func parse(path string, read func(string) ([]byte, error)) (*Config, error) {
 	}
 	switch l := f.RateLimiterConfig; {
 	case l.Interval < 0, l.Interval > 0 && l.Interval < time.Microsecond:
-		return nil, fmt.Errorf("rate_limit: an interval of %s is no limit: write it with a unit, as in 1s", l.Interval)
+		return nil, fmt.Errorf("rate_limit: an interval of %s is not a limit: write it with a unit, as in 1s", l.Interval)
 	case l.Interval > 0:
 		c.limiter = rate.NewLimiter(rate.Every(l.Interval), l.Burst)
 	}
@@ -255,7 +255,7 @@ func validate(path string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: name a file with --web.config.file that exists and that this user may read", err)
+		return fmt.Errorf("%w: name a file that exists and that this user may read, with --web.config.file or in that file", err)
 	}
 	if content, readErr := regular.ReadFile(path, regular.Most); readErr == nil {
 		if f, decodeErr := decode(content); decodeErr == nil {

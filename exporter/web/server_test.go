@@ -535,7 +535,7 @@ func TestConfigErrors(t *testing.T) {
 		{"basic_auth_users: {prom: secret}", "the password of prom is not a bcrypt hash"},
 		{"http_server_config: {headers: {X-Powered-By: mice}}", `"X-Powered-By" can not be configured`},
 		{"http_server_config: {headers: {X-Frame-Options: perhaps}}", `Expected one of: ["deny" "sameorigin"]`},
-		{"rate_limit: {interval: 5}", "an interval of 5ns is no limit: write it with a unit, as in 1s"},
+		{"rate_limit: {interval: 5}", "an interval of 5ns is not a limit: write it with a unit, as in 1s"},
 		{"{", "web configuration " + path + ":"},
 	} {
 		err := load(tt.text)

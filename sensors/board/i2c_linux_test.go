@@ -172,12 +172,12 @@ func TestNoSuchBus(t *testing.T) {
 	}
 	// A node with nothing behind it is there: so it is with the other wires.
 	for what, err := range map[string]error{
-		"I2C bus 1: /dev/i2c-1 is there":                       BusOpenError(1, []sensors.Bus{1}, unix.ENXIO),
-		"/dev/spidev0.1 is there":                              SPIOpenError(sensors.SPIDevice{Select: 1}, nil, unix.ENXIO),
-		"serial port /dev/ttyS0 is there":                      SerialOpenError("/dev/ttyS0", nil, unix.ENXIO),
-		"line GPIO4 (pin 7): /dev/gpiochip0 is there":          notFound(sensors.LineRef{BCM: 4}, nil, nil, []chipError{{"/dev/gpiochip0", unix.ENXIO}}),
-		"/dev/i2c-1 is no I2C bus":                             BusError(1, 0x48, unix.ENOTTY),
-		"/dev/spidev0.1 is no SPI device: find out what it is": SPIError(sensors.SPIDevice{Select: 1}, nil, unix.ENOTTY),
+		"I2C bus 1: /dev/i2c-1 is there":                           BusOpenError(1, []sensors.Bus{1}, unix.ENXIO),
+		"/dev/spidev0.1 is there":                                  SPIOpenError(sensors.SPIDevice{Select: 1}, nil, unix.ENXIO),
+		"serial port /dev/ttyS0 is there":                          SerialOpenError("/dev/ttyS0", nil, unix.ENXIO),
+		"line GPIO4 (pin 7): /dev/gpiochip0 is there":              notFound(sensors.LineRef{BCM: 4}, nil, nil, []chipError{{"/dev/gpiochip0", unix.ENXIO}}),
+		"/dev/i2c-1 is no I2C bus":                                 BusError(1, 0x48, unix.ENOTTY),
+		"/dev/spidev0.1 is not an SPI device: find out what it is": SPIError(sensors.SPIDevice{Select: 1}, nil, unix.ENOTTY),
 	} {
 		if !strings.Contains(err.Error(), what) || strings.Contains(err.Error(), "there is no") {
 			t.Errorf("it says %v, and should say %s", err, what)

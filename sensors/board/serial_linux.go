@@ -78,7 +78,7 @@ func (k *kernel) claimSerial(fd int, path string, c sensors.SerialConfig) error 
 	termios, err := unix.IoctlGetTermios(fd, unix.TCGETS2)
 	switch {
 	case errors.Is(err, unix.ENOTTY):
-		return sensors.Errorf(sensors.IO, "%s is no serial port: give a device such as those that `dormouse scan` lists: %w", path, err)
+		return sensors.Errorf(sensors.IO, "%s is not a serial port: give a device such as those that `dormouse scan` lists: %w", path, err)
 	case err != nil:
 		return serialGone(path, err)
 	}

@@ -388,7 +388,7 @@ func TestSerialOpenErrors(t *testing.T) {
 		want   string
 	}{
 		{"/dev/serial/by-id/usb-x", sensors.NoAnswer, "there is no serial port /dev/serial/by-id/usb-x: plug its adapter in"},
-		{"/dev/nothing", sensors.IO, "/dev/nothing is no serial port"},
+		{"/dev/nothing", sensors.IO, "/dev/nothing is not a serial port"},
 	} {
 		_, err := l.openSerial(tt.path, usual)
 		if sensors.ReasonOf(err) != tt.reason || !strings.Contains(err.Error(), tt.want) {

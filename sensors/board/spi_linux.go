@@ -249,7 +249,7 @@ func SPIError(d sensors.SPIDevice, packets []spi.Packet, err error) error {
 	case errors.Is(err, unix.ETIMEDOUT):
 		return sensors.Errorf(sensors.Timeout, "%s: its controller hung: %w", d, err)
 	case errors.Is(err, unix.ENOTTY):
-		return sensors.Errorf(sensors.IO, "%s is no SPI device: find out what it is (ls -l), and remove it or make it again: %w", d.Node(), err)
+		return sensors.Errorf(sensors.IO, "%s is not an SPI device: find out what it is (ls -l), and remove it or make it again: %w", d.Node(), err)
 	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ESHUTDOWN):
 		return sensors.Errorf(sensors.IO, "%s is gone: its controller was removed: %w", d, err)
 	}

@@ -58,7 +58,7 @@ func (d *describer) reason(n *document.Node, text string) sensors.Reason {
 		for _, r := range failures {
 			known = append(known, string(r))
 		}
-		d.Complain(d.At(n), d.subject, "reason", "%q is none of %s%s", text, strings.Join(known, ", "), sensors.DidYouMean(text, known))
+		d.Complain(d.At(n), d.subject, "reason", "%q is not one of %s%s", text, strings.Join(known, ", "), sensors.DidYouMean(text, known))
 	}
 	return sensors.Reason(text)
 }
@@ -203,7 +203,7 @@ func (d *describer) amounts(n *document.Node, subject string, f *field, t fieldT
 		if text, ok := d.scalar(n); ok {
 			v, err := parse(text)
 			if err == nil && !finite(v) {
-				err = fmt.Errorf("%q is no number", text)
+				err = fmt.Errorf("%q is not a number", text)
 			}
 			if err != nil {
 				d.complain(n, "%w", err)

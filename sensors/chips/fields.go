@@ -31,7 +31,7 @@ func parseKind(text string) (kind, error) {
 	}
 	m := kindPattern.FindStringSubmatch(text)
 	if m == nil {
-		return kind{}, fmt.Errorf("%q is no type: write be:s12/16>>4, le:u16/16>>0 or be:f32", text)
+		return kind{}, fmt.Errorf("%q is not a type: write be:s12/16>>4, le:u16/16>>0 or be:f32", text)
 	}
 	var n [3]uint
 	for i := range n {
@@ -43,10 +43,10 @@ func parseKind(text string) (kind, error) {
 	}
 	bits, size, shift := n[0], n[1], n[2]
 	if size == 0 || size > 64 || size%8 != 0 || bits == 0 || bits+shift > size {
-		return kind{}, fmt.Errorf("%q is no type: %d bits shifted by %d don't fit into %d, which must be a multiple of 8 up to 64", text, bits, shift, size)
+		return kind{}, fmt.Errorf("%q is not a type: %d bits shifted by %d don't fit into %d, which must be a multiple of 8 up to 64", text, bits, shift, size)
 	}
 	if bits == 64 && m[2] == "u" {
-		return kind{}, fmt.Errorf("%q is no type: an unsigned number has 63 bits at most", text)
+		return kind{}, fmt.Errorf("%q is not a type: an unsigned number has 63 bits at most", text)
 	}
 	return kind{little: m[1] == "le", signed: m[2] == "s", bits: bits, shift: shift, bytes: int(size / 8)}, nil
 }

@@ -80,7 +80,7 @@ func (st *setting) check(size int) error {
 	err := firstBroken(
 		rule{st.help == "", "help", "is missing"},
 		rule{len(st.values) == 0, "values", "are missing"},
-		rule{!slices.Contains(st.choices(), st.unset), "default", fmt.Sprintf("%q is none of its values", st.unset)},
+		rule{!slices.Contains(st.choices(), st.unset), "default", fmt.Sprintf("%q is not one of its values", st.unset)},
 	)
 	a := st.auto
 	if err != nil || a == nil {

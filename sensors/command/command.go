@@ -86,8 +86,8 @@ func programOptions(timeout string, more ...sensors.Option) []sensors.Option {
 		{Name: "retries", Type: sensors.IntegerOption, Default: "0", Range: &sensors.Range{Min: 0, Max: 10},
 			Help: "further runs when it fails: a task may have been half done"},
 		{Name: "log", Type: sensors.EnumOption, Choices: []string{logFailures, logAll}, Default: logFailures,
-			Help: "whose output is logged: that of failures, where it isn't what the failure before had, or that of all runs"},
-		{Name: "catch-up", Type: sensors.DurationOption, Default: "0s", Help: "with at: runs once what was missed for at most so long, while the daemon or the machine was off; 0s: nothing"},
+			Help: "which output is logged: that of failures, where it differs from that of the previous failure, or that of all runs"},
+		{Name: "catch-up", Type: sensors.DurationOption, Default: "0s", Help: "with at: a run that was missed while the daemon or the machine was off is made once, if it is no older than this; 0s: it isn't"},
 		{Name: "on-failure", Type: sensors.ListOption, Help: "a program to run when it fails after a success; its environment describes what happened"},
 		{Name: "on-recovery", Type: sensors.ListOption, Help: "a program to run when it succeeds again"},
 	}, more...)
@@ -141,7 +141,7 @@ func parseUmask(text string) (int, error) {
 	}
 	n, err := strconv.ParseUint(text, 8, 16)
 	if err != nil || n > 0o777 {
-		return 0, fmt.Errorf("%q is no octal mask from 000 to 777, as in 027", text)
+		return 0, fmt.Errorf("%q is not an octal mask from 000 to 777, as in 027", text)
 	}
 	return int(n), nil
 }
@@ -167,13 +167,13 @@ func parseNumber(output []byte) (float64, error) {
 	}
 	// An overflow gives an infinity besides its error.
 	if v, _ := strconv.ParseFloat(text, 64); math.IsNaN(v) || math.IsInf(v, 0) {
-		return 0, sensors.Errorf(sensors.OutOfRange, "printed %q, which is no reading: print nothing and exit with a status where there is none", text)
+		return 0, sensors.Errorf(sensors.OutOfRange, "printed %q, which is not a reading: where there is none, print nothing and exit with a status other than 0", text)
 	}
 	v, err := units.None.Parse(text)
 	if err != nil {
-		return 0, sensors.Errorf(sensors.Command, "printed what is no number: %w; print only the number, or use output=prometheus or output=none", err)
+		return 0, sensors.Errorf(sensors.Command, "printed something else than one number: %w; print only the number, or use output=prometheus or output=none", err)
 	}
 	return v, nil
 }
 
-var errNotRegular = errors.New("is no regular file")
+var errNotRegular = errors.New("is not a regular file")

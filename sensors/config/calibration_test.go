@@ -77,7 +77,7 @@ func TestBounds(t *testing.T) {
 		`a=pulse,pin=GPIO5,pulses.clamp="0:1"`:                      "a counter has no range",
 		`a=tmp102,calibrate.beyond=clamp`:                           "and there are none",
 		`a=tmp102,points="0:0 1:1",beyond=stop`:                     "beyond",
-		`a=tmp102,calibrate.points="0:0 1:1",calibrate.beyond=stop`: "none of extrapolate, clamp, error",
+		`a=tmp102,calibrate.points="0:0 1:1",calibrate.beyond=stop`: "not one of extrapolate, clamp, error",
 	} {
 		if _, err := Load(Source{SensorFlags: []string{flag}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", flag, err, want)

@@ -123,7 +123,7 @@ func (f *conflicts) rejectCycle(cycle []*Sensor) {
 func (f *conflicts) checkOnTimes() {
 	for _, c := range f.sensors {
 		if r := c.Rail; r != nil && r.MaxOn > 0 && c.Warmup >= r.MaxOn {
-			f.reject(c, "warmup", fmt.Errorf("%s is no shorter than max-on of rail %s (%s), %s: the rail would be switched off before the sensor is read",
+			f.reject(c, "warmup", fmt.Errorf("%s is not shorter than max-on of rail %s (%s), %s: the rail would be switched off before the sensor is read",
 				duration.Format(c.Warmup), r.Name, f.rails.origin(r, "max-on"), duration.Format(r.MaxOn)))
 		}
 	}

@@ -53,7 +53,7 @@ func TestDocumentedKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct{ file, list string }{
-		{"foo: 1\n", `is none of (.*)`},
+		{"foo: 1\n", `its keys are (.*)`},
 		{"defaults: {foo: 1}\nsensors: []\n", `only (.*) can`},
 		{"rails: [{name: r, line: 17, foo: 1}]\nsensors: []\n", `its keys are (.*)`},
 	} {

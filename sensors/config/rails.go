@@ -42,7 +42,7 @@ func readRails(r *report, stanzas []*stanza, identify Identifier) *rails {
 	}
 	for _, one := range rs.list {
 		if one.MaxOn > 0 && one.MaxOn <= one.Settle {
-			rs.reject(one, "max-on", fmt.Errorf("%s is no longer than settle, %s: it would be switched off before anything is read", duration.Format(one.MaxOn), duration.Format(one.Settle)))
+			rs.reject(one, "max-on", fmt.Errorf("%s is not longer than settle, %s: it would be switched off before anything is read", duration.Format(one.MaxOn), duration.Format(one.Settle)))
 		}
 	}
 	return rs

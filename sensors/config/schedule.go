@@ -41,7 +41,7 @@ func (d *sensorDraft) schedule(c *Sensor) {
 		}
 	} else {
 		if _, ok := d.common["every"]; !ok && d.stanza.Kind == "task" {
-			d.add(d.stanza.Origin, d.stanza.Subject(), "every", errors.New(`is missing, and so is at: when is the task to be run? every=1h, or at="30 3 * * *"`))
+			d.add(d.stanza.Origin, d.stanza.Subject(), "every", errors.New(`or at is missing: say when the task is run, as in every=1h or at="30 3 * * *"`))
 		}
 		s.Every = d.value("every").(time.Duration)
 		s.Phase = d.value("phase").(time.Duration)

@@ -61,7 +61,7 @@ func TestTasks(t *testing.T) {
 
 func TestWrongTasks(t *testing.T) {
 	for _, tt := range []struct{ data, want string }{
-		{"tasks: [{name: a, argv: [/bin/true]}]", `f:1: task a: every: is missing, and so is at: when is the task to be run? every=1h, or at="30 3 * * *"`},
+		{"tasks: [{name: a, argv: [/bin/true]}]", `f:1: task a: every: or at is missing: say when the task is run, as in every=1h or at="30 3 * * *"`},
 		{"tasks: [{name: a, every: 1h}]", "f:1: task a: argv: is missing: the program and its arguments"},
 		{"tasks: [{argv: [/bin/true], every: 1h}]", "f:1: task 1: name: is missing"},
 		{"tasks: [{name: a, argv: [/bin/true], every: 1h, driver: task}]", "f:1: task a: driver: "},
@@ -84,7 +84,7 @@ func TestWrongTasks(t *testing.T) {
 	for flag, want := range map[string]string{
 		"backup":                                "is not NAME=PROGRAM[,KEY=VALUE]…",
 		"backup=":                               "argv: ",
-		"backup=/bin/true":                      "every: is missing",
+		"backup=/bin/true":                      "every: or at is missing",
 		"=/bin/true,every=1h":                   "name",
 		"a=/bin/true,every=1h,at=\"* * * * *\"": "every and at",
 	} {

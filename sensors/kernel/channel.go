@@ -127,7 +127,7 @@ func (c *channel) read(ctx context.Context, f sensors.Files) (float64, error) {
 	if c.words != nil {
 		v, ok := c.words[text]
 		if !ok {
-			return 0, sensors.Errorf(sensors.NotReady, "%s reads %s, which is no known state", c.value, excerpt(text))
+			return 0, sensors.Errorf(sensors.NotReady, "%s reads %s, which is not a known state", c.value, excerpt(text))
 		}
 		return v, nil
 	}

@@ -47,7 +47,7 @@ func checkDevice(o *sensors.Options) error {
 	case numbers.MatchString(path.Base(want)):
 		return &sensors.OptionError{Key: "device", Err: fmt.Errorf("%q is a number that changes when drivers are loaded in another order: give the name in its file name, its address (1-0076), or the path of the directory above it", want)}
 	case strings.Contains(want, "/") && !strings.HasPrefix(want, "/sys/"):
-		return &sensors.OptionError{Key: "device", Err: fmt.Errorf("%q is no path below /sys: give a name, an address (1-0076), or a path as in /sys/bus/i2c/devices/1-0076", want)}
+		return &sensors.OptionError{Key: "device", Err: fmt.Errorf("%q is not a path below /sys: give a name, an address (1-0076), or a path as in /sys/bus/i2c/devices/1-0076", want)}
 	}
 	return nil
 }

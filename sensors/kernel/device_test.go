@@ -94,7 +94,7 @@ func TestDeviceNumbersAreRefused(t *testing.T) {
 			}
 		}
 		for _, device := range []string{"/dev/i2c-1", "1-0076/name", "/proc/self"} {
-			if _, err := sensors.NewOptions(d, map[string]string{"device": device}); err == nil || !strings.Contains(err.Error(), "no path below /sys") {
+			if _, err := sensors.NewOptions(d, map[string]string{"device": device}); err == nil || !strings.Contains(err.Error(), "not a path below /sys") {
 				t.Errorf("%s: %s: got %v", driver, device, err)
 			}
 		}

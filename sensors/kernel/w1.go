@@ -50,7 +50,7 @@ func init() {
 		},
 		Check: func(o *sensors.Options) error {
 			if id := o.Text("id"); id != "" && !w1Address.MatchString(strings.ToLower(id)) {
-				return &sensors.OptionError{Key: "id", Err: fmt.Errorf("%q is no chip of this kind: it is written as in 28-0316a2793aff and begins with 10, 22, 28, 3b or 42", id)}
+				return &sensors.OptionError{Key: "id", Err: fmt.Errorf("%q is not a chip of this kind: write its id as in 28-0316a2793aff; it begins with 10, 22, 28, 3b or 42", id)}
 			}
 			return nil
 		},

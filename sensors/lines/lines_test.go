@@ -95,7 +95,7 @@ func TestOptionsRefused(t *testing.T) {
 		want    string
 	}{
 		{"switch", map[string]string{}, "pin: is missing"},
-		{"switch", map[string]string{"pin": "GPIO27", "pull": "high"}, "none of up, down, off, as-is"},
+		{"switch", map[string]string{"pin": "GPIO27", "pull": "high"}, "not one of up, down, off, as-is"},
 		{"switch", map[string]string{"pin": "GPIO27", "debounce": "11s"}, "outside"},
 		{"switch", map[string]string{"pin": "GPIO27", "debounce": "10ms", "transitions": "no"}, "leave one of the two out"},
 		{"switch", map[string]string{"pin": "GPIO27", "wake": "room", "transitions": "no"}, "the line is not held"},
@@ -110,7 +110,7 @@ func TestOptionsRefused(t *testing.T) {
 		{"pulse", map[string]string{"pin": "GPIO22", "quantity": "volume", "per-pulse": "0l"}, "more than nothing"},
 		{"pulse", map[string]string{"pin": "GPIO22", "quantity": "volume", "per-pulse": "-1l"}, "more than nothing"},
 		{"pulse", map[string]string{"pin": "GPIO22", "quantity": "volume", "per-pulse": "a lot"}, "not a number"},
-		{"pulse", map[string]string{"pin": "GPIO22", "quantity": "temperature", "per-pulse": "1"}, "none of precipitation"},
+		{"pulse", map[string]string{"pin": "GPIO22", "quantity": "temperature", "per-pulse": "1"}, "not one of precipitation"},
 	} {
 		t.Run(fmt.Sprint(tc.driver, tc.options), func(t *testing.T) {
 			_, err := sensors.NewOptions(sensortest.Driver(t, tc.driver), tc.options)

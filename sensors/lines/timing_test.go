@@ -392,7 +392,7 @@ func TestTimingOptionsRefused(t *testing.T) {
 		{"echo", map[string]string{"echo": "5"}, "trigger: is missing"},
 		{"echo", map[string]string{"trigger": "5", "echo": "6", "bursts": "4"}, "bursts: 4 has no middle one"},
 		{"echo", map[string]string{"trigger": "5", "echo": "6", "max": "7m"}, "outside 0.1000 m to 6.0000 m"},
-		{"dht", map[string]string{"pin": "5", "model": "dht21"}, "none of dht11, dht22, am2302"},
+		{"dht", map[string]string{"pin": "5", "model": "dht21"}, "not one of dht11, dht22, am2302"},
 		{"hx711", map[string]string{"data": "5", "clock": "6"}, "factor: is missing"},
 		{"hx711", map[string]string{"data": "5", "clock": "6", "factor": "0"}, "factor: can't be 0"},
 		{"hx711", map[string]string{"data": "5", "clock": "6", "factor": "1", "samples": "2"}, "samples: 2 has no middle one"},

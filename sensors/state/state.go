@@ -201,7 +201,7 @@ func read(path string) (*envelope, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no regular file", path)
+		return nil, fmt.Errorf("%s is not a regular file", path)
 	case info.Size() > mostBytes:
 		return nil, fmt.Errorf("%s has %d bytes, and at most %d are read", path, info.Size(), mostBytes)
 	}

@@ -244,7 +244,7 @@ func TestAFIFOIsNotWaitedFor(t *testing.T) {
 	if err := unix.Mkfifo(filepath.Join(dir, "counts.json"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := In(dir, "counts.json").open(true, false); err == nil || !strings.Contains(err.Error(), "no regular file") {
+	if _, err := In(dir, "counts.json").open(true, false); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("error %v", err)
 	}
 }

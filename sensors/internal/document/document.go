@@ -60,6 +60,9 @@ func (f *File) Each(n *Node, subject, what string, do func(key, value *Node)) {
 		return
 	}
 	if n.Kind != Mapping {
+		if what == subject {
+			what = "it"
+		}
 		f.Complain(f.At(n), subject, "", "%s is not a mapping of KEY: VALUE", what)
 		return
 	}

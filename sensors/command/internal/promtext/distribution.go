@@ -45,7 +45,7 @@ func (p *Parser) distributions(family *dto.MetricFamily, kind sensors.Kind, samp
 		}
 		at, err := strconv.ParseFloat(text, 64)
 		if err != nil {
-			return nil, fmt.Errorf("%s%s: %s is no number", part, s.text(), by)
+			return nil, fmt.Errorf("%s%s: %s is not a number", part, s.text(), by)
 		}
 		add := of(rest).bucket
 		if kind == sensors.Summary {

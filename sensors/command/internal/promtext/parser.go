@@ -84,7 +84,7 @@ func (p *Parser) Parse(text []byte, r *sensors.Report) error {
 		}
 	}
 	for name := range samples {
-		return sensors.Errorf(sensors.Command, "%s is no part of a histogram or summary (those are _bucket with le, _count, _sum, and quantile)", name)
+		return sensors.Errorf(sensors.Command, "%s is not a part of a histogram or summary (those are _bucket with le, _count, _sum, and quantile)", name)
 	}
 	if len(reports) == 0 {
 		return sensors.Errorf(sensors.Command, "no metrics in it: print some, or use output=none")

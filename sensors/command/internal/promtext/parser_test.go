@@ -127,7 +127,7 @@ func TestMetricsRefused(t *testing.T) {
 		{"bucket without bound", histogram(`h_bucket 2`, infinite, sum, count), "lacks the label le"},
 		{"bucket without a number", histogram(`h_bucket{le="NaN"} 2`, infinite, sum, count), "le is no number"},
 		{"one bound written twice", histogram(bucket, `h_bucket{le="1.0"} 2`, infinite, sum, count), "another bucket"},
-		{"no part of it", histogram(bucket, infinite, sum, count, `h 5`), "no part of"},
+		{"no part of it", histogram(bucket, infinite, sum, count, `h 5`), "not a part of"},
 		{"a part with a life of its own", "# TYPE h_count gauge\nh_count 3\n" + histogram(bucket, infinite, sum), "rename one"},
 		{"summary's half a count", "# TYPE s summary\ns_sum 1\ns_count 2.5\n", "no count"},
 		{"summary's count below zero", "# TYPE s summary\ns_sum 1\ns_count -2\n", "no count"},

@@ -26,7 +26,10 @@ func ReadFlag(kind, text string, number int) (*Stanza, Problems) {
 		problems = append(problems, &Problem{Origin: s.Origin, Subject: s.Subject(), Key: key, Err: fmt.Errorf(format, args...)})
 	}
 	value, rest, err := cutValue(rest)
-	if err != nil {
+	switch {
+	case errors.Is(err, errNoValue):
+		complain("", "has no %s after the =: write NAME=%[1]s[,KEY=VALUE]…", what)
+	case err != nil:
 		complain("", "%w", err)
 	}
 	s.Value = value
@@ -82,6 +85,8 @@ func decimalComma(settings []Setting, last, rest string) bool {
 	return err == nil
 }
 
+var errNoValue = errors.New("has no value")
+
 // cutValue takes the value from the beginning of text, which goes on with a
 // comma or is at its end. A value in double quotes may hold commas, and there
 // \" and \\ stand for a quote and a backslash.
@@ -96,7 +101,7 @@ func cutValue(text string) (value, rest string, err error) {
 		case strings.Contains(value, `"`):
 			err = fmt.Errorf("%s contains a double quote: put the whole value in double quotes and write \\\" for the one inside", value)
 		case value == "":
-			err = errors.New("has no value")
+			err = errNoValue
 		}
 		return value, rest, err
 	}

@@ -53,7 +53,7 @@ func (set Setting) Plain() (string, error) {
 		return "", errors.New("takes one value, not a list")
 	}
 	if set.Null {
-		return "", errors.New("has no value; put one that begins with # or is ~ in double quotes")
+		return "", errors.New("has no value: give one, or remove the key; put a value that begins with #, or ~ alone, in double quotes")
 	}
 	return set.Text, checkText(set.Text)
 }

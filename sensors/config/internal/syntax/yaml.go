@@ -48,10 +48,10 @@ func (d *Document) top(n *document.Node) {
 			case value.Kind == document.Scalar && value.Value == "wait":
 				d.WaitForTasks = true
 			case value.Kind != document.Scalar || value.Value != "term":
-				d.Complain(d.At(value), "", key.Value, "is neither wait nor term: whether tasks that run when the daemon is to end are waited for, or ended")
+				d.Complain(d.At(value), "", key.Value, "is neither wait nor term: with wait running tasks may finish when the daemon stops, with term they are ended")
 			}
 		default:
-			d.Complain(d.At(key), "", key.Value, "is none of %s%s", strings.Join(topKeys, ", "), sensors.DidYouMean(key.Value, topKeys))
+			d.Complain(d.At(key), "", key.Value, "is not a key of the file: its keys are %s%s", strings.Join(topKeys, ", "), sensors.DidYouMean(key.Value, topKeys))
 		}
 	})
 }
