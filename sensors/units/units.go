@@ -193,13 +193,16 @@ func (u *Unit) example() string {
 }
 
 // Format renders a base value as people like to see it: 100653 Pa is
-// "1006.53 hPa", a ratio of 0.5 "50.0 %".
+// "1006.53 hPa", a ratio of 0.5 "50.0 %". A value that isn't 0 isn't shown as 0.
 func (u *Unit) Format(v float64) string {
 	symbol := u.Symbol
 	if u.Shown != "" {
 		v, symbol = v*u.ShownScale, u.Shown
 	}
 	text := strconv.FormatFloat(v, 'f', u.Decimals, 64)
+	if v != 0 && strings.Trim(text, "-0.") == "" {
+		text = strconv.FormatFloat(v, 'g', 2, 64)
+	}
 	if symbol == "" {
 		return text
 	}

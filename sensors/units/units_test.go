@@ -135,6 +135,8 @@ func TestUnitFormat(t *testing.T) {
 	}{
 		{Pascals, 100653, "1006.53 hPa"}, {Ratio, 0.5, "50.0 %"}, {Celsius, 25.08, "25.08 °C"},
 		{None, 3, "3.00"}, {GramsPerCubicMeter, 12e-6, "12.0 µg/m³"}, {Joules, 3.6e6, "1000.000 Wh"},
+		{Lux, 0.0036, "0.0036 lx"}, {None, 0.0034, "0.0034"}, {None, -1.234e-9, "-1.2e-09"}, {Ratio, 0.0003, "0.03 %"},
+		{Celsius, 0, "0.00 °C"}, {Celsius, -0.004, "-0.004 °C"}, {Celsius, 10, "10.00 °C"},
 	} {
 		if got := tt.unit.Format(tt.v); got != tt.want {
 			t.Errorf("Format(%v) = %q, want %q", tt.v, got, tt.want)
