@@ -29,6 +29,7 @@ type action func(stdout, stderr io.Writer) error
 // newApplication defines the command line. Help and version go to stdout.
 func newApplication(stdout io.Writer) (*kingpin.Application, map[string]action) {
 	kingpin.EnableFileExpansion = false // cli.ExpandFiles has done it
+	kingpin.ManPageTemplate = cli.ManTemplate
 	app := kingpin.New("dormouse", applicationHelp+helpExamples(applicationExamples))
 	app.UsageWriter(stdout).UsageTemplate(cli.UsageTemplate).UsageFuncs(cli.UsageFuncs)
 	app.Version(strings.TrimSpace(version.Print("dormouse")))

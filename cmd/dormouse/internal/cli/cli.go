@@ -131,6 +131,7 @@ var UsageFuncs = map[string]any{
 		}
 		return rows
 	},
+	"Roff": roff,
 }
 
 const UsageTemplate = `{{define "Arguments" -}}
