@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/board/sim/chips"
@@ -112,4 +113,61 @@ func (c chipCase) resets(t *testing.T, d *sensors.Driver, options map[string]str
 		}
 	}
 	return healthy.count
+}
+
+// A deafBus turns the first bit of what one transaction writes into a register
+// over, or loses all of it.
+type deafBus struct {
+	i2c.Bus
+	at, count int
+	lose      bool
+}
+
+func (b *deafBus) Tx(addr uint16, w, r []byte) error {
+	if b.count++; b.count-1 != b.at || len(w) < 2 {
+		return b.Bus.Tx(addr, w, r)
+	}
+	if b.lose {
+		return nil
+	}
+	w = slices.Clone(w)
+	w[1] ^= 0x80
+	return b.Bus.Tx(addr, w, r)
+}
+
+// A conversion that is over before the chip can be looked at is begun twice: a start
+// that isn't heard doesn't give the result of an hour ago.
+func TestStartsThatAreNotHeard(t *testing.T) {
+	d := sensortest.Driver(t, "ads1115")
+	read := func(rate string, fault func(*deafBus)) (int, []sensors.Reading) {
+		e := sensortest.New(t, d, options("model", "ads1015", "rate", rate), "a0")
+		bus := &deafBus{Bus: chips.NewDevice("ads1015", e.Now, inputs.at), at: -1}
+		e.Bus = bus
+		s, err := d.New(t.Context(), e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := sensortest.Sense(t.Context(), t, d, s); err != nil {
+			t.Fatal(err)
+		}
+		e.NextWake(time.Hour)
+		bus.count = 0
+		fault(bus)
+		got, _, err := sensortest.Sense(t.Context(), t, d, s)
+		if err != nil && sensors.ReasonOf(err) != sensors.Identity {
+			t.Error(err)
+		}
+		return bus.count, got
+	}
+	for _, rate := range []string{"128", "920", "1600", "2400", "3300"} {
+		n, want := read(rate, func(*deafBus) {})
+		for at := range n {
+			for _, lose := range []bool{false, true} {
+				_, got := read(rate, func(b *deafBus) { b.at, b.lose = at, lose })
+				if len(got) > 0 && got[0].Value != want[0].Value {
+					t.Errorf("rate %s, transaction %d, lost %t: it gives %v, want %v or an error", rate, at, lose, got[0].Value, want[0].Value)
+				}
+			}
+		}
+	}
 }

@@ -62,6 +62,10 @@ func ads1115Chip(name, part string, must []test, step_ int64, rates ...string) c
 			{set: hex{1, 0x81, 0x07}, with: []string{"channel", "gain", "rate"}},
 			{write: hex{1}, status: 2, during: []string{"rate"}, begun: true, must: []test{{mask: 0x8000, says: "no conversion was begun"}}},
 			{wait: 25 * time.Microsecond, times: []string{"rate"}}, // section 7.4.2.1
+			// One that is too short to be seen is begun twice: where one start isn't heard
+			// the result is the other's, and not that of the last time.
+			{write: hex{1, 0x81, 0x07}, with: []string{"channel", "gain", "rate"}, unseen: []string{"rate"}},
+			{wait: 25 * time.Microsecond, times: []string{"rate"}, unseen: []string{"rate"}},
 			{write: hex{1}, status: 2, until: &until{mask: 0x8000, is: 0x8000, within: 20 * time.Millisecond, every: 2 * time.Millisecond}},
 			{write: hex{0}, result: 2, must: must},
 		},

@@ -30,7 +30,7 @@ func (d *describer) steps(to *[]step) reader {
 func (d *describer) stepKeys(st *step) map[string]reader {
 	return map[string]reader{
 		"write": d.bytes(&st.write), "set": d.bytes(&st.set), "back": d.bytes(&st.back), "mask": d.mask(&st.mask), "from": d.bytes(&st.from), "merge": d.yes(&st.merge),
-		"with": d.names(&st.with), "absent": d.yes(&st.absent), "wait": d.duration(&st.wait), "times": d.names(&st.times), "during": d.names(&st.during),
+		"with": d.names(&st.with), "absent": d.yes(&st.absent), "wait": d.duration(&st.wait), "times": d.names(&st.times), "during": d.names(&st.during), "unseen": d.names(&st.unseen),
 		"result": d.count(&st.result), "status": d.count(&st.status), "plain": d.yes(&st.plain), "patience": d.duration(&st.patience),
 		"begun": d.yes(&st.begun), "once": d.text(&st.once),
 		"until": func(n *document.Node) {
@@ -66,7 +66,7 @@ func (d *describer) reason(n *document.Node, text string) sensors.Reason {
 func (d *describer) identity(n *document.Node, i int) {
 	id := identity{}
 	keys := d.stepKeys(&id.step)
-	for _, key := range []string{"set", "back", "from", "merge", "with", "times", "during", "result", "once", "begun"} {
+	for _, key := range []string{"set", "back", "from", "merge", "with", "times", "during", "unseen", "result", "once", "begun"} {
 		delete(keys, key) // nothing is set here
 	}
 	maps.Copy(keys, map[string]reader{

@@ -110,7 +110,7 @@ func (st *step) check(c *chip) error {
 	for _, list := range []struct {
 		key   string
 		names []string
-	}{{"with", st.with}, {"times", st.times}, {"during", st.during}} {
+	}{{"with", st.with}, {"times", st.times}, {"during", st.during}, {"unseen", st.unseen}} {
 		for _, name := range list.names {
 			if (name != "channel" || len(c.channels) == 0) && !slices.ContainsFunc(c.settings, func(s setting) bool { return s.name == name }) {
 				return wrong(list.key, "there is no setting %s", name)

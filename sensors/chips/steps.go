@@ -65,11 +65,13 @@ func (s *engine) compilePhase(steps []step, p *program) phase {
 const inTime = time.Millisecond
 
 func (st *step) fits(p *program) bool {
-	var takes time.Duration
-	for _, name := range st.during {
-		takes += p.value(name).time
+	takes := func(settings []string) (d time.Duration) {
+		for _, name := range settings {
+			d += p.value(name).time
+		}
+		return d
 	}
-	return len(st.during) == 0 || takes >= inTime
+	return (len(st.during) == 0 || takes(st.during) >= inTime) && (len(st.unseen) == 0 || takes(st.unseen) < inTime)
 }
 
 func (s *engine) compileStep(st *step, p *program) op {

@@ -116,6 +116,8 @@ type step struct {
 	// step is left out where that is less than a transaction needs to fall into
 	// it.
 	during []string
+	// unseen names them, too: the step is done only where during would leave it out.
+	unseen []string
 
 	// One of them: so many bytes, checksums not counted, are read; those of a
 	// result are appended to the frame, or to the constants. Without a checksum

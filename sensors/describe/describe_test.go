@@ -181,7 +181,7 @@ func TestWrongTable(t *testing.T) {
 		{"ads1015.yml", "  - {write: 0x01, status: 2, during", "  - {wait: 1us}\n  - {write: 0x01, status: 2, during", "x.yml:59: measure, step 4: begun: looks at what the step before has begun, and that one doesn't always write"},
 		{"ads1015.yml", "with: [channel, gain, rate]}", "with: [channel, gain, rate], wait: 1ms}", "x.yml:58: measure, step 3: begun: looks at what the step before has begun, and that one waits"},
 		{"ads1015.yml", `begun: yes, must: [{mask: 0x8000, is: 0, says: "no conversion was begun"}]`, "begun: yes", "x.yml:58: measure, step 3: begun: needs must"},
-		{"ads1015.yml", "until: {mask: 0x8000", "until: {mask: 0", "x.yml:60: measure, step 5, until: mask: has no bit"},
+		{"ads1015.yml", "until: {mask: 0x8000", "until: {mask: 0", "x.yml:63: measure, step 7, until: mask: has no bit"},
 		{"ads1015.yml", "channel: yes\n", `auto: {at: 5, type: "be:s16/16>>0", low: 1, high: 2}` + "\n", "x.yml:15: setting 1: auto: its bytes 5 to 6 are beyond the 2 of the frame"},
 		{"ads1015.yml", "channel: yes\n", `auto: {at: 0, type: "be:s16/16>>0", low: 2, high: 2}` + "\n", "x.yml:15: setting 1: auto: low is not below high\n"},
 		{"ads1015.yml", "channel: yes\n", `auto: {at: 0, type: "be:f32", low: 1, high: 2}` + "\n", "x.yml:15: setting 1: auto: looks at no whole number\n"},
