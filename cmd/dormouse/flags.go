@@ -166,7 +166,7 @@ func (s *settings) fromHere() error {
 	return err
 }
 
-// identify is what the board calls a wire; ok is false where it can't tell.
+// identify gives the board's own name of a wire: see config.Identifier.
 func (s *settings) identify(c sensors.Claim) (id string, ok bool) {
 	inspector, clock, err := s.inspector()
 	if err != nil {

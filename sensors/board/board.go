@@ -25,16 +25,17 @@ type Board interface {
 	// OpenLine takes a GPIO line under the consumer's name. Where somebody
 	// else holds it the error is of the class busy and names them.
 	OpenLine(ref sensors.LineRef, c sensors.LineConfig, consumer string) (sensors.Line, error)
-	// Open opens a wire of another kind, alone for the caller where the kernel
-	// can see to that: a sensors.SPIConn, a sensors.Serial. The config is that of
-	// its kind. A second Close gives os.ErrClosed.
+	// Open opens a wire of another kind: a sensors.SPIConn, with a
+	// sensors.SPIConfig as config, or a sensors.Serial, with a
+	// sensors.SerialConfig. Nobody but root can open the same serial port
+	// meanwhile. A second Close gives os.ErrClosed.
 	Open(c sensors.Claim, config any) (io.Closer, error)
 	Files() sensors.Files
-	// Lock takes what a claim of the kinds I2C and line stands for, without
-	// waiting, for as long as the result is open: the chip at the address, or all
-	// lines of the machine. It is advisory: it shuts out whoever asks for the
-	// same lock, in this process or in another of this program, whatever its user.
-	// Where one has it the error is lock.ErrLocked.
+	// Lock locks the chip of an I2C claim or, for the claim of a line, all GPIO
+	// lines of the machine, until the result is closed. It doesn't wait: where the
+	// lock is held the error is lock.ErrLocked. The lock is advisory: it excludes
+	// only others that ask for it, in this process or in another of this program,
+	// whatever its user.
 	Lock(c sensors.Claim) (io.Closer, error)
 }
 

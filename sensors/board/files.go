@@ -111,10 +111,10 @@ func (f *files) Glob(pattern string) ([]string, error) {
 }
 
 // access runs do in a goroutine of its own, because a read or write in sysfs
-// can't be cancelled, and leaves it behind when ctx ends. What do returns
-// besides its error is run only if somebody still waits. There is one access
-// to a file at a time; the next waits for one left behind, and doesn't take
-// its late result for a fresh one.
+// can't be cancelled; when ctx ends it returns, and the goroutine is abandoned. The
+// function that do returns takes over the result: it is called only while access
+// still waits. A file has one access at a time: the next one waits for an abandoned
+// one to end, and then reads anew.
 func (f *files) access(ctx context.Context, what, path string, do func(real string) (func(), error)) error {
 	if !strings.HasPrefix(path, "/") {
 		return fmt.Errorf("%s %s: not an absolute path", what, path)

@@ -87,13 +87,13 @@ func (d *sensorDraft) inputProcessing(input string) Processing {
 	return r.p
 }
 
-// read has one key read, if it is given, and reports its error.
-func (r *inputReader) read(key string, read func(setting) error) {
+// read parses the setting of a key, if it is given, and reports the error.
+func (r *inputReader) read(key string, parse func(setting) error) {
 	set, ok := r.settings[key]
 	if !ok {
 		return
 	}
-	if err := read(set); err != nil {
+	if err := parse(set); err != nil {
 		r.reject(r.stanza, set, err)
 	}
 }

@@ -26,7 +26,7 @@ func (d *sensorDraft) value(key string) any {
 	}
 	v, err := opt.Parse(opt.Default)
 	if err != nil {
-		panic(fmt.Sprintf("config: default of %s: %v", key, err)) // Register and a test have checked it
+		panic(fmt.Sprintf("config: default of %s: %v", key, err)) // sensors.Register and a test have checked it
 	}
 	return v
 }
@@ -55,7 +55,8 @@ func (d *sensorDraft) schedule(c *Sensor) {
 	}
 }
 
-// catchUp takes the option of programs that poll goes by.
+// catchUp checks the option catch-up of programs, and puts it into the schedule,
+// where poll finds it.
 func (d *sensorDraft) catchUp(c *Sensor) {
 	if c.Driver.Programs == nil || c.Options == nil {
 		return
@@ -69,7 +70,7 @@ func (d *sensorDraft) catchUp(c *Sensor) {
 	}
 }
 
-// reading reads the keys that say how a due read goes.
+// reading reads the keys of a due read: its time limit, retries and warm-up.
 func (d *sensorDraft) reading(c *Sensor) {
 	c.Timeout = d.value("timeout").(time.Duration)
 	c.Retries = d.value("retries").(int)

@@ -97,8 +97,8 @@ func parseNumber(file, text string) (float64, error) {
 	return v, nil
 }
 
-// attributeError explains the errnos that drivers of the kernel give beside
-// those of their bus.
+// attributeError explains the errnos of the kernel's drivers that aren't errors of
+// their bus.
 func attributeError(file string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EBUSY):
@@ -179,8 +179,8 @@ func (d *device) sensor(channels []*channel) *deviceSensor {
 	return &deviceSensor{device: d, channels: channels, values: make([]float64, len(channels)), errs: make([]error, len(channels))}
 }
 
-// Sense reads all channels. A channel with a label may fail alone; of the
-// others, and where none is left, the error is the sensor's.
+// Sense reads all channels. The failure of a channel with a label is that channel's
+// alone. That of a channel without one, or of all channels, is the sensor's.
 func (s *deviceSensor) Sense(ctx context.Context, r *sensors.Report) error {
 	failed := 0
 	for i, c := range s.channels {

@@ -99,9 +99,9 @@ func (z *zone) Sense(ctx context.Context, r *sensors.Report) error {
 	return nil
 }
 
-// read reads the zone's temperature: its number may have become another zone's
-// when a driver was reloaded. Then the attribute is another one, too, so the
-// type is looked at only where that isn't known to be the same.
+// read reads the zone's temperature. After a driver was reloaded the directory may
+// be that of another zone. Its attributes then have new inodes: so the type is
+// checked only where the inode isn't the one for which it was checked before.
 func (z *zone) read(ctx context.Context, file string) (string, error) {
 	if z.typ != processorZone {
 		if err := z.check(ctx); err != nil {
