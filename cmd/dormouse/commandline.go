@@ -30,6 +30,7 @@ type action func(stdout, stderr io.Writer) error
 func newApplication(stdout io.Writer) (*kingpin.Application, map[string]action) {
 	kingpin.EnableFileExpansion = false // cli.ExpandFiles has done it
 	kingpin.ManPageTemplate = cli.ManTemplate
+	kingpin.BashCompletionTemplate, kingpin.ZshCompletionTemplate = cli.BashCompletion, cli.ZshCompletion
 	app := kingpin.New("dormouse", applicationHelp+helpExamples(applicationExamples))
 	app.UsageWriter(stdout).UsageTemplate(cli.UsageTemplate).UsageFuncs(cli.UsageFuncs)
 	app.Version(strings.TrimSpace(version.Print("dormouse")))

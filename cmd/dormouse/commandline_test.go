@@ -210,6 +210,8 @@ func TestCompletion(t *testing.T) {
 		"sta":               "start status",
 		"run --web.conf":    "--web.config.file",
 		"run --board ":      "auto sim",
+		"run --board =":     "auto sim", // as bash takes --board= apart
+		"run --board = si":  "sim",
 		"drivers bme2":      "bme280",
 		"read --format jso": "json",
 	} {
