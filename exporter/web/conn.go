@@ -25,9 +25,15 @@ type quietConn struct {
 	in  transfer
 	out transfer
 
-	written atomic.Uint64         // bytes, to the kernel
-	recv    func(fd uintptr) bool // made once, so that a call allocates nothing
-	send    func(fd uintptr) bool
+	written atomic.Uint64 // bytes, to the kernel
+	// allowance is how many bytes may still be read before a request is complete,
+	// while refused says so. net/http answers a header that is too long, and then
+	// waits half a second with the connection.
+	allowance atomic.Int64
+	refused   func() bool
+
+	recv func(fd uintptr) bool // made once, so that a call allocates nothing
+	send func(fd uintptr) bool
 }
 
 // transfer is the read or the write in progress.
@@ -44,7 +50,7 @@ func quiet(c *net.TCPConn) (*quietConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &quietConn{TCPConn: c, raw: raw}
+	q := &quietConn{TCPConn: c, raw: raw, refused: func() bool { return false }}
 	q.recv = func(fd uintptr) bool { return q.in.call(unix.SYS_READ, fd) }
 	q.send = func(fd uintptr) bool { return q.out.call(unix.SYS_WRITE, fd) }
 	return q, nil
@@ -85,6 +91,8 @@ func (q *quietConn) Read(b []byte) (int, error) {
 		return 0, q.failed("read", q.in.errno)
 	case q.in.n == 0:
 		return 0, io.EOF
+	case q.allowance.Add(-int64(q.in.n)) < 0 && q.refused():
+		return 0, q.failed("read", unix.EMSGSIZE)
 	}
 	return q.in.n, nil
 }

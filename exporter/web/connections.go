@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -71,6 +72,10 @@ func (cs *connections) admit(c net.Conn, socket *quietConn) bool {
 			return false
 		}
 		cs.drop(victim)
+	}
+	if socket != nil {
+		socket.refused = cs.crowded
+		socket.allowance.Store(maxHeader)
 	}
 	cs.changes++
 	n.change = cs.changes
@@ -189,7 +194,14 @@ func (cs *connections) track(c net.Conn, state http.ConnState) {
 	cs.changes++
 	n.change, n.state, n.since = cs.changes, state, time.Time{}
 	switch state {
+	case http.StateActive:
+		if n.socket != nil {
+			n.socket.allowance.Store(math.MaxInt64)
+		}
 	case http.StateIdle:
+		if n.socket != nil {
+			n.socket.allowance.Store(maxHeader)
+		}
 		if n.stale {
 			cs.drop(n)
 		}

@@ -454,3 +454,31 @@ func TestRequestWithABody(t *testing.T) {
 		}
 	}
 }
+
+// Clients that send headers above the limit leave room for a scrape from their own
+// address: net/http would wait half a second with each, and with all at once.
+func TestManyBigRequests(t *testing.T) {
+	_, addr := serve(t, page, nil)
+	header := "GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 4*maxHeader)
+	var all sync.WaitGroup
+	for range 2 * maxPerAddress {
+		all.Go(func() {
+			c, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			t.Cleanup(func() { _ = c.Close() })
+			_, _ = io.WriteString(c, header) // refused before all of it is read
+			_, _ = io.Copy(io.Discard, c)    // until the server ends it, in whichever way
+		})
+	}
+	all.Wait()
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://" + addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := discard(response); err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("status %d, %v", response.StatusCode, err)
+	}
+}

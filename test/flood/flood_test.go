@@ -114,6 +114,10 @@ var attacks = []struct {
 }{
 	{"connections that say nothing", func(*net.TCPConn) {}},
 	{"headers that never end", func(c *net.TCPConn) { _, _ = io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: a\r\nX-Slow:") }},
+	{"headers of 64 KB", func(c *net.TCPConn) {
+		_ = c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		_, _ = io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: a\r\nX-Long: "+strings.Repeat("x", 64<<10))
+	}},
 	{"readers that never read", func(c *net.TCPConn) {
 		_ = c.SetReadBuffer(2048)
 		_ = c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
