@@ -128,8 +128,11 @@ func TestLife(t *testing.T) {
 	}
 
 	// Reloads, whole or not at all.
-	p.write("dormouse.yml", twoSensors+"  - {name: cellar, driver: tmp102, addr: 0x48}\n")
+	p.write("dormouse.yml", twoSensors+"  - {name: cellar, driver: tmp102, addr: 0x48, warmup: 1ms}\n")
 	p.must("reload")
+	if log := p.read("log"); !strings.Contains(log, "sensor cellar: warmup: has no effect without power") {
+		t.Errorf("the log has no warning about the new configuration:\n%s", log)
+	}
 	p.eventually(func() error {
 		if status := p.must("status"); !strings.Contains(status, "3 of 3 sensors up") {
 			return fmt.Errorf("after the reload: %s", status)

@@ -65,6 +65,9 @@ func (s *service) useFiles() error {
 	if err != nil {
 		return errors.Join(err, reopened)
 	}
+	for _, w := range files.Config.Warnings {
+		s.Log.Warn(w.Error())
+	}
 	s.config.Store(files.Config)
 	s.server.SetConfig(files.Web)
 	return reopened
