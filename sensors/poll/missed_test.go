@@ -140,3 +140,43 @@ func TestMissedRunsAreCountedOnce(t *testing.T) {
 		})
 	}
 }
+
+// A clock that is a day ahead at the start has a run caught up too early, and is set
+// right, before that run or during it: the run of the day itself is made all the
+// same, in this life or, where the machine is off by then, in the next.
+func TestClockIsSetBackByADay(t *testing.T) {
+	day := func(d, h int) time.Time { return time.Date(2027, 6, d, h, 0, 0, 0, time.UTC) }
+	for _, c := range []struct {
+		name   string
+		jitter time.Duration
+		lasts  time.Duration // from 2 June, 8:00
+		second []string      // runs, by the clock then
+		third  []string      // from 3 June, 10:00
+	}{
+		{"before it", 20 * time.Minute, time.Hour, nil, []string{"03T10:20:00"}},
+		{"during it", 0, time.Hour, []string{"03T08:00:00"}, []string{"03T10:00:00"}},
+		{"during it, and goes on", 0, 25 * time.Hour, []string{"03T08:00:00", "03T03:30:00"}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			live := func(wall time.Time, lasts time.Duration, ahead bool, want []string) {
+				inAt(t, wall, func(w *world) {
+					w.dir = dir
+					task := w.task("a", at("30 3 * * *"), catchingUp(24*time.Hour), moved(c.jitter))
+					task.lasts = 10 * time.Minute
+					times := w.times(task.fake)
+					w.run(task.cfg)
+					w.pass(time.Minute)
+					if ahead {
+						w.clock.StepWall(-24 * time.Hour)
+					}
+					w.pass(lasts - time.Minute)
+					equal(t, "runs", *times, want)
+				})
+			}
+			live(day(1, 12), time.Hour, false, nil)
+			live(day(3, 8), c.lasts, true, c.second)
+			live(day(3, 10), time.Hour, false, c.third)
+		})
+	}
+}

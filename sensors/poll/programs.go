@@ -11,6 +11,7 @@ import (
 	"example.org/dormouse/daemon/duration"
 	"example.org/dormouse/sensors"
 	"example.org/dormouse/sensors/config"
+	"example.org/dormouse/sensors/poll/agenda"
 	"example.org/dormouse/sensors/poll/hooks"
 )
 
@@ -151,16 +152,21 @@ func (l *loop) skipLeftOut(s *sensor, now sensors.Instant, wall time.Time) {
 }
 
 // catchUp looks, once for each task that wants it and as soon as the wall clock
-// is plausible, whether it missed a time while the daemon or the machine was
+// is plausible, and again where the wall clock is set back far, whether it missed a time while the daemon or the machine was
 // off. It tells whether the task is planned by that.
 func (l *loop) catchUp(s *sensor, now sensors.Instant, wall time.Time) bool {
 	limit := s.cfg.Schedule.CatchUp
-	if !l.running || !s.entry.Calendar() || limit == 0 || s.caughtUp || wall.IsZero() {
+	if !l.running || !s.entry.Calendar() || limit == 0 || wall.IsZero() {
+		return false
+	}
+	at := s.cfg.Schedule.At.String()
+	last, known := l.records.Last(s.cfg.Name, at)
+	if known && last.Sub(wall) > agenda.StepBack {
+		known = false // of a clock that was ahead: it would be taken for a run of that time
+	} else if s.caughtUp {
 		return false
 	}
 	s.caughtUp = true
-	at := s.cfg.Schedule.At.String()
-	last, known := l.records.Last(s.cfg.Name, at)
 	if !known {
 		l.records.Note(s.cfg.Name, at, wall) // from now on
 		return false

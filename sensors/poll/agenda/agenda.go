@@ -83,9 +83,9 @@ const (
 
 const (
 	mostSlack = 30 * time.Second
-	// stepBack is how far the wall clock may be stepped back for what was read
+	// StepBack is how far the wall clock may be stepped back for what was read
 	// to count as read; cron(8) draws the line at the same place.
-	stepBack = 3 * time.Hour
+	StepBack = 3 * time.Hour
 )
 
 // NewEntry is an entry with a schedule that isn't planned yet.
@@ -193,7 +193,7 @@ func (e *Entry[T]) planCron(now sensors.Instant, wall time.Time) {
 	steppedBack := e.due.Sub(wall)
 	wall = wall.Add(-e.moved) // on the calendar that the expression is of
 	after := wall
-	if e.served.After(wall) && steppedBack <= stepBack {
+	if e.served.After(wall) && steppedBack <= StepBack {
 		after = e.served
 	}
 	t, ok := e.cron.Next(after)
