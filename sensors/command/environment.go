@@ -25,7 +25,7 @@ func readEnvironment(path string) ([]string, error) {
 	// A FIFO in its place must not make the daemon wait.
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
-		return fail(fmt.Errorf("%w%s", err, hiddenError(path, err)))
+		return fail(fmt.Errorf("%w%s", err, whyMissing(path, err)))
 	}
 	defer f.Close()
 	info, err := f.Stat()

@@ -291,6 +291,7 @@ func TestVerify(t *testing.T) {
 		{"a script", map[string]string{"argv": good}, stranger, ""},
 		{"a program", map[string]string{"argv": "/bin/true"}, stranger, ""},
 		{"missing", map[string]string{"argv": dir + "/no"}, stranger, "argv: stat " + dir + "/no: no such file"},
+		{"with its arguments", map[string]string{"argv": good + " --from /srv/data"}, stranger, good + " is there: write its arguments as elements of their own, as in argv: [" + good + ", …]"},
 		{"a directory", map[string]string{"argv": dir}, owner, "is a directory"},
 		{"not executable", map[string]string{"argv": put("plain", "#!/bin/sh\n", 0o644)}, root, "(chmod +x "},
 		{"only by its owner", map[string]string{"argv": put("mine", "#!/bin/sh\n", 0o700)}, stranger, "user 64321 may not execute"},

@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -69,14 +70,14 @@ func newProgram(e sensors.Env, argv []string) (*program, error) {
 // nothing is to be run yet.
 func (p *program) exists() error {
 	if info, err := os.Stat(p.dir); err != nil {
-		return sensors.Errorf(sensors.Command, "directory: %w%s", err, hiddenError(p.dir, err))
+		return sensors.Errorf(sensors.Command, "directory: %w%s", err, whyMissing(p.dir, err))
 	} else if !info.IsDir() {
 		return sensors.Errorf(sensors.Command, "directory: %s: %w", p.dir, syscall.ENOTDIR)
 	}
 	info, err := os.Stat(p.argv[0])
 	switch {
 	case err != nil:
-		return sensors.Errorf(sensors.Command, "program: %w%s", err, hiddenError(p.argv[0], err))
+		return sensors.Errorf(sensors.Command, "program: %w%s", err, whyMissing(p.argv[0], err))
 	case info.IsDir():
 		return sensors.Errorf(sensors.Command, "program: %s: %w", p.argv[0], syscall.EISDIR)
 	case info.Mode()&0o111 == 0:
@@ -85,12 +86,16 @@ func (p *program) exists() error {
 	return nil
 }
 
-// hiddenError is hidden where err may come of that.
-func hiddenError(path string, err error) string {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return hidden(path)
+// whyMissing says where err may come from, as far as the path tells.
+func whyMissing(path string, err error) string {
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return ""
 	}
-	return ""
+	first, _, spaced := strings.Cut(path, " ")
+	if info, err := os.Stat(first); spaced && err == nil && info.Mode().IsRegular() {
+		return fmt.Sprintf(": %s is there: write its arguments as elements of their own, as in argv: [%[1]s, …]", first)
+	}
+	return hidden(path)
 }
 
 // become looks up who the program runs as. A nil user is one that /etc/passwd

@@ -141,7 +141,7 @@ func (v verifier) reach(path string, bit fs.FileMode, what string) (fs.FileInfo,
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		if err != nil {
-			return nil, fmt.Errorf("%w%s", err, hiddenError(path, err))
+			return nil, fmt.Errorf("%w%s", err, whyMissing(path, err))
 		}
 		if !v.may(info, 1) {
 			return nil, fmt.Errorf("user %d may not search %s (%v), which is above %s: %w", v.by.UID, dir, info.Mode(), path, syscall.EACCES)
@@ -152,7 +152,7 @@ func (v verifier) reach(path string, bit fs.FileMode, what string) (fs.FileInfo,
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w%s", err, hiddenError(path, err))
+		return nil, fmt.Errorf("%w%s", err, whyMissing(path, err))
 	}
 	if !v.may(info, bit) {
 		advice := ""
