@@ -177,18 +177,3 @@ func (c *Sensor) Wiring() string {
 	}
 	return fmt.Sprintf("%s, power %s on %s", words, c.Rail.Name, c.Rail.Line)
 }
-
-// SameDevice tells whether other is the same sensor at the same place with the
-// same options and supply, so that one that holds a line, or counts, may live
-// on through a reload. Schedule, labels and processing may differ.
-func (c *Sensor) SameDevice(other *Sensor) bool {
-	return c.SamePlace(other) && c.Options.Equal(other.Options)
-}
-
-// SamePlace is SameDevice without its options.
-func (c *Sensor) SamePlace(other *Sensor) bool {
-	sameRail := c.Rail == nil && other.Rail == nil ||
-		c.Rail != nil && other.Rail != nil &&
-			c.Rail.Line.Key() == other.Rail.Line.Key() && c.Rail.ActiveLow == other.Rail.ActiveLow
-	return c.Name == other.Name && c.Driver.Name == other.Driver.Name && sameRail
-}

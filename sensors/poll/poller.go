@@ -159,8 +159,8 @@ func (p *Poller) ReadNow(ctx context.Context, names ...string) (*sensors.Snapsho
 // at all. A sensor that is configured as before keeps all it had; one whose
 // device is the same keeps the line it holds and its count. What is new or
 // changed is read at once, if Run is running. Reads of sensors that go or
-// change are cancelled; until they have ended, which programs may take long for,
-// the others are read as before. Where any rail changes, all of them go off for
+// change are cancelled; until programs have ended, which may take long, the other
+// sensors are read as before. Where any rail changes, all of them go off for
 // a moment.
 func (p *Poller) Reload(cfg *config.Config) error {
 	next, err := newSet(cfg, p.log)

@@ -2,7 +2,6 @@ package poll
 
 import (
 	"maps"
-	"reflect"
 	"slices"
 
 	"example.org/dormouse/sensors"
@@ -15,31 +14,40 @@ import (
 type reload struct {
 	next  *set
 	rails *rails.Rails // nil: as before
+	all   bool         // no program has to end any more: all reads that it changes are cancelled
 }
 
-// acceptReload cancels the reads of sensors that go or change; when these have
-// ended, which programs may take long for, finishReload does the rest. Until then
-// the other sensors are read as before.
+// acceptReload ends the programs that go or change, which may take long: until then
+// the other sensors are read as before. Then finishReload does the rest.
 func (l *loop) acceptReload(r *request) {
 	old := l.set.Load()
-	if !sameRails(old.config.Rails, r.reload.next.config.Rails) {
+	if !config.SameRails(old.config.Rails, r.reload.next.config.Rails) {
 		r.reload.rails = l.wires.newRails(r.reload.next.config)
 	}
 	l.reload = r
-	for _, s := range old.sensors {
-		if r.reload.spares(s) {
+	l.cancelChanged()
+}
+
+// cancelChanged cancels the reads that the reload doesn't spare at this step, and
+// has none of them begin.
+func (l *loop) cancelChanged() {
+	for _, s := range l.set.Load().sensors {
+		if l.spares(s) {
 			continue
 		}
 		l.agenda.Remove(&s.entry)
-		if s.active {
+		if s.active && !s.gone {
 			s.gone = true
 			s.ctx.CancelBecause("its configuration changed")
 		}
 	}
 }
 
-// spares tells whether s may be read now: no reload that waits is to change it.
-func (l *loop) spares(s *sensor) bool { return l.reload == nil || l.reload.reload.spares(s) }
+// spares tells whether s may be read now: no reload that waits is to change it
+// next.
+func (l *loop) spares(s *sensor) bool {
+	return l.reload == nil || l.reload.reload.spares(s) || !l.reload.reload.all && s.programs() == nil
+}
 
 // sparesAll tells that of s and of the sensors with those names.
 func (l *loop) sparesAll(s *sensor, names []string) bool {
@@ -74,11 +82,19 @@ func (r *reload) spares(s *sensor) bool {
 		return false
 	}
 	// A program that is the same is let to end where only its schedule changes.
-	return sameConfig(s.cfg, n.cfg) || s.programs() != nil && s.cfg.SameDevice(n.cfg)
+	return s.cfg.Same(n.cfg) || s.programs() != nil && s.cfg.SameDevice(n.cfg)
 }
 
+// mayReload tells whether all reads have ended that the reload changes.
 func (l *loop) mayReload() bool {
-	return !slices.ContainsFunc(l.set.Load().sensors, func(s *sensor) bool { return s.active && s.gone })
+	ended := func() bool {
+		return !slices.ContainsFunc(l.set.Load().sensors, func(s *sensor) bool { return s.active && s.gone })
+	}
+	if ended() && !l.reload.reload.all {
+		l.reload.reload.all = true
+		l.cancelChanged()
+	}
+	return l.reload.reload.all && ended()
 }
 
 func (l *loop) finishReload() {
@@ -131,7 +147,7 @@ func (l *loop) install(next *set) {
 	for i, n := range next.sensors {
 		o := old.byName[n.cfg.Name]
 		switch {
-		case o != nil && sameConfig(o.cfg, n.cfg):
+		case o != nil && o.cfg.Same(n.cfg):
 			next.sensors[i], next.byName[n.cfg.Name] = o, o
 			o.cfg.Origin, o.fresh, o.unpowered = n.cfg.Origin, o.unpowered, false
 			o.successor = nil
@@ -207,20 +223,4 @@ func (l *loop) release(s *sensor) {
 		s.keepsRail = false
 		l.wires.lower(s.cfg.Power)
 	}
-}
-
-// sameConfig tells whether nothing but the place in the file differs.
-func sameConfig(a, b *config.Sensor) bool {
-	x, y := *a, *b
-	x.Origin, y.Origin = config.Origin{}, config.Origin{}
-	x.Driver, y.Driver, x.Options, y.Options, x.Rail, y.Rail = nil, nil, nil, nil, nil, nil
-	return a.SameDevice(b) && reflect.DeepEqual(x, y)
-}
-
-func sameRails(a, b []*config.Rail) bool {
-	return slices.EqualFunc(a, b, func(a, b *config.Rail) bool {
-		x, y := *a, *b
-		x.Origin, y.Origin = config.Origin{}, config.Origin{}
-		return reflect.DeepEqual(x, y)
-	})
 }
