@@ -17,7 +17,7 @@ func TestSelftest(t *testing.T) {
 		t.Errorf("exit status %d with a sensor that is down\n%s", code, stderr)
 	}
 	for _, want := range []string{
-		`(?m)^This machine$`, `  kernel +\S+`, `  MemTotal +\d+ kB`, `  I2C bus 1 +0x44: could be sht4x`, `  1-Wire +1 devices`,
+		`(?m)^This machine$`, `  kernel +\S+`, `  MemTotal +\d+ kB`, `  I2C bus 1 +0x44: could be sht4x`, `  1-Wire +devices: 1`,
 		`  first read, sensor 1 \(bme280\) +3 readings in `, `  second read, sensor 2 \(bme280\) +down \(no_answer\): .*check the wiring`,
 		`  20 waits of 50ms +late by `, `  wake-ups for them +\d+`, `  wake-ups in 200ms +\d+`, `  memory resident +\d+ kB`,
 	} {

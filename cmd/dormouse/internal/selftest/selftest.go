@@ -178,9 +178,9 @@ func (r *Report) wires(d *scan.Document) {
 			r.addf(what, "%s: %s", a.Address, chipAt(a))
 		}
 	}
-	r.addf("1-Wire", "%d devices", len(d.OneWire))
-	r.addf("SPI", "%d device nodes", len(d.SPI))
-	r.addf("serial", "%d ports", len(d.Serial))
+	r.addf("1-Wire", "devices: %d", len(d.OneWire))
+	r.addf("SPI", "device nodes: %d", len(d.SPI))
+	r.addf("serial", "ports: %d", len(d.Serial))
 	for _, c := range d.GPIO {
 		r.addf("GPIO", "%s: %d lines, %d of them held", c.Chip, c.Lines, len(c.Held))
 	}
