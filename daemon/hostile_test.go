@@ -312,6 +312,16 @@ func TestStartFails(t *testing.T) {
 	}
 }
 
+func TestStartWithoutFiles(t *testing.T) {
+	h := newHelper(t)
+	cmd := h.command()
+	cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `ulimit -f 0; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+	out, code := h.runCommand(cmd)
+	if code != 1 || strings.Count(out, "file too large") != 1 || !strings.Contains(out, "ulimit -f") {
+		t.Errorf("exit status %d, output %q", code, out)
+	}
+}
+
 func TestStartInterrupted(t *testing.T) {
 	h := newHelper(t)
 	h.plan.Mode = "hang"

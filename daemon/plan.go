@@ -167,6 +167,9 @@ func (p *plan) write() (*os.File, error) {
 	if memoryErr == nil {
 		return f, nil
 	}
+	if errors.Is(memoryErr, unix.EFBIG) { // of no other place either
+		return nil, fmt.Errorf("write the plan: %w: raise the limit of the size of files (ulimit -f)", memoryErr)
+	}
 	f, err = writeUnnamed(data)
 	if err != nil {
 		return nil, fmt.Errorf("write the plan: %w", errors.Join(memoryErr, err))

@@ -111,6 +111,33 @@ func TestStartOnASpoiledDisk(t *testing.T) {
 	}
 }
 
+// The counts are taken from their file at the start, and a start that fails gives
+// them back.
+func TestAStartThatFailsKeepsTheCounts(t *testing.T) {
+	p := newPlace(t)
+	p.write("dormouse.yml", often)
+	args := []string{"start", "--board=sim", "--no-web", "--config.file=dormouse.yml", "--log.output=log", "--state.directory=state"}
+	p.must(args...)
+	p.must("stop")
+	counts := p.read("state/counters.json")
+	if counts == "" {
+		t.Fatal("no counts were kept")
+	}
+	dir := spoiled(p, "full")
+	if out, code := p.run(append(args, "--pid-file="+filepath.Join(dir, "x.pid"))...); code != 1 {
+		t.Fatalf("exit status %d\n%s", code, out)
+	}
+	kit.Eventually(p, func() error { // the daemon's last act
+		if _, err := os.Lstat(filepath.Join(dir, "x.sock")); !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("the control socket is left: %v", err)
+		}
+		return nil
+	})
+	if p.read("state/counters.json") == "" {
+		t.Errorf("the counts are lost, which were %s", counts)
+	}
+}
+
 // While it runs the disk fills, becomes read-only or is lost: it goes on serving
 // and says so once.
 func TestDiskIsSpoiledWhileRunning(t *testing.T) {

@@ -111,7 +111,8 @@ func (s *service) run() error {
 	polled := make(chan error, 1)
 	go func() { polled <- s.poller.Run(ctx) }()
 	if err := s.Process.Ready(fmt.Sprintf("%d sensors", len(s.Config.Sensors))); err != nil {
-		return err
+		cancel()
+		return errors.Join(err, s.end(polled)) // with what the counts were before
 	}
 	started := []any{"sensors", len(s.Config.Sensors)}
 	if place := s.Process.Copied(); place != "" {
