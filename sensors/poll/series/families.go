@@ -43,15 +43,23 @@ func (f *Families) register() error {
 }
 
 // Check looks at the series of a sensor that are new, and tells whether any of
-// them may not be published.
+// them may not be published. One that contradicts what the sensor itself no longer
+// reports may: the author of a program has corrected its TYPE lines.
 func (f *Families) Check(t *Table) bool {
 	if !t.unchecked {
 		return false
 	}
-	t.unchecked = false
-	if f.checked > 0 && t.forgetRetyped() {
+	conflicts := f.check(t)
+	if conflicts && t.forgetAbsent() {
 		f.recheck()
+		conflicts = f.check(t)
 	}
+	f.forget()
+	return conflicts
+}
+
+func (f *Families) check(t *Table) bool {
+	t.unchecked = false
 	conflicts := false
 	for _, e := range t.list {
 		if e.checked {
@@ -62,7 +70,6 @@ func (f *Families) Check(t *Table) bool {
 		conflicts = conflicts || e.conflict != nil
 		f.checked++
 	}
-	f.forget()
 	return conflicts
 }
 
@@ -98,21 +105,14 @@ func (f *Families) recheck() {
 	}
 }
 
-// forgetRetyped drops the series that the sensor now reports with another type,
-// and tells whether there were any: the author of a program has corrected its
-// TYPE lines. Their family would refuse the new series until the next reload.
-func (t *Table) forgetRetyped() bool {
-	now := map[string]*series{}
+// forgetAbsent drops the series that the latest read didn't have, and tells
+// whether there were any.
+func (t *Table) forgetAbsent() bool {
+	latest, before := uint64(0), len(t.list)
 	for _, e := range t.list {
-		if !e.checked {
-			now[e.family] = e
-		}
+		latest = max(latest, e.read)
 	}
-	before := len(t.list)
-	t.forget(func(e *series) bool {
-		n := now[e.family]
-		return n != nil && e.checked && e.read < n.read && e.out.Kind != n.out.Kind
-	})
+	t.forget(func(e *series) bool { return e.read < latest })
 	return len(t.list) < before
 }
 

@@ -144,6 +144,9 @@ func TestAConflictWithWhatIsGone(t *testing.T) {
 func TestAProgramCorrectsItsType(t *testing.T) {
 	untyped := &sensors.Quantity{Name: "x", Metric: "x", Kind: sensors.Untyped}
 	gauge := &sensors.Quantity{Name: "x", Metric: "x", Kind: sensors.Gauge}
+	// Without its TYPE line a histogram is three families.
+	bucket := &sensors.Quantity{Name: "h_bucket", Metric: "h_bucket", Kind: sensors.Untyped}
+	histogram := &sensors.Quantity{Name: "h", Metric: "h", Kind: sensors.Histogram}
 	var all Families
 	var tables []*Table
 	for _, name := range []string{"a", "b"} {
@@ -164,6 +167,9 @@ func TestAProgramCorrectsItsType(t *testing.T) {
 		{tables[0], gauge, ""},
 		{tables[1], untyped, "x has the type untyped here, but sensor a exports it with the type gauge"},
 		{tables[1], gauge, ""},
+		{tables[0], bucket, ""},
+		{tables[0], histogram, ""},
+		{tables[1], bucket, "h_bucket: its series h_bucket would be taken for one of h, which sensor a exports"},
 	} {
 		var report sensors.Report
 		report.Set(c.as, 1)
