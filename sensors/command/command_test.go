@@ -25,7 +25,7 @@ import (
 )
 
 // long is a limit that no test reaches.
-const long = time.Minute
+const long = 10 * time.Minute
 
 func TestCheck(t *testing.T) {
 	d, _ := sensors.DriverByName("command")
@@ -151,6 +151,37 @@ func TestTranscript(t *testing.T) {
 	long.stderr([]byte(strings.Repeat("€", 1000)))
 	if got := long.lastWords(); len(got) > 310 || !strings.HasPrefix(got, "…€") || !strings.HasSuffix(got, "€") {
 		t.Errorf("a long line becomes %d bytes: %q", len(got), got)
+	}
+}
+
+// Both outputs are kept in the order in which they arrive.
+func TestOrderOfArrival(t *testing.T) {
+	var said transcript
+	var writers [2]*io.PipeWriter
+	ended := make(chan error, len(writers))
+	for i := range writers {
+		in, out := io.Pipe()
+		writers[i] = out
+		go func() { ended <- said.copy(in, i == 1) }()
+	}
+	for _, piece := range []struct {
+		to   int
+		text string
+	}{{0, "out\n"}, {1, "err\n"}, {0, "more\n"}} {
+		// The second write returns when somebody reads again: the text was taken over.
+		for _, text := range []string{piece.text, ""} {
+			if _, err := io.WriteString(writers[piece.to], text); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, w := range writers {
+		if err := errors.Join(w.Close(), <-ended); err != nil {
+			t.Error(err)
+		}
+	}
+	if text, _ := said.text(); text != "out\nerr\nmore\n" {
+		t.Errorf("kept %q", text)
 	}
 }
 
@@ -298,7 +329,7 @@ func TestWorldOfAProgram(t *testing.T) {
 	out := filepath.Join(dir, "out")
 	// The descriptors are listed without a pipeline, whose pipe the shell may hold
 	// for a moment.
-	script := `exec >$OUT; env | sort; pwd; ls -l /proc/$$/fd >fds; sed -n '/fds$/d; s/.* -> //p' fds; cut -d' ' -f1,5,6 /proc/$$/stat; cat; echo end`
+	script := `exec >"$OUT"; env | sort; pwd; ls -l /proc/$$/fd >fds; sed -n '/fds$/d; s/.* -> //p' fds; cut -d' ' -f1,5,6 /proc/$$/stat; cat; echo end`
 	w := newWorld(t, shell(script, "output", "none", "directory", dir,
 		"env", sensors.JoinList("OUT="+out, "HOME=/elsewhere", "WITH=a=b c")))
 	if _, err := w.sense(t, long); err != nil {
@@ -376,7 +407,7 @@ func anotherUser(t *testing.T) *user.User {
 // As root the program runs as the other user; anybody else sees the refusal.
 func TestUser(t *testing.T) {
 	u := anotherUser(t)
-	script := `exec >$OUT; id -u; id -g; id -G; echo $USER $HOME`
+	script := `exec >"$OUT"; id -u; id -g; id -G; echo $USER $HOME`
 	out := filepath.Join(t.TempDir(), "out")
 	if err := os.WriteFile(out, nil, 0o666); err != nil {
 		t.Fatal(err)

@@ -60,7 +60,7 @@ func TestUmaskAndNice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := fmt.Sprintf("0027\n%d\n%[1]d\n", 20-own+3); r.Run().Output != want {
+		if want := fmt.Sprintf("0027\n%d\n%[1]d\n", min(20-own+3, 19)); r.Run().Output != want { // 19 is the most there is
 			t.Errorf("got %q, want %q", r.Run().Output, want)
 		}
 		plain, err := worldOf(t, "task", shell("umask; nice")).sense(t, long)
@@ -170,17 +170,18 @@ func TestOutputIsLogged(t *testing.T) {
 			}
 		})
 	}
-	w := worldOf(t, "task", shell("echo out; sleep 0.1; echo err >&2; exit 1"))
+	// Which of both arrives first depends on the machine: TestOrderOfArrival.
+	w := worldOf(t, "task", shell("echo out; echo err >&2; exit 1"))
 	ended(w, outcome(t, w, false, false))
-	if !strings.Contains(w.Logged(), `output="out\nerr"`) {
-		t.Errorf("logged %s", w.Logged())
+	if log := w.Logged(); !strings.Contains(log, `output="out\nerr"`) && !strings.Contains(log, `output="err\nout"`) {
+		t.Errorf("logged %s", log)
 	}
 }
 
 // TestHooks: once per change, with what happened in the environment.
 func TestHooks(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
-	hook := sensors.JoinList("/bin/sh", "-c", `printf '%s|%s|%s|%s|%s|%s\n' "$1" "$DORMOUSE_NAME" "$DORMOUSE_STATUS" "$DORMOUSE_REASON" "$DORMOUSE_ERROR" "$DORMOUSE_OUTPUT" >>`+out, "hook")
+	hook := sensors.JoinList("/bin/sh", "-c", `printf '%s|%s|%s|%s|%s|%s\n' "$1" "$DORMOUSE_NAME" "$DORMOUSE_STATUS" "$DORMOUSE_REASON" "$DORMOUSE_ERROR" "$DORMOUSE_OUTPUT" >>'`+out+`'`, "hook")
 	told := func(t *testing.T, w world, o sensors.Outcome) string {
 		t.Helper()
 		if err := os.WriteFile(out, nil, 0o600); err != nil {
