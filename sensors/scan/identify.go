@@ -16,8 +16,8 @@ import (
 	"example.org/dormouse/sensors/poll"
 )
 
-// probeTime is the time limit of a probe.
-const probeTime = 2 * time.Second
+// probeTime is the time limit of a probe. Tests have more of it.
+var probeTime = 2 * time.Second
 
 // Identify recognises the chip of a configured sensor by its driver's Probe,
 // which changes nothing in it. The rails are those of the configuration. Found is
