@@ -153,24 +153,32 @@ func (b *slowBoard) pollerOfTen(t *testing.T) *poll.Poller {
 func readNow(t *testing.T, clock *alarm.Fake, p *poll.Poller) (*sensors.Snapshot, time.Duration) {
 	t.Helper()
 	from := clock.Now()
-	done := make(chan *sensors.Snapshot, 1)
-	go func() {
+	s := passing(t, clock, func() *sensors.Snapshot {
 		s, err := p.ReadNow(context.Background())
 		if err != nil {
 			t.Error(err)
 		}
-		done <- s
-	}()
+		return s
+	})
+	return s, clock.Now().Sub(from)
+}
+
+// passing runs f and lets the time pass that it waits for: that the machine does
+// something else for a while takes none.
+func passing[T any](t *testing.T, clock *alarm.Fake, f func() T) T {
+	t.Helper()
+	done := make(chan T, 1)
+	go func() { done <- f() }()
 	for {
 		synctest.Wait()
 		select {
-		case s := <-done:
-			return s, clock.Now().Sub(from)
+		case result := <-done:
+			return result
 		default:
 		}
 		next, ok := clock.Next()
 		if !ok {
-			t.Fatal("the wake doesn't end, and waits for nothing")
+			t.Fatal("it doesn't end, and waits for nothing")
 		}
 		clock.Advance(next.Sub(clock.Now()))
 	}

@@ -4,10 +4,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
+	"example.org/dormouse/sensors/board"
 	"example.org/dormouse/sensors/board/sim"
 	"example.org/dormouse/sensors/board/sim/chips"
 	"example.org/dormouse/sensors/scan"
@@ -40,7 +42,7 @@ func TestScanOffersEveryChip(t *testing.T) {
 		boards[i][addr] = place{c, addr}
 	}
 	for _, places := range boards {
-		scanOffers(t, places)
+		synctest.Test(t, func(t *testing.T) { scanOffers(t, places) })
 	}
 }
 
@@ -49,14 +51,22 @@ type booted struct{ chips.Chip }
 
 func (b booted) Reset(now sensors.Instant) { b.Chip.Reset(now.Add(-time.Minute)) }
 
+// scanned scans a board whose supply has just been switched on.
+func scanned(t *testing.T, clock *alarm.Fake, b board.Inspector) *scan.Document {
+	t.Helper()
+	return passing(t, clock, func() *scan.Document {
+		if err := clock.Sleep(t.Context(), scan.PowerUp); err != nil {
+			t.Error(err)
+		}
+		return scan.Run(t.Context(), scan.Options{Board: b, Clock: clock.Clock, Identify: true})
+	})
+}
+
 func scanOffers(t *testing.T, places map[string]place) {
 	t.Helper()
-	clock, err := alarm.New()
-	if err != nil {
-		t.Fatal(err)
-	}
+	clock := alarm.NewFake(alarm.Instant(time.Hour), time.Date(2027, 6, 1, 12, 0, 0, 0, time.UTC))
 	defer clock.Close()
-	b := sim.New(clock, 1)
+	b := sim.New(clock.Clock, 1)
 	for _, addr := range []uint16{sim.BME280, sim.SHT4x, sim.TMP102, sim.ADS1115} {
 		b.Remove(addr)
 	}
@@ -67,10 +77,7 @@ func scanOffers(t *testing.T, places map[string]place) {
 		}
 		b.Connect(uint16(addr.(sensors.Address)), booted{chips.New(p.model, p.world.at)})
 	}
-	if err := clock.Sleep(t.Context(), scan.PowerUp); err != nil {
-		t.Fatal(err)
-	}
-	doc := scan.Run(t.Context(), scan.Options{Board: b, Clock: clock, Identify: true})
+	doc := scanned(t, clock, b)
 	if n := len(doc.Buses[0].Addresses); n != len(places) || len(doc.Problems) > 0 {
 		t.Errorf("%d chips answer, want %d; problems: %q", n, len(places), doc.Problems)
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"example.org/dormouse/daemon/alarm"
 	"example.org/dormouse/sensors"
@@ -131,12 +133,13 @@ func (c *loggedChip) gets() string {
 // recognises, but numbers of registers where it shares its address with a chip
 // that has an ID.
 func TestScanOfThirtyChips(t *testing.T) {
-	clock, err := alarm.New()
-	if err != nil {
-		t.Fatal(err)
-	}
+	synctest.Test(t, scanThirtyChips)
+}
+
+func scanThirtyChips(t *testing.T) {
+	clock := alarm.NewFake(alarm.Instant(time.Hour), time.Date(2027, 6, 1, 12, 0, 0, 0, time.UTC))
 	defer clock.Close()
-	b := &twoBuses{sim.New(clock, 1), sim.New(clock, 1)}
+	b := &twoBuses{sim.New(clock.Clock, 1), sim.New(clock.Clock, 1)}
 	for _, board := range []*sim.Board{b.Board, b.second} {
 		for _, addr := range []uint16{sim.BME280, sim.SHT4x, sim.TMP102, sim.ADS1115} {
 			board.Remove(addr)
@@ -146,10 +149,7 @@ func TestScanOfThirtyChips(t *testing.T) {
 	for _, c := range thirtyChips {
 		logs[c] = b.mount(c)
 	}
-	if err := clock.Sleep(t.Context(), scan.PowerUp); err != nil {
-		t.Fatal(err)
-	}
-	doc := scan.Run(t.Context(), scan.Options{Board: b, Clock: clock, Identify: true})
+	doc := scanned(t, clock, b)
 	if len(logs) != 30 || len(doc.Buses) != 2 || len(doc.Problems) > 0 {
 		t.Fatalf("%d chips on %d buses; problems: %q", len(logs), len(doc.Buses), doc.Problems)
 	}
