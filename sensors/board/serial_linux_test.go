@@ -246,13 +246,27 @@ func TestSerialDiscards(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer keeper.Close()
-	if _, err := device.Write([]byte("old\n")); err != nil {
+	// The kernel brings what was written from the one side to the other by a thread
+	// of its own.
+	arrives := func(text string) error {
+		if _, err := device.WriteString(text); err != nil {
+			return err
+		}
+		for {
+			n, err := unix.IoctlGetInt(int(keeper.Fd()), unix.TIOCINQ)
+			if n == len(text) || err != nil {
+				return err
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	if err := arrives("old\n"); err != nil {
 		t.Fatal(err)
 	}
 	p := openPort(t, path, usual)
 	for _, step := range []func() error{
 		func() error { return nil },
-		func() error { _, err := device.Write([]byte("junk")); return errors.Join(err, p.Discard()) },
+		func() error { return errors.Join(arrives("junk"), p.Discard()) },
 	} {
 		if err := step(); err != nil {
 			t.Fatal(err)
@@ -294,11 +308,12 @@ func TestSerialUnplugged(t *testing.T) {
 	if err := p.Write(t.Context(), []byte("x")); sensors.ReasonOf(err) != sensors.NoAnswer {
 		t.Errorf("a write: %v", err)
 	}
-	if err := p.Close(); err != nil {
-		t.Errorf("Close: %v", err)
-	}
+	// As long as this side is open no other program's terminal has its name.
 	if _, err := machine().openSerial(path, usual); sensors.ReasonOf(err) != sensors.NoAnswer || !errors.Is(err, unix.ENOENT) {
 		t.Errorf("without it: %v", err)
+	}
+	if err := p.Close(); err != nil {
+		t.Errorf("Close: %v", err)
 	}
 }
 
