@@ -233,7 +233,7 @@ func asScript(t *testing.T, cmd *exec.Cmd, commands string) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() }).Stop() // ended by then, or hangs
+	defer time.AfterFunc(patience, func() { _ = cmd.Process.Kill() }).Stop() // ended by then, or hangs
 	var exit *exec.ExitError
 	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
 		t.Errorf("the commands have ended: %v", err)
@@ -261,7 +261,7 @@ func pasted(t *testing.T, cmd *exec.Cmd, commands string) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() }).Stop()
+	defer time.AfterFunc(patience, func() { _ = cmd.Process.Kill() }).Stop()
 	if _, err := io.WriteString(master, commands+"exit\n"); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // strangers are the examples, as programs in a module of their own.
@@ -183,6 +185,7 @@ func (s *strangers) helloActivated() {
 }
 
 func (s *strangers) notes() {
+	defer unix.Umask(unix.Umask(0o022)) // else the file's mode is this test's
 	file := filepath.Join(s.dir, "file")
 	read := func(name string) string {
 		text, err := os.ReadFile(name)

@@ -17,13 +17,18 @@ func TestCheckListen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	free := []string{"127.0.0.1:0"}
+	if v6, err := net.Listen("tcp", "[::1]:0"); err == nil { // else this machine has no IPv6
+		free = append(free, "[::1]:0")
+		v6.Close()
+	}
 	for _, tt := range []struct {
 		name            string
 		addresses, held []string
 		unprivileged    bool
 		want            string
 	}{
-		{name: "free", addresses: []string{"127.0.0.1:0", "[::1]:0"}},
+		{name: "free", addresses: free},
 		{name: "taken", addresses: []string{taken}, want: "another process has that port"},
 		{name: "taken by who ends", addresses: []string{taken}, held: []string{taken}},
 		{name: "all addresses, one of which is taken by who ends", addresses: []string{":" + port}, held: []string{taken}},
