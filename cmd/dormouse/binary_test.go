@@ -91,10 +91,10 @@ func (p *place) must(args ...string) string {
 }
 
 // eventually waits until f has no more to complain of, and fails the test with
-// its last complaint after a minute.
+// its last complaint after minutes, which only a hang takes.
 func (p *place) eventually(f func() error) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

@@ -300,10 +300,17 @@ func TestRestartThatCanNotStart(t *testing.T) {
 func TestRestartTakesTheAddressOver(t *testing.T) {
 	p := newPlace(t)
 	p.write("dormouse.yml", twoSensors)
-	p.start()
+	// An address that no other program has, which could take the port in between: all
+	// of 127.0.0.0/8 is this machine.
+	pid := os.Getpid()
+	on := func(address string) []string {
+		return []string{"--config.file=dormouse.yml", "--board=sim", "--log.output=log", "--web.listen-address=" + address}
+	}
+	p.Cleanup(func() { p.run("stop") })
+	p.must(append([]string{"start"}, on(fmt.Sprintf("127.%d.%d.%d:0", 1+pid>>16&0x7f, pid>>8&0xff, pid&0xff))...)...)
 	before := p.pid()
 	address := strings.TrimPrefix(p.url(func() string { return p.read("log") }), "http://")
-	p.must("restart", "--config.file=dormouse.yml", "--board=sim", "--log.output=log", "--web.listen-address="+address)
+	p.must(append([]string{"restart"}, on(address)...)...)
 	if after := p.pid(); after == before {
 		t.Errorf("restart left process %d", before)
 	}

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -80,7 +81,7 @@ func TestExposed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := &Source{Tasks: []string{"backup=" + program + ",environment-file=" + env + ",on-failure=" + hook + ",every=1h"}}
+	s := &Source{Tasks: []string{fmt.Sprintf(`backup="'%s'",environment-file="%s",on-failure="'%s'",every=1h`, program, env, hook)}}
 	in, err := s.Read()
 	if err != nil {
 		t.Fatal(err)
