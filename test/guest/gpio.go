@@ -152,8 +152,8 @@ func value(l protocol.GPIOLine) (any, error) {
 
 // pulses drives a line away from its level and back. Each write returns when
 // the kernel has taken the edge. Two edges are never closer than half a period,
-// however late the machine is: gpio-sim makes one interrupt of edges that come
-// before the first was served.
+// and the first was served before the second comes, however late the machine is:
+// gpio-sim makes one interrupt of edges that come before.
 func pulses(p protocol.GPIOPulses) (any, error) {
 	path, err := attribute(p.GPIOLine, "pull")
 	if err != nil {
@@ -172,6 +172,10 @@ func pulses(p protocol.GPIOPulses) (any, error) {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	defer unix.Close(fd)
+	threads, err := interruptThreads()
+	if err != nil {
+		return nil, err
+	}
 	before, err := clocks()
 	if err != nil {
 		return nil, err
@@ -181,11 +185,51 @@ func pulses(p protocol.GPIOPulses) (any, error) {
 			if _, err := unix.Pwrite(fd, []byte(level), 0); err != nil {
 				return nil, fmt.Errorf("writing %s to %s: %w", level, path, err)
 			}
+			if p.Period == 0 {
+				continue
+			}
 			time.Sleep(p.Period / 2)
+			if err := asleep(threads); err != nil {
+				return nil, err
+			}
 		}
 	}
 	after, err := clocks()
 	return protocol.GPIOPulsed{Clocks: after, Took: after.Monotonic - before.Monotonic}, err
+}
+
+// interruptThreads are the stat files of the kernel's threads that serve
+// interrupts, irq/NUMBER-NAME, those of the lines that are watched among them.
+func interruptThreads() (files []string, err error) {
+	all, err := filepath.Glob("/proc/[0-9]*/comm")
+	if err != nil {
+		return nil, err
+	}
+	for _, comm := range all {
+		if name, err := read(comm); err == nil && strings.HasPrefix(name, "irq/") { // else it has ended
+			files = append(files, filepath.Join(filepath.Dir(comm), "stat"))
+		}
+	}
+	return files, nil
+}
+
+// asleep waits until none of these threads has anything to do.
+func asleep(threads []string) error {
+	return await("the threads that serve interrupts", func() (bool, error) {
+		for _, file := range threads {
+			text, err := read(file)
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+				continue // its line was closed
+			}
+			if err != nil {
+				return false, err
+			}
+			if _, state, _ := strings.Cut(text, ") "); !strings.HasPrefix(state, "S") {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
 }
 
 // lineInput is GPIO_V2_LINE_FLAG_INPUT (linux/gpio.h).

@@ -25,8 +25,13 @@ import (
 )
 
 // Patience bounds every wait for something that takes moments on an idle host,
-// and half a minute on a busy one that emulates a Raspberry Pi.
-const Patience = 3 * time.Minute
+// and half a minute on a busy one that emulates a Raspberry Pi. It is less than
+// the 5 minutes of a sensor's interval, so that none is waited for.
+const Patience = 4 * time.Minute
+
+// commandPatience bounds a command in a machine: it may start a dozen programs,
+// each of which takes seconds on an emulated processor.
+const commandPatience = 8 * time.Minute
 
 // Pace is how long a wait pauses between two looks. A package's TestMain may set
 // another: on an emulated Raspberry Pi a look takes more of its processor's time
@@ -93,7 +98,7 @@ func Packages(t testing.TB, patterns ...string) []string {
 // Exec runs a program in a machine to its end.
 func Exec(t testing.TB, m *rig.Machine, argv ...string) rig.Exit {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), commandPatience)
 	defer cancel()
 	exit, err := m.Exec(ctx, argv...)
 	Must(t, err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -109,6 +110,31 @@ func newBench(t *testing.T, model rig.Model, o rig.Options) *bench {
 	b.booted, err = p.Functions(t.Context())
 	kit.Must(t, err)
 	return b
+}
+
+// patient gives each sensor of a command line that says nothing else two minutes:
+// ten seconds, the default, are few for a read on a processor that is emulated
+// beside other machines. The first look at a line alone goes through all of the
+// device tree.
+func patient(args []string) []string {
+	args = slices.Clone(args)
+	for i, a := range args {
+		if strings.HasPrefix(a, "--sensor=") && !strings.Contains(a, ",timeout=") {
+			args[i] += ",timeout=2m"
+		}
+	}
+	return args
+}
+
+// Daemon and Run are the machine's, of patient sensors.
+func (b *bench) Daemon(t testing.TB, args ...string) *kit.Daemon {
+	t.Helper()
+	return b.Machine.Daemon(t, patient(args)...)
+}
+
+func (b *bench) Run(t testing.TB, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	return b.Machine.Run(t, patient(args)...)
 }
 
 // set sets what a sensor measures, in 1/1000 °C.

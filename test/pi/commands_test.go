@@ -14,11 +14,9 @@ import (
 	"example.org/dormouse/test/kit"
 )
 
-// The first read of a line looks through all of the device tree for what the pin
-// is: seconds, emulated beside other machines.
 const (
 	thermometer = "--sensor=air=tmp102,model=tmp75,addr=0x48"
-	door        = "--sensor=door=switch,pin=GPIO17,transitions=no,timeout=1m"
+	door        = "--sensor=door=switch,pin=GPIO17,transitions=no"
 	processor   = "--sensor=cpu=thermal"
 )
 
@@ -26,7 +24,7 @@ const (
 // stops, and compares what it prints.
 func commands(t *testing.T, b *bench) {
 	b.set(t, "tmp105", "temperature", 42500)
-	config := "sensors:\n  - {name: air, driver: tmp102, model: tmp75, addr: 0x48}\n"
+	config := "defaults: {timeout: 2m}\nsensors:\n  - {name: air, driver: tmp102, model: tmp75, addr: 0x48}\n"
 	file := b.Config(t, config)
 	d := b.Daemon(t, file, processor, door, "--release-executable=always")
 	t.Run("start", func(t *testing.T) { started(t, b, d) })

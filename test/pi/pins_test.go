@@ -20,11 +20,10 @@ import (
 
 // onPins are sensors on lines that are free (GPIO17, 22), that are I2C bus 1's
 // (GPIO2 and 3, SDA and SCL) and a serial port's (GPIO14 and 15, TXD and RXD):
-// as an input and as a supply. The first look at a line reads the device tree,
-// which is late on a busy host.
+// as an input and as a supply.
 var onPins = []string{
-	"--sensor=free=switch,pin=GPIO17,timeout=1m", "--sensor=sda=switch,pin=GPIO2,timeout=1m", "--sensor=txd=switch,pin=GPIO14,timeout=1m",
-	"--sensor=supplied=thermal,power=GPIO22,timeout=1m", "--sensor=scl=thermal,power=GPIO3,timeout=1m", "--sensor=rxd=thermal,power=GPIO15,timeout=1m",
+	"--sensor=free=switch,pin=GPIO17", "--sensor=sda=switch,pin=GPIO2", "--sensor=txd=switch,pin=GPIO14",
+	"--sensor=supplied=thermal,power=GPIO22", "--sensor=scl=thermal,power=GPIO3", "--sensor=rxd=thermal,power=GPIO15",
 }
 
 // pins looks at GPFSEL before and after every command there is: none changes
@@ -91,7 +90,7 @@ func (b *bench) foreground(t *testing.T, says []string, args ...string) {
 	t.Helper()
 	const out = "/run/foreground"
 	kit.Must(t, b.WriteFile(t.Context(), out, nil, 0o644))
-	argv := append([]string{"sh", "-c", `exec "$@" >` + out + " 2>&1", "sh", "/" + program}, args...)
+	argv := append([]string{"sh", "-c", `exec "$@" >` + out + " 2>&1", "sh", "/" + program}, patient(args)...)
 	p, err := b.Start(t.Context(), rig.Command{Argv: argv}, nil)
 	kit.Must(t, err)
 	said := func() []byte {

@@ -4,6 +4,7 @@ package pi
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"net"
 	"slices"
@@ -153,9 +154,13 @@ func serial(t *testing.T, b *bench) {
 			t.Errorf("after the read it holds %d → %s", fd, link)
 		}
 	}
-	dust.change(func(p *plantower) {
-		if p.awake || p.heard[len(p.heard)-1] != "sleep" || slices.Contains(p.heard, "nothing it understands now") {
-			t.Errorf("the sensor is awake: %t; it heard %q", p.awake, p.heard)
-		}
+	// The last command is on its way when the read has ended.
+	kit.Eventually(t, func() (err error) {
+		dust.change(func(p *plantower) {
+			if p.awake || p.heard[len(p.heard)-1] != "sleep" || slices.Contains(p.heard, "nothing it understands now") {
+				err = fmt.Errorf("the sensor is awake: %t; it heard %q", p.awake, p.heard)
+			}
+		})
+		return err
 	})
 }

@@ -85,7 +85,7 @@ func Start(t testing.TB, o Options) *Machine {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			log, err := m.KernelLog(ctx)
 			if err != nil {
@@ -101,7 +101,7 @@ func Start(t testing.TB, o Options) *Machine {
 }
 
 // bootPatience is the longest a boot may take, on a host with other things to do.
-const bootPatience = 4 * time.Minute
+const bootPatience = 8 * time.Minute
 
 // Boot starts a machine and returns when it serves. The cache is built first
 // where there is none, which takes up to a minute.

@@ -38,7 +38,7 @@ func (m *Machine) do(ctx context.Context, method string, params any, body []byte
 
 // callPatience ends a call whose context has no deadline: a guest that hangs
 // must fail its test with a word about it.
-const callPatience = 3 * time.Minute
+const callPatience = 6 * time.Minute
 
 func (m *Machine) exchange(ctx context.Context, method string, params any, body []byte) (answer, error) {
 	if _, ok := ctx.Deadline(); !ok {
