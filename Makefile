@@ -73,7 +73,7 @@ soak: ## as root: the tests that take their time, at full length (the daemon sto
 fuzz: ## each fuzz target for FUZZTIME (30s)
 	@set -e; for pkg in $$(go list ./...); do \
 	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),30s) $$pkg; \
+	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),30s) -fuzzminimizetime 20x $$pkg; \
 	  done; done
 
 .PHONY: bench
