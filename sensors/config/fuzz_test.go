@@ -88,6 +88,9 @@ func FuzzYAML(f *testing.F) {
 	for _, s := range []string{
 		"sensors: [{name: a, driver: thermal}]", "sensors:\n- name: a\n  driver: ads1115\n  channels: {a0: {points: [[0, 1], [2, 3]]}}\n",
 		"defaults: {at: \"*/5 * * * *\", labels: {a: b}}\nsensors: [{name: a, driver: command, argv: [/bin/true], env: {A: b}}]\nrails: [{name: v, line: 4}]",
+		"defaults: {every: 1m, jitter: 5s}\nrails:\n- {name: v, line: 4, settle: 1ms, max-on: 1m}\n- {name: w, line: 5, after: [v], active: low}\n" +
+			"sensors:\n- {name: a, driver: nosuch, power: w}\n- {name: b, driver: bme280, power: v, warmup: 5ms, drop: [0, 5]}\n- {name: c, driver: dewpoint, of: b, clamp: 1:2}\n" +
+			"- {name: d, driver: relay, out: 6}\ntasks: [{name: e, argv: [/x], at: 0 3 * * *}]\nstop-tasks: wait",
 		"a: &x [*x]", "{", "---\n---\n", "? [a]\n: b", "a: !!binary x", "sensors:", "- - - a", "\xff\xfea",
 	} {
 		f.Add([]byte(s))
