@@ -123,7 +123,7 @@ func init() {
 		"bh1750": {chipCase{model: "bh1750", world: world{"illuminance": {500, 320}}, Case: sensortest.Case{
 			Others: asks([]byte{0x00}, []byte{0x21}, []byte{0x10}, []byte{0x07}),
 			Excused: map[sensortest.Kind]string{
-				sensortest.WrittenBit: "nothing can be read back: the last command in another mode halves or doubles the value, another command leaves the previous result",
+				sensortest.WrittenBit: "nothing can be read back: the last command in another mode halves or doubles the value, another measuring time scales it, another command leaves the previous result",
 				sensortest.Another:    "another mode doubles the value, another command leaves the previous result or 0",
 			},
 		}}.chip()},

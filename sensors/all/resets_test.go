@@ -171,3 +171,23 @@ func TestStartsThatAreNotHeard(t *testing.T) {
 		}
 	}
 }
+
+// The measuring time that another program has left in a BH1750 scales what it
+// counts, and can't be read back.
+func TestBH1750AfterAnotherProgram(t *testing.T) {
+	d := sensortest.Driver(t, "bh1750")
+	e := sensortest.New(t, d, nil)
+	e.Bus = chips.NewDevice("bh1750", e.Now, world{"illuminance": {500}}.at)
+	for _, instruction := range []byte{0x01, 0x44, 0x6a, 0x00} { // 138: twice the time
+		if err := e.Bus.Tx(0x23, []byte{instruction}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, failures, err := sensortest.Read(t, d, e)
+	if err != nil || len(failures) > 0 {
+		t.Fatalf("failures %v, error %v", failures, err)
+	}
+	if lux := sensortest.Value(t, got, sensors.Illuminance); lux != 500 {
+		t.Errorf("got %v lx, want 500", lux)
+	}
+}

@@ -16,7 +16,7 @@ var bh1750 = family{
 	timing:       "180 ms at resolution high and high2, 24 ms at low: one measurement, then the chip is powered down",
 	addresses:    []string{"0x23", "0x5c"}, // page 10
 	aliases:      map[string]string{"gy-30": "", "gy-302": ""},
-	unverifiable: "the chip has no ID, no checksum and nothing that can be read back: one flipped bit of the command halves or doubles the value, or leaves the previous one; and a chip that loses its supply during each measurement reads 0 lx, as in the dark",
+	unverifiable: "the chip has no ID, no checksum and nothing that can be read back: one flipped bit of a command halves or doubles the value, scales it by another measuring time, or leaves the previous one; and a chip that loses its supply during each measurement reads 0 lx, as in the dark",
 	models: []chip{{
 		part:     "BH1750",
 		commands: true,
@@ -29,8 +29,11 @@ var bh1750 = family{
 			},
 		}},
 		// Nothing tells whether a command was heard, so each is given twice. The
-		// chip powers down by itself after the measurement, and holds the result.
-		wake: []step{{write: hex{0x01}}, {write: hex{0x01}}}, // power on
+		// chip powers down by itself after the measurement, and holds the result. Power
+		// on, and the usual measuring time, 69: another one scales what is counted
+		// (page 11), and the chip keeps it, whether another program has set it or a bit
+		// that was disturbed.
+		wake: []step{{write: hex{0x01}}, {write: hex{0x01}}, {write: hex{0x42}}, {write: hex{0x65}}, {write: hex{0x42}}, {write: hex{0x65}}},
 		measure: []step{
 			{write: hex{0x00}, with: []string{"resolution"}},
 			{write: hex{0x00}, with: []string{"resolution"}, times: []string{"resolution"}, result: 2},

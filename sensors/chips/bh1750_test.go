@@ -7,6 +7,9 @@ import (
 	"example.org/dormouse/sensors"
 )
 
+// bh1750Wake switches it on and sets the usual measuring time.
+var bh1750Wake = seq(twice(io{b(0x01), nil}), []io{{b(0x42), nil}, {b(0x65), nil}, {b(0x42), nil}, {b(0x65), nil}})
+
 func TestBH1750(t *testing.T) {
 	for _, tc := range []struct {
 		resolution string
@@ -23,7 +26,7 @@ func TestBH1750(t *testing.T) {
 	} {
 		playedRead{
 			driver: "bh1750", texts: map[string]string{"resolution": tc.resolution}, addr: 0x23,
-			sense: seq(twice(io{b(0x01), nil}), twice(io{b(tc.command), nil}), twice(io{nil, tc.raw}), []io{{b(0x00), nil}}),
+			sense: seq(bh1750Wake, twice(io{b(tc.command), nil}), twice(io{nil, tc.raw}), []io{{b(0x00), nil}}),
 			want:  map[string]float64{"illuminance": tc.lux}, within: 0.001,
 			waits: []time.Duration{tc.wait},
 		}.run(t)
@@ -39,7 +42,7 @@ func TestBH1750Night(t *testing.T) {
 	}{{b(0, 0), 0}, {b(0x01, 0x10), 226.667}} {
 		playedRead{
 			driver: "bh1750", addr: 0x23,
-			sense: seq(twice(io{b(0x01), nil}), measured(0, 0), twice(io{b(0x01), nil}), measured(tc.second...), []io{{b(0x00), nil}}),
+			sense: seq(bh1750Wake, measured(0, 0), bh1750Wake, measured(tc.second...), []io{{b(0x00), nil}}),
 			want:  map[string]float64{"illuminance": tc.lux}, within: 0.001,
 			waits: []time.Duration{180 * time.Millisecond, 180 * time.Millisecond},
 		}.run(t)
@@ -47,7 +50,7 @@ func TestBH1750Night(t *testing.T) {
 }
 
 func TestBH1750Errors(t *testing.T) {
-	start := seq(twice(io{b(0x01), nil}), twice(io{b(0x20), nil}))
+	start := seq(bh1750Wake, twice(io{b(0x20), nil}))
 	off := []io{{b(0x00), nil}}
 	for _, tc := range []playedError{
 		{ops: seq(start, twice(io{nil, b(0xff, 0xff)}), start, twice(io{nil, b(0xff, 0xff)}), off), reason: sensors.OutOfRange, says: "the light is beyond the range of resolution=high: shade it"},

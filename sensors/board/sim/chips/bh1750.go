@@ -12,16 +12,19 @@ type bh1750 struct {
 	world World
 	on    bool
 	mode  byte // of the measurement under way
+	time  byte // MTreg
 	data  uint16
 	conversion
 }
 
 func init() { models["bh1750"] = func(w World) Chip { return &bh1750{world: w} } }
 
-func (c *bh1750) Reset(sensors.Instant) { *c = bh1750{world: c.world} }
+// bh1750Time is MTreg after power-up: page 11.
+const bh1750Time = 69
 
-// write takes the instructions of page 5. Those of the measuring time aren't
-// modelled.
+func (c *bh1750) Reset(sensors.Instant) { *c = bh1750{world: c.world, time: bh1750Time} }
+
+// Write takes the instructions of page 5.
 func (c *bh1750) Write(now sensors.Instant, w []byte) error {
 	c.settle(now)
 	for _, instruction := range w {
@@ -32,11 +35,16 @@ func (c *bh1750) Write(now sensors.Instant, w []byte) error {
 			c.on = true
 		case instruction == 0x07 && c.on:
 			c.data = 0
+		case instruction&^0x07 == 0x40:
+			c.time = instruction<<5 | c.time&0x1f
+		case instruction&^0x1f == 0x60:
+			c.time = c.time&0xe0 | instruction&0x1f
 		case c.on && (instruction&^0x03 == 0x10 || instruction&^0x03 == 0x20) && instruction&3 != 2:
 			takes := 180 * time.Millisecond // page 2, the longest
 			if instruction&3 == 3 {
 				takes = 24 * time.Millisecond
 			}
+			takes = takes * time.Duration(c.time) / bh1750Time
 			c.mode = instruction
 			if instruction&^3 == 0x20 {
 				c.begin(now, takes)
@@ -61,7 +69,7 @@ func (c *bh1750) settle(now sensors.Instant) {
 	if !ok {
 		return
 	}
-	counts := c.world(at, "illuminance") * 1.2 // page 7
+	counts := c.world(at, "illuminance") * 1.2 * float64(c.time) / bh1750Time // pages 7 and 11
 	if c.mode&3 == 1 {
 		counts *= 2
 	}
