@@ -170,6 +170,14 @@ func TestHooksAtTheEnd(t *testing.T) {
 	})
 	in(t, func(w *world) {
 		_, told := start(w, true)
+		w.pass(15 * time.Second)
+		if took := w.end(); took != 25*time.Second+10*time.Millisecond || len(w.lines("waiting for tasks", "[task]")) != 1 {
+			t.Errorf("the end took %v; logged %q", took, w.lines())
+		}
+		equal(t, "told", *told, []string{"20.01s begins true", "50.01s ends true"})
+	})
+	in(t, func(w *world) {
+		_, told := start(w, true)
 		w.stop()
 		w.stop = nil
 		w.pass(20 * time.Second)

@@ -221,11 +221,11 @@ func (l *loop) parentOf(s *sensor) context.Context {
 	return l.reading
 }
 
-// tasksLeft names the tasks that are still being run.
+// tasksLeft names the tasks that are still being run, or told of.
 func (l *loop) tasksLeft() []string {
 	var names []string
 	for _, s := range l.set.Load().sensors {
-		if s.active && s.isTask() {
+		if s.isTask() && (s.active || l.hooks.Running(s.cfg.Name)) {
 			names = append(names, s.cfg.Name)
 		}
 	}
