@@ -174,3 +174,40 @@ func TestRequestsAtTheEnd(t *testing.T) {
 		}
 	})
 }
+
+// A count that was shown is saved, also where the end cuts the read after it short,
+// or that hangs.
+func TestCountsAtAnEndDuringARead(t *testing.T) {
+	for name, hang := range map[string]bool{"cut short": false, "hangs": true} {
+		dir := t.TempDir()
+		in(t, func(w *world) {
+			w.dir = dir
+			hung := make(chan struct{})
+			a := w.sensor("a", holding("GPIO22"), func(f *fake) {
+				f.cfg.Timeout = time.Minute
+				f.sense = func(ctx context.Context, e sensors.Env, _ *sensors.Report) error {
+					switch {
+					case e.Now().Before(boot.Add(3 * time.Minute)):
+						return nil
+					case hang:
+						<-hung
+						return nil
+					}
+					return e.Sleep(ctx, time.Hour)
+				}
+			})
+			w.run(a.cfg)
+			w.pass(3*time.Minute + time.Second)
+			w.want("a", 3)
+			w.end()
+			close(hung)
+		})
+		in(t, func(w *world) {
+			w.dir = dir
+			w.run(w.sensor("a", holding("GPIO22")).cfg)
+			if r := w.result("a"); len(r.Readings) != 1 || r.Readings[0].Value != 4 {
+				t.Errorf("%s: after 3 the next life shows %+v", name, r.Readings)
+			}
+		})
+	}
+}
