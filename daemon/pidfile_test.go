@@ -173,6 +173,31 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+func TestLockedByAReaderForGood(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "pid")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK}); err != nil {
+		t.Fatal(err)
+	}
+	own, err := os.OpenFile(file, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	// What can't be removed is a directory that isn't empty.
+	if err := (&pidFile{path: dir, file: own}).refused(); !errors.Is(err, unix.ENOTEMPTY) || !strings.Contains(err.Error(), "remove the file") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Whoever can read what a killed daemon has left can lock it as well, so that
 // nobody can lock it to write: that neither looks like a daemon nor keeps one
 // from starting.

@@ -463,8 +463,16 @@ func TestFromAnotherPIDNamespace(t *testing.T) {
 		{nil, 1, "0 0 running in another PID namespace"},
 		{[]string{"--net"}, math.MaxInt32, "4 0 unknown: pidfile "},
 		{[]string{"--net"}, 1, "4 0 unknown: pidfile "}, // unshare's child, which asks
+		{nil, 0, "0 0 running in another PID namespace, such as a container's, but its pidfile " + h.pidFile + " was removed"},
+		{nil, pid, "0 0 running in another PID namespace, such as a container's, but its pidfile " + h.pidFile + " was replaced"},
 	} {
-		h.overwrite(tt.number)
+		if tt.number == 0 {
+			if err := os.Remove(h.pidFile); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			h.overwrite(tt.number)
+		}
 		args := append(tt.flags, "--pid", "--fork", "--kill-child", "--mount-proc", self, "-test.run", "^TestAskInsideANamespace$", "-test.v")
 		cmd := exec.Command("unshare", args...)
 		cmd.Env = append(os.Environ(), "INSIDE_PIDFILE="+h.pidFile)
@@ -473,7 +481,6 @@ func TestFromAnotherPIDNamespace(t *testing.T) {
 			t.Errorf("%v, with process %d in the file: %v\n%s\nwant %q", tt.flags, tt.number, err, out, tt.want)
 		}
 	}
-	h.overwrite(pid)
 	h.stop()
 }
 
