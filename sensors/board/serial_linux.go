@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"example.org/dormouse/sensors"
@@ -146,10 +145,10 @@ func (k *kernel) lockHolder(fd int) string {
 	if err != nil {
 		return ""
 	}
-	inode := ":" + strconv.FormatUint(st.Ino, 10)
+	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)), st.Ino)
 	for line := range strings.Lines(string(locks)) {
 		f := strings.Fields(line)
-		if len(f) < 6 || f[1] != "FLOCK" || !strings.HasSuffix(f[5], inode) {
+		if len(f) < 6 || f[1] != "FLOCK" || f[5] != file {
 			continue
 		}
 		if name, err := os.ReadFile(k.path("/proc/" + f[4] + "/comm")); err == nil {

@@ -359,6 +359,35 @@ func TestSerialIsOurs(t *testing.T) {
 	}
 }
 
+// Files of several file systems have the same number.
+func TestLockHolderIsOfThisFile(t *testing.T) {
+	root := t.TempDir()
+	f, err := os.CreateTemp(root, "port")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		t.Fatal(err)
+	}
+	major, minor := unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev))
+	write := func(path, text string) {
+		path = filepath.Join(root, path)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("proc/locks", fmt.Sprintf("1: FLOCK  ADVISORY  WRITE 11 %02x:%02x:%d 0 EOF\n2: FLOCK  ADVISORY  WRITE 12 %02x:%02x:%d 0 EOF\n",
+		major, minor+1, st.Ino, major, minor, st.Ino))
+	write("proc/11/comm", "stranger\n")
+	write("proc/12/comm", "holder\n")
+	k := &kernel{root: root, ioctl: ioctl}
+	if got := k.lockHolder(int(f.Fd())); got != "holder (process 12)" {
+		t.Errorf("the holder is %q", got)
+	}
+}
+
 // TestSerialHeldByAnother: somebody has the lock, and somebody who opened the
 // port before keeps it open.
 func TestSerialHeldByAnother(t *testing.T) {
