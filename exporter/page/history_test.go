@@ -208,4 +208,9 @@ func TestSparkline(t *testing.T) {
 	if got := string(sparkline(points, 2, title)); !strings.Contains(got, "l6 20") {
 		t.Errorf("joined: %s", got)
 	}
+	// A program may print the largest numbers there are.
+	points[5], points[8] = math.MaxFloat64, -math.MaxFloat64
+	if got := string(sparkline(points, 0, title)); !strings.Contains(got, `d="M6 10h0h2l2 -10M16 20h0"`) {
+		t.Errorf("the largest numbers: %s", got)
+	}
 }

@@ -42,7 +42,8 @@ func sparkline(points []float64, reach int, title func(low, high float64) string
 		}
 		x, y := i*curveStep, curveHeight/2
 		if high > low {
-			y = int(math.Round((1 - (v-low)/(high-low)) * curveHeight))
+			// By halves: the difference of two of the largest numbers is infinite.
+			y = int(math.Round((1 - (v/2-low/2)/(high/2-low/2)) * curveHeight))
 		}
 		switch {
 		case last < 0 || i-last > reach+1:
