@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -234,9 +235,16 @@ func (r *Report) sensors(ctx context.Context, o Options) {
 			if err == nil {
 				err = errors.New("not read")
 			}
-			r.wrongf(what, "down (%s): %s", s.Reason, strings.ReplaceAll(err.Error(), s.Name, "NAME"))
+			r.wrongf(what, "down (%s): %s", s.Reason, withoutName(err.Error(), s.Name))
 		}
 	}
+}
+
+// withoutName puts NAME for a sensor's name where it stands as a word: one that is
+// called "a" leaves the rest readable.
+func withoutName(text, name string) string {
+	word := regexp.MustCompile(`(^|[^\w-])` + regexp.QuoteMeta(name) + `($|[^\w-])`)
+	return word.ReplaceAllString(text, "${1}NAME${2}")
 }
 
 // timers waits as drivers do.
