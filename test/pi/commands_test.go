@@ -12,6 +12,7 @@ import (
 
 	"example.org/dormouse/daemon"
 	"example.org/dormouse/test/kit"
+	"example.org/dormouse/test/rig"
 )
 
 const (
@@ -132,19 +133,19 @@ func (b *bench) fallAsleep(t *testing.T) sleeper {
 }
 
 // slept tells how long the daemon has slept, a minute at least, that nothing has
-// woken it meanwhile, what memory it has, and that it holds no wire.
+// woken it meanwhile, what memory it has, and that it holds no wire. The runtime
+// may return memory seconds after the read, many of this processor's: then it is
+// the next minute that counts, or the one after that.
 func (s sleeper) slept(t *testing.T, b *bench) {
-	var passed time.Duration
-	kit.Eventually(t, func() error {
-		clocks, err := b.Clocks(t.Context())
-		kit.Must(t, err)
-		if passed = clocks.Monotonic - s.since; passed < time.Minute {
-			return fmt.Errorf("only %s passed on the machine's clock", passed)
+	passed, open := s.aMinute(t, b)
+	for range 2 {
+		if open.Voluntary == s.voluntary {
+			break
 		}
-		return nil
-	})
-	open, err := b.Inspect(t.Context(), s.pid)
-	kit.Must(t, err)
+		t.Logf("%d voluntary context switches in %s", open.Voluntary-s.voluntary, passed)
+		s.voluntary, s.since = open.Voluntary, s.since+passed
+		passed, open = s.aMinute(t, b)
+	}
 	wakeUps := open.Voluntary - s.voluntary
 	if wakeUps != 0 {
 		t.Errorf("%d voluntary context switches in %s, want none", wakeUps, passed)
@@ -166,6 +167,23 @@ func (s sleeper) slept(t *testing.T, b *bench) {
 			t.Errorf("asleep it holds %d → %s", fd, link)
 		}
 	}
+}
+
+// aMinute returns when a minute has passed on the machine's clock, how long it was,
+// and what the daemon is then.
+func (s sleeper) aMinute(t *testing.T, b *bench) (passed time.Duration, open rig.ProcessInfo) {
+	t.Helper()
+	kit.Eventually(t, func() error {
+		clocks, err := b.Clocks(t.Context())
+		kit.Must(t, err)
+		if passed = clocks.Monotonic - s.since; passed < time.Minute {
+			return fmt.Errorf("only %s passed on the machine's clock", passed)
+		}
+		return nil
+	})
+	open, err := b.Inspect(t.Context(), s.pid)
+	kit.Must(t, err)
+	return passed, open
 }
 
 // temperatures sets from outside what two chips measure, and reads them by the

@@ -184,24 +184,31 @@ func pulses(t *testing.T, b *bench) {
 	d := b.Daemon(t, "--sensor=rain=pulse,pin=RAIN,quantity=precipitation,per-pulse=0.2794mm", "--sensor=gas=pulse,pin=GAS")
 	d.Read() // the first may still be to come
 	before := d.Value(`sensor_pulses_total{sensor="rain"}`)
-	d.Asleep()
-	const n = 50
-	wakeUps := d.WakeUps(func() {
-		_, err := chip.Pulses(t.Context(), 0, n, 40*time.Millisecond) // edges 20 ms apart
-		kit.Must(t, err)
-	})
+	const each = 50
+	n, wakeUps := 0., int64(1)
+	for range 3 { // the runtime may return memory seconds after a read
+		if wakeUps == 0 {
+			break
+		}
+		d.Asleep()
+		wakeUps = d.WakeUps(func() {
+			_, err := chip.Pulses(t.Context(), 0, each, 40*time.Millisecond) // edges 20 ms apart
+			kit.Must(t, err)
+		})
+		n += each
+	}
 	sensors := d.Read()
 	if rain, gas := sensors["rain"], sensors["gas"]; !*rain.Up || !*gas.Up {
 		t.Errorf("rain %+v, gas %+v", rain, gas)
 	}
 	if got := d.Value(`sensor_pulses_total{sensor="rain"}`) - before; got != n {
-		t.Errorf("%v pulses of %d were counted", got, n)
+		t.Errorf("%v pulses of %v were counted", got, n)
 	}
 	if got := d.Value(`sensor_pulses_total{sensor="gas"}`); got != 0 {
 		t.Errorf("%v pulses were counted where there were none", got)
 	}
 	if wakeUps != 0 {
-		t.Errorf("%d wake-ups with %d pulses", wakeUps, n)
+		t.Errorf("%d wake-ups with the last %d of %v pulses", wakeUps, each, n)
 	}
 }
 
