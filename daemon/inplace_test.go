@@ -242,8 +242,8 @@ func TestSocketsFromSupervisor(t *testing.T) {
 	cmd.Path = "/bin/sh"
 	cmd.Env = append(cmd.Env, "LISTEN_FDS=1")
 	cmd.ExtraFiles = []*os.File{f}
-	// A supervisor that is gone is no reason not to start.
-	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+filepath.Join(h.dir, "nobody"))
+	// A supervisor that is gone is no reason not to start, nor is what it asked for.
+	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+filepath.Join(h.dir, "nobody"), "WATCHDOG_USEC=junk")
 	h.stay(cmd)
 	if got := h.await("listening on "); got != l.Addr().String() {
 		t.Errorf("listening on %s, want %s", got, l.Addr())

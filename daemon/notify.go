@@ -81,9 +81,12 @@ func (p *Process) ExtendTimeout(d time.Duration) error {
 }
 
 // WatchdogInterval is how often at least the supervisor expects
-// [Process.Alive]; 0: it doesn't. Half of it is a good interval:
+// [Process.Alive]; 0: it doesn't, or can't be told. Half of it is a good interval:
 // sd_watchdog_enabled(3).
 func (p *Process) WatchdogInterval() (time.Duration, error) {
+	if !p.notifier.active { // the variables are leftovers
+		return 0, nil
+	}
 	d, err := systemd.SdWatchdogEnabled(false)
 	if err != nil {
 		return 0, fmt.Errorf("read the watchdog's interval: %w", err)

@@ -341,6 +341,36 @@ func (p *place) foreground(args ...string) (cmd *exec.Cmd, log func() string) {
 	return cmd, func() string { return p.read("stderr") }
 }
 
+// What a supervisor says of its watchdog may be wrong: the daemon works all the same.
+func TestRunWithAnInvalidWatchdog(t *testing.T) {
+	p := newPlace(t)
+	p.write("dormouse.yml", twoSensors)
+	cmd, log := p.foreground("run", "--config.file=dormouse.yml", "--board=sim", "--web.listen-address=127.0.0.1:0")
+	socket := filepath.Join(t.TempDir(), "notify")
+	l, err := net.ListenPacket("unixgram", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	cmd.Env = append(cmd.Environ(), "NOTIFY_SOCKET="+socket, "WATCHDOG_USEC=junk")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.url(log)
+	p.eventually(func() error {
+		if !strings.Contains(log(), "unset WATCHDOG_USEC") {
+			return fmt.Errorf("no warning in the log:\n%s", log())
+		}
+		return nil
+	})
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, log())
+	}
+}
+
 func TestRunEndsByTERM(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(sig.String(), func(t *testing.T) {

@@ -120,10 +120,7 @@ func (s *service) run() error {
 	}
 	s.Log.Info("started", started...)
 
-	alive, err := s.watchdog(ctx)
-	if err == nil {
-		err = s.handleEvents(ctx, failed, polled, alive)
-	}
+	err := s.handleEvents(ctx, failed, polled, s.watchdog(ctx))
 	s.Log.Info("stopping")
 	stopping := s.Process.Stopping()
 	cancel()
@@ -206,10 +203,13 @@ func (s *service) readNow(ctx context.Context) {
 // watchdog gives a channel that is ready when the supervisor is to be told that
 // the daemon is alive, which is for handleEvents to tell: it is what would hang.
 // It is nil, and nothing wakes for it, where the supervisor doesn't ask.
-func (s *service) watchdog(ctx context.Context) (<-chan struct{}, error) {
+func (s *service) watchdog(ctx context.Context) <-chan struct{} {
 	interval, err := s.Process.WatchdogInterval()
-	if err != nil || interval == 0 {
-		return nil, err
+	if err != nil {
+		s.Log.Warn("the supervisor's watchdog isn't told that the daemon runs: unset WATCHDOG_USEC and WATCHDOG_PID if they are leftovers", "err", err)
+	}
+	if interval == 0 {
+		return nil
 	}
 	due := make(chan struct{})
 	go func() {
@@ -220,7 +220,7 @@ func (s *service) watchdog(ctx context.Context) (<-chan struct{}, error) {
 			}
 		}
 	}()
-	return due, nil
+	return due
 }
 
 // supervisorKnows logs that the supervisor couldn't be told something.
