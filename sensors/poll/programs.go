@@ -147,7 +147,7 @@ func (l *loop) skipLeftOut(s *sensor, now sensors.Instant, wall time.Time) {
 			s.log.Info("the program ends in time again")
 			return
 		}
-		s.log.Warn("the program ran longer than its interval: runs were left out", "runs", n, "took", duration.Format(now.Sub(s.began).Round(time.Second)))
+		s.log.Warn("the program still ran when it was due again: runs were left out", "runs", n, "took", duration.Format(now.Sub(s.began).Round(time.Millisecond)))
 	})
 }
 
