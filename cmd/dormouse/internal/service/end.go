@@ -23,8 +23,8 @@ const (
 	endTimeout = 2*stopTimeout + time.Second
 	// renewal is how often the supervisor is told that the end takes longer, and
 	// renewed what it is asked for: a daemon that hangs asks for no more.
-	renewal = 5 * time.Second
-	renewed = 3 * renewal
+	renewal = stopTimeout / 2
+	renewed = 15 * time.Second
 )
 
 // awaitEnd waits for the end that the process was asked for.
@@ -91,7 +91,9 @@ func (s *service) end(polled chan error) error {
 func (s *service) awaitPolling(polled chan error) error {
 	limit := stopTimeout
 	began := time.Now()
-	turn := time.NewTimer(limit)
+	// Counted in turns: a process that was stopped for a while loses one of them.
+	var waited time.Duration
+	turn := time.NewTicker(renewal)
 	defer turn.Stop()
 	hurried := false
 	for {
@@ -112,12 +114,11 @@ func (s *service) awaitPolling(polled chan error) error {
 			}
 			continue
 		case <-turn.C:
+			waited += renewal
 		}
-		left := limit - time.Since(began)
-		if left <= 0 {
+		if waited >= limit {
 			return fmt.Errorf("polling didn't end within %s", duration.Format(limit))
 		}
-		turn.Reset(min(left, renewal))
 		if limit > stopTimeout {
 			s.supervisorKnows(s.Process.ExtendTimeout(renewed))
 		}
