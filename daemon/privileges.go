@@ -373,7 +373,7 @@ func forbidCore() error {
 // permission bits on the way to it (path_resolution(7)); nil: yes. What the
 // starter reads as root, the daemon may fail to read again.
 func (c *Context) Readable(path string) error {
-	who, err := c.identity()
+	who, err := c.resolve()
 	if err != nil || who == nil {
 		return err
 	}

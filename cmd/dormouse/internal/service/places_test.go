@@ -31,27 +31,28 @@ func TestBusyMounts(t *testing.T) {
 	}
 }
 
-// A reload reads every file again that the start reads.
+// A reload reads every file again that the start reads. Whoever asks needn't be
+// able to become that user.
 func TestUnreadable(t *testing.T) {
 	dir := t.TempDir()
-	path := func(name string, mode os.FileMode) string {
+	path := func(name string) string {
 		t.Helper()
 		p := filepath.Join(dir, name)
-		if err := os.WriteFile(p, nil, mode); err != nil {
+		if err := os.WriteFile(p, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return p
 	}
 	d := daemon.New("dormouse")
-	d.User = "nobody"
-	s := &Source{ConfigFile: path("dormouse.yml", 0o600)}
+	d.User, d.Group = "4000000001", "4000000001" // numbers need no account
+	s := &Source{ConfigFile: path("dormouse.yml")}
 	in := &Inputs{
-		WebFiles:  web.Files{path("web.yml", 0o600): nil},
-		Described: map[string][]byte{path("chip.yml", 0o600): nil},
+		WebFiles:  web.Files{path("web.yml"): nil},
+		Described: map[string][]byte{path("chip.yml"): nil},
 	}
 	got := s.Unreadable(d, in)
 	for i, flag := range []string{"--config.file", "--web.config.file", "description"} {
-		if len(got) != 3 || !strings.HasPrefix(got[i], flag+": ") || !strings.Contains(got[i], "nobody won't be able to read") {
+		if len(got) != 3 || !strings.HasPrefix(got[i], flag+": ") || !strings.Contains(got[i], "user 4000000001 won't be able to read") {
 			t.Errorf("no warning about %s in %q", flag, got)
 		}
 	}
