@@ -147,7 +147,13 @@ var kernelChips = []kernelChip{
 			if r.IntN(2) == 0 {
 				all = 4000 + r.IntN(61_000)
 			}
-			return content{"all": 16 * all, "infrared": 16 * min(all*r.IntN(130)/100, 65_534)}
+			// Linux chooses the gain by all light alone: the higher one must be enough
+			// for both, else it takes 65535 for the infrared light.
+			most := 65_534
+			if 16*all < 65_535 {
+				most /= 16
+			}
+			return content{"all": 16 * all, "infrared": 16 * min(all*r.IntN(130)/100, most)}
 		},
 		boundaries: pairs("all", "infrared", [2]int{0, 0}, [2]int{16, 0}, [2]int{65_504, 32_000}, [2]int{65_552, 32_000}, [2]int{16 * 65_534, 0}, [2]int{16_000, 32_000}),
 		beyond:     pairs("all", "infrared", [2]int{16 * 65_535, 0}),
@@ -197,8 +203,9 @@ var kernelChips = []kernelChip{
 		boundaries: pairs("pressure", "temperature", [2]int{64 * 6456, 164_672}, [2]int{64 * -7641, 164_672}, [2]int{0, 64 * 4456},
 			[2]int{0, 64 * 3201}, [2]int{0, 64 * 3202}, [2]int{0, 64 * 534}),
 		beyond: pairs("pressure", "temperature", [2]int{64 * 6457, 164_672}, [2]int{64 * -7642, 164_672}, [2]int{0, 64 * 4458}, [2]int{0, 64 * 533}),
-		// Thousandths of °C, and whole Pa, cut in each of the formula's terms.
-		within: map[string]float64{"temperature": 0.001, "pressure": 2}},
+		// Thousandths of °C, and whole Pa, cut towards zero in each of the formula's six
+		// terms: of 500 contents none is 2.4 Pa apart.
+		within: map[string]float64{"temperature": 0.001, "pressure": 3}},
 
 	{name: "bmp388", address: 0x77, module: "bmp280-i2c", bind: "bmp380", class: "iio", driver: "bmp388", model: i2c.BMP388(), series: newer,
 		contents: randomPair("temperature", 4_800_000, 11_890_000, "pressure", 8_000_000, 13_300_000),
